@@ -1,0 +1,334 @@
+"""The plan: what has to exist in Linux for a topology to be emulated.
+
+Plain, complete and deterministic data that knows nothing of AWS. The same
+topology always lowers to the same plan, MAC addresses included. A plan
+crosses the keeper's control socket as JSON (`testbed.plan.codec`), so this
+module and everything it imports stay in the standard library.
+
+Nodes are network namespaces. Interfaces, routes, rules and processes are
+keyed inside their node by name or content; that is what `testbed.plan.diff`
+compares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+TABLE_MAIN = 254
+TABLE_LOCAL = 255
+NODE_DIRECTORY = "/run/node"  # in the keeper's private /run: NODE_DIRECTORY/<node>/<file>
+
+
+@dataclass(frozen=True, slots=True)
+class Loopback:
+    """The node's `lo`, which exists with the namespace; carries extra addresses."""
+
+    kind: ClassVar[str] = "loopback"
+
+
+@dataclass(frozen=True, slots=True)
+class Veth:
+    """One end of a cable; the other is interface `peer` of node `peer_node`, a `Veth` too."""
+
+    peer_node: str
+    peer: str
+    kind: ClassVar[str] = "veth"
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """An IEEE 802.3ad LAG. Members are the interfaces whose `master` it is."""
+
+    lacp_rate: Literal["fast", "slow"] = "fast"
+    miimon_ms: int = 50
+    min_links: int = 1
+    kind: ClassVar[str] = "bond"
+
+
+@dataclass(frozen=True, slots=True)
+class Vlan:
+    """An IEEE 802.1Q sub-interface of `parent`."""
+
+    parent: str
+    vid: int
+    kind: ClassVar[str] = "vlan"
+
+
+@dataclass(frozen=True, slots=True)
+class Vrf:
+    """A VRF device; interfaces join it by `master`. Its routes are in `table`."""
+
+    table: int
+    kind: ClassVar[str] = "vrf"
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """An Ethernet bridge without spanning tree; ports join it by `master`."""
+
+    kind: ClassVar[str] = "bridge"
+
+
+@dataclass(frozen=True, slots=True)
+class Dummy:
+    """An interface that drops what is sent to it; holds addresses."""
+
+    kind: ClassVar[str] = "dummy"
+
+
+@dataclass(frozen=True, slots=True)
+class WireGuardPeer:
+    """A WireGuard peer. `endpoint` is ``address:port`` or None for one that calls in."""
+
+    name: str
+    public_key: str
+    endpoint: str | None
+    allowed_ips: tuple[str, ...]
+    keepalive_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WireGuard:
+    """A WireGuard interface whose UDP socket lives in node `socket_node`.
+
+    Keys are in base64. The socket's node routes the encrypted packets.
+    """
+
+    socket_node: str
+    private_key: str
+    listen_port: int
+    peers: tuple[WireGuardPeer, ...]
+    kind: ClassVar[str] = "wireguard"
+
+
+@dataclass(frozen=True, slots=True)
+class Vxlan:
+    """A point-to-point VXLAN without learning, whose outer packets are routed by `underlay_node`."""
+
+    underlay_node: str
+    vni: int
+    local: str
+    remote: str
+    port: int = 4789
+    kind: ClassVar[str] = "vxlan"
+
+
+Kind = Loopback | Veth | Bond | Vlan | Vrf | Bridge | Dummy | WireGuard | Vxlan
+
+
+@dataclass(frozen=True, slots=True)
+class Netem:
+    """Egress impairment: one-way delay, rate limit (0: none), random loss in percent.
+
+    `limit` is the queue's length in packets.
+    """
+
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    loss_percent: float = 0.0
+    rate_mbps: float = 0.0
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface of a node.
+
+    `addresses` have a prefix length ("10.0.0.1/31"); `master` is the bond,
+    bridge or VRF that it belongs to; `sysctls` map a file under /proc/sys to
+    its value and are written once the interface exists.
+    """
+
+    name: str
+    device: Kind
+    mac: str | None = None
+    mtu: int | None = None
+    up: bool = True
+    master: str | None = None
+    addresses: tuple[str, ...] = ()
+    netem: Netem | None = None
+    sysctls: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Nexthop:
+    """One path of a multipath route."""
+
+    via: str | None
+    dev: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A static IPv4 route. `destination` has a prefix length; exactly one of dev/nexthops for unicast."""
+
+    destination: str
+    type: Literal["unicast", "blackhole", "unreachable", "prohibit", "throw"] = "unicast"
+    table: int = TABLE_MAIN
+    via: str | None = None
+    dev: str | None = None
+    metric: int = 0
+    source: str | None = None
+    nexthops: tuple[Nexthop, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A policy routing rule; every condition that is not None must hold."""
+
+    priority: int
+    table: int
+    iif: str | None = None
+    source: str | None = None
+    destination: str | None = None
+    fwmark: int | None = None
+    action: Literal["lookup", "blackhole", "unreachable"] = "lookup"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """A permanent neighbour (ARP) entry."""
+
+    dev: str
+    address: str
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A program that runs in the node for as long as the plan names it.
+
+    `files` are the names of the node's files it reads: when one changes, the
+    process is reloaded as `reload` says: ``bird`` asks over its control
+    socket, ``restart`` stops and starts it.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    reload: Literal["bird", "restart"] = "restart"
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A network namespace with everything in it.
+
+    `role` and `group` say what it stands for ("outpost-networking-device",
+    "op-a"), for people and pictures only. `nftables` is one ruleset in nft's
+    own language. `files` map a file name to its text; they are found in
+    NODE_DIRECTORY/<name>/ by the node's processes.
+    """
+
+    name: str
+    role: str
+    group: str
+    title: str = ""
+    sysctls: dict[str, str] = field(default_factory=dict)
+    interfaces: tuple[Interface, ...] = ()
+    neighbors: tuple[Neighbor, ...] = ()
+    routes: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    nftables: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    processes: tuple[Process, ...] = ()
+
+    def interface(self, name: str) -> Interface:
+        """The interface `name`; KeyError when the node has none."""
+        for interface in self.interfaces:
+            if interface.name == name:
+                return interface
+        raise KeyError(f"{self.name}:{name}")
+
+    @property
+    def directory(self) -> str:
+        """Where the node's files, sockets and logs are, inside the keeper's mount namespace."""
+        return f"{NODE_DIRECTORY}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCheck:
+    """The interface has carrier."""
+
+    node: str
+    interface: str
+    kind: ClassVar[str] = "link"
+
+
+@dataclass(frozen=True, slots=True)
+class LagCheck:
+    """Every member of the bond is collecting and distributing towards one partner."""
+
+    node: str
+    interface: str
+    members: tuple[str, ...]
+    title: str
+    kind: ClassVar[str] = "lag"
+
+
+@dataclass(frozen=True, slots=True)
+class BgpCheck:
+    """The BGP session `protocol` of the node's daemon is Established.
+
+    For BIRD `protocol` is its name there; for FRR it is ``VRF neighbour``.
+    """
+
+    node: str
+    daemon: Literal["bird", "frr"]
+    protocol: str
+    neighbor: str
+    title: str
+    kind: ClassVar[str] = "bgp"
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelCheck:
+    """The WireGuard interface has a fresh handshake with `peer` (a WireGuardPeer's name)."""
+
+    node: str
+    interface: str
+    peer: str
+    title: str
+    kind: ClassVar[str] = "tunnel"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteCheck:
+    """The routing table has exactly this destination."""
+
+    node: str
+    table: int
+    destination: str
+    title: str
+    kind: ClassVar[str] = "route"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenCheck:
+    """Something listens on the port in the node."""
+
+    node: str
+    protocol: Literal["tcp", "udp"]
+    port: int
+    title: str
+    kind: ClassVar[str] = "listen"
+
+
+Check = LinkCheck | LagCheck | BgpCheck | TunnelCheck | RouteCheck | ListenCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole testbed: nodes in a stable order, and what must hold once it is up."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    checks: tuple[Check, ...] = ()
+
+    def node(self, name: str) -> Node:
+        """The node `name`; KeyError when there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)

@@ -1,0 +1,1 @@
+"""The installation in AWS's words: loading, deriving and checking topology files."""
