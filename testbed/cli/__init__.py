@@ -1,0 +1,81 @@
+"""The command `testbed`: one verb a file, each imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from testbed.cli import failures
+
+VERBS = (
+    "up",
+    "down",
+    "list",
+    "status",
+    "inspect",
+    "plan",
+    "validate",
+    "schema",
+    "exec",
+    "shell",
+    "ping",
+    "logs",
+    "graph",
+    "doctor",
+    "completion",
+    "version",
+)
+
+
+class Verbs(click.Group):
+    """The group of all verbs; turns what they raise into messages and exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """All verbs, in the order of a day's work."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the verb's module; every module has its command as `command`."""
+        if cmd_name not in VERBS:
+            return None
+        command = importlib.import_module(f"testbed.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb; an unknown one gets a suggestion."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise failures.unknown_verb(args[0], VERBS, ctx)
+        return super().resolve_command(ctx, args)
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run, and exit with the code that the README lists."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        return failures.run(lambda: super(Verbs, self).main(*args, standalone_mode=False, **extra))
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=(
+        "Exit codes: 0 worked, 1 the network says no, 2 wrong usage or input, 3 this machine can't."
+    ),
+)
+def cli() -> None:
+    """Emulate the network of an AWS Outposts installation, packet by packet.
+
+    \b
+    Example:
+      testbed up topologies/two-racks.yaml
+      testbed ping a b
+    """
+
+
+def main() -> None:
+    """Entry point of the command `testbed`."""
+    cli(prog_name="testbed")

@@ -1,0 +1,1 @@
+"""The kernel: `apply` changes it, `observe` reads it, nothing else touches it."""

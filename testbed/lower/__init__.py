@@ -1,0 +1,22 @@
+"""From AWS's words to Linux's: one module for each system of the real installation."""
+
+from __future__ import annotations
+
+from testbed.lower import local_gateway, rack, region, service_link, site, vpc
+from testbed.lower.builder import Draft
+from testbed.plan.model import Plan
+from testbed.topology.model import Topology
+
+
+def lower(topology: Topology) -> Plan:
+    """The plan of a topology: deterministic, complete, and needing no rights to compute."""
+    draft = Draft(topology.name)
+    region.lower(draft, topology)
+    for outpost in topology.outposts.values():
+        rack.lower(draft, topology, outpost)
+        local_gateway.lower(draft, topology, outpost)
+        service_link.lower(draft, topology, outpost)
+    site.lower(draft, topology)
+    for entry in topology.vpcs.values():
+        vpc.lower(draft, topology, entry)
+    return draft.build()

@@ -29,7 +29,7 @@ class Loopback:
 
 @dataclass(frozen=True, slots=True)
 class Veth:
-    """One end of a cable; the other is interface `peer` of node `peer_node`, a `Veth` too."""
+    """One end of a cable; the other is interface `peer` of `peer_node`, a `Veth` too."""
 
     peer_node: str
     peer: str
@@ -161,7 +161,7 @@ class Nexthop:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A static IPv4 route. `destination` has a prefix length; exactly one of dev/nexthops for unicast."""
+    """A static IPv4 route; unicast ones have either `dev` or `nexthops`."""
 
     destination: str
     type: Literal["unicast", "blackhole", "unreachable", "prohibit", "throw"] = "unicast"

@@ -13,6 +13,8 @@ from typing import Literal
 
 from testbed.plan.model import Interface, Neighbor, Netem, Process, Route, Rule
 
+Attribute = Literal["master", "mtu", "mac", "up", "sysctls", "device"]
+
 
 @dataclass(frozen=True, slots=True)
 class StopProcess:
@@ -110,7 +112,7 @@ class SetInterface:
 
     node: str
     interface: Interface
-    changed: tuple[Literal["master", "mtu", "mac", "up", "sysctls", "device"], ...]
+    changed: tuple[Attribute, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,148 @@
+"""Bringing testbeds up and down: what the command line and the pytest plugin share."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from testbed import launch
+from testbed.client import Client
+from testbed.errors import HostError, UsageError
+from testbed.protocol import NAME_PATTERN
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+
+    from testbed.plan.model import Plan
+    from testbed.topology.model import Topology
+
+DEFAULT_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an `up` went.
+
+    `first` says whether it started the testbed, `pending` what is not ready
+    (title and state of each), `timings` the milliseconds of each phase.
+    """
+
+    name: str
+    first: bool
+    changed: bool
+    steps: int
+    nodes: int
+    links: int
+    pending: list[dict[str, str]]
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `testbed up --json` prints it."""
+        return {
+            "name": self.name,
+            "started": self.first,
+            "changed": self.changed,
+            "steps": self.steps,
+            "nodes": self.nodes,
+            "links": self.links,
+            "ok": not self.pending,
+            "pending": self.pending,
+            "timings": {phase: round(ms, 1) for phase, ms in self.timings.items()},
+        }
+
+
+def check_name(name: str) -> str:
+    """The name, if a testbed can have it; else UsageError."""
+    if NAME_PATTERN.fullmatch(name):
+        return name
+    hint = "lower-case letters, digits and inner hyphens, at most 32 characters"
+    raise UsageError(f"{name[:80]!r} is no name for a testbed", hint=hint)
+
+
+def load_topology(
+    path: str | os.PathLike[str], settings: Mapping[str, str], name: str | None = None
+) -> Topology:
+    """Load a topology file, as `name` instead of its own name if given."""
+    from testbed.topology.load import load  # noqa: PLC0415 - pydantic is slow to import
+
+    topology = load(path, settings)
+    return replace(topology, name=check_name(name)) if name else topology
+
+
+def lower_topology(topology: Topology) -> Plan:
+    """The plan of a topology."""
+    from testbed.lower import lower  # noqa: PLC0415 - so are jinja2 and cryptography
+
+    return lower(topology)
+
+
+def links_of(plan: Plan) -> int:
+    """How many cables the plan has."""
+    ends = sum(i.device.kind == "veth" for node in plan.nodes for i in node.interfaces)
+    return ends // 2
+
+
+def bring_up(
+    plan: Plan,
+    *,
+    source: Any = None,
+    vm: str = "auto",
+    wait: bool = True,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    on_progress: Callable[[str], None] = lambda _: None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> Outcome:
+    """Start the testbed that the plan names, or bring the running one to the plan.
+
+    When a first `up` fails, nothing of it is left; one that only misses its
+    deadline leaves the testbed running, and `pending` says what is not ready.
+    """
+    name = plan.name
+    first = not launch.alive(name)
+    started = time.perf_counter()
+    launch.ensure_running(name, vm=vm, plan=plan, on_progress=on_progress)
+    starting = (time.perf_counter() - started) * 1000
+    try:
+        result = Client.connect(name).apply(
+            plan, wait=wait, timeout_s=timeout_s, source=source, on_event=on_event
+        )
+    except BaseException:
+        if first:
+            take_down(name)
+        raise
+    return Outcome(
+        name=name,
+        first=first,
+        changed=bool(result["changed"]),
+        steps=int(result["steps"]),
+        nodes=len(plan.nodes),
+        links=links_of(plan),
+        pending=list(result.get("pending") or ()),
+        timings=({"start": starting} if first else {}) | dict(result.get("timings") or {}),
+    )
+
+
+def take_down(name: str) -> bool:
+    """End a testbed and wait until nothing of it is left; False when it did not run."""
+    was_running = launch.alive(name)
+    if was_running:
+        launch.end(name, lambda: Client.connect(name).stop())
+    launch.sweep()
+    if was_running and launch.alive(name):
+        raise HostError(f"testbed {name} does not end", hint="see `testbed list` for its process")
+    return was_running
+
+
+def address_of(plan: Plan, name: str) -> str:
+    """The first address of a node that others can reach: not on `lo` where it has another.
+
+    KeyError when there is no such node, ValueError when it has no address.
+    """
+    own = [
+        (i.device.kind == "loopback", a) for i in plan.node(name).interfaces for a in i.addresses
+    ]
+    for _, address in sorted(own, key=lambda entry: entry[0]):
+        return address.partition("/")[0]
+    raise ValueError(name)

@@ -1,0 +1,170 @@
+"""Options and helpers that several verbs share."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from testbed.errors import TestbedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from click.shell_completion import CompletionItem
+
+    from testbed.client import Client
+    from testbed.plan.model import Plan
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
+
+class Verb(click.Command):
+    """A verb: an error that it raises knows whether JSON was asked for."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except TestbedError as error:
+            error.as_json = bool(ctx.params.get("as_json"))  # type: ignore[attr-defined]
+            raise
+
+
+def verb(name: str, example: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Declare a verb; `example` are the lines that its help ends with."""
+    lines = "".join(f"  {line}\n" for line in example.strip().splitlines())
+
+    def declare(function: Callable[..., Any]) -> click.Command:
+        epilog = f"\b\nExample:\n{lines}"
+        return click.command(name, cls=Verb, epilog=epilog)(function)
+
+    return declare
+
+
+def _complete_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from testbed.launch import running  # noqa: PLC0415
+
+    return _items(running, incomplete)
+
+
+def complete_nodes(
+    context: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the name of a node of the chosen testbed."""
+    chosen = context.params.get("name") or os.environ.get("TESTBED_NAME")
+    return _items(
+        lambda: [node["name"] for node in connect(chosen).plan_json()["plan"]["nodes"]], incomplete
+    )
+
+
+def _items(read: Callable[[], Iterable[str]], incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    try:
+        words = list(read())
+    except (TestbedError, OSError):
+        return []
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+def name_option(help_text: str = "The testbed; not needed when exactly one runs.") -> Any:
+    """`-n/--name`, or TESTBED_NAME."""
+    return click.option(
+        *("-n", "--name", "name"),
+        envvar="TESTBED_NAME",
+        show_envvar=True,
+        metavar="NAME",
+        help=help_text,
+        shell_complete=_complete_names,
+    )
+
+
+def unused_name_option(function: Function) -> Function:
+    """Accept `-n/--name` where no testbed is concerned, so that every verb takes it."""
+    option = click.option("-n", "--name", hidden=True, expose_value=False)
+    return option(function)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a variable of a templated topology file. Repeatable.",
+)
+
+node_argument = functools.partial(click.argument, shell_complete=complete_nodes)
+
+
+def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
+    """The template variables of `--set key=value`."""
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.isidentifier():
+            message = f"--set {pair[:80]!r} is not KEY=VALUE"
+            raise UsageError(message, hint="for example: --set uplinks=4")
+        settings[key] = value
+    return settings
+
+
+def choose_name(name: str | None) -> str:
+    """The testbed that is meant: the one named, else the one that runs."""
+    if name:
+        from testbed.bringup import check_name  # noqa: PLC0415
+
+        return check_name(name)
+    from testbed.launch import running  # noqa: PLC0415
+
+    names = running()
+    if len(names) == 1:
+        return names[0]
+    if names:
+        hint = "choose one with -n NAME or TESTBED_NAME"
+        raise UsageError(f"several testbeds run: {', '.join(names)}", hint=hint)
+    hint = "start one: testbed up FILE"
+    if os.geteuid() != 0:
+        hint += "; testbeds that root started are seen with sudo"
+    raise UsageError("no testbed is running", hint=hint)
+
+
+def connect(name: str | None) -> Client:
+    """The client of the testbed that is meant."""
+    from testbed.client import Client  # noqa: PLC0415
+
+    return Client.connect(choose_name(name))
+
+
+def read_plan(file: str, settings: Iterable[str], name: str | None) -> Plan:
+    """The plan of a topology file."""
+    from testbed.bringup import load_topology, lower_topology  # noqa: PLC0415
+
+    return lower_topology(load_topology(file, parse_settings(settings), name))
+
+
+def echo_json(data: Any) -> None:
+    """Print data as JSON."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def unknown_node(name: str, plan: Plan) -> UsageError:
+    """The error for a node that the plan has not."""
+    import difflib  # noqa: PLC0415
+
+    names = [node.name for node in plan.nodes]
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"nodes: {', '.join(names)}"
+    return UsageError(f"no node {name[:80]!r} in {plan.name}", hint=hint)
+
+
+def is_terminal(stream: Any = None) -> bool:
+    """Whether standard output (or the stream) is a terminal."""
+    target = sys.stdout if stream is None else stream
+    return bool(target and target.isatty())

@@ -1,0 +1,114 @@
+"""What the user sees when a command does not work, and the exit code it means."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from testbed.errors import EXIT_HOST, EXIT_USAGE, TestbedError, TopologyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+BUGS = "https://github.com/outpost-testbed/outpost-testbed/issues"
+
+
+def run(command: Callable[[], Any]) -> None:
+    """Run the command line and exit as its outcome demands."""
+    sys.exit(_outcome(command))
+
+
+def _outcome(command: Callable[[], Any]) -> int:
+    try:
+        code = command()
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _broken_pipe()
+    except TestbedError as error:
+        show(error)
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - a traceback is no message for a user
+        _show_bug(error)
+        return EXIT_HOST
+    if code == BROKEN_PIPE:
+        return _broken_pipe()
+    return code if isinstance(code, int) else 0
+
+
+def _broken_pipe() -> int:
+    """Nobody reads our output: end quietly, also when the interpreter flushes it."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+    except (OSError, ValueError):
+        pass
+    return BROKEN_PIPE
+
+
+def wants_json() -> bool:
+    """Whether the command that runs was called with --json."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.params.get("as_json"))
+
+
+def show(error: TestbedError) -> None:
+    """Print the error and its hint on standard error; with --json as an object on stdout too."""
+    if getattr(error, "as_json", False):
+        click.echo(json.dumps({"error": error.to_json()}, indent=2, ensure_ascii=False))
+    if isinstance(error, TopologyError):
+        _show_problems(error)
+        return
+    _print("error:", error.message, error.hint)
+
+
+def _show_problems(error: TopologyError) -> None:
+    for problem in error.problems:
+        place = click.style(f"{problem.file}:{problem.line}:{problem.column}:", bold=True)
+        click.echo(f"{place} {problem.object}: {problem.message}", err=True)
+        if problem.hint:
+            click.echo(_hint(problem.hint), err=True)
+    count = len(error.problems)
+    total = f"{count} problem{'' if count == 1 else 's'}"
+    click.echo(click.style(f"error: {total} found; nothing was changed", fg="red"), err=True)
+
+
+def _print(label: str, message: str, hint: str | None) -> None:
+    click.echo(f"{click.style(label, fg='red', bold=True)} {message}", err=True)
+    if hint:
+        click.echo(_hint(hint), err=True)
+
+
+def _hint(text: str) -> str:
+    lines = text.rstrip().replace("\n", "\n          ")
+    return f"    {click.style('hint:', fg='cyan')} {lines}"
+
+
+def _show_bug(error: Exception) -> None:
+    if os.environ.get("TESTBED_DEBUG") == "1":
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exception(error)
+    text = f"{type(error).__name__}: {error}"
+    hint = f"please report it with the output of TESTBED_DEBUG=1 and the same command: {BUGS}"
+    _print("bug in testbed:", text, hint)
+
+
+def unknown_verb(word: str, known: Sequence[str], context: click.Context) -> click.UsageError:
+    """The error for a verb that there is not."""
+    import difflib  # noqa: PLC0415
+
+    close = difflib.get_close_matches(word, known, n=1)
+    suggestion = f" Did you mean {close[0]!r}?" if close else ""
+    return click.UsageError(f"No such command {word[:80]!r}.{suggestion}", context)

@@ -1,0 +1,89 @@
+"""`testbed ping`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from testbed.cli.common import connect, echo_json, json_option, name_option, unknown_node, verb
+from testbed.cli.common import node_argument as node_argument_of
+from testbed.errors import EXIT_NETWORK, UsageError
+
+if TYPE_CHECKING:
+    from testbed.client import Client
+    from testbed.probes.ping import PingResult
+
+
+@verb("ping", "testbed ping a b\ntestbed ping a c --df -s 1272 --json")
+@node_argument_of("source", metavar="SRC")
+@node_argument_of("destination", metavar="DST")
+@click.option("-c", "--count", default=4, show_default=True, help="How many packets.")
+@click.option("-i", "--interval", default=0.2, show_default=True, help="Seconds between them.")
+@click.option(
+    "-s", "--size", default=56, show_default=True, help="Payload bytes; the IP packet has 28 more."
+)
+@click.option("--df", is_flag=True, help="Set the Don't Fragment bit.")
+@name_option()
+@json_option
+@click.pass_context
+def command(
+    context: click.Context,
+    source: str,
+    destination: str,
+    *,
+    count: int,
+    interval: float,
+    size: int,
+    df: bool,
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """Ping from a node to a node or an address."""
+    from testbed.probes.ping import HEADERS, ping  # noqa: PLC0415
+
+    client = connect(name)
+    address = resolve(client, destination)
+    result = ping(client, source, address, count=count, interval_s=interval, size=size, df=df)
+    if as_json:
+        echo_json(
+            {"source": source, "destination": destination, "address": address}
+            | {"packet_bytes": size + HEADERS}
+            | result.to_json()
+        )
+    else:
+        click.echo(describe(source, destination, address, result))
+    if not result.ok:
+        context.exit(EXIT_NETWORK)
+
+
+def resolve(client: Client, destination: str) -> str:
+    """The address that is meant: itself, or the first of the node of that name."""
+    import socket  # noqa: PLC0415
+
+    try:
+        socket.inet_pton(socket.AF_INET, destination)
+    except (OSError, ValueError):
+        from testbed.bringup import address_of  # noqa: PLC0415
+
+        plan, _ = client.plan()
+        try:
+            return address_of(plan, destination)
+        except KeyError:
+            raise unknown_node(destination, plan) from None
+        except ValueError:
+            raise UsageError(f"node {destination} has no address", hint="give one") from None
+    return destination
+
+
+def describe(source: str, destination: str, address: str, result: PingResult) -> str:
+    """The outcome in one line."""
+    target = destination if destination == address else f"{destination} ({address})"
+    text = f"{source} -> {target}: {result.received} of {result.sent} received"
+    if result.rtt_ms:
+        rtt = result.rtt_ms
+        text += f", rtt {rtt.min:.3f}/{rtt.avg:.3f}/{rtt.max:.3f} ms (min/avg/max)"
+    if result.error:
+        origin = f" (from {result.error_from})" if result.error_from else ""
+        text += f": {click.style(result.error, fg='red')}{origin}"
+    return text

@@ -1,0 +1,47 @@
+"""`testbed validate`."""
+
+from __future__ import annotations
+
+import click
+
+from testbed.cli.common import (
+    echo_json,
+    json_option,
+    parse_settings,
+    set_option,
+    unused_name_option,
+    verb,
+)
+from testbed.errors import EXIT_USAGE, UsageError
+
+
+@verb("validate", "testbed validate topologies/*.yaml\ntestbed validate --set racks=4 big.yaml.j2")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
+@set_option
+@json_option
+@unused_name_option
+@click.pass_context
+def command(
+    context: click.Context, files: tuple[str, ...], *, settings: tuple[str, ...], as_json: bool
+) -> None:
+    """Check topology files; all problems are reported, each with its place."""
+    from testbed.bringup import load_topology  # noqa: PLC0415
+    from testbed.cli.failures import show  # noqa: PLC0415
+
+    variables = parse_settings(settings)
+    rows = []
+    for file in files:
+        try:
+            topology = load_topology(file, variables)
+        except UsageError as error:
+            rows.append({"file": file, "ok": False, "error": error.to_json()})
+            if not as_json:
+                show(error)
+        else:
+            rows.append({"file": file, "ok": True, "name": topology.name})
+            if not as_json:
+                click.echo(f"{file}: ok ({topology.name})")
+    if as_json:
+        echo_json({"ok": all(row["ok"] for row in rows), "files": rows})
+    if not all(row["ok"] for row in rows):
+        context.exit(EXIT_USAGE)

@@ -1,0 +1,303 @@
+"""Talking to a running testbed over its control socket (docs/protocol.md).
+
+Synchronous and standard library only: the command line, the pytest plugin
+and other programs use it. Each request has a connection of its own, so one
+`Client` may be used by several threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from testbed.errors import HostError, NetworkError, UsageError, error_from_json
+from testbed.frames import Connection, message_of
+from testbed.protocol import Frame, control_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from testbed.plan.model import Plan
+
+    OnEvent = Callable[[dict[str, Any]], None]
+
+ENDED = "the testbed ended before it answered"
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that has ended: its exit status (128 + n for signal n) and what it wrote."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """The standard output as text."""
+        return self.stdout.decode(errors="replace")
+
+
+class RemoteProcess:
+    """A command that runs in a node. Closing it before its end hangs up on it (SIGHUP)."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self.connection = connection
+        self.name = name
+        self.returncode: int | None = None
+        self.stderr = bytearray()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.connection.close()
+
+    def write(self, data: bytes) -> None:
+        """Send to the command's standard input."""
+        if data:
+            self.connection.queue(Frame.STDIN, data)
+            self.connection.flush()
+
+    def close_stdin(self) -> None:
+        """End the command's standard input."""
+        self.connection.queue(Frame.STDIN, b"")
+        self.connection.flush()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command and its children."""
+        self.connection.queue_message({"signal": int(number)})
+        self.connection.flush()
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell the command's terminal its new size."""
+        self.connection.queue_message({"resize": [rows, columns]})
+        self.connection.flush()
+
+    def take(self, kind: Frame, payload: bytes) -> bytes:
+        """Account for a received frame; what it adds to the standard output."""
+        if kind is Frame.STDOUT:
+            return payload
+        if kind is Frame.STDERR:
+            self.stderr += payload
+        elif kind is Frame.MESSAGE:
+            message = message_of(payload)
+            if "error" in message:
+                raise error_from_json(message["error"])
+            if "result" in message:
+                self.returncode = int(message["result"]["returncode"])
+        return b""
+
+    def chunks(self, deadline: float | None = None) -> Iterator[bytes]:
+        """The standard output as it arrives, until the command ends.
+
+        Standard error is collected in `stderr`. Raises TimeoutError when the
+        deadline (monotonic clock) passes, HostError when the testbed ends.
+        """
+        while self.returncode is None:
+            frame = self.connection.receive(deadline)
+            if frame is None:
+                raise HostError(ENDED)
+            if data := self.take(*frame):
+                yield data
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.chunks()
+
+    def wait(self, timeout: float | None = None) -> Completed:
+        """Wait for the end, at most `timeout` seconds (TimeoutError)."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        output = b"".join(self.chunks(deadline))
+        return Completed(self.returncode or 0, output, bytes(self.stderr))
+
+
+class Client:
+    """A running testbed, as its clients see it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._spare: socket.socket | None = None
+
+    @classmethod
+    def connect(cls, name: str) -> Self:
+        """The client of testbed `name`; UsageError, naming those that run, when it does not."""
+        client = cls(name)
+        client._spare = client._dial()
+        return client
+
+    def close(self) -> None:
+        """Let go of a connection that has not been used."""
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
+
+    def _dial(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.connect(str(control_socket(self.name)))
+        except PermissionError:
+            sock.close()
+            hint = "testbeds belong to the user who started them: use sudo"
+            raise HostError(f"not allowed to talk to testbed {self.name}", hint=hint) from None
+        except OSError:
+            sock.close()
+            raise self._not_running() from None
+        return sock
+
+    def _not_running(self) -> UsageError:
+        from testbed.launch import running  # noqa: PLC0415 - only on the way to an error
+
+        names = running()
+        hint = f"these run: {', '.join(names)}" if names else "start it: testbed up FILE"
+        return UsageError(f"testbed {self.name} is not running", hint=hint)
+
+    def _open(self, request: dict[str, Any]) -> Connection:
+        sock, self._spare = self._spare or self._dial(), None
+        connection = Connection(sock)
+        connection.queue_message(request)
+        return connection
+
+    def _ask(
+        self,
+        request: dict[str, Any],
+        *,
+        on_event: OnEvent | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, Any]:
+        """Send a request, hand its events on, return its result or raise its error."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._open(request) as connection:
+            while frame := connection.receive(deadline):
+                if frame[0] is not Frame.MESSAGE:
+                    continue
+                message = message_of(frame[1])
+                if "error" in message:
+                    raise error_from_json(message["error"])
+                if "result" in message:
+                    result: dict[str, Any] = message["result"]
+                    return result
+                if on_event:
+                    on_event(message)
+        raise HostError(ENDED)
+
+    # Operations
+
+    def hello(self, timeout: float | None = None) -> dict[str, Any]:
+        """Name, version, process and start of the testbed's keeper; TimeoutError when busy."""
+        return self._ask({"op": "hello"}, timeout=timeout)
+
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        wait: bool = True,
+        timeout_s: float = 120.0,
+        source: Any = None,
+        on_event: OnEvent | None = None,
+    ) -> dict[str, Any]:
+        """Bring the testbed to `plan`; with `wait`, until it is ready or the time is over.
+
+        The result has ``changed``, ``steps``, ``timings`` in ms for each
+        phase, and ``pending``: what is not ready, with its state.
+        """
+        from testbed.plan import codec  # noqa: PLC0415 - most commands don't need plans
+
+        request = {"op": "apply", "plan": codec.to_json(plan), "wait": wait}
+        request |= {"timeout_s": timeout_s, "source": source}
+        return self._ask(request, on_event=on_event)
+
+    def plan_json(self) -> dict[str, Any]:
+        """What runs, as the keeper sends it: ``plan`` and ``source``."""
+        return self._ask({"op": "plan"})
+
+    def plan(self) -> tuple[Plan, Any]:
+        """What runs, and the source that it was applied with."""
+        from testbed.plan import codec  # noqa: PLC0415
+
+        answer = self.plan_json()
+        return codec.from_json(answer["plan"]), answer.get("source")
+
+    def status(self) -> dict[str, Any]:
+        """The state of everything (docs/commands/status.md)."""
+        return self._ask({"op": "status"})
+
+    def stop(self) -> None:
+        """End the testbed; returns when everything in it is gone."""
+        self._ask({"op": "stop"})
+
+    def popen(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        tty: bool = False,
+        size: tuple[int, int] = (24, 80),
+    ) -> RemoteProcess:
+        """Start a command in a node; `size` is the terminal's rows and columns."""
+        request: dict[str, Any] = {"op": "exec", "node": node, "argv": list(argv)}
+        request |= {"tty": tty, "rows": size[0], "columns": size[1], "env": dict(env or {})}
+        connection = self._open(request)
+        connection.write_some()
+        return RemoteProcess(connection, f"{argv[0]} in {node}")
+
+    def run(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        input: bytes | None = None,  # noqa: A002 - the name that subprocess.run has
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Run a command in a node to its end; NetworkError when it takes longer than `timeout` s."""
+        with self.popen(node, argv, env=env) as process:
+            if input:
+                process.connection.queue(Frame.STDIN, input)
+            process.connection.queue(Frame.STDIN, b"")
+            try:
+                return process.wait(timeout)
+            except TimeoutError:
+                message = f"{' '.join(argv)} in {node} did not end within {timeout:g} s"
+                raise NetworkError(message) from None
+
+    def exec_interactive(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        tty: bool,
+        env: Mapping[str, str] | None = None,
+    ) -> int:
+        """Run a command on this process's standard streams; its exit status."""
+        from testbed.terminal import run_interactive  # noqa: PLC0415
+
+        return run_interactive(self, node, argv, tty=tty, env=env)
+
+    def logs(
+        self, node: str, process: str | None = None, *, follow: bool = False
+    ) -> Iterator[bytes]:
+        """The log of a node's process, or of all of them, and with `follow` what is added."""
+        request = {"op": "logs", "node": node, "process": process, "follow": follow}
+        with contextlib.closing(self._open(request)) as connection:
+            while frame := connection.receive():
+                kind, payload = frame
+                if kind is Frame.STDOUT:
+                    yield payload
+                    continue
+                message = message_of(payload)
+                if "error" in message:
+                    raise error_from_json(message["error"])
+                if "result" in message:
+                    return
+        raise HostError(ENDED)

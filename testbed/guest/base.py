@@ -1,0 +1,58 @@
+"""What every kind of guest offers, so that the relay does not know which one it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import socket
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What is to be booted.
+
+    `python` and `code` are what runs as process 1 of the guest once the host's
+    file system is mounted there. `memory_mb` is a ceiling: the host gives
+    memory as the guest uses it. `accelerate` false means pure emulation.
+    """
+
+    name: str
+    python: str
+    code: str
+    memory_mb: int = 2048
+    processors: int = 2
+    accelerate: bool = True
+    kernel: Path | None = None
+
+
+class Running(Protocol):
+    """A guest that was started."""
+
+    control: socket.socket
+    """Connected to the guest's control port."""
+    console: socket.socket
+    """What the guest's kernel and its emulator say; read-only."""
+
+    def pids(self) -> list[int]:
+        """Host processes that the guest is made of; the first one's end is the guest's end."""
+
+    def kill(self) -> None:
+        """End all of them now, and wait until they are gone."""
+
+
+class Guest(Protocol):
+    """A kind of guest."""
+
+    name: str
+
+    def problems(self) -> list[str]:
+        """List what this host lacks to run it, each with the remedy; empty when it can."""
+
+    def accelerated(self) -> bool:
+        """Whether the processor can run it, or it has to be emulated."""
+
+    def start(self, boot: Boot) -> Running:
+        """Start it; raises HostError where `problems` has something to say."""

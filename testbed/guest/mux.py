@@ -1,0 +1,354 @@
+"""Many connections over one byte stream (docs/protocol.md, "In a micro VM").
+
+Used at both ends of a guest's control port. Each connection is a channel, an
+asyncio transport of its own, with 256 KiB of credit in each direction: a
+reader that stops stops its own channel only, and neither end ever holds more
+than the credit of each channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import deque
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FRAME = struct.Struct("!BII")
+WINDOW = struct.Struct("!I")
+CREDIT = 256 * 1024
+CHUNK = 32 * 1024
+REPORT_AFTER = CREDIT // 4
+HIGH_WATER = 64 * 1024
+
+
+class Kind(IntEnum):
+    """Types of frame on the stream."""
+
+    OPEN = 0
+    DATA = 1
+    CLOSE = 2
+    WINDOW = 3
+    CLOCK = 4
+
+
+class Channel(asyncio.Transport):
+    """One connection, as the transport of an asyncio protocol."""
+
+    def __init__(self, mux: Mux, number: int) -> None:
+        super().__init__()
+        self.number = number
+        self._mux = mux
+        self._protocol: asyncio.BaseProtocol = asyncio.Protocol()
+        self._sendable = CREDIT
+        self._receivable = CREDIT
+        self._consumed = 0
+        self._unsent: deque[bytes] = deque()
+        self._unsent_size = 0
+        self._undelivered: deque[bytes] = deque()
+        self._reading = True
+        self._writing_paused = False
+        self._closing = False
+        self._remote_closed = False
+        self._lost = False
+
+    # What protocols and streams call
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send `data` when the credit allows."""
+        if self._lost or self._closing or self._remote_closed or not data:
+            return
+        self._unsent.append(bytes(data))
+        self._unsent_size += len(data)
+        self._mux.flush(self)
+        self._update_pressure()
+
+    def close(self) -> None:
+        """Close the channel after all that was written has been sent."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._remote_closed:
+            self.finish(None)
+        else:
+            self._mux.flush(self)
+
+    def abort(self) -> None:
+        """Close the channel at once; what was not sent yet is lost."""
+        self._unsent.clear()
+        self._unsent_size = 0
+        self._closing = False
+        self.close()
+
+    def is_closing(self) -> bool:
+        """Whether nothing more can be written."""
+        return self._closing or self._remote_closed
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Deliver to `protocol` from now on."""
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """Who is delivered to."""
+        return self._protocol
+
+    def is_reading(self) -> bool:
+        """Whether data is delivered."""
+        return self._reading
+
+    def pause_reading(self) -> None:
+        """Deliver nothing until `resume_reading`."""
+        self._reading = False
+
+    def resume_reading(self) -> None:
+        """Deliver what came meanwhile, and go on."""
+        self._reading = True
+        asyncio.get_running_loop().call_soon(self._deliver)
+
+    def can_write_eof(self) -> bool:
+        """Channels have no half-closed state."""
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that wait for credit or for the stream."""
+        return self._unsent_size
+
+    # What the multiplexer calls
+
+    def next_frame(self) -> bytes | None:
+        """Take the next frame that may be sent now, or None."""
+        if self._lost:
+            return None
+        if not self._unsent:
+            if self._closing and not self._remote_closed:
+                self.finish(None)
+                return FRAME.pack(Kind.CLOSE, self.number, 0)
+            return None
+        if not self._sendable:
+            return None
+        head = self._unsent.popleft()
+        size = min(len(head), CHUNK, self._sendable)
+        if size < len(head):
+            self._unsent.appendleft(head[size:])
+            head = head[:size]
+        self._sendable -= size
+        self._unsent_size -= size
+        return FRAME.pack(Kind.DATA, self.number, size) + head
+
+    def received(self, data: bytes) -> None:
+        """Take in what the other end sent."""
+        self._receivable -= len(data)
+        if self._receivable < 0:
+            raise ProtocolError(f"channel {self.number} sent more than its credit")
+        self._undelivered.append(data)
+        self._deliver()
+
+    def granted(self, size: int) -> None:
+        """Send on: the other end consumed `size` bytes."""
+        self._sendable += size
+        self._mux.flush(self)
+        self._update_pressure()
+
+    def remote_closed(self) -> None:
+        """Close, after delivering what came before the other end closed."""
+        self._remote_closed = True
+        self._unsent.clear()
+        self._unsent_size = 0
+        self._update_pressure()
+        self._deliver()
+
+    def finish(self, error: Exception | None) -> None:
+        """Tell the protocol, once, that the channel is gone."""
+        if self._lost:
+            return
+        self._lost = True
+        self._undelivered.clear()
+        self._mux.forget(self)
+        asyncio.get_running_loop().call_soon(self._protocol.connection_lost, error)
+
+    def _deliver(self) -> None:
+        while self._undelivered and (self._reading or self._closing):
+            data = self._undelivered.popleft()
+            self._consumed += len(data)
+            if not self._closing and isinstance(self._protocol, asyncio.Protocol):
+                self._protocol.data_received(data)
+        if self._remote_closed:
+            if not self._undelivered:
+                self.finish(None)
+        elif self._consumed >= REPORT_AFTER:
+            self._receivable += self._consumed
+            self._mux.send(FRAME.pack(Kind.WINDOW, self.number, WINDOW.size), self._consumed)
+            self._consumed = 0
+
+    def _update_pressure(self) -> None:
+        if self._unsent_size > HIGH_WATER and not self._writing_paused:
+            self._writing_paused = True
+            self._protocol.pause_writing()
+        elif self._unsent_size <= HIGH_WATER // 4 and self._writing_paused:
+            self._writing_paused = False
+            self._protocol.resume_writing()
+
+
+class ProtocolError(Exception):
+    """The other end does not speak the protocol."""
+
+
+class Mux(asyncio.Protocol):
+    """One end of the stream.
+
+    `accept` is called with each channel that the other end opens, and has to
+    set the channel's protocol. `clock` is called with the payload of a clock
+    frame, `lost` once when the stream has ended.
+    """
+
+    def __init__(
+        self,
+        *,
+        accept: Callable[[Channel], None] | None = None,
+        clock: Callable[[bytes], None] | None = None,
+        lost: Callable[[Exception | None], None] | None = None,
+    ) -> None:
+        self._accept = accept
+        self._clock = clock
+        self._on_lost = lost
+        self._buffer = bytearray()
+        self._channels: dict[int, Channel] = {}
+        self._waiting: dict[Channel, None] = {}
+        self._transport: asyncio.WriteTransport | None = None
+        self._paused = False
+        self._next = 1
+
+    def open(self) -> Channel:
+        """Open a channel to the other end."""
+        channel = Channel(self, self._next)
+        self._next = self._next % 0xFFFFFFFF + 1
+        self._channels[channel.number] = channel
+        self._write(FRAME.pack(Kind.OPEN, channel.number, 0))
+        return channel
+
+    def send_clock(self, payload: bytes) -> None:
+        """Send a clock frame: empty asks for the time, `!d` tells it (UNIX seconds)."""
+        self._write(FRAME.pack(Kind.CLOCK, 0, len(payload)) + payload)
+
+    # What channels call
+
+    def flush(self, channel: Channel) -> None:
+        """Send what `channel` has and may send; the rest when the stream has room again."""
+        while not self._paused:
+            frame = channel.next_frame()
+            if frame is None:
+                self._waiting.pop(channel, None)
+                return
+            self._write(frame)
+        self._waiting[channel] = None
+
+    def send(self, header: bytes, number: int) -> None:
+        """Send a frame whose payload is one number."""
+        self._write(header + WINDOW.pack(number))
+
+    def forget(self, channel: Channel) -> None:
+        """Forget a closed channel; what still comes for it is dropped."""
+        self._channels.pop(channel.number, None)
+        self._waiting.pop(channel, None)
+
+    # What the stream's transport calls
+
+    def use_writer(self, transport: asyncio.WriteTransport) -> None:
+        """Write to `transport`."""
+        self._transport = transport
+        transport.set_write_buffer_limits(high=4 * CHUNK)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start with one transport for both directions, unless a writer was set."""
+        if self._transport is None and isinstance(transport, asyncio.WriteTransport):
+            self.use_writer(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End every channel."""
+        self._transport = None
+        error = exc or ConnectionResetError("the stream to the other end was lost")
+        for channel in list(self._channels.values()):
+            channel.finish(error)
+        if self._on_lost is not None:
+            callback, self._on_lost = self._on_lost, None
+            callback(exc)
+
+    def pause_writing(self) -> None:
+        """Hold everything back: the stream is full."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Let every waiting channel send, one frame each in turn."""
+        self._paused = False
+        while self._waiting and not self._paused:
+            channel = next(iter(self._waiting))
+            del self._waiting[channel]
+            frame = channel.next_frame()
+            if frame is not None:
+                self._waiting[channel] = None
+                self._write(frame)
+
+    def data_received(self, data: bytes) -> None:
+        """Take apart what came."""
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        try:
+            while len(buffer) - start >= FRAME.size:
+                kind, number, length = FRAME.unpack_from(buffer, start)
+                if length > CREDIT:
+                    raise ProtocolError(f"a frame of {length} bytes")  # noqa: TRY301
+                end = start + FRAME.size + length
+                if end > len(buffer):
+                    break
+                self._dispatch(kind, number, bytes(buffer[start + FRAME.size : end]))
+                start = end
+        except (ProtocolError, struct.error) as error:
+            self._fail(error)
+            return
+        del buffer[:start]
+
+    def _dispatch(self, kind: int, number: int, payload: bytes) -> None:
+        channel = self._channels.get(number)
+        if kind == Kind.OPEN:
+            if channel is not None or self._accept is None:
+                raise ProtocolError(f"channel {number} can't be opened")
+            channel = self._channels[number] = Channel(self, number)
+            self._accept(channel)
+        elif kind == Kind.CLOCK:
+            if self._clock is not None:
+                self._clock(payload)
+        elif kind not in {Kind.DATA, Kind.CLOSE, Kind.WINDOW}:
+            raise ProtocolError(f"a frame of unknown type {kind}")
+        elif channel is None:
+            return
+        elif kind == Kind.DATA:
+            channel.received(payload)
+        elif kind == Kind.CLOSE:
+            channel.remote_closed()
+        else:
+            channel.granted(WINDOW.unpack(payload)[0])
+
+    def _fail(self, error: Exception) -> None:
+        transport = self._transport
+        if transport is not None:
+            transport.abort()
+        self._buffer.clear()
+        self.connection_lost(error)
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+
+def streams(channel: Channel) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """`channel` as a pair of streams."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    channel.set_protocol(protocol)
+    protocol.connection_made(channel)
+    return reader, asyncio.StreamWriter(channel, protocol, reader, loop)

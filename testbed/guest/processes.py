@@ -1,0 +1,96 @@
+"""Starting processes that can't outlive the one that started them."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PR_SET_PDEATHSIG = 1
+MS_RDONLY, MS_REMOUNT, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x4000, 0x40000
+CLONE_NEWNS = 0x20000
+AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = -100, 0x8000, 0x1
+SYS_MOUNT_SETATTR = 442
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    pass_fds: Sequence[int] = (),
+    output: int = subprocess.DEVNULL,
+    prepare: Callable[[], None] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a process that is killed when the calling thread's process ends, however it ends.
+
+    `output` takes both of its outputs; `prepare` runs in the new process.
+    """
+    parent = os.getpid()
+
+    def child() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+        if prepare is not None:
+            prepare()
+
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        pass_fds=pass_fds,
+        preexec_fn=child,  # noqa: PLW1509  the parent has no other thread
+    )
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and wait until it is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    process.wait()
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as this user may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in (max(hard, 1024 * 1024), hard):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            return
+
+
+class _MountAttributes(ctypes.Structure):
+    _fields_ = (
+        ("set", ctypes.c_uint64),
+        ("clear", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns", ctypes.c_uint64),
+    )
+
+
+def see_everything_read_only() -> None:
+    """Make every mount read-only for the calling process, where it has the right to.
+
+    Without the right (a container) nothing changes, and what protects the
+    host's files is that the guest mounts them read-only.
+    """
+    if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None):
+        return
+    attributes = _MountAttributes(set=MOUNT_ATTR_RDONLY)
+    libc.syscall(
+        ctypes.c_long(SYS_MOUNT_SETATTR),
+        ctypes.c_int(AT_FDCWD),
+        b"/",
+        ctypes.c_uint(AT_RECURSIVE),
+        ctypes.byref(attributes),
+        ctypes.c_size_t(ctypes.sizeof(attributes)),
+    )

@@ -1,0 +1,160 @@
+"""The native keeper: `python -m testbed.keeper NAME DIRECTORY`, as root.
+
+Started by `testbed.launch`. It moves into PID, mount, network, UTS and IPC
+namespaces of its own, so that nothing it makes outlives it and nothing it
+does touches the host, and becomes the first process in there. A first line
+of JSON on standard output says `{"ready": true, "pid": n}` or `{"error": …}`;
+standard input is a leash: when the launcher lets go of it before the first
+`apply` has come through, the keeper ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from testbed.errors import HostError, TestbedError
+from testbed.keeper.server import Keeper
+from testbed.protocol import NAME_PATTERN
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+MS_REC, MS_PRIVATE = 0x4000, 1 << 18
+NETNS_DIRECTORY = "/run/netns"  # where `ip netns` looks
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise HostError(
+            f"can't {what}: {os.strerror(number)}",
+            hint="run as root; in a container, with the SYS_ADMIN and NET_ADMIN capabilities",
+        )
+
+
+def mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:
+    """Mount a file system; HostError when refused."""
+    arguments = [item.encode() if item is not None else None for item in (source, target, kind)]
+    _check(libc.mount(*arguments, flags, data.encode()), f"mount {target}")
+
+
+def enter_namespaces() -> None:
+    """Leave the host's namespaces; returns in a child that is process 1 of the new ones."""
+    flags = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
+    _check(libc.unshare(flags), "make namespaces")
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+
+
+def private_mounts() -> None:
+    """A /proc for the new PID namespace and an empty /run, seen by nobody else."""
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    for directory in ("/run/node", "/run/lock"):
+        Path(directory).mkdir()
+
+
+class NamespaceLinks:
+    """Publishes the namespaces to `ip netns` and friends as links in /run/netns.
+
+    A link leads to the keeper's descriptor, so that a dead keeper leaves a
+    dangling link and nothing else. Works through a descriptor of the host's
+    directory, because /run itself is private here.
+    """
+
+    def __init__(self, name: str, pid: int) -> None:
+        Path(NETNS_DIRECTORY).mkdir(mode=0o755, exist_ok=True)
+        self._directory = os.open(NETNS_DIRECTORY, os.O_RDONLY | os.O_DIRECTORY)
+        self._name = name
+        self._pid = pid
+        self._links: dict[str, str] = {}
+
+    def update(self, namespaces: dict[str, int]) -> None:
+        """Make the links match the namespaces."""
+        wanted = {
+            f"{self._name}.{node}": f"/proc/{self._pid}/fd/{descriptor}"
+            for node, descriptor in namespaces.items()
+        }
+        for link, target in self._links.items():
+            if wanted.get(link) != target:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(link, dir_fd=self._directory)
+        for link, target in wanted.items():
+            if self._links.get(link) != target:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(link, dir_fd=self._directory)
+                os.symlink(target, link, dir_fd=self._directory)
+        self._links = wanted
+
+
+async def serve(keeper: Keeper, server: Any) -> None:
+    """Serve until the testbed ends."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGCHLD, keeper.child_ended)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, keeper.end)
+    listener = await asyncio.start_unix_server(keeper.serve_connection, sock=server)
+    loop.add_reader(0, _leash, loop, keeper)
+    _report({"ready": True})
+    async with listener:
+        await keeper.wait_stopped()
+
+
+def _leash(loop: asyncio.AbstractEventLoop, keeper: Keeper) -> None:
+    if not os.read(0, 1024):
+        loop.remove_reader(0)
+        keeper.abandon()
+
+
+def _report(message: dict[str, Any]) -> None:
+    """Tell the launcher, then let go of its pipe."""
+    with contextlib.suppress(OSError):
+        os.write(1, json.dumps(message).encode() + b"\n")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+def main(name: str, directory: str) -> None:
+    """Become the keeper of testbed `name`, whose socket goes into `directory`."""
+    if not NAME_PATTERN.fullmatch(name):
+        raise HostError(f"bad testbed name {name!r}")
+    path = Path(directory, "control.sock")
+    try:
+        enter_namespaces()
+        pid = int(str(Path("/proc/self").readlink()))  # still the host's /proc: the host's number
+        links = NamespaceLinks(name, pid)
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        path.unlink(missing_ok=True)
+        os.umask(0o077)
+        server.bind(str(path))
+        os.umask(0o022)
+        server.listen(64)
+        private_mounts()
+        keeper = Keeper(name, links.update)
+        asyncio.run(serve(keeper, server))
+    except TestbedError as error:
+        _report({"error": error.to_json()})
+        sys.exit(error.exit_code)
+    finally:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

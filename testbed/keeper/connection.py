@@ -1,0 +1,70 @@
+"""The keeper's side of one connection on the control socket (docs/protocol.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+
+from testbed.errors import UsageError
+from testbed.protocol import HEADER, MAX_FRAME, Frame, pack, pack_message
+
+
+class ClientGone(Exception):  # noqa: N818 - an event, not an error
+    """The client closed the connection."""
+
+
+class Connection:
+    """Reads and writes frames. Writing to a client that has gone raises ClientGone."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def receive(self) -> tuple[Frame, bytes]:
+        """The next frame; ClientGone at the end of the stream."""
+        try:
+            kind, length = HEADER.unpack(await self._reader.readexactly(HEADER.size))
+            if length > MAX_FRAME:
+                raise ClientGone
+            return Frame(kind), await self._reader.readexactly(length)
+        except (asyncio.IncompleteReadError, OSError, ValueError) as error:
+            raise ClientGone from error
+
+    async def receive_message(self) -> dict[str, Any]:
+        """The next frame, which must be a message."""
+        kind, payload = await self.receive()
+        if kind is not Frame.MESSAGE:
+            raise UsageError("protocol error: expected a message frame")
+        message = json.loads(payload)
+        if not isinstance(message, dict):
+            raise UsageError("protocol error: a message must be an object")
+        return message
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send a message."""
+        await self._write(pack_message(message))
+
+    async def send_stream(self, kind: Frame, data: bytes) -> None:
+        """Send a piece of a stream; waits while the client is slow to read."""
+        await self._write(pack(kind, data))
+
+    async def _write(self, data: bytes) -> None:
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except OSError as error:
+            raise ClientGone from error
+
+    async def closed(self) -> None:
+        """Return when the client has closed; whatever it still sends is ignored."""
+        with contextlib.suppress(ClientGone):
+            while True:
+                await self.receive()
+
+    async def close(self) -> None:
+        """Flush and close."""
+        with contextlib.suppress(OSError):
+            self._writer.close()
+            await self._writer.wait_closed()

@@ -1,0 +1,198 @@
+"""Running a command in a node for a client: streams both ways, or a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import signal
+import struct
+import termios
+from typing import Any
+
+from testbed.keeper.connection import ClientGone, Connection
+from testbed.keeper.processes import ProcessTable, Running
+from testbed.protocol import Frame
+
+CHUNK = 65536
+GRACE_S = 0.5  # for output that children still hold open after the command ended
+
+
+def set_window(terminal: int, rows: int, columns: int) -> None:
+    """Tell a terminal its size."""
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+class Execution:
+    """One command: its process and the descriptors that lead to it."""
+
+    def __init__(self, connection: Connection, processes: ProcessTable) -> None:
+        self._connection = connection
+        self._processes = processes
+        self._stdin: int | None = None
+        self._outputs: list[tuple[int, Frame]] = []
+        self._terminal = False
+        self._moved = 0  # bytes sent to the client so far
+        self._sending = 0  # pumps that wait for the client to read
+
+    async def run(self, request: dict[str, Any]) -> int:
+        """Run what the request asks for; the command's exit status as a shell would give it."""
+        running = self._start(request)
+        pumps = [asyncio.create_task(self._pump(fd, kind)) for fd, kind in self._outputs]
+        inward = asyncio.create_task(self._inward(running))
+        ended = asyncio.create_task(running.ended.wait())
+        try:
+            await asyncio.wait({ended, inward}, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                raise ClientGone
+            await self._drain(set(pumps))
+        finally:
+            self._end(running)
+            for task in (*pumps, inward, ended):
+                task.cancel()
+            await asyncio.gather(*pumps, inward, ended, return_exceptions=True)
+            for descriptor, _ in self._outputs:
+                os.close(descriptor)
+            self._close_stdin()
+        code = running.returncode or 0
+        return code if code >= 0 else 128 - code
+
+    def _start(self, request: dict[str, Any]) -> Running:
+        argv = [str(word) for word in request["argv"]]
+        env = {str(key): str(value) for key, value in (request.get("env") or {}).items()}
+        options: dict[str, Any] = {"name": argv[0], "env": env, "cwd": request.get("cwd")}
+        if request.get("tty"):
+            return self._start_on_terminal(request, argv, options)
+        pipes = [os.pipe(), os.pipe(), os.pipe()]
+        theirs = (pipes[0][0], pipes[1][1], pipes[2][1])
+        self._stdin = pipes[0][1]
+        self._outputs = [(pipes[1][0], Frame.STDOUT), (pipes[2][0], Frame.STDERR)]
+        try:
+            running = self._processes.spawn(request["node"], argv, stdio=theirs, **options)
+        except BaseException:
+            for descriptor in (pipes[0][1], pipes[1][0], pipes[2][0]):
+                os.close(descriptor)
+            raise
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        for descriptor in (self._stdin, *(fd for fd, _ in self._outputs)):
+            os.set_blocking(descriptor, False)
+        return running
+
+    def _start_on_terminal(
+        self, request: dict[str, Any], argv: list[str], options: dict[str, Any]
+    ) -> Running:
+        main, side = pty.openpty()
+        self._terminal = True
+        try:
+            set_window(main, int(request.get("rows") or 24), int(request.get("columns") or 80))
+            path = os.ttyname(side)
+            running = self._processes.spawn(request["node"], argv, stdio=path, **options)
+        except BaseException:
+            os.close(main)
+            raise
+        finally:
+            os.close(side)
+        os.set_blocking(main, False)
+        self._stdin = os.dup(main)
+        self._outputs = [(main, Frame.STDOUT)]
+        return running
+
+    async def _pump(self, descriptor: int, kind: Frame) -> None:
+        """Send what the command writes until it closes the stream."""
+        while data := await _read(descriptor):
+            self._sending += 1
+            await self._connection.send_stream(kind, data)
+            self._sending -= 1
+            self._moved += len(data)
+
+    async def _drain(self, pumps: set[asyncio.Task[None]]) -> None:
+        """Send the rest; what a child of the command holds open silently is let go."""
+        while pumps:
+            before = self._moved
+            _, pumps = await asyncio.wait(pumps, timeout=GRACE_S)
+            if self._moved == before and not self._sending:
+                return
+
+    async def _inward(self, running: Running) -> None:
+        """Carry out what the client sends until it closes the connection."""
+        while True:
+            try:
+                kind, payload = await self._connection.receive()
+            except ClientGone:
+                return
+            if kind is Frame.STDIN:
+                await self._feed(payload)
+            elif kind is Frame.MESSAGE:
+                self._control(running, json.loads(payload))
+
+    async def _feed(self, data: bytes) -> None:
+        if self._stdin is None:
+            return
+        if not data:
+            if self._terminal:
+                data = b"\x04"
+            else:
+                self._close_stdin()
+                return
+        try:
+            await _write(self._stdin, data)
+        except OSError:
+            self._close_stdin()
+
+    def _control(self, running: Running, message: dict[str, Any]) -> None:
+        with contextlib.suppress(ProcessLookupError, ValueError, OSError):
+            if "signal" in message:
+                os.killpg(running.pid, signal.Signals(int(message["signal"])))
+            if "resize" in message and self._terminal:
+                rows, columns = message["resize"]
+                set_window(self._outputs[0][0], int(rows), int(columns))
+
+    def _close_stdin(self) -> None:
+        if self._stdin is not None:
+            os.close(self._stdin)
+            self._stdin = None
+
+    @staticmethod
+    def _end(running: Running) -> None:
+        """What the client no longer waits for is told to hang up."""
+        if running.status is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGHUP)
+
+
+async def _read(descriptor: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            return os.read(descriptor, CHUNK)
+        except BlockingIOError:
+            pass
+        except OSError:  # a terminal whose last process has gone
+            return b""
+        ready = asyncio.Event()
+        loop.add_reader(descriptor, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(descriptor)
+
+
+async def _write(descriptor: int, data: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+            continue
+        except BlockingIOError:
+            pass
+        ready = asyncio.Event()
+        loop.add_writer(descriptor, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_writer(descriptor)

@@ -1,0 +1,232 @@
+"""The programs of a testbed: started in their node's namespace, watched, logged, stopped.
+
+The keeper is the first process of its PID namespace, so every process whose
+parent died becomes its child; `reap` collects them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from testbed import services
+from testbed.errors import HostError
+from testbed.kernel.namespace import inside
+from testbed.plan.model import NODE_DIRECTORY, Process
+from testbed.plan.steps import ReloadProcess, StartProcess, StopProcess, WriteFile
+
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr"
+STOP_TIMEOUT_S = 3.0
+LOG_TAIL_BYTES = 2000
+PACKAGES = {"bird": "bird2", "zebra": "frr", "bgpd": "frr", "bfdd": "frr"}
+BUILT_IN = {"testbed-services": (sys.executable, "-I", "-S", str(services.__file__))}
+ALL_SIGNALS = set(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP, 32, 33}
+
+
+@dataclass
+class Running:
+    """A process the keeper started. `status` is None while it runs, else its wait status."""
+
+    pid: int
+    name: str
+    node: str
+    log: Path | None = None
+    started: float = field(default_factory=time.monotonic)
+    status: int | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, negative for a signal, None while it runs."""
+        return None if self.status is None else os.waitstatus_to_exitcode(self.status)
+
+    def describe(self) -> str:
+        """Its state in words."""
+        code = self.returncode
+        if code is None:
+            return "running"
+        if code < 0:
+            return f"killed by {signal.Signals(-code).name}"
+        return f"exited with status {code}"
+
+    def tail(self) -> str:
+        """The end of its log."""
+        if self.log is None or not self.log.exists():
+            return ""
+        with self.log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - LOG_TAIL_BYTES))
+            return file.read().decode(errors="replace").strip()
+
+
+def resolve(argv: Iterable[str]) -> list[str]:
+    """The argument vector with the program's absolute path; HostError when there is none."""
+    program, *rest = argv
+    if program in BUILT_IN:
+        return [*BUILT_IN[program], *rest]
+    path = shutil.which(program, path=SEARCH_PATH)
+    if path is None:
+        package = PACKAGES.get(program, program)
+        raise HostError(f"program {program!r} not found", hint=f"install the package {package}")
+    return [path, *rest]
+
+
+class ProcessTable:
+    """All processes of the testbed. `namespace_of` gives a node's namespace descriptor."""
+
+    def __init__(self, namespace_of: Callable[[str], int]) -> None:
+        self._namespace_of = namespace_of
+        self._by_pid: dict[int, Running] = {}
+        self.daemons: dict[tuple[str, str], Running] = {}
+
+    # What `testbed.kernel.apply` calls for its process and file steps.
+
+    def write(self, steps: Sequence[WriteFile]) -> None:
+        """Write or remove files of nodes' directories."""
+        for step in steps:
+            path = Path(NODE_DIRECTORY, step.node, step.file)
+            if step.text is None:
+                path.unlink(missing_ok=True)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(step.text)
+
+    def start(self, steps: Sequence[StartProcess | ReloadProcess]) -> None:
+        """Start daemons, or make them read their changed files."""
+        for step in steps:
+            if isinstance(step, ReloadProcess):
+                self._reload(step.node, step.process)
+            else:
+                self._start(step.node, step.process)
+
+    def _start(self, node: str, process: Process) -> None:
+        directory = Path(NODE_DIRECTORY, node)
+        directory.mkdir(parents=True, exist_ok=True)
+        log = directory / f"{process.name}.log"
+        with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
+            stdio = (nothing.fileno(), output.fileno(), output.fileno())
+            running = self.spawn(
+                node, process.argv, name=process.name, stdio=stdio, env=process.env
+            )
+        running.log = log
+        self.daemons[node, process.name] = running
+
+    def _reload(self, node: str, process: Process) -> None:
+        if process.reload == "bird":
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.daemons[node, process.name].pid, signal.SIGHUP)
+            return
+        self.stop([StopProcess(node, process.name)])
+        self._start(node, process)
+
+    def stop(self, steps: Sequence[StopProcess]) -> None:
+        """Stop daemons side by side: SIGTERM, and SIGKILL to what does not end in time."""
+        stopping = [self.daemons.pop((step.node, step.name), None) for step in steps]
+        alive = [running for running in stopping if running and running.status is None]
+        for number, timeout in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, None)):
+            for running in alive:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(running.pid, number)
+            alive = [running for running in alive if not self._wait(running, timeout)]
+
+    def spawn(
+        self,
+        node: str,
+        argv: Iterable[str],
+        *,
+        name: str,
+        stdio: tuple[int, int, int] | str,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> Running:
+        """Start a program in the node, in a session of its own.
+
+        `stdio` are the descriptors of its standard streams, or the path of
+        the terminal that becomes its controlling one.
+        """
+        command = resolve(argv)
+        actions: list[tuple[int, ...] | tuple[int, int, str, int, int]]
+        if isinstance(stdio, str):
+            actions = [(os.POSIX_SPAWN_OPEN, 0, stdio, os.O_RDWR, 0)]
+            actions += [(os.POSIX_SPAWN_DUP2, 0, 1), (os.POSIX_SPAWN_DUP2, 0, 2)]
+        else:
+            actions = [(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in enumerate(stdio)]
+        base = {"PATH": SEARCH_PATH, "HOME": os.environ.get("HOME", "/root"), "LANG": "C.UTF-8"}
+        here = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            if cwd:
+                os.chdir(cwd)
+            with inside(self._namespace_of(node)):
+                pid = os.posix_spawn(
+                    command[0],
+                    command,
+                    base | {"TESTBED_NODE": node} | dict(env or {}),
+                    file_actions=actions,
+                    setsid=True,
+                    setsigdef=ALL_SIGNALS,
+                    setsigmask=[],
+                )
+        except OSError as error:
+            where = error.filename or command[0]
+            raise HostError(f"can't start {name} in {node}: {where}: {error.strerror}") from error
+        finally:
+            os.chdir(here)
+            os.close(here)
+        running = Running(pid, name, node)
+        self._by_pid[pid] = running
+        return running
+
+    def reap(self) -> None:
+        """Collect every child that has ended."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._ended(pid, status)
+
+    def _ended(self, pid: int, status: int) -> None:
+        running = self._by_pid.pop(pid, None)
+        if running is not None:
+            running.status = status
+            running.ended.set()
+
+    def _wait(self, running: Running, timeout: float | None) -> bool:
+        """Block until the process has ended or `timeout` seconds are over."""
+        if running.status is not None:
+            return True
+        descriptor = os.pidfd_open(running.pid)
+        try:
+            ready, _, _ = select.select([descriptor], [], [], timeout)
+        finally:
+            os.close(descriptor)
+        if ready:
+            with contextlib.suppress(ChildProcessError):
+                self._ended(*os.waitpid(running.pid, 0))
+        return running.status is not None
+
+    def dead(self) -> list[Running]:
+        """The daemons of the plan that have ended by themselves."""
+        return [running for running in self.daemons.values() if running.status is not None]
+
+    def forget(self, nodes: Iterable[str]) -> None:
+        """Kill what still runs in nodes that are about to go."""
+        gone = set(nodes)
+        for running in list(self._by_pid.values()):
+            if running.node in gone:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(running.pid, signal.SIGKILL)
+                self._wait(running, None)
+        for key in [key for key in self.daemons if key[0] in gone]:
+            del self.daemons[key]

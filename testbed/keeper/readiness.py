@@ -1,0 +1,265 @@
+"""Whether the testbed is what its plan says: evaluating checks, waiting for them, status.
+
+Every state is the protocol's own word for it: LACP's port state bits, BGP's
+state machine, WireGuard's handshake age. Something that can't be read is not
+ok; nothing is ever ok for lack of data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from testbed.errors import HostError
+from testbed.keeper import bird, frr
+from testbed.keeper.processes import ProcessTable, Running
+from testbed.kernel import observe
+from testbed.kernel.apply import Kernel
+from testbed.plan.model import (
+    BgpCheck,
+    Check,
+    LagCheck,
+    LinkCheck,
+    ListenCheck,
+    Node,
+    Plan,
+    RouteCheck,
+    TunnelCheck,
+    Veth,
+)
+
+STATUS_VERSION = 1
+HANDSHAKE_MAX_AGE_S = 180  # WireGuard gives up a session after REJECT_AFTER_TIME
+SHORTEST_POLL_S = 0.05
+Row = dict[str, Any]
+
+
+class Observer:
+    """One look at the testbed; what several checks need is read once."""
+
+    def __init__(self, plan: Plan, kernel: Kernel, processes: ProcessTable) -> None:
+        self._plan = plan
+        self._kernel = kernel
+        self._processes = processes
+        self._cache: dict[tuple[Any, ...], Any] = {}
+
+    def _once(self, key: tuple[Any, ...], read: Any) -> Any:
+        if key not in self._cache:
+            self._cache[key] = read()
+        return self._cache[key]
+
+    def links(self, node: str) -> dict[str, Any]:
+        """The node's interfaces by name."""
+        fd = self._kernel.fd(node)
+        links: dict[str, Any] = self._once(("links", node), lambda: observe.links(fd))
+        return links
+
+    def row(self, check: Check) -> Row:
+        """What the check's subject looks like: at least title, ok and state."""
+        match check:
+            case LinkCheck():
+                return self._link(check)
+            case LagCheck():
+                return self._lag(check)
+            case BgpCheck():
+                return self._bgp(check)
+            case TunnelCheck():
+                return self._tunnel(check)
+            case RouteCheck():
+                return self._route(check)
+            case ListenCheck():
+                return self._listen(check)
+
+    def _link(self, check: LinkCheck) -> Row:
+        return self.link_row(check.node, check.interface)
+
+    def link_row(self, node: str, interface: str) -> Row:
+        """State of an interface: up, or what is down about it."""
+        row: Row = {"title": f"{node} {interface}", "node": node, "interface": interface}
+        link = self.links(node).get(interface)
+        if link is None:
+            return row | {"ok": False, "state": "missing"}
+        if not link.admin_up:
+            return row | {"ok": False, "state": "administratively down"}
+        state = "up" if link.carrier else "no carrier"
+        return row | {"ok": link.carrier, "state": state}
+
+    def _lag(self, check: LagCheck) -> Row:
+        row: Row = {"title": check.title, "node": check.node, "interface": check.interface}
+        bond = self.links(check.node).get(check.interface)
+        if bond is None:
+            return row | {"ok": False, "state": "missing", "members": []}
+        members = [self._member(check, name) for name in check.members]
+        missing = [member for member in members if not member["ok"]]
+        good = len(members) - len(missing)
+        state = f"{good} of {len(members)} members collecting and distributing"
+        if missing:
+            state += f"; {missing[0]['name']}: {missing[0]['state']}"
+        return row | {"ok": not missing, "state": state, "members": members}
+
+    def _member(self, check: LagCheck, name: str) -> Row:
+        raise NotImplementedError
+
+    def _bgp(self, check: BgpCheck) -> Row:
+        row: Row = {
+            "title": check.title,
+            "node": check.node,
+            "protocol": check.protocol,
+            "neighbor": check.neighbor,
+        }
+        process = self._processes.daemons.get(
+            (check.node, "bird" if check.daemon == "bird" else "bgpd")
+        )
+        if process is None or process.status is not None:
+            state = process.describe() if process else "not started"
+            return row | {"ok": False, "state": f"daemon {state}"}
+        directory = self._plan.node(check.node).directory
+        if check.daemon == "bird":
+            return row | self._bird_session(directory, check.protocol)
+        return row | self._frr_session(directory, check)
+
+    def _bird_session(self, directory: str, protocol: str) -> Row:
+        try:
+            sessions = self._once(
+                ("bird", directory), lambda: bird.sessions(f"{directory}/bird.ctl")
+            )
+        except bird.BirdError as error:
+            return {"ok": False, "state": f"BIRD does not answer: {error}"}
+        session = sessions.get(protocol)
+        if session is None:
+            return {"ok": False, "state": "not configured"}
+        return {
+            "ok": session.state == "Established",
+            "state": session.state,
+            "reason": session.last_error or None,
+            "since": session.since,
+            "imported": session.imported,
+            "exported": session.exported,
+        }
+
+    def _frr_session(self, directory: str, check: BgpCheck) -> Row:
+        try:
+            sessions = self._once(("frr", directory), lambda: frr.sessions(f"{directory}/bgpd.vty"))
+        except frr.FrrError as error:
+            return {"ok": False, "state": f"bgpd does not answer: {error}"}
+        session = sessions.get((check.protocol, check.neighbor))
+        if session is None:
+            return {"ok": False, "state": "not configured"}
+        return {
+            "ok": session.get("state") == "Established",
+            "state": session.get("state", "unknown"),
+            "reason": None,
+            "since": session.get("peerUptime"),
+            "imported": session.get("pfxRcd", 0),
+            "exported": session.get("pfxSnt", 0),
+        }
+
+    def _tunnel(self, check: TunnelCheck) -> Row:
+        raise NotImplementedError
+
+    def _route(self, check: RouteCheck) -> Row:
+        raise NotImplementedError
+
+    def _listen(self, check: ListenCheck) -> Row:
+        raise NotImplementedError
+
+
+async def watch(
+    plan: Plan, kernel: Kernel, processes: ProcessTable, timeout_s: float
+) -> AsyncIterator[list[tuple[str, str]]]:
+    """Yield what is not ready yet, as (title, state), until all is or the time is over.
+
+    Raises HostError when a daemon of the plan dies meanwhile.
+    """
+    deadline = time.monotonic() + timeout_s
+    pending = list(plan.checks)
+    while True:
+        started = time.monotonic()
+        processes.reap()
+        if dead := processes.dead():
+            raise _died(dead[0])
+        rows = _not_ok(plan, kernel, processes, pending)
+        if not rows:  # what was ready first may have gone meanwhile
+            rows = _not_ok(plan, kernel, processes, list(plan.checks))
+        pending = [check for check, _ in rows]
+        yield [(row["title"], _why(row)) for _, row in rows]
+        now = time.monotonic()
+        if not rows or now >= deadline:
+            return
+        await asyncio.sleep(min(max(SHORTEST_POLL_S, now - started), deadline - now))
+
+
+def _not_ok(
+    plan: Plan, kernel: Kernel, processes: ProcessTable, checks: list[Check]
+) -> list[tuple[Check, Row]]:
+    observer = Observer(plan, kernel, processes)
+    rows = [(check, observer.row(check)) for check in checks]
+    return [(check, row) for check, row in rows if not row["ok"]]
+
+
+def _why(row: Row) -> str:
+    reason = row.get("reason")
+    return f"{row['state']} ({reason})" if reason else str(row["state"])
+
+
+def _died(process: Running) -> HostError:
+    tail = process.tail()
+    return HostError(
+        f"{process.name} in {process.node} {process.describe()}",
+        hint=f"its log ends:\n{tail}" if tail else "it wrote nothing to its log",
+    )
+
+
+def status(plan: Plan, kernel: Kernel, processes: ProcessTable) -> Row:
+    """The state of everything, as documented in docs/commands/status.md."""
+    processes.reap()
+    observer = Observer(plan, kernel, processes)
+    result: Row = {"version": STATUS_VERSION, "name": plan.name}
+    result["nodes"] = [_node_row(node, processes) for node in plan.nodes]
+    result["links"] = [
+        observer.link_row(node.name, interface.name)
+        | {"peer": f"{interface.device.peer_node} {interface.device.peer}"}
+        for node in plan.nodes
+        for interface in node.interfaces
+        if isinstance(interface.device, Veth)
+    ]
+    subjects = {
+        "lag": "lags",
+        "bgp": "bgp",
+        "tunnel": "tunnels",
+        "route": "routes",
+        "listen": "listeners",
+    }
+    result |= {subject: [] for subject in subjects.values()}
+    for check in plan.checks:
+        if check.kind in subjects:
+            result[subjects[check.kind]].append(observer.row(check))
+    rows = [row for key in ("nodes", "links", *subjects.values()) for row in result[key]]
+    result["ok"] = bool(rows) and all(row["ok"] for row in rows)
+    return result
+
+
+def _node_row(node: Node, processes: ProcessTable) -> Row:
+    entries = []
+    for process in node.processes:
+        running = processes.daemons.get((node.name, process.name))
+        entries.append(
+            {
+                "name": process.name,
+                "ok": running is not None and running.status is None,
+                "state": running.describe() if running else "not started",
+                "pid": running.pid if running else None,
+            }
+        )
+    bad = [entry for entry in entries if not entry["ok"]]
+    return {
+        "title": node.title or node.name,
+        "name": node.name,
+        "role": node.role,
+        "group": node.group,
+        "ok": not bad,
+        "state": f"{bad[0]['name']} {bad[0]['state']}" if bad else "up",
+        "processes": entries,
+    }

@@ -1,0 +1,262 @@
+"""The keeper: the one process that holds a testbed and is its only writer.
+
+It holds a descriptor for every namespace and is the parent of every daemon,
+so that the kernel takes everything back when it ends, however it ends. It
+serves clients over the control socket (docs/protocol.md). The same class
+runs natively (`testbed.keeper.__main__`) and as the first process of a micro
+VM (`testbed.keeper.guest_main`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from testbed import __version__
+from testbed.errors import HostError, TestbedError, UsageError
+from testbed.keeper import readiness
+from testbed.keeper.connection import ClientGone, Connection
+from testbed.keeper.execute import Execution
+from testbed.keeper.logs import send_logs
+from testbed.keeper.processes import ProcessTable
+from testbed.kernel.apply import Kernel
+from testbed.plan import codec
+from testbed.plan.diff import diff
+from testbed.plan.model import Plan
+from testbed.protocol import PROTOCOL_VERSION
+
+FIRST_APPLY_TIMEOUT_S = 60.0
+DEFAULT_WAIT_S = 120.0
+Handler = Callable[["Keeper", Connection, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class Keeper:
+    """A testbed's state and the operations on it.
+
+    `on_nodes` is called with the namespaces (node name to descriptor)
+    whenever they have changed.
+    """
+
+    def __init__(self, name: str, on_nodes: Callable[[dict[str, int]], None] | None = None) -> None:
+        self.name = name
+        self._on_nodes = on_nodes or (lambda _: None)
+        self._processes = ProcessTable(self._namespace)
+        self._kernel = Kernel(self._processes)
+        self._plan = Plan(name, ())
+        self._source: Any = None
+        self._started = time.time()
+        self._established = False
+        self._writing = asyncio.Lock()
+        self._stopped = asyncio.Event()
+
+    def _namespace(self, node: str) -> int:
+        return self._kernel.fd(node)
+
+    async def wait_stopped(self) -> None:
+        """Return when the testbed is to end: on `stop`, or when no first `apply` came through."""
+        deadline = asyncio.create_task(self._first_apply_deadline())
+        await self._stopped.wait()
+        deadline.cancel()
+
+    async def _first_apply_deadline(self) -> None:
+        await asyncio.sleep(FIRST_APPLY_TIMEOUT_S)
+        if not self._established and not self._writing.locked():
+            self._stopped.set()
+
+    def abandon(self) -> None:
+        """The launcher is gone: end, unless a first `apply` has been completed."""
+        if not self._established:
+            self._stopped.set()
+
+    def end(self) -> None:
+        """End now, as on SIGTERM."""
+        self._stopped.set()
+
+    def child_ended(self) -> None:
+        """Call on SIGCHLD."""
+        self._processes.reap()
+
+    async def serve_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Serve one connection, which carries one request."""
+        connection = Connection(reader, writer)
+        with contextlib.suppress(ClientGone):
+            try:
+                request = await connection.receive_message()
+                handler = HANDLERS.get(str(request.get("op")), Keeper.unknown)
+                await connection.send({"result": await handler(self, connection, request)})
+            except TestbedError as error:
+                await connection.send({"error": error.to_json()})
+            except ClientGone:
+                pass
+            except Exception as error:  # noqa: BLE001 - a bug must reach the user, not end the testbed
+                hint = "".join(traceback.format_exception(error))
+                problem = HostError(f"internal error in the keeper: {error!r}", hint=hint)
+                await connection.send({"error": problem.to_json()})
+        await connection.close()
+
+    # Operations
+
+    async def unknown(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what no handler is for."""
+        raise UsageError(f"unknown operation {request.get('op')!r}")
+
+    async def hello(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+        """Who this is."""
+        return {
+            "name": self.name,
+            "version": __version__,
+            "protocol": PROTOCOL_VERSION,
+            "pid": os.getpid(),
+            "started": self._started,
+            "nodes": len(self._plan.nodes),
+            "ready": self._established,
+        }
+
+    async def plan(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+        """What runs, and what it was made from."""
+        return {"plan": codec.to_json(self._plan), "source": self._source}
+
+    async def apply(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Bring the testbed to a plan. A first one that does not come through ends it."""
+        try:
+            if self._writing.locked():
+                await connection.send({"event": "queued"})
+            async with self._writing, _while_open(connection):
+                result = await self._apply(connection, request)
+            await connection.send({"event": "applied"})
+        except BaseException:
+            if not self._established:
+                self._stopped.set()
+            raise
+        self._established = True
+        return result
+
+    async def _apply(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        plan = codec.from_json(request["plan"])
+        started = time.perf_counter()
+        steps = diff(self._plan, plan)
+        timings = {"diff": (time.perf_counter() - started) * 1000}
+        await connection.send({"event": "phase", "phase": "apply", "state": "start"})
+        if steps:
+            timings |= self._change(plan, steps)
+        self._plan, self._source = plan, request.get("source")
+        for phase, ms in timings.items():
+            await connection.send({"event": "phase", "phase": phase, "state": "done", "ms": ms})
+        pending: list[dict[str, str]] = []
+        if request.get("wait", True):
+            started = time.perf_counter()
+            timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
+            pending = await self._wait_ready(connection, timeout)
+            timings["ready"] = (time.perf_counter() - started) * 1000
+        return {
+            "changed": bool(steps),
+            "steps": len(steps),
+            "timings": timings,
+            "pending": pending,
+        }
+
+    def _change(self, plan: Plan, steps: list[Any]) -> dict[str, float]:
+        """Carry out the steps; when one fails, what ran before is built anew."""
+        try:
+            timings = self._kernel.apply(steps)
+        except Exception:
+            self._processes.forget(node.name for node in (*self._plan.nodes, *plan.nodes))
+            self._kernel.close()
+            if self._plan.nodes:
+                self._kernel.apply(diff(Plan(self.name, ()), self._plan))
+            self._publish()
+            raise
+        self._publish()
+        return timings
+
+    def _publish(self) -> None:
+        self._on_nodes({node: self._kernel.fd(node) for node in self._kernel.nodes()})
+
+    async def _wait_ready(self, connection: Connection, timeout_s: float) -> list[dict[str, str]]:
+        """Wait until every check of the plan holds. What does not in time is returned."""
+        total = len(self._plan.checks)
+        async for pending in readiness.watch(self._plan, self._kernel, self._processes, timeout_s):
+            rows = [{"title": title, "state": state} for title, state in pending]
+            event = {"event": "waiting", "done": total - len(rows), "total": total}
+            await connection.send(event | {"pending": [row["title"] for row in rows]})
+            if not rows:
+                return []
+        return rows
+
+    async def status(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+        """The state of everything, as documented in docs/commands/status.md."""
+        return readiness.status(self._plan, self._kernel, self._processes)
+
+    async def execute(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Run a command in a node."""
+        self._need_node(request)
+        return {"returncode": await Execution(connection, self._processes).run(request)}
+
+    async def logs(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Send the logs of a node's daemons."""
+        node = self._need_node(request)
+        await send_logs(
+            connection, node, request.get("process"), follow=bool(request.get("follow"))
+        )
+        return {}
+
+    def _need_node(self, request: dict[str, Any]) -> Any:
+        name = str(request.get("node"))
+        try:
+            return self._plan.node(name)
+        except KeyError:
+            known = ", ".join(node.name for node in self._plan.nodes)
+            raise UsageError(f"no node {name!r} in {self.name}", hint=f"nodes: {known}") from None
+
+    async def stop(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+        """End the testbed. Everything is gone once the connection closes."""
+        async with self._writing:
+            self._processes.forget(node.name for node in self._plan.nodes)
+            self._kernel.close()
+            self._on_nodes({})
+            self._plan = Plan(self.name, ())
+        asyncio.get_running_loop().call_soon(self._stopped.set)
+        return {}
+
+
+@contextlib.asynccontextmanager
+async def _while_open(connection: Connection) -> AsyncIterator[None]:
+    """Cancel the block, with ClientGone, when the client closes its connection."""
+    task = asyncio.current_task()
+    assert task is not None
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        await connection.closed()
+        gone = True
+        task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if gone:
+            task.uncancel()
+            raise ClientGone from None
+        raise
+    finally:
+        watcher.cancel()
+
+
+HANDLERS: dict[str, Handler] = {
+    "hello": Keeper.hello,
+    "plan": Keeper.plan,
+    "apply": Keeper.apply,
+    "status": Keeper.status,
+    "exec": Keeper.execute,
+    "logs": Keeper.logs,
+    "stop": Keeper.stop,
+}

@@ -1,0 +1,224 @@
+"""What the running kernel can do, found out by doing it in a throwaway network namespace.
+
+`probe` makes one of everything a plan may need; `lacking` says what a given
+plan needs and this kernel has not, so that the caller can choose the micro
+VM; `programs` says which programs are missing. Nothing of this touches the
+host's own network namespace: a forked child leaves it first, and the modules
+that would add interfaces to it when loaded are loaded without them.
+
+`python -m testbed.kernel.features` prints what is lacking and exits with 3
+if anything is; `scripts/setup` decides by it whether a guest kernel is
+needed. That is why this module needs nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from testbed.kernel.trials import NAMESPACES, PROBES, try_all
+
+if TYPE_CHECKING:
+    from testbed.plan.model import Plan
+
+DEADLINE_S = 20.0  # of all probes together; an emulated guest takes up to one second
+BY_KIND = frozenset({"veth", "bond", "vlan", "vrf", "bridge", "dummy", "wireguard", "vxlan"})
+ROUTING_DAEMONS = frozenset({"bird", "zebra", "bgpd"})
+PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr"
+OWN_PROGRAMS = "testbed-"  # what the keeper itself provides
+QUIET_MODULES = {"bonding": "max_bonds=0", "dummy": "numdummies=0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One thing that a plan may need of the kernel, and whether this kernel has it.
+
+    `error` is the kernel's own reason when it has not.
+    """
+
+    name: str
+    ok: bool
+    needed_for: str
+    kernel_option: str
+    package_or_module: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program or library that is missing, and the Debian package that has it.
+
+    Without a `required` one the plan can't run; others only disable a command.
+    """
+
+    name: str
+    package: str
+    needed_for: str
+    required: bool
+
+
+def probe() -> list[Feature]:
+    """Try everything once; takes some 50 ms on the host's own kernel.
+
+    Without root a user namespace stands in, so that the kernel's features
+    are known all the same; only `namespaces` is then reported as not ok.
+    Never raises: what goes wrong is in the features' `error`.
+    """
+    _load_quiet_modules()
+    errors = _errors_from_child()
+    untried = errors.get("", "not tried")
+    rows = [NAMESPACES, *((p.name, p.needed_for, p.option, p.module) for p in PROBES)]
+    return [
+        Feature(
+            name=name,
+            ok=not errors.get(name, untried),
+            needed_for=needed_for,
+            kernel_option=option,
+            package_or_module=module if module == "built in" else f"module {module}",
+            error=errors.get(name, untried),
+        )
+        for name, needed_for, option, module in rows
+    ]
+
+
+def required(plan: Plan) -> set[str]:
+    """Name the features that the plan needs."""
+    needed = {"namespaces"}
+    for node in plan.nodes:
+        needed |= {interface.device.kind for interface in node.interfaces} & BY_KIND
+        needed |= {p.name for p in PROBES if p.nftables and re.search(p.nftables, node.nftables)}
+        if any(interface.netem for interface in node.interfaces):
+            needed.add("netem")
+        if node.rules or any(interface.device.kind == "vrf" for interface in node.interfaces):
+            needed.add("policy-routing")
+        daemons = {Path(process.argv[0]).name for process in node.processes if process.argv}
+        if daemons & ROUTING_DAEMONS or any(route.nexthops for route in node.routes):
+            needed.add("multipath")
+    return needed
+
+
+def lacking(plan: Plan) -> list[Feature]:
+    """Return the features that the plan needs and this kernel has not."""
+    needed = required(plan)
+    return [feature for feature in probe() if feature.name in needed and not feature.ok]
+
+
+def programs(plan: Plan | None = None) -> list[Program]:
+    """Return the missing ones of the programs that the plan (None: any plan) starts."""
+    if plan is None:
+        started = {"bird", "zebra", "bgpd", "bfdd"}
+        firewalls = True
+    else:
+        argvs = (process.argv for node in plan.nodes for process in node.processes)
+        started = {argv[0] for argv in argvs if argv and not argv[0].startswith(OWN_PROGRAMS)}
+        firewalls = any(node.nftables for node in plan.nodes)
+    packages = {"bird": "bird2", "zebra": "frr", "bgpd": "frr", "bfdd": "frr"}
+    missing = [
+        Program(name, packages.get(Path(name).name, ""), "routing", required=True)
+        for name in sorted(started)
+        if not _found(name)
+    ]
+    if firewalls and not _loads("libnftables.so.1"):
+        missing.append(Program("libnftables.so.1", "libnftables1", "firewalls", required=True))
+    for name, package, needed_for in (
+        ("ping", "iputils-ping", "testbed ping"),
+        ("tcpdump", "tcpdump", "captures"),
+    ):
+        if not _found(name):
+            missing.append(Program(name, package, needed_for, required=False))
+    return missing
+
+
+def _found(program: str) -> bool:
+    if "/" in program:
+        return os.access(program, os.X_OK)
+    path = f"{os.environ.get('PATH', '')}:{PROGRAM_PATH}"
+    return any(os.access(f"{folder}/{program}", os.X_OK) for folder in path.split(":") if folder)
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _load_quiet_modules() -> None:
+    """Load the modules that put interfaces into the host's namespace when the kernel loads them."""
+    if os.geteuid() or not Path("/lib/modules", os.uname().release).is_dir():
+        return
+    for module, parameter in QUIET_MODULES.items():
+        if Path("/sys/module", module).is_dir() or not _found("modprobe"):
+            continue
+        subprocess.run(
+            ["modprobe", "--quiet", module, parameter],
+            check=False,  # a kernel without the module is what the probes are there to find
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"PATH": PROGRAM_PATH},
+        )
+
+
+def _errors_from_child() -> dict[str, str]:
+    """Run the probes in a forked child; the text of each one's error, empty if it worked.
+
+    The key "" holds the reason why the child could not run any.
+    """
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _child(writer)
+    os.close(writer)
+    chunks: list[bytes] = []
+    deadline = time.monotonic() + DEADLINE_S
+    try:
+        while select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not (chunk := os.read(reader, 65536)):
+                break
+            chunks.append(chunk)
+    finally:
+        os.close(reader)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    try:
+        errors: dict[str, str] = json.loads(b"".join(chunks))
+    except ValueError:
+        return {"": f"the probe gave no answer within {DEADLINE_S:.0f} s or died"}
+    return errors
+
+
+def _child(writer: int) -> None:
+    """Probe and report over the pipe; does not return."""
+    try:
+        report = json.dumps(try_all()).encode()
+        while report:
+            report = report[os.write(writer, report) :]
+    finally:
+        os._exit(0)
+
+
+def main() -> int:
+    """Print what any plan may need and this machine lacks; 0 when that is nothing, else 3."""
+    lines = [
+        f"{feature.name}: {feature.error} ({feature.kernel_option})"
+        for feature in probe()
+        if not feature.ok
+    ]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    return 3 if lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

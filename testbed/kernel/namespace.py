@@ -1,0 +1,97 @@
+"""Network namespaces, made and entered by this thread."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import resource
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from testbed.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_CLONE_NEWNET = 0x40000000
+_CURRENT = "/proc/thread-self/ns/net"
+_FILES = 1 << 20
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def current() -> int:
+    """A file descriptor of the namespace that the thread is in."""
+    return os.open(_CURRENT, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def enter(fd: int) -> None:
+    """Move the thread into the namespace."""
+    if _libc.setns(fd, _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+def create() -> int:
+    """Make a namespace, move the thread into it and return its file descriptor.
+
+    It lives as long as something is in it or holds a descriptor of it.
+    Raises HostError without the right to.
+    """
+    if _libc.unshare(_CLONE_NEWNET) != 0:
+        reason = os.strerror(ctypes.get_errno())
+        raise HostError(
+            f"making a network namespace: {reason}",
+            hint="run as root, or let the testbed run in its micro VM: --vm always",
+        )
+    return current()
+
+
+@contextmanager
+def preserved() -> Iterator[None]:
+    """Bring the thread back to the namespace it was in."""
+    home = current()
+    try:
+        yield
+    finally:
+        enter(home)
+        os.close(home)
+
+
+@contextmanager
+def inside(fd: int) -> Iterator[None]:
+    """Be in the namespace for the length of a block."""
+    with preserved():
+        enter(fd)
+        yield
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system does: a node takes two descriptors."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (max(hard, _FILES), hard):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
+        except (OSError, ValueError):
+            continue
+        return
+
+
+def write_sysctls(node: str, settings: Iterable[tuple[str, str]]) -> None:
+    """Write files under /proc/sys of the thread's namespace. Raises HostError naming the setting."""
+    for key, value in settings:
+        if ".." in key or key.startswith("/"):
+            raise HostError(f"{node}: sysctl {key!r}: not a name under /proc/sys")
+        try:
+            fd = os.open(f"/proc/sys/{key}", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(fd, value.encode())
+            finally:
+                os.close(fd)
+        except OSError as error:
+            if error.errno == errno.ENOENT and "/ipv6/" in key:
+                continue  # the kernel has no IPv6: nothing to switch off
+            raise HostError(
+                f"{node}: sysctl {key} = {value}: {error.strerror}",
+                hint="is /proc/sys writable here (not in an unprivileged container)?",
+            ) from error

@@ -1,0 +1,242 @@
+"""Starting, finding and ending testbeds on this host.
+
+A testbed is a directory under `protocol.runtime_directory()` whose
+`control.sock` answers. A directory whose socket does not is what a killed
+keeper left behind; `sweep` removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from testbed.errors import HostError, UsageError, error_from_json
+from testbed.kernel import features
+from testbed.plan.model import Plan
+from testbed.protocol import NAME_PATTERN, control_socket, runtime_directory, testbed_directory
+
+NETNS_DIRECTORY = Path("/run/netns")
+STOP_TIMEOUT_S = 10.0
+UCRED = struct.Struct("3i")  # struct ucred of SO_PEERCRED: pid, uid, gid
+VM_CHOICES = ("auto", "always", "never")
+
+
+def owner(name: str) -> int | None:
+    """The process that holds the testbed: who listens on its control socket. None: nobody."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.connect(str(control_socket(name)))
+        except OSError:
+            return None
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
+        pid: int = UCRED.unpack(credentials)[0]
+        return pid
+
+
+def alive(name: str) -> bool:
+    """Whether the testbed's control socket answers."""
+    return owner(name) is not None
+
+
+def running() -> list[str]:
+    """The names of the testbeds that run, after sweeping what dead ones left."""
+    sweep()
+    return [name for name in _registered() if alive(name)]
+
+
+def _registered() -> list[str]:
+    directory = runtime_directory()
+    if not directory.is_dir():
+        return []
+    try:
+        names = sorted(entry.name for entry in directory.iterdir() if entry.is_dir())
+    except PermissionError as error:
+        hint = "testbeds of root are seen by root: use sudo"
+        raise HostError(f"can't read {directory}", hint=hint) from error
+    return [name for name in names if NAME_PATTERN.fullmatch(name)]
+
+
+def sweep() -> None:
+    """Remove the directories and namespace links of testbeds that died."""
+    for name in _registered():
+        with _locked(name, wait=False) as held:
+            if held and not alive(name):
+                shutil.rmtree(testbed_directory(name), ignore_errors=True)
+                _sweep_links(name)
+
+
+def _sweep_links(name: str) -> None:
+    with contextlib.suppress(OSError):
+        for link in NETNS_DIRECTORY.glob(f"{name}.*"):
+            if link.is_symlink() and str(link.readlink()).startswith("/proc/"):
+                link.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _locked(name: str, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the testbed's directory, making it first when waiting. Yields whether it is held."""
+    path = testbed_directory(name)
+    while True:
+        if wait:
+            path.mkdir(parents=True, exist_ok=True)
+            path.chmod(0o700)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            if wait:
+                continue
+            yield False
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if _is_same(descriptor, path):
+                yield True
+                return
+        except BlockingIOError:
+            yield False
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
+    """Whether the open directory is still the one at `path`; `sweep` may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+class Leash:
+    """Keeps a freshly started keeper from outliving a launcher that dies before the first apply."""
+
+    def __init__(self) -> None:
+        self._held: list[IO[bytes]] = []
+
+    def hold(self, pipe: IO[bytes]) -> None:
+        """Keep the pipe open for as long as this process lives."""
+        self._held.append(pipe)
+
+
+_leash = Leash()
+
+
+def ensure_running(
+    name: str, *, vm: str = "auto", plan: Plan, on_progress: Callable[[str], None] = lambda _: None
+) -> None:
+    """Start the testbed's keeper, natively or in a micro VM, unless it runs already.
+
+    `vm` is ``auto`` (a micro VM where the kernel lacks what the plan needs),
+    ``always`` or ``never``. Raises HostError when the host can't.
+    """
+    if not NAME_PATTERN.fullmatch(name):
+        hint = "lower-case letters, digits and inner dashes, at most 32 characters"
+        raise UsageError(f"bad testbed name {name!r}", hint=hint)
+    with _locked(name):
+        if alive(name):
+            return
+        directory = testbed_directory(name)
+        try:
+            module = _choose(vm, plan, on_progress)
+            _start(module, name, directory, on_progress)
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+
+
+def _choose(vm: str, plan: Plan, on_progress: Callable[[str], None]) -> str:
+    """The module that runs the keeper: here, or a micro VM's relay."""
+    if vm not in VM_CHOICES:
+        raise UsageError(f"--vm {vm!r} is none of {', '.join(VM_CHOICES)}")
+    if vm == "always":
+        return "testbed.guest.relay"
+    if os.geteuid() != 0:
+        raise HostError("a testbed needs root", hint="run the command with sudo")
+    lacking = features.lacking(plan)
+    if not lacking:
+        return "testbed.keeper"
+    names = ", ".join(feature.name for feature in lacking)
+    if vm == "never":
+        hint = "use --vm auto to run in a micro VM; `testbed doctor` says what is missing"
+        raise HostError(f"this kernel lacks: {names}", hint=hint)
+    on_progress(f"this kernel lacks {names}: using a micro VM")
+    return "testbed.guest.relay"
+
+
+def _start(module: str, name: str, directory: Path, on_progress: Callable[[str], None]) -> None:
+    """Start the keeper or relay and wait until it says that it is ready."""
+    with (directory / "start.log").open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, name, str(directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+            close_fds=True,
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    _leash.hold(process.stdin)
+    with process.stdout as lines:
+        for line in lines:
+            message = json.loads(line)
+            if "progress" in message:
+                on_progress(message["progress"])
+            elif "error" in message:
+                raise error_from_json(message["error"])
+            elif message.get("ready"):
+                return
+    tail = (directory / "start.log").read_text(errors="replace")[-2000:].strip()
+    raise HostError("the testbed's keeper ended while it started", hint=tail or None)
+
+
+def end(name: str, ask: Callable[[], None]) -> None:
+    """End a testbed: `ask` it to stop, kill it when that fails, wait until it is gone."""
+    pid = owner(name)
+    if pid is not None:
+        try:
+            ask()
+        except Exception:  # noqa: BLE001 - whatever keeps it from answering, it has to go
+            _kill(pid)
+        _wait_gone(pid)
+    sweep()
+
+
+def kill(name: str) -> None:
+    """End a testbed without asking, and wait until it is gone."""
+    pid = owner(name)
+    if pid is not None:
+        _kill(pid)
+        _wait_gone(pid)
+    sweep()
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _wait_gone(pid: int) -> None:
+    """Wait until the process has ended; SIGKILL when it takes too long."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if not select.select([descriptor], [], [], STOP_TIMEOUT_S)[0]:
+            _kill(pid)
+            select.select([descriptor], [], [], STOP_TIMEOUT_S)
+    finally:
+        os.close(descriptor)

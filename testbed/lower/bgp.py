@@ -1,0 +1,168 @@
+"""BGP routers in neutral terms, rendered for BIRD or FRR.
+
+A `Router` says which sessions a node has in which VRF, what it originates
+and what it lets in and out. `configure` turns it into configuration files,
+processes and readiness checks of the daemon that the node runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+import jinja2
+
+from testbed.lower.builder import Draft, NodeDraft
+from testbed.plan.model import TABLE_MAIN, BgpCheck, Process
+from testbed.topology.model import Daemon
+
+HOLD_S = 90  # Direct Connect's; AWS documents no timers for Outposts (docs/fidelity.md)
+KEEPALIVE_S = 30
+BFD_MS = 300  # Direct Connect's, with multiplier 3
+BFD_MULTIPLIER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A prefix that may be announced, with the own AS prepended `prepend` more times."""
+
+    prefix: IPv4Network
+    prepend: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A BGP session with a directly connected neighbour.
+
+    `exports` None announces everything in the VRF's table; `imports` None
+    accepts everything.
+    """
+
+    name: str
+    interface: str
+    local: IPv4Address
+    neighbor: IPv4Address
+    remote_asn: int
+    title: str
+    exports: tuple[Export, ...] | None = None
+    imports: tuple[IPv4Network, ...] | None = None
+    bfd: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The routing instance of one VRF: kernel `table`, own ASN, sessions, what it originates.
+
+    `connected` are interfaces whose subnets are announced, `static` are
+    prefixes that are announced whether or not there is anything behind them.
+    """
+
+    name: str
+    vrf: str | None
+    table: int
+    asn: int
+    sessions: tuple[Session, ...]
+    connected: tuple[tuple[str, IPv4Network], ...] = ()
+    static: tuple[IPv4Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """A BGP router with one routing instance for each VRF."""
+
+    router_id: IPv4Address
+    instances: tuple[Instance, ...]
+
+    @property
+    def bfd(self) -> bool:
+        """Whether any session asks for BFD."""
+        return any(session.bfd for instance in self.instances for session in instance.sessions)
+
+
+def symbol(text: str) -> str:
+    """A name as BIRD accepts it: letters, digits and underscores."""
+    name = text.replace("-", "_").replace(".", "_")
+    return f"_{name}" if name[0].isdigit() else name
+
+
+_environment = jinja2.Environment(
+    loader=jinja2.PackageLoader("testbed.lower"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    autoescape=False,  # noqa: S701 - daemon configuration, not HTML; every value is typed
+)
+_environment.filters["symbol"] = symbol
+_environment.globals.update(
+    hold=HOLD_S,
+    keepalive=KEEPALIVE_S,
+    bfd_ms=BFD_MS,
+    bfd_multiplier=BFD_MULTIPLIER,
+    main_table=TABLE_MAIN,
+)
+
+
+def _render(template: str, router: Router, node: NodeDraft) -> str:
+    return _environment.get_template(template).render(router=router, node=node)
+
+
+def configure(
+    draft: Draft,
+    node: NodeDraft,
+    router: Router,
+    *,
+    daemon: Daemon = "bird",
+    config: str | None = None,
+) -> None:
+    """Give `node` the files, processes and checks of a BGP router.
+
+    `config` is a complete configuration that replaces the generated one; its
+    sessions have names of its own, so that no checks are added on this side.
+    """
+    if daemon == "bird":
+        _configure_bird(node, config or _render("bird.conf.j2", router, node))
+    else:
+        _configure_frr(node, router, config)
+    if config:
+        return
+    for instance in router.instances:
+        for session in instance.sessions:
+            name = session.name if daemon == "bird" else f"{instance.vrf or 'default'}"
+            draft.checks.append(
+                BgpCheck(
+                    node=node.name,
+                    daemon=daemon,
+                    protocol=symbol(name) if daemon == "bird" else name,
+                    neighbor=str(session.neighbor),
+                    title=session.title,
+                )
+            )
+
+
+def _configure_bird(node: NodeDraft, text: str) -> None:
+    directory = f"/run/node/{node.name}"
+    node.files["bird.conf"] = text
+    argv = ("bird", "-f", "-c", f"{directory}/bird.conf", "-s", f"{directory}/bird.ctl")
+    node.processes.append(Process("bird", argv, files=("bird.conf",), reload="bird"))
+
+
+def _configure_frr(node: NodeDraft, router: Router, config: str | None) -> None:
+    """One configuration file per daemon: a block for another daemon would make it lose its own."""
+    directory = f"/run/node/{node.name}"
+    node.files["zebra.conf"] = _render("zebra.conf.j2", router, node)
+    node.files["bgpd.conf"] = config or _render("bgpd.conf.j2", router, node)
+    daemons = ["zebra", "bgpd"]
+    if router.bfd:
+        node.files["bfdd.conf"] = _render("bfdd.conf.j2", router, node)
+        daemons.insert(1, "bfdd")
+    for daemon in daemons:
+        argv: tuple[str, ...] = (
+            daemon,
+            *("-f", f"{directory}/{daemon}.conf", "-i", f"{directory}/{daemon}.pid"),
+            *("-z", f"{directory}/zserv.api", "--vty_socket", directory),
+            *("-P", "0", "-u", "root", "-g", "root", "--log", "stdout"),
+        )
+        if daemon == "bfdd":
+            argv += ("--bfdctl", f"{directory}/bfdd.sock")
+        node.processes.append(Process(daemon, argv, files=(f"{daemon}.conf",)))

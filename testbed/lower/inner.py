@@ -1,0 +1,64 @@
+"""Addresses inside AWS: links and tunnels that no customer sees.
+
+AWS documents none of them. They come from the upper half of the shared
+address space (RFC 6598), one block for each purpose; docs/fidelity.md lists
+the choice.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from testbed.lower.builder import point_to_point
+from testbed.topology.model import Anchor, Outpost, Region, Vpc
+
+TUNNELS = (IPv4Network("100.96.0.0/16"), IPv4Network("100.97.0.0/16"))
+OVERLAY_ENDPOINTS = IPv4Network("100.98.0.0/16")
+RACK_LINKS = IPv4Network("100.99.0.0/16")
+FABRIC_LINKS = IPv4Network("100.100.0.0/16")
+GATEWAY_LINKS = IPv4Network("100.104.0.0/14")
+OVERLAY_LINKS = IPv4Network("100.108.0.0/14")
+OUTPOSTS = 256  # the most that OVERLAY_LINKS and GATEWAY_LINKS leave room for with 512 VPCs
+
+SERVICE_LINK_MTU = 1300  # facts: S1
+FABRIC_ENDPOINT = OVERLAY_ENDPOINTS.broadcast_address - 1
+
+
+def overlay_endpoint(outpost: Outpost) -> IPv4Address:
+    """The Outpost's end of every VPC overlay."""
+    return OVERLAY_ENDPOINTS.network_address + outpost.number
+
+
+def tunnel_outpost(outpost: Outpost, index: int) -> IPv4Interface:
+    """The Outpost's address inside tunnel `index` (0 or 1)."""
+    return IPv4Interface((TUNNELS[index].network_address + outpost.number, 16))
+
+
+def tunnel_anchor(index: int) -> IPv4Interface:
+    """The anchor's address inside its tunnels."""
+    return IPv4Interface((TUNNELS[index].broadcast_address - 1, 16))
+
+
+def rack_link(outpost: Outpost, device: int, gateway: bool) -> tuple[IPv4Interface, IPv4Interface]:
+    """(OND, other end) of the link from OND `device` to the local gateway or service link."""
+    return point_to_point(RACK_LINKS, 8 * outpost.number + 2 * gateway + device - 1)
+
+
+def gateway_link(outpost: Outpost, vpc: Vpc) -> tuple[IPv4Interface, IPv4Interface]:
+    """(local gateway, VPC router) of the link between the two."""
+    return point_to_point(GATEWAY_LINKS, vpc.number * OUTPOSTS + outpost.number)
+
+
+def overlay_link(outpost: Outpost, vpc: Vpc) -> tuple[IPv4Interface, IPv4Interface]:
+    """(Outpost, Region) addresses of the VPC's overlay over the service link."""
+    return point_to_point(OVERLAY_LINKS, vpc.number * OUTPOSTS + outpost.number)
+
+
+def overlay_vni(outpost: Outpost, vpc: Vpc) -> int:
+    """The VXLAN network identifier of a VPC's overlay to an Outpost."""
+    return vpc.number * OUTPOSTS + outpost.number
+
+
+def fabric_link(region: Region, anchor: Anchor) -> tuple[IPv4Interface, IPv4Interface]:
+    """(fabric, anchor) of the link between the two."""
+    return point_to_point(FABRIC_LINKS, region.anchors.index(anchor))

@@ -1,0 +1,65 @@
+"""Names of nodes, interfaces, VRFs and tables that more than one lowering function uses."""
+
+from __future__ import annotations
+
+from testbed.lower.builder import interface_name
+from testbed.topology.model import Lag, Outpost
+
+VRF_SERVICE_LINK = "sl"
+VRF_LOCAL_GATEWAY = "lgw"
+TABLE_SERVICE_LINK = 1001
+TABLE_LOCAL_GATEWAY = 1002
+TABLE_VIF_GROUP = 1003
+
+OND_BOND = "bond0"
+
+EDGE = "region.edge"
+FABRIC = "region.fabric"
+WAN = "site.wan"
+
+
+def ond(outpost: Outpost, device: int) -> str:
+    """The node of Outpost networking device `device`."""
+    return f"{outpost.name}.ond{device}"
+
+
+def local_gateway(outpost: Outpost) -> str:
+    """The node of the local gateway."""
+    return f"{outpost.name}.lgw"
+
+
+def service_link(outpost: Outpost) -> str:
+    """The node in which the service link's tunnels end."""
+    return f"{outpost.name}.sl"
+
+
+def outpost_host(outpost: Outpost, index: int) -> str:
+    """The node of the Outpost's server that opens tunnel `index` (0 or 1)."""
+    return f"{outpost.name}.host{index + 1}"
+
+
+def outpost_vpc(outpost: Outpost, vpc: str) -> str:
+    """The node of the VPC's router on the Outpost."""
+    return f"{outpost.name}.vpc-{vpc}"
+
+
+def region_vpc(vpc: str) -> str:
+    """The node of the VPC's router in the Region."""
+    return f"region.vpc-{vpc}"
+
+
+def segment(name: str) -> str:
+    """The node of a LAN segment's switch."""
+    return f"site.lan-{name}"
+
+
+def customer_bond(outpost: Outpost, lag: Lag) -> str:
+    """The LAG's bond on the customer's device; leaves room for a VLAN suffix."""
+    both = len({other.customer_device for other in outpost.lags}) == 1
+    name = f"{outpost.name}-{lag.device}" if both else outpost.name
+    return interface_name("", name, limit=10)
+
+
+def session(outpost: Outpost, lag: Lag, suffix: str) -> str:
+    """The name of a session with an OND in the customer device's daemon."""
+    return f"{customer_bond(outpost, lag)}-{suffix}"

@@ -1,0 +1,126 @@
+"""What the kernel can hold of a node while some of its interfaces are down.
+
+A plan may set an interface down (a fault) and still have routes, neighbours
+and VLANs on it. The kernel drops those when the interface goes down and
+refuses to add them until it is up again, so the diff compares what can be
+there, not what is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from socket import inet_aton
+
+from testbed.plan.model import Bond, Interface, Neighbor, Node, Route, Vlan
+
+_DEFAULT_MTU = {"loopback": 65536, "wireguard": 1420, "vrf": None}
+
+RouteKey = tuple[int, str, int]
+
+
+def network_of(address: str) -> tuple[int, int]:
+    """Network and prefix length of "10.0.0.1/24", as integers."""
+    text, _, length = address.partition("/")
+    bits = int(length or 32)
+    return int.from_bytes(inet_aton(text), "big") >> (32 - bits), bits
+
+
+class NodeView:
+    """A node with its interfaces by name and what of it can be in the kernel."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.name = node.name
+        self.interfaces = {interface.name: interface for interface in node.interfaces}
+
+    @cached_property
+    def up(self) -> frozenset[str]:
+        """Interfaces that are up, VLANs of a parent that is down not counted."""
+        return frozenset(name for name in self.interfaces if self._is_up(name)) | (
+            frozenset() if "lo" in self.interfaces else frozenset({"lo"})
+        )
+
+    def _is_up(self, name: str) -> bool:
+        interface = self.interfaces.get(name)
+        if interface is None or not interface.up:
+            return False
+        return not isinstance(interface.device, Vlan) or self._is_up(interface.device.parent)
+
+    def parents(self, interface: Interface | None) -> tuple[str, ...]:
+        """The interfaces that carry a VLAN, the nearest first."""
+        names: tuple[str, ...] = ()
+        while interface is not None and isinstance(interface.device, Vlan):
+            names += (interface.device.parent,)
+            interface = self.interfaces.get(interface.device.parent)
+        return names
+
+    def mtu(self, name: str) -> int | None:
+        """The interface's MTU with the kernel's defaults; None when they differ by kernel."""
+        interface = self.interfaces.get(name)
+        if interface is None:
+            return None
+        if interface.master is not None and interface.device.kind != "bond":
+            master = self.interfaces.get(interface.master)
+            if master is not None and isinstance(master.device, Bond):
+                return self.mtu(master.name)
+        if interface.mtu is not None:
+            return interface.mtu
+        if isinstance(interface.device, Vlan):
+            return self.mtu(interface.device.parent)
+        return _DEFAULT_MTU.get(interface.device.kind, 1500)
+
+    def address_keys(self, name: str) -> tuple[str, ...]:
+        """The interface's addresses, without repetition."""
+        interface = self.interfaces.get(name)
+        return tuple(dict.fromkeys(interface.addresses)) if interface else ()
+
+    @cached_property
+    def routes(self) -> dict[RouteKey, Route]:
+        """The routes that can be installed, by what makes a route unique to the kernel."""
+        routes = {}
+        for route in self.node.routes:
+            if (usable := self._usable(route)) is not None:
+                routes[(route.table, route.destination, route.metric)] = usable
+        return routes
+
+    def _usable(self, route: Route) -> Route | None:
+        if route.type != "unicast":
+            return route
+        if route.nexthops:
+            alive = tuple(hop for hop in route.nexthops if hop.dev in self.up)
+            if not alive:
+                return None
+            return route if alive == route.nexthops else replace(route, nexthops=alive)
+        dev = self.device_of(route)
+        return route if dev is None or dev in self.up else None
+
+    def device_of(self, route: Route) -> str | None:
+        """The interface of a single-path route; None when the plan does not tell."""
+        if route.dev is not None or route.via is None:
+            return route.dev
+        via = int.from_bytes(inet_aton(route.via), "big")
+        on_link = [
+            (bits, name in self.up, name)
+            for name, bits, network in self._connected
+            if via >> (32 - bits) == network
+        ]
+        return max(on_link)[2] if on_link else None
+
+    @cached_property
+    def _connected(self) -> list[tuple[str, int, int]]:
+        connected = []
+        for interface in self.interfaces.values():
+            for address in interface.addresses:
+                network, bits = network_of(address)
+                connected.append((interface.name, bits, network))
+        for route in self.node.routes:
+            if route.dev is not None and route.via is None and route.type == "unicast":
+                network, bits = network_of(route.destination)
+                connected.append((route.dev, bits, network))
+        return connected
+
+    @cached_property
+    def neighbors(self) -> dict[tuple[str, str], Neighbor]:
+        """The neighbour entries that can be there, by interface and address."""
+        return {(n.dev, n.address): n for n in self.node.neighbors if n.dev in self.up}

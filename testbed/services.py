@@ -1,0 +1,150 @@
+"""Small servers for instances and hosts: HTTP on TCP 80, echo on TCP and UDP 7.
+
+Runs as a process of its own in each node that offers a service, so it stays
+in the standard library and imports little. An HTTP answer names the node and
+the client's address as the node sees it, so that address translation on the
+way shows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import sys
+from collections.abc import Callable
+
+HTTP_PORT = 80
+ECHO_PORT = 7
+MAX_REQUEST = 65536
+MAX_PENDING = 1 << 20  # bytes that a client may leave unread before it is cut off
+
+
+class Connection:
+    """A TCP client of one of the services."""
+
+    def __init__(self, sock: socket.socket, peer: str) -> None:
+        self.sock = sock
+        self.peer = peer
+        self.inbox = b""
+        self.outbox = b""
+        self.closing = False
+
+
+def http_response(name: str, request: bytes, peer: str) -> bytes:
+    """The answer to an HTTP request, complete with headers."""
+    line = request.split(b"\r\n", 1)[0].decode("latin-1")
+    method, _, rest = line.partition(" ")
+    status = "200 OK" if method in {"GET", "HEAD"} and rest else "400 Bad Request"
+    body = f"{name}\nclient {peer}\nrequest {line}\n".encode() if status[0] == "2" else b""
+    head = f"HTTP/1.1 {status}\r\nServer: testbed\r\nContent-Type: text/plain\r\n"
+    head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + (b"" if method == "HEAD" else body)
+
+
+class Server:
+    """All services of one node, in one thread."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.selector = selectors.DefaultSelector()
+
+    def listen(self, port: int, handle: Callable[[Connection], None]) -> None:
+        """Accept TCP connections on `port`; `handle` is called when one has new data."""
+        sock = socket.create_server(("", port), backlog=128, reuse_port=False)
+        sock.setblocking(False)
+        self.selector.register(sock, selectors.EVENT_READ, lambda _: self._accept(sock, handle))
+
+    def echo_udp(self, port: int) -> None:
+        """Send every datagram back to where it came from."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind(("", port))
+        sock.setblocking(False)
+
+        def answer(_: int) -> None:
+            data, peer = sock.recvfrom(65535)
+            sock.sendto(data, peer)
+
+        self.selector.register(sock, selectors.EVENT_READ, answer)
+
+    def _accept(self, listener: socket.socket, handle: Callable[[Connection], None]) -> None:
+        sock, address = listener.accept()
+        sock.setblocking(False)
+        connection = Connection(sock, f"{address[0]}:{address[1]}")
+
+        def ready(events: int) -> None:
+            try:
+                if events & selectors.EVENT_READ:
+                    self._read(connection, handle)
+                self._write(connection)
+            except BlockingIOError:
+                pass
+            except OSError:
+                connection.closing, connection.outbox = True, b""
+            if connection.closing and not connection.outbox:
+                self.selector.unregister(sock)
+                sock.close()
+            else:
+                self._watch(connection, ready)
+
+        self.selector.register(sock, selectors.EVENT_READ, ready)
+
+    def _watch(self, connection: Connection, ready: Callable[[int], None]) -> None:
+        events = 0 if connection.closing else selectors.EVENT_READ
+        if connection.outbox:
+            events |= selectors.EVENT_WRITE
+        self.selector.modify(connection.sock, events, ready)
+
+    def _read(self, connection: Connection, handle: Callable[[Connection], None]) -> None:
+        data = connection.sock.recv(65536)
+        if not data:
+            connection.closing = True
+            return
+        connection.inbox += data
+        handle(connection)
+        if len(connection.outbox) > MAX_PENDING or len(connection.inbox) > MAX_REQUEST:
+            connection.closing = True
+            connection.outbox = b""
+
+    @staticmethod
+    def _write(connection: Connection) -> None:
+        if connection.outbox:
+            sent = connection.sock.send(connection.outbox)
+            connection.outbox = connection.outbox[sent:]
+
+    def http(self, connection: Connection) -> None:
+        """Answer one request and close."""
+        if b"\r\n\r\n" in connection.inbox:
+            connection.outbox = http_response(self.name, connection.inbox, connection.peer)
+            connection.closing = True
+            line = connection.inbox.split(b"\r\n", 1)[0].decode("latin-1")
+            print(f"http {connection.peer} {line!r}", flush=True)  # noqa: T201 - the access log
+
+    @staticmethod
+    def echo(connection: Connection) -> None:
+        """Send back what came."""
+        connection.outbox += connection.inbox
+        connection.inbox = b""
+
+    def run(self) -> None:
+        """Serve until killed; a client's broken connection ends only itself."""
+        while True:
+            for key, events in self.selector.select():
+                with contextlib.suppress(OSError):
+                    key.data(events)
+
+
+def main(argv: list[str]) -> None:
+    """`testbed-services NODE SERVICE…`."""
+    name, *services = argv
+    server = Server(name)
+    if "http" in services:
+        server.listen(HTTP_PORT, server.http)
+    if "echo" in services:
+        server.listen(ECHO_PORT, server.echo)
+        server.echo_udp(ECHO_PORT)
+    server.run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,175 @@
+"""Names in a topology file that refer to other objects in it.
+
+A name that nothing has is reported with the one that was probably meant. A
+name that something has which is itself in error is not reported again; the
+referring object is left out of what is checked next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from testbed.topology.position import Path
+from testbed.topology.report import Report, choices
+from testbed.topology.schema import (
+    InstanceForm,
+    OutpostForm,
+    SiteForm,
+    SubnetForm,
+    TopologyForm,
+    VpcForm,
+)
+from testbed.topology.values import OTHER_TARGETS, show
+
+DEFAULT_DEVICES = ("cnd1", "cnd2")
+
+
+def zones(form: TopologyForm) -> list[str]:
+    """The Region's zones, by default the name followed by a, b and c."""
+    name = form.region.name
+    return form.region.zones or [f"{name[:31]}{letter}" for letter in "abc"]
+
+
+def device_names(site: SiteForm) -> list[str]:
+    """The site's devices, by default cnd1 and cnd2."""
+    return list(site.devices if site.devices is not None else DEFAULT_DEVICES)
+
+
+def target_outpost(target: str) -> str:
+    """The Outpost of a route's target."""
+    return target.partition(".")[0]
+
+
+def check(form: TopologyForm, report: Report) -> bool:
+    """Report unknown names; True when something had to be left out and `form` is stale."""
+    before = len(report.spoiled)
+    references = _References(form, report)
+    for name, vpc in form.vpcs.items():
+        references.vpc(("vpcs", name), vpc)
+    for name, outpost in form.outposts.items():
+        references.outpost(("outposts", name), outpost)
+    references.site(form.site)
+    for name, instance in form.instances.items():
+        references.instance(("instances", name), instance)
+    return len(report.spoiled) != before
+
+
+class _References:
+    def __init__(self, form: TopologyForm, report: Report) -> None:
+        self.form = form
+        self.report = report
+        self.zones = zones(form)
+        self.devices = device_names(form.site)
+
+    def _name(
+        self, path: Path, name: str, known: Collection[str], owner: Path, spoil: Path | None = None
+    ) -> bool:
+        """Check that `name` is one of `known`, the entries of the file's mapping `owner`."""
+        if name in known:
+            return True
+        exists = self.report.document.has((*owner, name))
+        if not exists and not self.report.covers(owner):
+            what = str(owner[-1]).replace("_", " ")
+            message = f"there is no {what.removesuffix('s')} named {show(name)}"
+            self.report.add(path, message, choices(name, known, what))
+        self.report.spoil(self.report.original(path if spoil is None else spoil))
+        return False
+
+    def _names(self, path: Path, names: list[str], known: Collection[str], owner: Path) -> None:
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                self.report.add((*path, index), f"{show(name)} is named twice", "keep one of them")
+        for index, name in enumerate(names):
+            self._name((*path, index), name, known, owner)
+
+    def _device(self, path: Path, name: str, spoil: Path | None = None) -> None:
+        self._name(path, name, self.devices, ("site", "devices"), spoil)
+
+    def _zone(self, path: Path, zone: str, spoil: Path) -> None:
+        if zone in self.zones or self.report.touched(("region",)):
+            return
+        message = f"the Region {self.form.region.name} has no zone {show(zone)}"
+        self.report.add(path, message, choices(zone, self.zones, "zones"))
+        self.report.spoil(spoil)
+
+    def vpc(self, path: Path, vpc: VpcForm) -> None:
+        for name, subnet in vpc.subnets.items():
+            self._subnet((*path, "subnets", name), subnet)
+        for name, table in vpc.route_tables.items():
+            at = (*path, "route_tables", name)
+            self._names((*at, "subnets"), table.subnets, vpc.subnets, (*path, "subnets"))
+            for index, route in enumerate(table.routes):
+                if route.target in OTHER_TARGETS:
+                    continue
+                route_path = (*at, "routes", index)
+                outpost = target_outpost(route.target)
+                target = (*route_path, "target")
+                self._name(target, outpost, self.form.outposts, ("outposts",), route_path)
+
+    def _subnet(self, path: Path, subnet: SubnetForm) -> None:
+        if subnet.outpost is not None:
+            outposts = self.form.outposts
+            self._name((*path, "outpost"), subnet.outpost, outposts, ("outposts",), path)
+        if subnet.zone is not None:
+            self._zone((*path, "zone"), subnet.zone, path)
+
+    def outpost(self, path: Path, outpost: OutpostForm) -> None:
+        if outpost.zone is not None:
+            self._zone((*path, "zone"), outpost.zone, (*path, "zone"))
+        for index, device in enumerate(outpost.devices or []):
+            self._device((*path, "devices", index), device, (*path, "devices"))
+        gateway = outpost.local_gateway
+        if gateway is not None and gateway.vpcs is not None:
+            at = (*path, "local_gateway", "vpcs")
+            self._names(at, gateway.vpcs, self.form.vpcs, ("vpcs",))
+
+    def site(self, site: SiteForm) -> None:
+        for index, link in enumerate(site.links or []):
+            at: Path = ("site", "links", index)
+            for end, device in enumerate(link.devices):
+                self._device((*at, "devices", end), device, at)
+        owner: Path = ("site", "devices")
+        self._names(
+            ("site", "region_link", "devices"), site.region_link.devices or [], self.devices, owner
+        )
+        if site.wan is not None:
+            self._names(("site", "wan", "devices"), site.wan.devices or [], self.devices, owner)
+        for name, segment in site.segments.items():
+            at = ("site", "segments", name)
+            self._names((*at, "devices"), segment.devices, self.devices, owner)
+            for device in segment.addresses:
+                if device not in segment.devices and not self.report.touched((*at, "devices")):
+                    message = f"{show(device)} is not one of this segment's devices"
+                    hint = choices(device, segment.devices, "the segment's devices")
+                    self.report.add((*at, "addresses", device), message, hint, key=True)
+                    self.report.spoil((*at, "addresses", device))
+        for name, host in site.hosts.items():
+            at = ("site", "hosts", name)
+            self._name((*at, "segment"), host.segment, site.segments, ("site", "segments"), at)
+
+    def instance(self, path: Path, instance: InstanceForm) -> None:
+        vpc, slash, subnet = instance.subnet.rpartition("/")
+        at = (*path, "subnet")
+        if slash:
+            if self._name(at, vpc, self.form.vpcs, ("vpcs",), path):
+                known = self.form.vpcs[vpc].subnets
+                self._name(at, subnet, known, ("vpcs", vpc, "subnets"), path)
+            return
+        owners = owners_of(self.form, subnet)
+        if len(owners) > 1:
+            message = f"{show(subnet)} is a subnet of {' and of '.join(owners)}"
+            self.report.add(at, message, f"write {owners[0]}/{subnet}")
+            self.report.spoil(path)
+        elif not owners:
+            raw = self.report.document.root.child("vpcs")
+            names = list(raw.value) if raw and isinstance(raw.value, dict) else []
+            if not any(self.report.document.has(("vpcs", v, "subnets", subnet)) for v in names):
+                there = [name for form in self.form.vpcs.values() for name in form.subnets]
+                message = f"there is no subnet named {show(subnet)}"
+                self.report.add(at, message, choices(subnet, there, "subnets"))
+            self.report.spoil(path)
+
+
+def owners_of(form: TopologyForm, subnet: str) -> list[str]:
+    """The VPCs that have a subnet of this name."""
+    return [name for name, vpc in form.vpcs.items() if subnet in vpc.subnets]

@@ -1,0 +1,75 @@
+"""What the topology file may say and this version cannot build yet, checked all the same."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from testbed.topology.position import Path
+from testbed.topology.references import target_outpost
+from testbed.topology.report import Report
+from testbed.topology.schema import OutpostForm, TopologyForm, VpcForm
+from testbed.topology.values import OTHER_TARGETS
+
+SPECIFIC_TARGETS = {"network-interface", "instance", "local"}
+
+
+def check_buildable(form: TopologyForm, report: Report) -> None:
+    """Report servers, CoIP and route targets other than local gateways, and leave them out."""
+    servers = {name for name, outpost in form.outposts.items() if outpost.form_factor == "server"}
+    for name, outpost in form.outposts.items():
+        path: Path = ("outposts", name)
+        if outpost.local_gateway and outpost.local_gateway.mode == "coip":
+            message = "CoIP mode cannot be built yet"
+            report.add((*path, "local_gateway", "mode"), message, "use direct-vpc-routing")
+        if name in servers:
+            _server(path, outpost, report)
+            report.spoil(path)
+    for name, vpc in form.vpcs.items():
+        _routes(("vpcs", name), vpc, servers, report)
+
+
+def _server(path: Path, outpost: OutpostForm, report: Report) -> None:
+    """A server has no LAG, BGP session or local gateway (N1, L1)."""
+    if outpost.local_gateway is not None:
+        message = (
+            "a server has no local gateway: a local gateway is rack only (AWS: local gateways)"
+        )
+        hint = "leave it out; a server's instances use local network interfaces"
+        report.add((*path, "local_gateway"), message, hint, key=True)
+    if "uplinks" in outpost.model_fields_set:
+        message = "a server has one service link port and one LNI port, no LAGs (AWS: local-server)"
+        report.add((*path, "uplinks"), message, "leave it out", key=True)
+    for key in ("asn", "infrastructure_cidr", "vifs"):
+        if key in outpost.service_link.model_fields_set:
+            message = f"a server's service link has no {key}: no BGP, no VIFs (AWS: local-server)"
+            report.add((*path, "service_link", key), message, "leave it out", key=True)
+    message = "Outposts servers cannot be built yet"
+    report.add((*path, "form_factor"), message, "use form_factor: rack")
+
+
+def _routes(path: Path, vpc: VpcForm, servers: set[str], report: Report) -> None:
+    for name, table in vpc.route_tables.items():
+        for index, route in enumerate(table.routes):
+            at = (*path, "route_tables", name, "routes", index)
+            if route.target in OTHER_TARGETS:
+                _other_target(at, vpc.cidr, route.destination, route.target, report)
+            elif target_outpost(route.target) in servers:
+                message = "an Outposts server has no local gateway: it is rack only"
+                report.add((*at, "target"), f"{message} (AWS: local gateways)")
+
+
+def _other_target(
+    path: Path, cidr: IPv4Network, destination: IPv4Network, target: str, report: Report
+) -> None:
+    """A route inside the VPC's CIDR may target only some things (V; text: user logs)."""
+    if destination.subnet_of(cidr) and target not in SPECIFIC_TARGETS:
+        message = (
+            f"InvalidParameterValue: The destination CIDR block {destination} is equal to or more"
+            " specific than one of this VPC's CIDR blocks. This route can target only an interface"
+            " or an instance."
+        )
+        hint = "a local gateway may be the target too: OUTPOST.local-gateway"
+        report.add((*path, "destination"), message, hint)
+    message = f"the target {target} cannot be built yet"
+    report.add((*path, "target"), message, "use OUTPOST.local-gateway")
+    report.spoil(report.original(path))

@@ -1,0 +1,102 @@
+"""Address ranges that must not overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from testbed.topology.derive_site import LINK_CIDR
+from testbed.topology.model import Topology
+from testbed.topology.position import Path
+from testbed.topology.report import Report
+from testbed.topology.schema import TopologyForm
+
+# where the testbed's addresses inside AWS come from, which no customer sees
+INTERNAL = IPv4Network("100.96.0.0/12")
+
+_APART = frozenset({"public", "infrastructure", "segment", "links", "internal"})
+# which kinds must not overlap which; a service link's routes suffer from every
+# overlap (S2), a routing domain's ranges must not overlap (L3)
+CONFLICTS = {
+    **dict.fromkeys(_APART, _APART),
+    "vif": _APART,
+    "vpc": frozenset({"infrastructure", "internal"}),
+    "outpost subnet": frozenset({"segment", "links"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An address range in use: what for, and where the file says so."""
+
+    network: IPv4Network
+    kind: str
+    title: str
+    path: Path
+
+
+def check(form: TopologyForm, topology: Topology, report: Report) -> None:
+    """Report every overlap of two ranges that must be apart, at the later of the two."""
+    ranges = list(_ranges(form, topology))
+    index: dict[IPv4Network, list[int]] = {}
+    for number, entry in enumerate(ranges):
+        index.setdefault(entry.network, []).append(number)
+    for number, entry in enumerate(ranges):
+        network = entry.network
+        for length in range(network.prefixlen, -1, -1):
+            around = network.supernet(new_prefix=length)
+            for other in index.get(around, ()):
+                # equal ranges meet twice: take the pair once
+                if other != number and (around != network or other < number):
+                    _pair(ranges, number, other, report)
+
+
+def _pair(ranges: list[Range], first: int, second: int, report: Report) -> None:
+    one, other = ranges[first], ranges[second]
+    if other.kind not in CONFLICTS[one.kind] and one.kind not in CONFLICTS[other.kind]:
+        return
+    # at the one that the file writes out, the later of two
+    given = [number for number in (first, second) if report.document.has(ranges[number].path)]
+    at = max(given) if given else max(first, second)
+    other = ranges[second if at == first else first]
+    entry = ranges[at]
+    message = f"{entry.network} overlaps {other.title} ({other.network})"
+    hint = "choose a block that is free"
+    if other.kind == "links":
+        hint += ", or another site.link_cidr"
+    elif other.kind == "infrastructure" and not report.document.has(other.path):
+        hint += f", or write the Outpost's infrastructure_cidr ({other.network} is derived)"
+    report.add(entry.path, message, hint)
+
+
+def _ranges(form: TopologyForm, topology: Topology) -> Iterator[Range]:
+    yield Range(INTERNAL, "internal", "the testbed's own addresses inside AWS", ("nowhere",))
+    public = topology.region.public_cidr
+    yield Range(public, "public", "the Region's public_cidr", ("region", "public_cidr"))
+    links = form.site.link_cidr or LINK_CIDR
+    yield Range(links, "links", "the site's link_cidr", ("site", "link_cidr"))
+    for vpc in topology.vpcs.values():
+        at: Path = ("vpcs", vpc.name)
+        yield Range(vpc.cidr, "vpc", f"the VPC {vpc.name}", (*at, "cidr"))
+        for subnet in vpc.subnets:
+            if subnet.outpost:
+                title = f"the Outpost subnet {subnet.name}"
+                path = (*at, "subnets", subnet.name, "cidr")
+                yield Range(subnet.cidr, "outpost subnet", title, path)
+    for name, outpost in topology.outposts.items():
+        at = ("outposts", name)
+        path = (*at, "service_link", "infrastructure_cidr")
+        title = f"the infrastructure subnet of {name}"
+        yield Range(outpost.service_link.infrastructure_cidr, "infrastructure", title, path)
+        for lag in outpost.lags:
+            for kind, vif in (
+                ("service_link", lag.service_link),
+                ("local_gateway", lag.local_gateway),
+            ):
+                words = kind.replace("_", " ")
+                title = f"the {words} VIF of {name} on device {lag.device}"
+                yield Range(vif.local_address.network, "vif", title, (*at, kind, "vifs"))
+    for segment in topology.site.segments:
+        path = ("site", "segments", segment.name, "cidr")
+        yield Range(segment.cidr, "segment", f"the segment {segment.name}", path)

@@ -1,0 +1,112 @@
+"""Rules of the Region's edge and of the customer's site."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+
+from testbed.topology.model import Segment, Topology
+from testbed.topology.position import Path
+from testbed.topology.report import Report
+from testbed.topology.rules.vpc import size
+from testbed.topology.schema import TopologyForm
+
+ANCHORS = 2  # tunnels of a service link (N4: primary and secondary peer)
+LINK_CIDR_LENGTHS = (8, 20)
+
+
+def check(form: TopologyForm, topology: Topology, report: Report) -> None:
+    """Check the Region and the site."""
+    _region(topology, report)
+    _devices(topology, report)
+    _links(form, topology, report)
+    for segment in topology.site.segments:
+        _segment(segment, topology, report)
+
+
+def _region(topology: Topology, report: Report) -> None:
+    region = topology.region
+    for index, zone in enumerate(region.zones):
+        if zone in region.zones[:index]:
+            report.add(("region", "zones", index), f"the zone {zone} is named twice")
+    size(("region", "public_cidr"), region.public_cidr, 8, 27, "public_cidr", report)
+    if len(region.anchors) != ANCHORS and not report.touched(("region", "anchors")):
+        message = f"a service link has {ANCHORS} anchors, the file names {len(region.anchors)}"
+        report.add(("region", "anchors"), message, key=True)
+    seen: dict[IPv4Address, str] = {region.public_cidr.network_address + 1: "the Region's edge"}
+    for anchor in region.anchors:
+        at: Path = ("region", "anchors", anchor.name)
+        if not _usable(anchor.address, region.public_cidr):
+            message = f"{anchor.address} is not a host address of public_cidr {region.public_cidr}"
+            report.add(at, message)
+        owner = seen.setdefault(anchor.address, anchor.name)
+        if owner != anchor.name:
+            report.add(at, f"{anchor.address} is the address of {owner} too")
+
+
+def _usable(address: IPv4Address, network: IPv4Network) -> bool:
+    """Whether an address is a host's in its subnet."""
+    ends = (network.network_address, network.broadcast_address)
+    return address in network and address not in ends
+
+
+def _devices(topology: Topology, report: Report) -> None:
+    site = topology.site
+    if topology.outposts and not site.devices:
+        message = "an Outpost needs a customer device to connect to, and there are none"
+        report.add(("site", "devices"), message, "leave the key out for cnd1 and cnd2", key=True)
+    wan = {uplink.device for uplink in site.wan.uplinks} if site.wan else set()
+    uplinked = {uplink.device for uplink in site.region_uplinks}
+    for device in site.devices:
+        at: Path = ("site", "devices", device.name, "asn")
+        if device.name in uplinked and device.asn == topology.region.asn:
+            message = f"AS {device.asn} is the Region's: the session is eBGP, the two must differ"
+            report.add(at, message, "give the device another ASN, or the Region (region.asn)")
+        if site.wan and device.name in wan and device.asn == site.wan.asn:
+            message = f"AS {device.asn} is the WAN's: the session is eBGP, the two must differ"
+            report.add(at, message, "give the device another ASN, or the WAN (site.wan.asn)")
+
+
+def _links(form: TopologyForm, topology: Topology, report: Report) -> None:
+    cidr = form.site.link_cidr
+    if cidr is not None:
+        shortest, longest = LINK_CIDR_LENGTHS
+        size(("site", "link_cidr"), cidr, shortest, longest, "link_cidr", report)
+    room = 2 ** (30 - (cidr.prefixlen if cidr else 14)) // 2
+    used = max(len(topology.site.links), len(topology.site.devices))
+    if used > room and (cidr is None or cidr.prefixlen <= LINK_CIDR_LENGTHS[1]):
+        message = f"has room for {room} links of each kind; the site needs {used}"
+        report.add(("site", "link_cidr"), message, "write a larger link_cidr")
+    seen: set[frozenset[str]] = set()
+    for index, link in enumerate(form.site.links or []):
+        at: Path = ("site", "links", index, "devices")
+        pair = frozenset(link.devices)
+        if len(pair) == 1:
+            report.add(at, f"links {link.devices[0]} to itself", "name two devices")
+        elif pair in seen:
+            names = " and ".join(link.devices)
+            report.add(at, f"there is a link between {names} already", "keep one of them")
+        seen.add(pair)
+
+
+def _segment(segment: Segment, topology: Topology, report: Report) -> None:
+    path: Path = ("site", "segments", segment.name)
+    size((*path, "cidr"), segment.cidr, 8, 29, "a segment", report)
+    owners: dict[IPv4Address, str] = {}
+    for device, router in segment.routers:
+        at = (*path, "addresses", device)
+        if not _usable(router.ip, segment.cidr):
+            report.add(at, f"{router.ip} is not a host address of {segment.cidr}")
+        owner = owners.setdefault(router.ip, device)
+        if owner != device:
+            report.add(at, f"{router.ip} is the address of {owner} too")
+    for host in topology.site.hosts:
+        if host.segment != segment.name:
+            continue
+        at = ("site", "hosts", host.name, "address")
+        if not _usable(host.address.ip, segment.cidr):
+            message = f"{host.address.ip} is not a host address of {segment.name} ({segment.cidr})"
+            report.add(at, message, f"choose an address in {segment.cidr}")
+        owner = owners.setdefault(host.address.ip, host.name)
+        if owner != host.name:
+            message = f"{host.address.ip} is the address of {owner}"
+            report.add(at, message, "choose an address that is free")

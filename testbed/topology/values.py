@@ -1,0 +1,224 @@
+"""Scalar types of the topology file: names, addresses, numbers and quantities.
+
+Each is a pydantic type with a sentence of its own for what is wrong and,
+where it helps, a hint with the remedy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
+from typing import Annotated, Any
+
+from pydantic import PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from testbed.topology.position import shorten
+
+NAME_LENGTH = 32
+NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
+MAX_DELAY_MS = 10_000.0
+MAX_RATE_MBPS = 400_000.0
+LOCAL_GATEWAY = "local-gateway"
+OTHER_TARGETS = (  # of AWS's VPC route tables; recognised, not built yet
+    "carrier-gateway",
+    "core-network",
+    "egress-only-internet-gateway",
+    "instance",
+    "internet-gateway",
+    "local",
+    "nat-gateway",
+    "network-interface",
+    "transit-gateway",
+    "virtual-private-gateway",
+    "vpc-endpoint",
+    "vpc-peering-connection",
+)
+MIN_MTU, MAX_MTU = 576, 9216
+
+_NAME = re.compile(NAME_PATTERN[:-1] + r"\Z")
+_OCTETS = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
+_ADDRESS = re.compile(_OCTETS)
+_PREFIX = re.compile(_OCTETS + r"/[0-9]{1,2}")
+_DELAY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(us|ms|s)")
+_RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([kKMGT])(?:bit|bps|bit/s)?")
+_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+_MBPS = {"k": 0.001, "K": 0.001, "M": 1.0, "G": 1000.0, "T": 1_000_000.0}
+
+
+def wrong(message: str, hint: str | None = None) -> PydanticCustomError:
+    """An error with the user's sentence and hint, to be raised by a validator."""
+    return PydanticCustomError("value", "{message}", {"message": message, "hint": hint})
+
+
+def show(value: Any) -> str:
+    """A value of the user's, as an error message quotes it."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "nothing" if value is None else f"'{shorten(str(value))}'"
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise wrong(f"must be a name, is {show(value)}")
+    text = str(value)
+    if _NAME.match(text):
+        return text
+    slug = re.sub(r"[^a-z0-9]+", "-", text.lower()[:NAME_LENGTH]).strip("-")
+    rule = f"1 to {NAME_LENGTH} lower-case letters, digits and hyphens"
+    hint = f"did you mean '{slug}'?" if slug else None
+    raise wrong(f"{show(text)} is not a name: {rule}, a letter or digit at both ends", hint)
+
+
+def _address(value: Any) -> IPv4Address:
+    if isinstance(value, str) and _ADDRESS.fullmatch(value):
+        try:
+            return IPv4Address(value)
+        except AddressValueError:
+            pass
+    raise wrong(f"must be an IPv4 address such as 10.0.0.1, is {show(value)}")
+
+
+def _interface(value: Any) -> IPv4Interface:
+    if isinstance(value, str) and _PREFIX.fullmatch(value):
+        try:
+            return IPv4Interface(value)
+        except (AddressValueError, NetmaskValueError):
+            pass
+    hint = None
+    if isinstance(value, str) and _ADDRESS.fullmatch(value):
+        hint = f"say how long the prefix is: {value}/30"
+    raise wrong(f"must be an address with its prefix, such as 10.0.0.1/30, is {show(value)}", hint)
+
+
+def _cidr(value: Any) -> IPv4Network:
+    if isinstance(value, str) and _PREFIX.fullmatch(value):
+        try:
+            network = IPv4Network(value, strict=False)
+        except (AddressValueError, NetmaskValueError):
+            network = None
+        if network is not None and str(network) != value:
+            message = f"{value} is an address inside a block, not a CIDR block"
+            raise wrong(message, f"did you mean {network}?")
+        if network is not None:
+            return network
+    raise wrong(f"must be a CIDR block such as 10.77.0.0/16, is {show(value)}")
+
+
+def _whole(value: Any, lowest: int, highest: int, what: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise wrong(f"must be a whole number ({what}), is {show(value)}")
+    if not lowest <= value <= highest:
+        raise wrong(f"is {value}; {what}")
+    return value
+
+
+def _customer_asn(value: Any) -> int:
+    rule = "a customer's ASN is 1 to 4294967294 (AWS: requirements checklist)"
+    return _not_reserved(_whole(value, 1, 4294967294, rule))
+
+
+def _outpost_asn(value: Any) -> int:
+    rule = (
+        "the Outpost's side has a private ASN, 64512 to 65534 or 4200000000 to 4294967294"
+        " (AWS: requirements checklist)"
+    )
+    number = _not_reserved(_whole(value, 0, 4294967295, rule))
+    if 64512 <= number <= 65534 or 4200000000 <= number <= 4294967294:
+        return number
+    raise wrong(f"is {number}; {rule}")
+
+
+def _not_reserved(number: int) -> int:
+    if number == 65535:
+        raise wrong("is 65535, which is reserved (RFC 7300)", "use 64512 to 65534")
+    if number == 23456:
+        raise wrong("is 23456, AS_TRANS, which is reserved (RFC 6793)")
+    return number
+
+
+def _vlan(value: Any) -> int:
+    return _whole(value, 1, 4094, "a VLAN ID is 1 to 4094 (IEEE 802.1Q, AWS: local-rack)")
+
+
+def _mtu(value: Any) -> int:
+    return _whole(value, MIN_MTU, MAX_MTU, f"an MTU is {MIN_MTU} to {MAX_MTU} bytes")
+
+
+def _delay(value: Any) -> float:
+    match = _DELAY.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        hint = f"did you mean {value}ms?" if _plain_number(value) else None
+        raise wrong(f"must be a delay such as 15ms, 100us or 1s, is {show(value)}", hint)
+    delay = round(float(match[1]) * _MILLISECONDS[match[2]], 6)
+    if delay > MAX_DELAY_MS:
+        raise wrong(f"is {value}; a delay is at most {MAX_DELAY_MS / 1000:g}s")
+    return delay
+
+
+def _rate(value: Any) -> float:
+    if value == "unlimited":
+        return 0.0
+    match = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        hint = f"did you mean {value}M?" if _plain_number(value) else None
+        raise wrong(f"must be a rate such as 100M, 10G or unlimited, is {show(value)}", hint)
+    rate = round(float(match[1]) * _MBPS[match[2]], 6)
+    if not 0 < rate <= MAX_RATE_MBPS:
+        raise wrong(f"is {value}; a rate is more than 0 and at most {MAX_RATE_MBPS / 1000:g}G")
+    return rate
+
+
+def _target(value: Any) -> str:
+    text = value if isinstance(value, str) else ""
+    owner, _, kind = text.partition(".")
+    if kind == LOCAL_GATEWAY and _NAME.match(owner):
+        return text
+    if text in OTHER_TARGETS:
+        return text
+    hint = "write OUTPOST.local-gateway"
+    if _NAME.match(text):
+        hint = f"did you mean {text}.{LOCAL_GATEWAY}?"
+    raise wrong(f"must be a target such as op-a.{LOCAL_GATEWAY}, is {show(value)}", hint)
+
+
+def _subnet(value: Any) -> str:
+    text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
+    parts = text.split("/")
+    if len(parts) <= 2 and all(_NAME.match(part) for part in parts):
+        return text
+    raise wrong(f"must be a subnet's name, or vpc/subnet, is {show(value)}")
+
+
+def _plain_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _type(
+    validator: Callable[[Any], Any], kind: str = "string", **schema: Any
+) -> tuple[PlainValidator, WithJsonSchema]:
+    return PlainValidator(validator), WithJsonSchema({"type": kind, **schema})
+
+
+_ADDRESS_SCHEMA = rf"^{_OCTETS}$"
+_PREFIX_SCHEMA = rf"^{_OCTETS}/[0-9]{{1,2}}$"
+
+Name = Annotated[str, *_type(_name, pattern=NAME_PATTERN)]
+Address = Annotated[IPv4Address, *_type(_address, pattern=_ADDRESS_SCHEMA)]
+Interface = Annotated[IPv4Interface, *_type(_interface, pattern=_PREFIX_SCHEMA)]
+Cidr = Annotated[IPv4Network, *_type(_cidr, pattern=_PREFIX_SCHEMA)]
+CustomerAsn = Annotated[int, *_type(_customer_asn, "integer", minimum=1, maximum=4294967294)]
+OutpostAsn = Annotated[int, *_type(_outpost_asn, "integer", minimum=64512, maximum=4294967294)]
+Target = Annotated[str, *_type(_target, pattern=rf"{NAME_PATTERN[:-1]}\.{LOCAL_GATEWAY}$")]
+SubnetName = Annotated[
+    str, *_type(_subnet, pattern=rf"{NAME_PATTERN[:-1]}(?:/{NAME_PATTERN[1:-1]})?$")
+]
+Vlan = Annotated[int, *_type(_vlan, "integer", minimum=1, maximum=4094)]
+Mtu = Annotated[int, *_type(_mtu, "integer", minimum=MIN_MTU, maximum=MAX_MTU)]
+Delay = Annotated[float, *_type(_delay, pattern=rf"^{_DELAY.pattern}$")]
+Rate = Annotated[float, *_type(_rate, pattern=rf"^({_RATE.pattern}|unlimited)$")]

@@ -1,0 +1,102 @@
+"""What a plan needs of the kernel and which programs it starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testbed.kernel import features
+from testbed.kernel.features import Feature, lacking, programs, required
+from testbed.plan import model as m
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def plan(**members: object) -> m.Plan:
+    return m.Plan("t", (m.Node("n", "host", "g", **members),))  # type: ignore[arg-type]
+
+
+def interfaces(*devices: m.Kind) -> tuple[m.Interface, ...]:
+    return tuple(m.Interface(f"i{number}", device) for number, device in enumerate(devices))
+
+
+def test_an_empty_plan_needs_namespaces() -> None:
+    assert required(m.Plan("t", ())) == {"namespaces"}
+
+
+def test_interfaces_need_their_kinds() -> None:
+    devices = interfaces(m.Loopback(), m.Veth("x", "y"), m.Bond(), m.Vlan("i2", 7), m.Bridge())
+    assert required(plan(interfaces=devices)) == {"namespaces", "veth", "bond", "vlan", "bridge"}
+
+
+def test_a_vrf_needs_rules() -> None:
+    assert required(plan(interfaces=interfaces(m.Vrf(10)))) >= {"vrf", "policy-routing"}
+    assert "policy-routing" in required(plan(rules=(m.Rule(1000, 10),)))
+
+
+def test_delay_needs_netem() -> None:
+    slow = m.Interface("a", m.Veth("x", "y"), netem=m.Netem(delay_ms=1))
+    assert "netem" in required(plan(interfaces=(slow,)))
+
+
+def test_balancing_needs_multipath() -> None:
+    hops = (m.Nexthop(None, "a"), m.Nexthop(None, "b"))
+    assert "multipath" in required(plan(routes=(m.Route("192.0.2.0/24", nexthops=hops),)))
+    assert "multipath" not in required(plan(routes=(m.Route("192.0.2.0/24", dev="a"),)))
+    daemon = m.Process("bird", ("/usr/sbin/bird", "-f"))
+    assert "multipath" in required(plan(processes=(daemon,)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "needed"),
+    [
+        ("accept", set()),
+        ("ct state established accept", {"conntrack"}),
+        ("ip saddr 192.0.2.1 snat to 198.51.100.1", {"nat"}),
+        ("oifname eth0 masquerade", {"masquerade"}),
+        ("fib saddr oif missing drop", {"fib"}),
+        ("reject with icmp type admin-prohibited", {"reject"}),
+        ("iifname direct accept", set()),  # the letters alone mean nothing
+    ],
+)
+def test_rulesets_need_what_they_say(rule: str, needed: set[str]) -> None:
+    found = required(plan(nftables=f"table inet t {{ chain c {{ {rule} }} }}"))
+    assert found == {"namespaces", "nftables"} | needed
+
+
+def test_only_what_the_plan_needs_is_lacking(monkeypatch: pytest.MonkeyPatch) -> None:
+    bond = Feature("bond", False, "LAGs", "CONFIG_BONDING", "module bonding", "Unknown device type")
+    veth = Feature("veth", True, "cables", "CONFIG_VETH", "module veth")
+    vrf = Feature("vrf", False, "VRFs", "CONFIG_NET_VRF", "module vrf", "Unknown device type")
+    monkeypatch.setattr(features, "probe", lambda: [bond, veth, vrf])
+    assert lacking(plan(interfaces=interfaces(m.Veth("x", "y"), m.Bond()))) == [bond]
+
+
+def test_missing_programs_and_their_packages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(features, "PROGRAM_PATH", str(tmp_path))
+    (tmp_path / "ping").touch(mode=0o755)
+    (tmp_path / "zebra").touch(mode=0o644)  # there, but no program
+    processes = (
+        m.Process("bird", ("bird", "-f")),
+        m.Process("zebra", ("zebra",)),
+        m.Process("services", ("testbed-services", "n", "http")),
+        m.Process("own", (str(tmp_path / "gone"),)),
+    )
+    missing = {p.name: p for p in programs(plan(processes=processes))}
+    assert set(missing) == {"bird", "zebra", str(tmp_path / "gone"), "tcpdump"}
+    assert missing["bird"].package == "bird2"
+    assert missing["zebra"].package == "frr"
+    assert missing["bird"].required
+    assert not missing["tcpdump"].required
+
+
+def test_a_library_is_missed_only_where_there_are_rulesets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "_loads", lambda _: False)
+    assert "libnftables.so.1" not in {p.name for p in programs(plan())}
+    ruleset = plan(nftables="table inet t { }")
+    assert "libnftables.so.1" in {p.name for p in programs(ruleset) if p.required}
