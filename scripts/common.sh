@@ -17,13 +17,20 @@ die() { # die CODE MESSAGE…
 }
 has() { command -v "$1" >/dev/null 2>&1; }
 
+can_be_root() { [ "$(id -u)" = 0 ] || { has sudo && { sudo -n true 2>/dev/null || [ -t 2 ]; }; }; }
+
 # The words that make a command run as root: none for root, sudo for others, exit 3 without sudo.
 become_root=()
 need_root() { # need_root WHAT-FOR
     [ "$(id -u)" = 0 ] && return
     has sudo || die 3 "$1 needs root, and sudo is not installed" "run as root: ${0}"
-    # Where nobody can type a password, sudo must not wait for one.
-    if [ -t 2 ]; then become_root=(sudo); else become_root=(sudo -n); fi
+    # It may ask for a password where somebody can type one, and must not wait where nobody can.
+    become_root=(sudo -n)
+    if ! sudo -n true 2>/dev/null; then
+        [ -t 2 ] || die 3 "$1 needs root, and sudo asks for a password" "run as root: ${0}"
+        sudo true || die 3 "$1 needs root"
+        become_root=(sudo)
+    fi
 }
 as_root() { "${become_root[@]}" "$@"; }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed import launch
 from testbed.client import Client
-from testbed.errors import HostError, UsageError
+from testbed.errors import HostError, TestbedError, UsageError
 from testbed.protocol import NAME_PATTERN
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from testbed.topology.model import Topology
 
 DEFAULT_TIMEOUT_S = 120.0
+HELLO_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def bring_up(
         )
     except BaseException:
         if first:
-            take_down(name)
+            _discard(name)
         raise
     return Outcome(
         name=name,
@@ -122,6 +123,16 @@ def bring_up(
         pending=list(result.get("pending") or ()),
         timings=({"start": starting} if first else {}) | dict(result.get("timings") or {}),
     )
+
+
+def _discard(name: str) -> None:
+    """Take down what a failed first `up` has started, unless another one has succeeded since."""
+    try:
+        if Client.connect(name).hello(HELLO_TIMEOUT_S).get("ready"):
+            return
+    except (TestbedError, TimeoutError):
+        pass
+    take_down(name)
 
 
 def take_down(name: str) -> bool:

@@ -260,7 +260,7 @@ class Client:
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Completed:
-        """Run a command in a node to its end; NetworkError when it takes longer than `timeout` s."""
+        """Run a command in a node to its end; NetworkError when that takes over `timeout` s."""
         with self.popen(node, argv, env=env) as process:
             if input:
                 process.connection.queue(Frame.STDIN, input)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from testbed.cli import failures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 VERBS = (
     "up",
@@ -52,11 +55,22 @@ class Verbs(click.Group):
             raise failures.unknown_verb(args[0], VERBS, ctx)
         return super().resolve_command(ctx, args)
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Run, and exit with the code that the README lists."""
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
-        return failures.run(lambda: super(Verbs, self).main(*args, standalone_mode=False, **extra))
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001, FBT002, RUF100 - click's signature
+        **extra: Any,
+    ) -> Any:
+        """Run, and exit with the code that the help lists."""
+
+        def run() -> Any:
+            return super(Verbs, self).main(
+                args, prog_name, complete_var, standalone_mode=False, **extra
+            )
+
+        return failures.run(run) if standalone_mode else run()
 
 
 @click.group(
@@ -67,7 +81,7 @@ class Verbs(click.Group):
     ),
 )
 def cli() -> None:
-    """Emulate the network of an AWS Outposts installation, packet by packet.
+    r"""Emulate the network of an AWS Outposts installation, packet by packet.
 
     \b
     Example:

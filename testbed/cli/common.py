@@ -72,7 +72,9 @@ def _items(read: Callable[[], Iterable[str]], incomplete: str) -> list[Completio
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
-def name_option(help_text: str = "The testbed; not needed when exactly one runs.") -> Any:
+def name_option(
+    help_text: str = "The testbed; not needed when exactly one runs.",
+) -> Callable[[Function], Function]:
     """`-n/--name`, or TESTBED_NAME."""
     return click.option(
         *("-n", "--name", "name"),

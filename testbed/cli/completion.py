@@ -8,7 +8,7 @@ from testbed.cli.common import unused_name_option, verb
 
 INSTALL = {
     "bash": "testbed completion bash > ~/.local/share/bash-completion/completions/testbed",
-    "zsh": "testbed completion zsh > ~/.zfunc/_testbed   # with ~/.zfunc in $fpath, before compinit",
+    "zsh": "testbed completion zsh > ~/.zfunc/_testbed   # in $fpath, before compinit",
     "fish": "testbed completion fish > ~/.config/fish/completions/testbed.fish",
 }
 

@@ -30,23 +30,23 @@ def _outcome(command: Callable[[], Any]) -> int:
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
-        return EXIT_USAGE
+        code = EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:
-        return _broken_pipe()
+        code = BROKEN_PIPE
     except TestbedError as error:
         show(error)
-        return error.exit_code
+        code = error.exit_code
     except Exception as error:  # noqa: BLE001 - a traceback is no message for a user
         _show_bug(error)
-        return EXIT_HOST
+        code = EXIT_HOST
     if code == BROKEN_PIPE:
-        return _broken_pipe()
+        _leave_stdout()
     return code if isinstance(code, int) else 0
 
 
-def _broken_pipe() -> int:
+def _leave_stdout() -> None:
     """Nobody reads our output: end quietly, also when the interpreter flushes it."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
@@ -54,13 +54,6 @@ def _broken_pipe() -> int:
         os.close(null)
     except (OSError, ValueError):
         pass
-    return BROKEN_PIPE
-
-
-def wants_json() -> bool:
-    """Whether the command that runs was called with --json."""
-    context = click.get_current_context(silent=True)
-    return bool(context and context.params.get("as_json"))
 
 
 def show(error: TestbedError) -> None:

@@ -1,0 +1,1 @@
+"""The micro VM: where the host's kernel lacks features, a guest runs the keeper."""

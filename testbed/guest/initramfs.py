@@ -7,7 +7,9 @@ could be stale.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ from testbed.guest.kernels import normal
 if TYPE_CHECKING:
     from testbed.guest.base import Boot
     from testbed.guest.kernels import Kernel
+
+PT_INTERP = 3  # program header of what needs a dynamic linker
 
 PRIVATE = ("etc", "home", "root", "tmp", "var")
 """Top-level directories that the guest may write to; nothing of it reaches the host."""
@@ -76,6 +80,27 @@ class Archive:
         """Return the archive."""
         self._entry("TRAILER!!!", 0)
         return b"".join(self._parts)
+
+
+def find_busybox() -> Path | None:
+    """Return this host's statically linked busybox, the only kind that runs in an initramfs."""
+    for name in ("busybox", "busybox.static", "busybox-static"):
+        path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/bin:/bin")
+        if path is not None and is_static(Path(path)):
+            return Path(path).resolve()
+    return None
+
+
+def is_static(program: Path) -> bool:
+    """Whether an ELF program runs without a dynamic linker."""
+    with program.open("rb") as file:
+        head = file.read(64 * 1024)
+    if head[:4] != b"\x7fELF":
+        return False
+    (table,) = struct.unpack_from("<Q", head, 0x20)
+    size, count = struct.unpack_from("<HH", head, 0x36)
+    kinds = [struct.unpack_from("<I", head, table + index * size)[0] for index in range(count)]
+    return PT_INTERP not in kinds
 
 
 def private_directories() -> list[str]:

@@ -6,6 +6,7 @@ Fedora) and a directory below /lib/modules.
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import os
 import re
@@ -86,8 +87,6 @@ class Kernel:
         if path.endswith(".xz"):
             return lzma.decompress(data)
         if path.endswith(".gz"):
-            import gzip
-
             return gzip.decompress(data)
         if path.endswith(".zst"):
             return unzstd(data)
@@ -97,7 +96,7 @@ class Kernel:
 def unzstd(data: bytes) -> bytes:
     """Decompress zstd; raises HostError where neither Python nor the system can."""
     try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
 
         return bytes(zstd.decompress(data))
     except ImportError:

@@ -33,6 +33,7 @@ class Kind(IntEnum):
     CLOSE = 2
     WINDOW = 3
     CLOCK = 4
+    ABANDON = 5
 
 
 class Channel(asyncio.Transport):
@@ -201,7 +202,8 @@ class Mux(asyncio.Protocol):
 
     `accept` is called with each channel that the other end opens, and has to
     set the channel's protocol. `clock` is called with the payload of a clock
-    frame, `lost` once when the stream has ended.
+    frame, `abandon` on an abandon frame (the launcher is gone), `lost` once
+    when the stream has ended.
     """
 
     def __init__(
@@ -209,16 +211,19 @@ class Mux(asyncio.Protocol):
         *,
         accept: Callable[[Channel], None] | None = None,
         clock: Callable[[bytes], None] | None = None,
+        abandon: Callable[[], None] | None = None,
         lost: Callable[[Exception | None], None] | None = None,
     ) -> None:
         self._accept = accept
         self._clock = clock
+        self._abandon = abandon
         self._on_lost = lost
         self._buffer = bytearray()
         self._channels: dict[int, Channel] = {}
         self._waiting: dict[Channel, None] = {}
         self._transport: asyncio.WriteTransport | None = None
         self._paused = False
+        self._drained: asyncio.Event | None = None
         self._next = 1
 
     def open(self) -> Channel:
@@ -232,6 +237,22 @@ class Mux(asyncio.Protocol):
     def send_clock(self, payload: bytes) -> None:
         """Send a clock frame: empty asks for the time, `!d` tells it (UNIX seconds)."""
         self._write(FRAME.pack(Kind.CLOCK, 0, len(payload)) + payload)
+
+    def send_abandon(self) -> None:
+        """Tell the other end that the launcher is gone."""
+        self._write(FRAME.pack(Kind.ABANDON, 0, 0))
+
+    def writer_protocol(self) -> asyncio.BaseProtocol:
+        """Return the protocol for a transport that only writes; see `use_writer`."""
+        return _Writer(self)
+
+    async def drained(self) -> None:
+        """Wait until everything written so far has left this process."""
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(high=0)  # calls pause_writing if need be
+            if self._paused:
+                self._drained = asyncio.Event()
+                await self._drained.wait()
 
     # What channels call
 
@@ -269,6 +290,8 @@ class Mux(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End every channel."""
         self._transport = None
+        if self._drained is not None:
+            self._drained.set()
         error = exc or ConnectionResetError("the stream to the other end was lost")
         for channel in list(self._channels.values()):
             channel.finish(error)
@@ -283,6 +306,8 @@ class Mux(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Let every waiting channel send, one frame each in turn."""
         self._paused = False
+        if self._drained is not None:
+            self._drained.set()
         while self._waiting and not self._paused:
             channel = next(iter(self._waiting))
             del self._waiting[channel]
@@ -318,18 +343,21 @@ class Mux(asyncio.Protocol):
                 raise ProtocolError(f"channel {number} can't be opened")
             channel = self._channels[number] = Channel(self, number)
             self._accept(channel)
-        elif kind == Kind.CLOCK:
-            if self._clock is not None:
-                self._clock(payload)
-        elif kind not in {Kind.DATA, Kind.CLOSE, Kind.WINDOW}:
+        elif kind == Kind.CLOCK and self._clock is not None:
+            self._clock(payload)
+        elif kind == Kind.ABANDON and self._abandon is not None:
+            self._abandon()
+        elif kind > max(Kind):
             raise ProtocolError(f"a frame of unknown type {kind}")
-        elif channel is None:
-            return
-        elif kind == Kind.DATA:
+        elif channel is not None:
+            self._pass_on(kind, channel, payload)
+
+    def _pass_on(self, kind: int, channel: Channel, payload: bytes) -> None:
+        if kind == Kind.DATA:
             channel.received(payload)
         elif kind == Kind.CLOSE:
             channel.remote_closed()
-        else:
+        elif kind == Kind.WINDOW:
             channel.granted(WINDOW.unpack(payload)[0])
 
     def _fail(self, error: Exception) -> None:
@@ -342,6 +370,17 @@ class Mux(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         if self._transport is not None:
             self._transport.write(data)
+
+
+class _Writer(asyncio.BaseProtocol):
+    def __init__(self, mux: Mux) -> None:
+        self._mux = mux
+
+    def pause_writing(self) -> None:
+        self._mux.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._mux.resume_writing()
 
 
 def streams(channel: Channel) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -65,14 +65,6 @@ class QemuGuest:
             "virtiofsd"
         )
 
-    @cached_property
-    def _busybox(self) -> Path | None:
-        for name in ("busybox", "busybox.static", "busybox-static"):
-            path = shutil.which(name)
-            if path is not None and is_static(Path(path)):
-                return Path(path).resolve()
-        return None
-
     def problems(self) -> list[str]:
         """List what this host lacks to run a QEMU guest."""
         found = []
@@ -82,7 +74,7 @@ class QemuGuest:
             found.append("a QEMU guest needs root, to offer the host's file system to it")
         if shutil.which(PROGRAM) is None:
             found.append(f"{PROGRAM} is not installed: apt-get install qemu-system-x86")
-        if self._busybox is None:
+        if initramfs.find_busybox() is None:
             found.append(
                 "a statically linked busybox is not installed: apt-get install busybox-static"
             )
@@ -92,8 +84,7 @@ class QemuGuest:
 
     def kernel(self) -> Kernel | None:
         """Return the kernel that a guest would boot; TESTBED_VM_KERNEL names another image."""
-        roots = [kernels.VIRTIOFS] if self._virtiofsd else []
-        roots.append(kernels.NINEP)
+        roots = (kernels.VIRTIOFS, kernels.NINEP) if self._virtiofsd else (kernels.NINEP,)
         available = kernels.installed()
         if wanted := os.environ.get("TESTBED_VM_KERNEL"):
             available = [kernel for kernel in available if kernel.image == Path(wanted)]
@@ -126,21 +117,134 @@ class QemuGuest:
             raise HostError(
                 "the micro VM can't start: " + "; ".join(problems), hint="testbed doctor"
             )
-        kernel, busybox = self.kernel(), self._busybox
-        assert kernel is not None and busybox is not None  # noqa: PT018
+        kernel, busybox = self.kernel(), initramfs.find_busybox()
+        if kernel is None or busybox is None:
+            raise AssertionError("problems() looks for both")
         control, control_far = socket.socketpair()
         console, console_far = socket.socketpair()
         running = QemuRunning(control, console)
-        try:
-            if self._virtiofsd and kernel.has(*kernels.VIRTIOFS):
-                root, inherited = self._serve_files(running), "virtiofs"
-            else:
-                root, inherited = None, "9p"
-            self._start_qemu(running, boot, kernel, busybox, root, control_far, console_far)
-        except BaseException:
-            running.kill()
-            raise
-        finally:
-            control_far.close()
-            console_far.close()
+        with control_far, console_far:
+            try:
+                root = self._root(running, kernel, boot)
+                modules = (*kernels.COMMON, *root.modules)
+                archive = initramfs.build(
+                    kernel, boot, busybox=busybox, root=(root.kind, root.options, modules)
+                )
+                argv = [
+                    *_machine(boot, accelerate=boot.accelerate and self.accelerated()),
+                    *("-kernel", str(vmlinux.bootable(boot.kernel or kernel.image))),
+                    *root.arguments,
+                    *_ports(control_far.fileno(), console_far.fileno()),
+                ]
+                with os.fdopen(os.memfd_create("initramfs"), "wb") as file:
+                    file.write(archive)
+                    file.flush()
+                    argv += ["-initrd", f"/proc/self/fd/{file.fileno()}"]
+                    inherited = (file.fileno(), control_far.fileno(), console_far.fileno())
+                    process = processes.start(
+                        argv, pass_fds=(*inherited, *root.inherited), output=console_far.fileno()
+                    )
+                running.processes.insert(0, process)
+            except BaseException:
+                running.kill()
+                raise
+            finally:
+                for connection in root.sockets:
+                    connection.close()
         return running
+
+    def _root(self, running: QemuRunning, kernel: Kernel, boot: Boot) -> Root:
+        if self._virtiofsd is None or not kernel.has(*kernels.VIRTIOFS):
+            return NINEP_ROOT
+        # An unnamed socket, so that there is no file to clean up.
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind("")
+        listener.listen(1)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(listener.getsockname())
+        with listener:
+            server = processes.start(
+                _virtiofsd_arguments(self._virtiofsd, listener.fileno()),
+                pass_fds=(listener.fileno(),),
+                output=subprocess.DEVNULL,
+                prepare=_prepare_file_server,
+            )
+        running.processes.append(server)
+        return virtiofs_root(connection, boot.memory_mb)
+
+
+@dataclass(frozen=True)
+class Root:
+    """How the guest gets the host's file system."""
+
+    kind: str
+    options: str
+    modules: tuple[str, ...]
+    arguments: tuple[str, ...]
+    sockets: tuple[socket.socket, ...] = ()
+
+    @property
+    def inherited(self) -> tuple[int, ...]:
+        """Return the file descriptors that QEMU needs for it."""
+        return tuple(connection.fileno() for connection in self.sockets)
+
+
+NINEP_ROOT = Root(
+    kind="9p",
+    options="ro,trans=virtio,version=9p2000.L,msize=524288,cache=loose",
+    modules=kernels.NINEP,
+    arguments=(
+        *("-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"),
+        *("-device", "virtio-9p-pci,fsdev=root,mount_tag=root"),
+    ),
+)
+
+
+def virtiofs_root(connection: socket.socket, memory_mb: int) -> Root:
+    """Return the root that the file server at `connection` offers; it shares the guest's memory."""
+    return Root(
+        kind="virtiofs",
+        options="ro",
+        modules=kernels.VIRTIOFS,
+        arguments=(
+            *("-object", f"memory-backend-memfd,id=memory,size={memory_mb}M,share=on"),
+            *("-numa", "node,memdev=memory"),
+            *("-chardev", f"socket,id=files,fd={connection.fileno()}"),
+            *("-device", "vhost-user-fs-pci,queue-size=1024,chardev=files,tag=root"),
+        ),
+        sockets=(connection,),
+    )
+
+
+def _machine(boot: Boot, *, accelerate: bool) -> list[str]:
+    return [
+        PROGRAM,
+        *("-name", f"testbed-{boot.name}", "-machine", "q35"),
+        *(("-accel", "kvm") if accelerate else ("-accel", "tcg,thread=multi")),
+        *("-cpu", "host" if accelerate else EMULATED_PROCESSOR),
+        *("-smp", str(boot.processors), "-m", f"{boot.memory_mb}M"),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-append", COMMAND_LINE),
+    ]
+
+
+def _ports(control: int, console: int) -> list[str]:
+    return [
+        *("-chardev", f"socket,id=console,fd={console}", "-serial", "chardev:console"),
+        *("-chardev", f"socket,id=control,fd={control}", "-device", "virtio-serial-pci"),
+        *("-device", "virtserialport,chardev=control,name=testbed.control"),
+    ]
+
+
+def _virtiofsd_arguments(program: str, listener: int) -> list[str]:
+    usage = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    common = [program, f"--fd={listener}", "--rlimit-nofile=0"]
+    if "--shared-dir" in usage.stdout + usage.stderr:  # the rewrite in Rust
+        return [*common, "--shared-dir=/", "--cache=always", "--sandbox=chroot"]
+    options = "source=/,cache=always,sandbox=chroot,no_posix_lock"
+    return [*common, "-o", options]
+
+
+def _prepare_file_server() -> None:
+    processes.raise_file_limit()
+    processes.see_everything_read_only()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 TIMEOUT_S = 2.0
 REPLY_END = re.compile(rb"(?:^|\n)(?:0000|[0189]\d\d\d) [^\n]*\n\Z")
@@ -29,7 +29,6 @@ class Session:
     last_error: str = ""
     imported: int = 0
     exported: int = 0
-    details: list[str] = field(default_factory=list)
 
 
 class BirdError(Exception):
@@ -79,7 +78,6 @@ def parse_sessions(lines: list[str]) -> dict[str, Session]:
 
 def _detail(session: Session, line: str) -> None:
     text = line.strip()
-    session.details.append(text)
     if text.startswith("BGP state:"):
         session.state = text.partition(":")[2].strip()
     elif text.startswith("Last error:"):

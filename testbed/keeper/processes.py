@@ -80,6 +80,13 @@ def resolve(argv: Iterable[str]) -> list[str]:
     return [path, *rest]
 
 
+def _make_directory(path: Path) -> None:
+    """Make a node's directory. Daemons that give up root make their sockets in it."""
+    if not path.exists():
+        path.mkdir(parents=True)
+        path.chmod(0o777)
+
+
 class ProcessTable:
     """All processes of the testbed. `namespace_of` gives a node's namespace descriptor."""
 
@@ -97,7 +104,7 @@ class ProcessTable:
             if step.text is None:
                 path.unlink(missing_ok=True)
                 continue
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_directory(path.parent)
             path.write_text(step.text)
 
     def start(self, steps: Sequence[StartProcess | ReloadProcess]) -> None:
@@ -110,7 +117,7 @@ class ProcessTable:
 
     def _start(self, node: str, process: Process) -> None:
         directory = Path(NODE_DIRECTORY, node)
-        directory.mkdir(parents=True, exist_ok=True)
+        _make_directory(directory)
         log = directory / f"{process.name}.log"
         with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
             stdio = (nothing.fileno(), output.fileno(), output.fileno())

@@ -28,6 +28,7 @@ from testbed.plan.model import (
     RouteCheck,
     TunnelCheck,
     Veth,
+    WireGuard,
 )
 
 STATUS_VERSION = 1
@@ -100,7 +101,18 @@ class Observer:
         return row | {"ok": not missing, "state": state, "members": members}
 
     def _member(self, check: LagCheck, name: str) -> Row:
-        raise NotImplementedError
+        links = self.links(check.node)
+        link = links.get(name)
+        if link is None or link.member is None or link.master != check.interface:
+            return {"name": name, "ok": False, "state": "not a member"}
+        problem = observe.members(links, check.interface)[name]
+        return {
+            "name": name,
+            "ok": problem is None,
+            "state": problem or "collecting and distributing",
+            "actor": list(link.member.actor),
+            "partner": list(link.member.partner),
+        }
 
     def _bgp(self, check: BgpCheck) -> Row:
         row: Row = {
@@ -157,13 +169,58 @@ class Observer:
         }
 
     def _tunnel(self, check: TunnelCheck) -> Row:
-        raise NotImplementedError
+        row: Row = {"title": check.title, "node": check.node, "interface": check.interface}
+        row |= {"peer": check.peer}
+        device = self._plan.node(check.node).interface(check.interface).device
+        peers = device.peers if isinstance(device, WireGuard) else ()
+        keys = {peer.name: peer.public_key for peer in peers}
+        fd = self._kernel.fd(check.node)
+        try:
+            states = self._once(
+                ("wireguard", check.node, check.interface),
+                lambda: observe.wireguard_peers(fd, check.interface),
+            )
+        except OSError as error:
+            return row | {"ok": False, "state": error.strerror or "unreadable"}
+        peer = states.get(keys.get(check.peer))
+        if peer is None:
+            return row | {"ok": False, "state": "not configured"}
+        age = time.time() - peer.handshake if peer.handshake else None
+        row |= {
+            "endpoint": peer.endpoint,
+            "handshake_age_s": None if age is None else round(age, 1),
+            "rx_bytes": peer.rx_bytes,
+            "tx_bytes": peer.tx_bytes,
+        }
+        if age is None:
+            return row | {"ok": False, "state": "no handshake yet"}
+        if age > HANDSHAKE_MAX_AGE_S:
+            return row | {"ok": False, "state": f"last handshake {age:.0f} s ago"}
+        return row | {"ok": True, "state": "handshake done"}
 
     def _route(self, check: RouteCheck) -> Row:
-        raise NotImplementedError
+        row: Row = {"title": check.title, "node": check.node, "table": check.table}
+        row |= {"destination": check.destination}
+        fd = self._kernel.fd(check.node)
+        table = self._once(
+            ("routes", check.node, check.table),
+            lambda: {route.destination: route for route in observe.routes(fd, check.table)},
+        )
+        route = table.get(check.destination)
+        if route is None:
+            return row | {"ok": False, "state": "not in the table", "nexthops": []}
+        hops = [{"via": hop.via, "dev": hop.dev, "alive": hop.alive} for hop in route.hops]
+        alive = any(hop.alive for hop in route.hops)
+        state = route.protocol if alive else f"{route.type}, no next hop is alive"
+        return row | {"ok": alive, "state": state, "nexthops": hops}
 
     def _listen(self, check: ListenCheck) -> Row:
-        raise NotImplementedError
+        row: Row = {"title": check.title, "node": check.node}
+        row |= {"protocol": check.protocol, "port": check.port}
+        fd = self._kernel.fd(check.node)
+        ports = self._once(("listen", check.node), lambda: observe.listening(fd))
+        ok = (check.protocol, check.port) in ports
+        return row | {"ok": ok, "state": "listening" if ok else "nothing listens"}
 
 
 async def watch(

@@ -167,8 +167,8 @@ class Kernel:
         """Carry out the steps in order; milliseconds by phase.
 
         `on_phase` is called with the phase, "start" or "done", and the
-        milliseconds that it took. Raises HostError at the first thing that the kernel refuses. What was
-        done before stays done.
+        milliseconds that it took. Raises HostError at the first thing that
+        the kernel refuses; what was done before stays done.
         """
         timings: dict[str, float] = {}
         for phase, some in groupby(steps, lambda step: _PHASES[type(step)]):

@@ -36,7 +36,7 @@ BY_KIND = frozenset({"veth", "bond", "vlan", "vrf", "bridge", "dummy", "wireguar
 ROUTING_DAEMONS = frozenset({"bird", "zebra", "bgpd"})
 PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr"
 OWN_PROGRAMS = "testbed-"  # what the keeper itself provides
-QUIET_MODULES = {"bonding": "max_bonds=0", "dummy": "numdummies=0"}
+QUIET_MODULES = {"bond": ("bonding", "max_bonds=0"), "dummy": ("dummy", "numdummies=0")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,11 @@ def probe() -> list[Feature]:
     """Try everything once; takes some 50 ms on the host's own kernel.
 
     Without root a user namespace stands in, so that the kernel's features
-    are known all the same; only `namespaces` is then reported as not ok.
+    are known all the same; only `namespaces` is then reported as not ok, and
+    modules that only root can load quietly are taken to work.
     Never raises: what goes wrong is in the features' `error`.
     """
-    _load_quiet_modules()
-    errors = _errors_from_child()
+    errors = _errors_from_child(_load_quiet_modules())
     untried = errors.get("", "not tried")
     rows = [NAMESPACES, *((p.name, p.needed_for, p.option, p.module) for p in PROBES)]
     return [
@@ -154,32 +154,44 @@ def _loads(library: str) -> bool:
     return True
 
 
-def _load_quiet_modules() -> None:
-    """Load the modules that put interfaces into the host's namespace when the kernel loads them."""
-    if os.geteuid() or not Path("/lib/modules", os.uname().release).is_dir():
-        return
-    for module, parameter in QUIET_MODULES.items():
-        if Path("/sys/module", module).is_dir() or not _found("modprobe"):
-            continue
-        subprocess.run(
-            ["modprobe", "--quiet", module, parameter],
-            check=False,  # a kernel without the module is what the probes are there to find
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={"PATH": PROGRAM_PATH},
-        )
+def _load_quiet_modules() -> set[str]:
+    """Load the modules that the kernel would load with an interface for the host's namespace.
+
+    Without the right to, the features that must therefore not be tried.
+    """
+    folder = Path("/lib/modules", os.uname().release)
+    wanted = {n: m for n, m in QUIET_MODULES.items() if not Path("/sys/module", m[0]).is_dir()}
+    if not wanted or not folder.is_dir():
+        return set()
+    if os.geteuid():
+        try:
+            loadable = (folder / "modules.dep").read_text()
+        except OSError:
+            return set()
+        return {name for name, (module, _) in wanted.items() if f"/{module}.ko" in loadable}
+    for module, parameter in wanted.values():
+        if _found("modprobe"):
+            subprocess.run(
+                ["modprobe", "--quiet", module, parameter],
+                check=False,  # a kernel without the module is what the probes are there to find
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={"PATH": PROGRAM_PATH},
+            )
+    return set()
 
 
-def _errors_from_child() -> dict[str, str]:
+def _errors_from_child(trusted: set[str]) -> dict[str, str]:
     """Run the probes in a forked child; the text of each one's error, empty if it worked.
 
-    The key "" holds the reason why the child could not run any.
+    The `trusted` ones are taken to work. The key "" holds the reason why the
+    child could not run any.
     """
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _child(writer)
+        _child(writer, trusted)
     os.close(writer)
     chunks: list[bytes] = []
     deadline = time.monotonic() + DEADLINE_S
@@ -199,10 +211,10 @@ def _errors_from_child() -> dict[str, str]:
     return errors
 
 
-def _child(writer: int) -> None:
+def _child(writer: int, trusted: set[str]) -> None:
     """Probe and report over the pipe; does not return."""
     try:
-        report = json.dumps(try_all()).encode()
+        report = json.dumps(try_all(trusted)).encode()
         while report:
             report = report[os.write(writer, report) :]
     finally:

@@ -78,7 +78,10 @@ def raise_file_limit() -> None:
 
 
 def write_sysctls(node: str, settings: Iterable[tuple[str, str]]) -> None:
-    """Write files under /proc/sys of the thread's namespace. Raises HostError naming the setting."""
+    """Write files under /proc/sys of the thread's namespace.
+
+    Raises HostError naming the setting.
+    """
     for key, value in settings:
         if ".." in key or key.startswith("/"):
             raise HostError(f"{node}: sysctl {key!r}: not a name under /proc/sys")

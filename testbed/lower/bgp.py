@@ -161,7 +161,7 @@ def _configure_frr(node: NodeDraft, router: Router, config: str | None) -> None:
             daemon,
             *("-f", f"{directory}/{daemon}.conf", "-i", f"{directory}/{daemon}.pid"),
             *("-z", f"{directory}/zserv.api", "--vty_socket", directory),
-            *("-P", "0", "-u", "root", "-g", "root", "--log", "stdout"),
+            *("-P", "0", "--log", "stdout"),
         )
         if daemon == "bfdd":
             argv += ("--bfdctl", f"{directory}/bfdd.sock")

@@ -44,7 +44,7 @@ def add_vrf(node: NodeDraft, name: str, table: int) -> None:
 
 def member_names(bond: str, lag: Lag, prefix: str | None = None) -> list[str]:
     """The names of a LAG's member interfaces on one side."""
-    stem = prefix or f"{bond}-"
+    stem = prefix or f"{bond}_"
     return [f"{stem}{index}" for index in range(1, lag.members + 1)]
 
 

@@ -94,7 +94,7 @@ def _add_link(draft: Draft, devices: dict[str, _DeviceDraft], link: SiteLink) ->
     """A link between two devices, with BGP over it in one VRF."""
     entries = [devices[name] for name in link.devices]
     interfaces = [
-        interface_name(f"{link.vrf}-", entries[1 - index].device.name) for index in (0, 1)
+        interface_name(f"{link.vrf}_", entries[1 - index].device.name) for index in (0, 1)
     ]
     draft.cable(
         (entries[0].node, interfaces[0]),
@@ -172,7 +172,7 @@ def _add_segments(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) ->
         title = f"LAN {segment.name} ({segment.cidr})"
         switch = draft.host(names.segment(segment.name), "lan-segment", GROUP, title)
         switch.add("br0", Bridge())
-        lan = interface_name("lan-", segment.name)
+        lan = interface_name("lan_", segment.name)
         for name, address in segment.routers:
             entry = devices[name]
             draft.cable(

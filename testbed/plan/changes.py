@@ -71,8 +71,7 @@ class NodeChange:
             return frozenset(names | set(self.after.interfaces))
         for name, new in self.after.interfaces.items():
             old = self.before.interfaces.get(name)
-            rises = name in self.after.up and name not in self.before.up
-            if old is None or rises or old.mac != new.mac or any(self._addresses(name)):
+            if old is None or old.mac != new.mac or any(self._addresses(name)):
                 names.add(name)
         return frozenset(names)
 

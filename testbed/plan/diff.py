@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     Phase = Callable[[Changes], Iterator[s.Step]]
 
 _RANK = {"vrf": 0, "bond": 1, "bridge": 2, "dummy": 3, "veth": 4, "wireguard": 5, "vxlan": 6}
-_MASTERS = {"vrf": 0, "bond": 1, "bridge": 1}
+_MASTERS = {"vrf": 0, "bond": 2, "bridge": 2}
+_ENSLAVED, _OTHERS = 1, 3
 
 
 def diff(old: Plan, new: Plan) -> list[s.Step]:
@@ -202,7 +203,11 @@ def _set_sysctls(change: NodeChange) -> Iterator[s.Step]:
 
 
 def _interfaces(changes: Changes) -> Iterator[s.Step]:
-    """Make and set interfaces: VLANs once their parent is as it shall be."""
+    """Make and set interfaces: VLANs once their parent is as it shall be.
+
+    A bond gets its members before it is set up, and they are set up last: a
+    bond that is up without members waits six seconds more to distribute.
+    """
     order: list[tuple[tuple[int, int, int], s.Step]] = []
     made: set[tuple[str, str]] = set()
     for change in changes.nodes:
@@ -210,15 +215,26 @@ def _interfaces(changes: Changes) -> Iterator[s.Step]:
             depth = len(change.after.parents(interface))
             kind = interface.device.kind
             if name in change.created and kind != "loopback" and (change.name, name) not in made:
-                step = _creation(changes, change, interface, made)
-                order.append(((depth, 0, _RANK.get(kind, 0)), step))
+                creation = _creation(changes, change, interface, made)
+                order.append(((depth, 0, _RANK.get(kind, 0)), creation))
             if changed := change.attributes(name):
+                target = interface
                 if "mtu" in changed:
-                    interface = replace(interface, mtu=change.after.mtu(name))
-                step = s.SetInterface(change.name, interface, changed)
-                order.append(((depth, 1, _MASTERS.get(kind, 2)), step))
+                    target = replace(interface, mtu=change.after.mtu(name))
+                if "master" in changed and _is_bond(change, target.master):
+                    enslave = tuple(attribute for attribute in changed if attribute != "up")
+                    setting = s.SetInterface(change.name, target, enslave)
+                    order.append(((depth, 1, _ENSLAVED), setting))
+                    changed = ("up",) if "up" in changed else ()
+                if changed:
+                    setting = s.SetInterface(change.name, target, changed)
+                    order.append(((depth, 1, _MASTERS.get(kind, _OTHERS)), setting))
     order.sort(key=lambda item: item[0])
     return (step for _, step in order)
+
+
+def _is_bond(change: NodeChange, name: str | None) -> bool:
+    return name is not None and change.after.interfaces[name].device.kind == "bond"
 
 
 def _creation(
@@ -284,6 +300,6 @@ def _set_ruleset(change: NodeChange) -> Iterator[s.Step]:
     before = _kept(change)
     text = change.after.node.nftables
     # Hooks of these name devices and are gone with them.
-    bound = bool(change.created) and ("netdev" in text or "flowtable" in text)
+    bound = bool(change.created or change.deleted) and ("netdev" in text or "flowtable" in text)
     if text != (before.node.nftables if before else "") or (bound and before is not None):
         yield s.SetRuleset(change.name, text)

@@ -111,7 +111,8 @@ class Capture:
             while self._process.returncode is None:
                 frame = self._process.connection.receive()
                 if frame is None:
-                    raise HostError("the testbed ended during a capture")
+                    self._failure = HostError("the testbed ended during a capture")
+                    break
                 data = self._process.take(*frame)
                 with self._changed:
                     self._data += data

@@ -111,6 +111,6 @@ def _instances(form: TopologyForm, vpcs: dict[str, Vpc], report: Report) -> dict
             report.add(("instances", name), message, "make the subnet larger", key=True)
             continue
         taken.add(address)
-        services = tuple(instance.services)
+        services = tuple(dict.fromkeys(instance.services))
         instances[name] = Instance(name, vpc, subnet_name, address, services)
     return instances

@@ -77,10 +77,10 @@ def derive_outpost(
     path: Path = ("outposts", name)
     devices = device_pair(form, outpost)
     if devices is None:
-        count = len(references.device_names(form.site))
-        message = f"does not say which of the site's {count} devices it is connected to"
-        report.add(path, message, "write devices: [FIRST, SECOND]", key=True)
         names = references.device_names(form.site) or ["none"]
+        if len(names) > 2:
+            message = f"does not say which of the site's {len(names)} devices it is connected to"
+            report.add(path, message, "write devices: [FIRST, SECOND]", key=True)
         devices = (names[0], names[1 % len(names)])
     gateway = outpost.local_gateway or LocalGatewayForm()
     own = {

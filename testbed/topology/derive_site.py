@@ -188,5 +188,5 @@ def _hosts(form: TopologyForm, segments: dict[str, Segment], report: Report) -> 
             continue
         used[host.segment].add(address)
         interface = IPv4Interface((address, segment.cidr.prefixlen))
-        hosts.append(Host(name, host.segment, interface, tuple(host.services)))
+        hosts.append(Host(name, host.segment, interface, tuple(dict.fromkeys(host.services))))
     return tuple(hosts)

@@ -123,7 +123,8 @@ def dotted(path: Path) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            text += f".{shorten(step)}" if text else shorten(step)
+            name = shorten(step) or "''"
+            text += f".{name}" if text else name
     return text or "topology"
 
 
@@ -163,10 +164,12 @@ def _syntax_flaw(text: str, error: yaml.YAMLError) -> Flaw:
         position = Position(text.count("\n", 0, offset) + 1, offset - start + 1)
         reason = shorten(str(getattr(error, "reason", error)), 200)
     hint = "check the indentation and quotes just before this place"
-    if "\\t" in reason:
+    lines = text.split("\n")
+    here = lines[position.line - 1][position.column - 1 :] if position.line <= len(lines) else ""
+    if here.startswith("\t"):
         hint = "indent with spaces; YAML does not allow tabs there"
-    if "%" in reason or "cannot start any token" in reason:
-        hint = f"{hint}; a Jinja2 template needs a file name that ends in .j2, or --set key=value"
+    if here.startswith(("%", "{%")):
+        hint = "a Jinja2 template needs a file name that ends in .j2, or --set key=value"
     return Flaw(position, (), f"is not valid YAML: {reason}", hint)
 
 

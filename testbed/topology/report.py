@@ -87,6 +87,7 @@ class Report:
             return
         self._seen.add((position, message))
         at = (self.file, position.line, position.column)
+        hint = shorten(hint, 600) if hint else None
         self.problems.append(Problem(*at, dotted(path), shorten(message, 600), hint))
 
     def sorted(self) -> list[Problem]:

@@ -31,8 +31,11 @@ def validate(data: Any, report: Report, *, silent: bool = False) -> TopologyForm
     """
     for attempt in range(_MAX_ROUNDS):
         report.absent = frozenset(report.spoiled)
+        kept = _without(data, (), report)
+        if attempt and isinstance(kept, dict):
+            kept = _STAND_INS | kept
         try:
-            return TopologyForm.model_validate(_without(data, (), report))
+            return TopologyForm.model_validate(kept)
         except ValidationError as error:
             details = error.errors(include_url=False)
         found = [(detail, report.original(_path(detail))) for detail in details]
@@ -41,7 +44,6 @@ def validate(data: Any, report: Report, *, silent: bool = False) -> TopologyForm
                 _report(detail, path, report)
         for detail, path in found:
             if detail["type"] == "missing" and len(path) == 1 and path[0] in _STAND_INS:
-                data = {**data, str(path[0]): _STAND_INS[str(path[0])]}
                 continue
             prunable = _prunable(detail, path)
             if not prunable:

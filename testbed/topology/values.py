@@ -60,6 +60,8 @@ def show(value: Any) -> str:
         return "a list"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
     return "nothing" if value is None else f"'{shorten(str(value))}'"
 
 
@@ -112,7 +114,7 @@ def _cidr(value: Any) -> IPv4Network:
 
 def _whole(value: Any, lowest: int, highest: int, what: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise wrong(f"must be a whole number ({what}), is {show(value)}")
+        raise wrong(f"must be a whole number, is {show(value)}; {what}")
     if not lowest <= value <= highest:
         raise wrong(f"is {value}; {what}")
     return value

@@ -116,7 +116,7 @@ def test_without_root_the_kernels_features_are_found_all_the_same(
 
 def test_a_child_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("testbed.kernel.features.DEADLINE_S", 0.05)
-    monkeypatch.setattr("testbed.kernel.features.try_all", lambda: time.sleep(60))
+    monkeypatch.setattr("testbed.kernel.features.try_all", lambda _: time.sleep(60))
     features = probe()
     assert not any(feature.ok for feature in features)
     assert "no answer" in features[0].error

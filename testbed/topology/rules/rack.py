@@ -19,7 +19,6 @@ POINT_TO_POINT = (30, 31)  # R1, R2
 KINDS: dict[Kind, str] = {"service_link": "service link", "local_gateway": "local gateway"}
 # names that the customer's devices have for other interfaces
 TAKEN_NAMES = {"region", "site", "wan", "lo", "sl", "lgw"}
-TAKEN_PREFIXES = ("sl-", "lgw-", "lan-")
 
 
 def check(form: TopologyForm, topology: Topology, report: Report) -> None:
@@ -29,7 +28,7 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
         report.add(("outposts",), message)
     for name, outpost in topology.outposts.items():
         path: Path = ("outposts", name)
-        if name in TAKEN_NAMES or name.startswith(TAKEN_PREFIXES):
+        if name in TAKEN_NAMES:
             message = f"'{name}' cannot be an Outpost's name: the testbed uses it for itself"
             report.add(path, message, f"did you mean 'op-{name[:29]}'?", key=True)
         _uplinks(path, outpost, report)
@@ -66,7 +65,7 @@ def _infrastructure(path: Path, outpost: Outpost, report: Report) -> None:
 def _associations(path: Path, outpost: Outpost, topology: Topology, report: Report) -> None:
     """VPCs of one routing domain may not overlap (L3); a destination has one static route."""
     at = (*path, "local_gateway", "vpcs")
-    for first, second in combinations(outpost.local_gateway.vpcs, 2):
+    for first, second in combinations(dict.fromkeys(outpost.local_gateway.vpcs), 2):
         one, other = topology.vpcs[first], topology.vpcs[second]
         if one.cidr.overlaps(other.cidr):
             message = (
@@ -119,10 +118,11 @@ class _Lag:
             self._asns(kind, path, vif)
         if self.lag.service_link.vlan == self.lag.local_gateway.vlan:
             path = vif_path(self.path, self.form, "local_gateway", self.lag.device)
+            vlan = self.lag.local_gateway.vlan
             message = (
-                f"VLAN {self.lag.local_gateway.vlan} is the service link's VLAN on the LAG of"
-                f" device {self.lag.device} too: a local gateway VIF's VLAN cannot be that of the service"
-                " link VIF on the same LAG (AWS: routing domains)"
+                f"VLAN {vlan} is the service link's on the LAG of device {self.lag.device} too: a"
+                " local gateway VIF's VLAN cannot be that of the service link VIF on the same LAG"
+                " (AWS: routing domains)"
             )
             self.report.add((*path, "vlan"), message, "give one of them another VLAN ID")
 

@@ -117,7 +117,9 @@ def _routes(path: Path, vpc: Vpc, table: RouteTable, topology: Topology, report:
 def _gateway(path: Path, vpc: Vpc, outpost: str, topology: Topology, report: Report) -> None:
     """A route's local gateway must be associated with the VPC (L1, L2)."""
     associations: Path = ("outposts", outpost, "local_gateway", "vpcs")
-    if vpc.name in topology.outposts[outpost].local_gateway.vpcs or report.touched(associations):
+    # the default follows from the subnets, some of which may be left out
+    source = associations if report.document.has(associations) else ("vpcs", vpc.name, "subnets")
+    if vpc.name in topology.outposts[outpost].local_gateway.vpcs or report.touched(source):
         return
     message = f"the local gateway of {outpost} is not associated with the VPC {vpc.name}"
     hint = f"add {vpc.name} to outposts.{outpost}.local_gateway.vpcs"

@@ -7,7 +7,8 @@ Linux refuses. Where Linux might or might not drop something, this one does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface
 from typing import Any
 
@@ -16,6 +17,7 @@ from testbed.plan.model import (
     Bond,
     Interface,
     Kind,
+    Loopback,
     Netem,
     Plan,
     Process,
@@ -71,7 +73,8 @@ class FakeKernel:
 
     def run(self, steps: list[s.Step]) -> None:
         for step in steps:
-            getattr(self, f"do_{type(step).__name__}")(step)
+            name = re.sub(r"\B[A-Z]", r"_\g<0>", type(step).__name__).lower()
+            getattr(self, f"do_{name}")(step)
         for name, node in self.nodes.items():
             assert not node.ghosts, f"{name}: {node.ghosts} are still held by a dying namespace"
             for device in node.devices.values():
@@ -96,10 +99,10 @@ class FakeKernel:
 
     # Processes and files
 
-    def do_StopProcess(self, step: s.StopProcess) -> None:
+    def do_stop_process(self, step: s.StopProcess) -> None:
         del self.processes[step.node, step.name]
 
-    def do_WriteFile(self, step: s.WriteFile) -> None:
+    def do_write_file(self, step: s.WriteFile) -> None:
         if step.text is None:
             del self.files[step.node, step.file]
         else:
@@ -110,12 +113,12 @@ class FakeKernel:
         texts = {name: self.files[node, name] for name in process.files}
         self.processes[node, process.name] = (process, texts)
 
-    def do_StartProcess(self, step: s.StartProcess) -> None:
+    def do_start_process(self, step: s.StartProcess) -> None:
         assert (step.node, step.process.name) not in self.processes
         assert step.node in self.nodes
         self._read(step.node, step.process)
 
-    def do_ReloadProcess(self, step: s.ReloadProcess) -> None:
+    def do_reload_process(self, step: s.ReloadProcess) -> None:
         assert step.process.reload == "bird"
         before = self.processes[step.node, step.process.name][0]
         assert (before.argv, before.env) == (step.process.argv, step.process.env)
@@ -123,16 +126,16 @@ class FakeKernel:
 
     # Nodes
 
-    def do_CreateNode(self, step: s.CreateNode) -> None:
+    def do_create_node(self, step: s.CreateNode) -> None:
         assert step.node not in self.nodes
         node = Namespace(dict(step.sysctls))
-        node.devices["lo"] = Device("lo", kind_of_loopback(), mtu=65536, up=True)
+        node.devices["lo"] = Device("lo", Loopback(), mtu=65536, up=True)
         self.nodes[step.node] = node
 
-    def do_SetSysctls(self, step: s.SetSysctls) -> None:
+    def do_set_sysctls(self, step: s.SetSysctls) -> None:
         self.nodes[step.node].sysctls.update(step.sysctls)
 
-    def do_DeleteNode(self, step: s.DeleteNode) -> None:
+    def do_delete_node(self, step: s.DeleteNode) -> None:
         assert not [key for key in self.processes if key[0] == step.node]
         gone = self.nodes.pop(step.node)
         for device in gone.devices.values():
@@ -151,7 +154,7 @@ class FakeKernel:
 
     # Interfaces
 
-    def do_CreateInterface(self, step: s.CreateInterface) -> None:
+    def do_create_interface(self, step: s.CreateInterface) -> None:
         device = step.interface.device
         self._make(step.node, step.interface)
         if isinstance(device, Veth):
@@ -172,7 +175,7 @@ class FakeKernel:
             interface.name, interface.device, interface.mac, interface.mtu or mtu
         )
 
-    def do_DeleteInterface(self, step: s.DeleteInterface) -> None:
+    def do_delete_interface(self, step: s.DeleteInterface) -> None:
         if device := self.nodes[step.node].devices.get(step.interface):
             ends = self._ends(device)
             self._remove(step.node, step.interface)
@@ -190,6 +193,8 @@ class FakeKernel:
                 member.master = None
                 self._down(node, member.name)
         del node.devices[interface]
+        if "netdev" in node.nftables:
+            node.nftables = "lost its hook"
 
     def _vlans(self, node: Namespace, parent: str) -> list[Device]:
         devices = node.devices.values()
@@ -214,7 +219,7 @@ class FakeKernel:
         for vlan in self._vlans(node, name) if rises else ():
             self._up(node, vlan.name)
 
-    def do_SetInterface(self, step: s.SetInterface) -> None:
+    def do_set_interface(self, step: s.SetInterface) -> None:
         node, new = self.nodes[step.node], step.interface
         device = node.devices[new.name]
         assert step.changed
@@ -269,19 +274,19 @@ class FakeKernel:
     def set_sysctls(self, node: Namespace, device: Device, new: Interface) -> None:
         device.sysctls.update(new.sysctls)
 
-    def do_SetNetem(self, step: s.SetNetem) -> None:
+    def do_set_netem(self, step: s.SetNetem) -> None:
         device = self.nodes[step.node].devices[step.interface]
         assert device.netem != step.netem
         device.netem = step.netem
 
     # Addresses, neighbours, routes, rules
 
-    def do_AddAddress(self, step: s.AddAddress) -> None:
+    def do_add_address(self, step: s.AddAddress) -> None:
         addresses = self.nodes[step.node].devices[step.interface].addresses
         assert step.address not in addresses
         addresses.append(step.address)
 
-    def do_DeleteAddress(self, step: s.DeleteAddress) -> None:
+    def do_delete_address(self, step: s.DeleteAddress) -> None:
         node = self.nodes[step.node]
         device = node.devices[step.interface]
         self._drop_routes(node, step.interface)
@@ -298,16 +303,16 @@ class FakeKernel:
         kept = node.routes.items()
         node.routes = {key: value for key, value in kept if value[0].source not in sources}
 
-    def do_SetNeighbor(self, step: s.SetNeighbor) -> None:
+    def do_set_neighbor(self, step: s.SetNeighbor) -> None:
         node, entry = self.nodes[step.node], step.neighbor
         assert node.devices[entry.dev].up
         node.neighbors[entry.dev, entry.address] = entry.mac
 
-    def do_DeleteNeighbor(self, step: s.DeleteNeighbor) -> None:
+    def do_delete_neighbor(self, step: s.DeleteNeighbor) -> None:
         entry = step.neighbor
         del self.nodes[step.node].neighbors[entry.dev, entry.address]
 
-    def do_SetRoute(self, step: s.SetRoute) -> None:
+    def do_set_route(self, step: s.SetRoute) -> None:
         node, route = self.nodes[step.node], step.route
         devices: list[str] = []
         if route.type == "unicast":
@@ -331,26 +336,20 @@ class FakeKernel:
                 return device.name
         raise AssertionError(f"{via}: network is unreachable")
 
-    def do_DeleteRoute(self, step: s.DeleteRoute) -> None:
+    def do_delete_route(self, step: s.DeleteRoute) -> None:
         route = step.route
         self.nodes[step.node].routes.pop((route.table, route.destination, route.metric), None)
 
-    def do_AddRule(self, step: s.AddRule) -> None:
+    def do_add_rule(self, step: s.AddRule) -> None:
         rules = self.nodes[step.node].rules
         assert step.rule not in rules
         rules.add(step.rule)
 
-    def do_DeleteRule(self, step: s.DeleteRule) -> None:
+    def do_delete_rule(self, step: s.DeleteRule) -> None:
         self.nodes[step.node].rules.remove(step.rule)
 
-    def do_SetRuleset(self, step: s.SetRuleset) -> None:
+    def do_set_ruleset(self, step: s.SetRuleset) -> None:
         self.nodes[step.node].nftables = step.nftables
-
-
-def kind_of_loopback() -> Kind:
-    from testbed.plan.model import Loopback
-
-    return Loopback()
 
 
 def _held(device: Kind) -> str | None:
@@ -396,7 +395,7 @@ def _wanted_node(plan: Plan, name: str) -> tuple[Any, ...]:
         ).state()
         for i in node.interfaces
     }
-    devices.setdefault("lo", Device("lo", kind_of_loopback(), mtu=65536, up=True).state())
+    devices.setdefault("lo", Device("lo", Loopback(), mtu=65536, up=True).state())
     up = {interface.name for interface in node.interfaces if is_up(interface)}
     return (
         node.sysctls,
@@ -411,8 +410,6 @@ def _wanted_node(plan: Plan, name: str) -> tuple[Any, ...]:
 def _wanted_routes(
     routes: tuple[Route, ...], interfaces: tuple[Interface, ...], up: set[str]
 ) -> dict[tuple[int, str, int], Route]:
-    from dataclasses import replace
-
     found = {}
     for route in routes:
         key = (route.table, route.destination, route.metric)

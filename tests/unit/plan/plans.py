@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import TypeVar
 from zlib import crc32
 
@@ -52,9 +53,13 @@ class Genes:
     def pick(self, name: str, options: Sequence[T]) -> T:
         """The choice of that name."""
         seed = self.seed
-        if crc32(f"m{self.mutation_seed}/{name}".encode()) % 1000 < self.mutations:
+        if _number(f"m{self.mutation_seed}/{name}") % 1000 < self.mutations:
             seed += 1 + self.mutation_seed
-        return options[crc32(f"{seed}/{name}".encode()) % 65521 % len(options)]
+        return options[_number(f"{seed}/{name}") % len(options)]
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big")
 
 
 def make_plan(genes: Genes) -> Plan:
@@ -91,8 +96,9 @@ def _node(genes: Genes, name: str, names: list[str], veths: dict[str, Kind]) -> 
     carriers = [
         key for key in devices if key not in masters and devices[key].kind in {"veth", "bond"}
     ]
-    if carriers and pick("v0", 1, 0):
-        devices["v0"] = Vlan(genes.pick(f"{name}.v0.parent", carriers), pick("v0.vid", 5, 6))
+    if pick("v0", True, False) and carriers:
+        parent = genes.pick(f"{name}.v0.parent", carriers)
+        devices["v0"] = Vlan(parent, pick("v0.vid", 5, 6))
         if pick("v1", 1, 0):
             devices["v1"] = Vlan("v0", 7)
     if "red" in devices:
@@ -183,7 +189,7 @@ def _neighbors(genes: Genes, node: str, interfaces: tuple[Interface, ...]) -> tu
     found = []
     for interface in interfaces:
         key = f"{node}.{interface.name}.neighbor"
-        if interface.addresses and genes.pick(key, (True, False)):
+        if genes.pick(key, (True, False)) and interface.addresses:
             mac = genes.pick(f"{key}.mac", ("02:00:00:00:01:01", "02:00:00:00:01:02"))
             found.append(Neighbor(interface.name, "10.9.9.9", mac))
     return tuple(found)
@@ -202,8 +208,10 @@ def _routes(genes: Genes, node: str, interfaces: tuple[Interface, ...]) -> tuple
             metric=genes.pick(f"{key}.metric", (0, 5)),
         )
         kind = genes.pick(f"{key}.kind", ("via", "dev", "auto", "hops", "blackhole", "throw"))
-        if kind in {"blackhole", "throw"}:
-            route = replace(route, type=kind)
+        if kind == "blackhole":
+            route = replace(route, type="blackhole")
+        elif kind == "throw":
+            route = replace(route, type="throw")
         elif not ways:
             continue
         else:
@@ -219,7 +227,8 @@ def _aim(genes: Genes, key: str, kind: str, route: Route, ways: list[Interface])
 
     way = genes.pick(f"{key}.way", ways)
     other = genes.pick(f"{key}.other", ways)
-    source = way.addresses[0].partition("/")[0] if genes.pick(f"{key}.source", (0, 1)) else None
+    owner = genes.pick(f"{key}.owner", ways)
+    source = owner.addresses[0].partition("/")[0] if genes.pick(f"{key}.source", (0, 1)) else None
     if kind == "hops" and other is not way:
         hops = (Nexthop(via(way), way.name), Nexthop(via(other), other.name))
         return replace(route, nexthops=hops)

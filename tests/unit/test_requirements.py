@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from testbed.kernel import features
+from testbed.kernel import features, trials
 from testbed.kernel.features import Feature, lacking, programs, required
 from testbed.plan import model as m
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def plan(**members: object) -> m.Plan:
@@ -100,3 +100,26 @@ def test_a_library_is_missed_only_where_there_are_rulesets(monkeypatch: pytest.M
     assert "libnftables.so.1" not in {p.name for p in programs(plan())}
     ruleset = plan(nftables="table inet t { }")
     assert "libnftables.so.1" in {p.name for p in programs(ruleset) if p.required}
+
+
+def test_without_root_no_module_is_loaded_that_would_touch_the_host(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    release = tmp_path / "lib" / "modules" / os.uname().release
+    release.mkdir(parents=True)
+    (release / "modules.dep").write_text(
+        "kernel/drivers/net/bonding/bonding.ko.xz: kernel/tls.ko\n"
+    )
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(features, "Path", lambda *parts: Path(str(tmp_path) + parts[0], *parts[1:]))
+    assert features._load_quiet_modules() == {"bond"}
+
+
+def test_what_is_trusted_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+    monkeypatch.setattr(trials, "_unshare", lambda _: None)
+    monkeypatch.setattr(trials, "_Trial", Mock)
+    probe = trials.Probe("bond", "", "", "", lambda _: tried.append("bond"))
+    monkeypatch.setattr(trials, "PROBES", (probe, replace(probe, name="other")))
+    assert trials.try_all({"bond"}) == {"namespaces": "", "bond": "", "other": ""}
+    assert tried == ["bond"]

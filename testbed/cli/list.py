@@ -1,0 +1,61 @@
+"""`testbed list`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from testbed.cli.common import echo_json, json_option, name_option, verb
+from testbed.errors import TestbedError
+
+HELLO_TIMEOUT_S = 2.0
+
+
+@verb("list", "testbed list --json")
+@name_option("List only this testbed.")
+@json_option
+def command(*, name: str | None, as_json: bool) -> None:
+    """List the testbeds that run."""
+    from testbed import launch  # noqa: PLC0415
+
+    rows = [_row(entry) for entry in launch.running() if name in {None, entry}]
+    if as_json:
+        echo_json(rows)
+        return
+    if not rows:
+        click.echo("no testbed is running")
+        return
+    from testbed.render.console import console  # noqa: PLC0415
+    from testbed.render.tables import rows_table  # noqa: PLC0415
+
+    columns = ("name", "state", "nodes", "runs in", "since")
+    lines = ((r["name"], r["state"], r["nodes"], _where(r), r["since"]) for r in rows)
+    console().print(rows_table("Testbeds", columns, lines))
+
+
+def _row(name: str) -> dict[str, Any]:
+    from testbed import launch  # noqa: PLC0415
+    from testbed.client import Client  # noqa: PLC0415
+
+    row: dict[str, Any] = {"name": name, "state": "busy", "nodes": None}
+    row |= {"pid": launch.owner(name), "guest": None, "since": None}
+    try:
+        hello = Client.connect(name).hello(HELLO_TIMEOUT_S)
+    except TimeoutError:
+        return row
+    except TestbedError:
+        return row | {"state": "ending"}
+    row["state"] = "up" if hello.get("ready", True) else "starting"
+    row["nodes"] = hello.get("nodes")
+    row["guest"] = hello.get("guest")
+    if started := hello.get("started"):
+        since = datetime.fromtimestamp(started, UTC).astimezone()
+        row["since"] = since.isoformat(timespec="seconds")
+    return row
+
+
+def _where(row: dict[str, Any]) -> str:
+    place = f"{row['guest']} guest" if row["guest"] else "this kernel"
+    return f"{place}, process {row['pid']}"

@@ -1,0 +1,69 @@
+"""`testbed plan`."""
+
+from __future__ import annotations
+
+import click
+
+from testbed.cli.common import (
+    echo_json,
+    json_option,
+    name_option,
+    read_plan,
+    set_option,
+    unknown_node,
+    verb,
+)
+
+
+@verb(
+    "plan",
+    "testbed plan topologies/two-racks.yaml\n"
+    "testbed plan topologies/two-racks.yaml op-a.ond1 --brief\n"
+    "testbed plan topologies/two-racks.yaml --json > plan.json",
+)
+@click.argument("file", type=click.Path())
+@click.argument("only", nargs=-1, metavar="[NODE]...")
+@set_option
+@click.option("--tree", "form", flag_value="tree", default="tree", help="As a tree (the default).")
+@click.option("--table", "form", flag_value="table", help="As tables.")
+@click.option("--brief", is_flag=True, help="Leave the text of configuration files out.")
+@name_option("Plan it under this name instead of the file's.")
+@json_option
+def command(
+    file: str,
+    only: tuple[str, ...],
+    *,
+    settings: tuple[str, ...],
+    form: str,
+    brief: bool,
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """Print what a topology file becomes in Linux, every derived value included.
+
+    Needs no rights and changes nothing.
+    """
+    plan = read_plan(file, settings, name)
+    known = {node.name: node for node in plan.nodes}
+    for wanted in only:
+        if wanted not in known:
+            raise unknown_node(wanted, plan)
+    nodes = [known[wanted] for wanted in only] or list(plan.nodes)
+    if as_json:
+        from testbed.plan.codec import to_json  # noqa: PLC0415
+
+        data = to_json(plan)
+        if only:
+            data["nodes"] = [node for node in data["nodes"] if node["name"] in only]
+            data["checks"] = [check for check in data["checks"] if check["node"] in only]
+        echo_json(data)
+        return
+    from testbed.render.console import console  # noqa: PLC0415
+    from testbed.render.plans import plan_tables, plan_tree  # noqa: PLC0415
+
+    output = console()
+    if form == "table":
+        for table in plan_tables(plan, nodes):
+            output.print(table)
+    else:
+        output.print(plan_tree(plan, nodes, brief=brief), soft_wrap=True)

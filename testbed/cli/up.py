@@ -1,0 +1,148 @@
+"""`testbed up`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from testbed.cli.common import (
+    echo_json,
+    json_option,
+    name_option,
+    parse_settings,
+    set_option,
+    verb,
+)
+from testbed.errors import EXIT_NETWORK
+
+if TYPE_CHECKING:
+    from testbed.bringup import Outcome
+    from testbed.plan.model import Plan
+    from testbed.render.progress import Progress
+
+
+@verb(
+    "up",
+    "testbed up topologies/two-racks.yaml\n"
+    "testbed up rack.yaml.j2 --set uplinks=4 -n four --timings",
+)
+@click.argument("file", type=click.Path())
+@set_option
+@click.option("--wait/--no-wait", default=True, help="Wait until everything is ready [default].")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait.",
+)
+@click.option("--timings", is_flag=True, help="Print the milliseconds of each phase.")
+@click.option(
+    "--vm",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    envvar="TESTBED_VM",
+    show_default=True,
+    show_envvar=True,
+    help="Run in a micro VM: where this kernel can't, always, never.",
+)
+@name_option("Name the testbed so instead of as the file says.")
+@json_option
+@click.pass_context
+def command(
+    context: click.Context,
+    file: str,
+    *,
+    settings: tuple[str, ...],
+    wait: bool,
+    timeout: float,
+    timings: bool,
+    vm: str,
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """Build the testbed of a topology file, or bring the one that runs to it.
+
+    Of a testbed that runs only what differs is changed. Exits with 1 when not
+    everything is ready in time; the testbed then stays up, to be looked at.
+    """
+    from testbed.bringup import bring_up  # noqa: PLC0415
+    from testbed.render.progress import progress  # noqa: PLC0415
+
+    variables = parse_settings(settings)
+    with progress(quiet=as_json) as shown:
+        plan, spent = _plan(file, variables, name, shown)
+        outcome = bring_up(
+            plan,
+            source={"file": str(Path(file).absolute()), "settings": variables},
+            vm=vm,
+            wait=wait,
+            timeout_s=timeout,
+            on_progress=shown.doing,
+            on_event=shown.event,
+        )
+    outcome = replace(outcome, timings=spent | outcome.timings)
+    if as_json:
+        echo_json(outcome.to_json())
+    else:
+        _report(outcome, wait=wait, timeout=timeout)
+        if timings:
+            _print_timings(outcome.timings)
+    if outcome.pending:
+        context.exit(EXIT_NETWORK)
+
+
+def _plan(
+    file: str, variables: dict[str, str], name: str | None, shown: Progress
+) -> tuple[Plan, dict[str, float]]:
+    """The file's plan, and how long loading and lowering took in ms."""
+    from testbed.bringup import links_of, load_topology, lower_topology  # noqa: PLC0415
+
+    shown.doing("reading the topology")
+    started = time.perf_counter()
+    topology = load_topology(file, variables, name)
+    loaded = time.perf_counter()
+    plan = lower_topology(topology)
+    lowered = time.perf_counter()
+    spent = {"load": (loaded - started) * 1000, "lower": (lowered - loaded) * 1000}
+    shown.done("load", spent["load"], plan.name)
+    shown.done("lower", spent["lower"], f"{len(plan.nodes)} nodes and {links_of(plan)} links")
+    return plan, spent
+
+
+def _report(outcome: Outcome, *, wait: bool, timeout: float) -> None:
+    """Say how it went."""
+    if outcome.first:
+        text = f"{outcome.name} is up: {outcome.nodes} nodes, {outcome.links} links"
+    elif outcome.changed:
+        text = f"{outcome.name}: changed, {outcome.steps} steps"
+    else:
+        text = f"{outcome.name}: nothing to change"
+    if not wait:
+        text += "; not waited until it is ready, see testbed status"
+    if not outcome.pending:
+        click.echo(text)
+        return
+    from testbed.render.console import console  # noqa: PLC0415
+    from testbed.render.tables import pending_table  # noqa: PLC0415
+
+    output = console(stderr=True)
+    output.print(pending_table(outcome.pending))
+    click.echo(text)
+    count = len(outcome.pending)
+    what = "thing is" if count == 1 else "things are"
+    message = f"{count} {what} not ready after {timeout:g} s"
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    hint = "the testbed stays up: look with testbed status and testbed logs, or testbed down"
+    click.echo(f"    {click.style('hint:', fg='cyan')} {hint}", err=True)
+
+
+def _print_timings(timings: dict[str, float]) -> None:
+    for phase, ms in timings.items():
+        click.echo(f"{phase:<16} {ms:9.1f} ms")
+    click.echo(f"{'total':<16} {sum(timings.values()):9.1f} ms")

@@ -1,0 +1,389 @@
+"""The host's end of a guest: its parent process, and the owner of the control socket.
+
+``python -m testbed.guest.relay NAME`` boots a guest and offers its keeper at
+`control_socket(NAME)` once that answers. It says on its output, a JSON object
+a line: ``{"progress": text}``, then ``{"ready": true, "timings": {phase: ms}}``
+or ``{"error": {"message", "hint", "exit_code"}}``, and closes it. It lives as
+long as the guest, and the guest as long as it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed.errors import HostError, TestbedError, UsageError
+from testbed.guest.bootstrap import KEEPER, prepare
+from testbed.guest.mux import Mux, streams
+from testbed.guest.qemu import QemuGuest
+from testbed.guest.stopping import StopWatcher
+from testbed.protocol import HEADER, NAME_PATTERN, Frame, control_socket, pack_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed.guest.base import Boot, Guest, Running
+
+KINDS: dict[str, type[QemuGuest]] = {"qemu": QemuGuest}
+CONSOLE_TAIL = 64 * 1024
+CONSOLE_LINES = 15
+BLOCK = 64 * 1024
+EXIT_DEADLINE_S = 5.0
+ACCELERATED_DEADLINE_S = 15.0
+
+
+class Relay:
+    """One boot of a guest, and the connections to its keeper."""
+
+    def __init__(self, running: Running, name: str) -> None:
+        self.name = name
+        self.running = running
+        self.ended = asyncio.Event()
+        self.awake = asyncio.Event()
+        self.gone = asyncio.Event()
+        self._console = bytearray()
+        self._mux = Mux(clock=self._tell_time, lost=lambda _: self.ended.set())
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pidfds: list[int] = []
+        self._server: asyncio.Server | None = None
+
+    async def attach(self) -> None:
+        """Take up the guest's control port and console, and watch its processes."""
+        loop = asyncio.get_running_loop()
+        for pid in self.running.pids():
+            descriptor = os.pidfd_open(pid)
+            self._pidfds.append(descriptor)
+            loop.add_reader(descriptor, self.ended.set)
+        self.running.console.setblocking(False)
+        loop.add_reader(self.running.console, self._read_console)
+        await loop.create_unix_connection(lambda: self._mux, sock=self.running.control)
+
+    def close(self) -> None:
+        """End the guest and every connection; again, it does nothing."""
+        if self.gone.is_set():
+            return
+        self.gone.set()
+        loop = asyncio.get_running_loop()
+        for descriptor in self._pidfds:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+        self._pidfds.clear()
+        self._read_console()
+        loop.remove_reader(self.running.console)
+        self.running.kill()
+        if self._server is not None:
+            self._server.close()
+            withdraw(control_socket(self.name))
+
+    async def finish(self) -> None:
+        """Let the connections hear that the guest is gone."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1)
+
+    def console_tail(self) -> str:
+        """Return the last lines that the guest's kernel or its emulator wrote."""
+        lines = self._console.decode(errors="replace").replace("\r", "").split("\n")
+        return "\n".join([line for line in lines if line.strip()][-CONSOLE_LINES:])
+
+    def _read_console(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            while data := self.running.console.recv(BLOCK):
+                self._console += data
+                del self._console[:-CONSOLE_TAIL]
+            asyncio.get_running_loop().remove_reader(self.running.console)
+
+    def abandon(self) -> None:
+        """Tell the keeper that the launcher is gone; it ends unless it has work."""
+        self._mux.send_abandon()
+
+    def _tell_time(self, _: bytes) -> None:
+        self.awake.set()
+        self._mux.send_clock(struct.pack("!d", time.time()))
+
+    async def hello(self) -> None:
+        """Wait until the keeper answers."""
+        reader, writer = streams(self._mux.open())
+        writer.write(pack_message({"op": "hello"}))
+        kind, length = HEADER.unpack(await reader.readexactly(HEADER.size))
+        answer = json.loads(await reader.readexactly(length))
+        writer.close()
+        if kind != Frame.MESSAGE or "result" not in answer:
+            raise HostError(f"the keeper in the micro VM refuses to work: {answer}")
+
+    async def listen(self) -> None:
+        """Offer the keeper at the control socket."""
+        listener = bind(control_socket(self.name))
+        self._server = await asyncio.start_unix_server(self._connected, sock=listener)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        far_reader, far_writer = streams(self._mux.open())
+        watcher = StopWatcher()
+        outgoing = asyncio.create_task(_copy(reader, far_writer, watcher.request))
+        outgoing.add_done_callback(lambda _: far_writer.close())
+        try:
+            await _copy(far_reader, writer, watcher.answer)
+            if watcher.held:
+                asyncio.get_running_loop().call_later(EXIT_DEADLINE_S, self.ended.set)
+                await self.gone.wait()
+                with contextlib.suppress(ConnectionError):
+                    writer.write(watcher.held)
+                    await writer.drain()
+        finally:
+            outgoing.cancel()
+            far_writer.close()
+            writer.close()
+
+
+async def _copy(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    watch: Callable[[bytes], bytes],
+) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(BLOCK):
+            writer.write(watch(data))
+            await writer.drain()
+
+
+def bind(path: Path) -> socket.socket:
+    """Return a socket that listens at `path`, for its owner only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    # Through the directory's descriptor: the path itself may be too long for an address.
+    address = f"/proc/self/fd/{directory}"
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        temporary = path.with_name(f".{path.name}")
+        temporary.unlink(missing_ok=True)
+        listener.bind(f"{address}/{temporary.name}")
+        temporary.chmod(0o600)
+        listener.listen(128)
+        # Whoever sees the socket can connect to it.
+        temporary.replace(path)
+    except BaseException:
+        listener.close()
+        raise
+    finally:
+        os.close(directory)
+    return listener
+
+
+def watch_leash(let_go: Callable[[], None]) -> None:
+    """Call `let_go` when the launcher closes, or has closed, the pipe to standard input."""
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        if not os.read(0, 1024):
+            loop.remove_reader(0)
+            let_go()
+
+    with contextlib.suppress(OSError):  # not a pipe
+        loop.add_reader(0, read)
+
+
+def withdraw(path: Path) -> None:
+    """Remove the socket and, if nothing else is in it, its directory."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+        path.parent.rmdir()
+
+
+def require_unused(path: Path) -> None:
+    """Raise UsageError when somebody listens at `path`."""
+    if not path.exists():
+        return
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    with socket.socket(socket.AF_UNIX) as probe:
+        in_use = probe.connect_ex(f"/proc/self/fd/{directory}/{path.name}") == 0
+    os.close(directory)
+    if in_use:
+        raise UsageError(f"{path} is in use", hint="testbed list")
+
+
+class Report:
+    """The messages to the program that started the relay."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def send(self, **message: Any) -> None:
+        """Send one message; it does not matter if nobody listens any more."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._descriptor, json.dumps(message).encode() + b"\n")
+
+    def watch(self, closed: Callable[[], None]) -> None:
+        """Call `closed` when the launcher lets go of its end of a standard stream."""
+        for descriptor in (0, self._descriptor or 0):
+            with contextlib.suppress(OSError):  # not a pipe
+                asyncio.get_running_loop().add_reader(descriptor, closed)
+
+    def close(self) -> None:
+        """Say nothing more."""
+        if self._descriptor is not None:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, self._descriptor)
+            os.close(null)
+            self._descriptor = None
+
+
+async def boot(guest: Guest, what: Boot, report: Report, deadline: float) -> Relay:
+    """Boot, and return the relay of a guest whose keeper answers.
+
+    Falls back to emulation where an accelerated guest does not come up.
+    """
+    attempts = [True, False] if what.accelerate and guest.accelerated() else [False]
+    for accelerate in attempts:
+        seconds = min(deadline, ACCELERATED_DEADLINE_S) if accelerate else deadline
+        how = "accelerated by KVM" if accelerate else "emulated"
+        report.send(progress=f"booting a micro VM ({guest.name}, {how})")
+        try:
+            return await _boot_once(guest, replace(what, accelerate=accelerate), report, seconds)
+        except BootError as error:
+            if not accelerate or error.final:
+                raise
+            report.send(progress=f"KVM does not work here: {error.message.splitlines()[0]}")
+    raise AssertionError("the last attempt returns or raises")
+
+
+class BootError(HostError):
+    """The guest did not come up."""
+
+    def __init__(self, message: str, console: str, *, final: bool = False) -> None:
+        text = f"{message}; its console's last lines:\n{console}" if console else message
+        super().__init__(text, hint="testbed doctor")
+        self.final = final
+
+
+async def _boot_once(guest: Guest, what: Boot, report: Report, seconds: float) -> Relay:
+    started = time.monotonic()
+    relay = Relay(guest.start(what), what.name)
+    loop = asyncio.get_running_loop()
+    cancelled = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, cancelled.set)
+    report.watch(cancelled.set)
+    await relay.attach()
+    tasks = {
+        name: asyncio.create_task(waiting)
+        for name, waiting in (
+            ("ready", relay.hello()),
+            ("ended", relay.ended.wait()),
+            ("cancelled", cancelled.wait()),
+        )
+    }
+    awake = asyncio.create_task(_announce(relay, report, started))
+    try:
+        await asyncio.wait(tasks.values(), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if tasks["ready"].done() and not tasks["ready"].exception():
+            await relay.listen()
+            loop.add_signal_handler(signal.SIGTERM, relay.ended.set)
+            total = round(1000 * (time.monotonic() - started))
+            kernel = awake.result() if awake.done() else total
+            timings = {"kernel": kernel, "keeper": total - kernel}
+            report.send(ready=True, timings=timings, guest=guest.name, accelerated=what.accelerate)
+            report.close()
+            watch_leash(relay.abandon)
+            return relay
+        raise _why(tasks, relay, seconds)  # noqa: TRY301  the same clean-up as for any other error
+    except BaseException:
+        relay.close()
+        raise
+    finally:
+        for task in (*tasks.values(), awake):
+            task.cancel()
+
+
+def _why(tasks: dict[str, asyncio.Task[Any]], relay: Relay, seconds: float) -> BootError:
+    console = relay.console_tail()
+    if tasks["cancelled"].done():
+        return BootError("the boot of the micro VM was cancelled", "", final=True)
+    if tasks["ended"].done() or tasks["ready"].done():
+        return BootError("the micro VM ended while it booted", console)
+    return BootError(f"the micro VM did not come up in {seconds:.0f} s", console)
+
+
+async def _announce(relay: Relay, report: Report, started: float) -> int:
+    await relay.awake.wait()
+    report.send(progress="the micro VM is up, starting the keeper")
+    return round(1000 * (time.monotonic() - started))
+
+
+async def serve(guest: Guest, what: Boot, report: Report, deadline: float) -> int:
+    """Run a guest from boot to end; return the exit status."""
+    try:
+        relay = await boot(guest, what, report, deadline)
+    except TestbedError as error:
+        report.send(error=error.to_json())
+        report.close()
+        return error.exit_code
+    await relay.ended.wait()
+    relay.close()
+    await relay.finish()
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the relay's command line."""
+    result = argparse.ArgumentParser(prog="testbed.guest.relay", description=__doc__)
+    result.add_argument("name")
+    result.add_argument("directory", nargs="?", help="the testbed's, which its name implies")
+    result.add_argument("--guest", choices=sorted(KINDS), default="qemu")
+    result.add_argument("--memory-mb", type=int, default=2048)
+    result.add_argument("--processors", type=int, default=min(2, os.cpu_count() or 1))
+    result.add_argument("--deadline-s", type=float, default=90.0)
+    result.add_argument("--emulate", action="store_true", help="do not use KVM")
+    result.add_argument("--kernel", type=Path, help="another image, with the same modules")
+    result.add_argument("--keeper", default=KEEPER, help="module:class that serves connections")
+    return result
+
+
+def main() -> int:
+    """Run the relay."""
+    arguments = parser().parse_args()
+    with contextlib.suppress(OSError):
+        os.setsid()
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    report = Report(1)
+    try:
+        what = requested(arguments)
+    except TestbedError as error:
+        report.send(error=error.to_json())
+        return error.exit_code
+    os.chdir("/")
+    return asyncio.run(serve(KINDS[arguments.guest](), what, report, arguments.deadline_s))
+
+
+def requested(arguments: argparse.Namespace) -> Boot:
+    """Return the boot that the command line asks for; raises UsageError."""
+    name = arguments.name
+    if not NAME_PATTERN.fullmatch(name):
+        raise UsageError(f"{name!r} is not a testbed's name")
+    require_unused(control_socket(name))
+    return replace(
+        prepare(name, keeper=arguments.keeper),
+        memory_mb=arguments.memory_mb,
+        processors=arguments.processors,
+        accelerate=not arguments.emulate,
+        kernel=arguments.kernel,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Process 1 of a micro VM: the keeper, reached through the control port.
+
+The initramfs has mounted everything (testbed/guest/initramfs.py). What is left
+is the network's basics, the clock, and one task for each channel that the
+host opens. Imports are few: each costs ten times more here than on the host.
+"""
+
+# ruff: noqa: PLC0415  imports are late so that modules load in the background meanwhile
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from testbed.guest.mux import Channel, Mux
+
+FILE_LIMIT = 1024 * 1024
+LAST_WORDS_S = 0.3  # for the answer to "stop"; other connections just end
+SETTINGS = {
+    # One table for the neighbours of all namespaces.
+    "net/ipv4/neigh/default/gc_thresh1": "8192",
+    "net/ipv4/neigh/default/gc_thresh2": "16384",
+    "net/ipv4/neigh/default/gc_thresh3": "32768",
+    "net/ipv6/neigh/default/gc_thresh1": "8192",
+    "net/ipv6/neigh/default/gc_thresh2": "16384",
+    "net/ipv6/neigh/default/gc_thresh3": "32768",
+    "fs/inotify/max_user_instances": "8192",
+}
+
+
+def main(parameters: dict[str, Any]) -> None:
+    """Run the keeper until it was told to stop, then switch the machine off.
+
+    `parameters`: `name` of the testbed, `environment`, `modprobe` (argument
+    vector that loads the network modules), `keeper` ("module:class").
+    """
+    try:
+        os.environ.update(parameters["environment"])
+        modprobe = parameters["modprobe"]
+        os.posix_spawn(modprobe[0], modprobe, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        _run(parameters)
+    except BaseException:  # noqa: BLE001  process 1 must not end by itself
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        switch_off()
+
+
+def switch_off() -> None:
+    """End the guest now; the emulator exits with it."""
+    try:
+        with open("/proc/sysrq-trigger", "w") as file:  # noqa: PTH123
+            file.write("b")
+    finally:
+        import ctypes
+
+        ctypes.CDLL(None).reboot(0x01234567)
+
+
+def _run(parameters: dict[str, Any]) -> None:
+    # asyncio does without ssl, whose import takes 60 ms here.
+    sys.modules["ssl"] = None  # type: ignore[assignment]
+    import asyncio
+
+    del sys.modules["ssl"]
+    _set_up(parameters["name"])
+    asyncio.run(_serve(parameters))
+
+
+def _set_up(name: str) -> None:
+    import fcntl
+    import resource
+    import socket
+    import struct
+
+    for directory in ("/run/node", "/run/lock"):
+        os.mkdir(directory)  # noqa: PTH102
+    socket.sethostname(name)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILE_LIMIT, FILE_LIMIT))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        up = struct.pack("16sh22x", b"lo", 0x1 | 0x40)  # struct ifreq; IFF_UP | IFF_RUNNING
+        fcntl.ioctl(control, 0x8914, up)  # SIOCSIFFLAGS
+    for path, value in SETTINGS.items():
+        try:
+            with open(f"/proc/sys/{path}", "w") as file:  # noqa: PTH123
+                file.write(value)
+        except OSError:
+            continue  # not every kernel has each of them
+
+
+def control_port() -> int:
+    """Open the control port."""
+    ports = [entry for entry in os.listdir("/dev") if entry.startswith("vport")]  # noqa: PTH208
+    if not ports:
+        raise FileNotFoundError("the control port is missing: no /dev/vport*")
+    return os.open(f"/dev/{ports[0]}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+async def _serve(parameters: dict[str, Any]) -> None:
+    import asyncio
+    import importlib
+    import signal
+
+    from testbed.guest.mux import FRAME, Kind, Mux, streams
+
+    module, _, name = parameters["keeper"].partition(":")
+    keeper = getattr(importlib.import_module(module), name)(parameters["name"])
+    tasks: set[asyncio.Task[None]] = set()
+
+    def accept(channel: Channel) -> None:
+        task = asyncio.get_running_loop().create_task(serve(*streams(channel)))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await keeper.serve_connection(reader, writer)
+        finally:
+            writer.close()
+
+    mux = Mux(accept=accept, clock=set_clock, abandon=getattr(keeper, "abandon", None))
+    if hasattr(keeper, "child_ended"):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, keeper.child_ended)
+    port = await _attach(mux)
+    mux.send_clock(b"")
+    await keeper.wait_stopped()
+    if tasks:
+        await asyncio.wait(tasks, timeout=LAST_WORDS_S)
+    await mux.drained()
+    # A blocking write returns when the host has taken this and all before it;
+    # nobody has channel 0.
+    os.set_blocking(port, True)
+    os.write(port, FRAME.pack(Kind.CLOSE, 0, 0))
+
+
+def set_clock(payload: bytes) -> None:
+    """Set the clock to the host's."""
+    import struct
+    import time
+
+    time.clock_settime(time.CLOCK_REALTIME, struct.unpack("!d", payload)[0])
+
+
+async def _attach(mux: Mux) -> int:
+    import asyncio
+
+    port = control_port()
+    loop = asyncio.get_running_loop()
+    outgoing = os.fdopen(os.dup(port), "wb", 0)
+    writer, _ = await loop.connect_write_pipe(mux.writer_protocol, outgoing)
+    mux.use_writer(writer)
+    await loop.connect_read_pipe(lambda: mux, os.fdopen(port, "rb", 0))
+    return port

@@ -1,0 +1,156 @@
+"""Tables: of a testbed's state, of what is not ready, of a plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.console import Console
+
+Row = dict[str, Any]
+
+# Subject of the status, its heading, and the columns (heading, key) between title and state.
+SUBJECTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
+    "nodes": ("Nodes", (("node", "name"), ("role", "role"), ("processes", "processes"))),
+    "links": ("Links", (("node", "node"), ("interface", "interface"), ("peer", "peer"))),
+    "lags": (
+        "LAGs (IEEE 802.3ad)",
+        (("node", "node"), ("bond", "interface"), ("members", "members")),
+    ),
+    "bgp": (
+        "BGP sessions",
+        (
+            ("node", "node"),
+            ("neighbor", "neighbor"),
+            ("imported", "imported"),
+            ("exported", "exported"),
+            ("since", "since"),
+        ),
+    ),
+    "tunnels": (
+        "Service link tunnels (WireGuard)",
+        (
+            ("node", "node"),
+            ("peer", "peer"),
+            ("endpoint", "endpoint"),
+            ("handshake", "handshake_age_s"),
+            ("received", "rx_bytes"),
+            ("sent", "tx_bytes"),
+        ),
+    ),
+    "routes": (
+        "Expected routes",
+        (
+            ("node", "node"),
+            ("table", "table"),
+            ("destination", "destination"),
+            ("next hops", "nexthops"),
+        ),
+    ),
+    "listeners": ("Services", (("node", "node"), ("protocol", "protocol"), ("port", "port"))),
+}
+SHORT = ("nodes", "links", "routes", "listeners")  # shown only where something is wrong
+
+
+def table(title: str, *columns: str) -> Table:
+    """An empty table in the house style."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def cell(value: Any) -> Text:
+    """A value as a cell shows it; nothing for None."""
+    if value is None:
+        return Text("")
+    if isinstance(value, list | tuple):
+        return Text(", ".join(_item(item) for item in value))
+    return Text(str(value))
+
+
+def _item(item: Any) -> str:
+    if not isinstance(item, dict):
+        return str(item)
+    if "name" in item:
+        return str(item["name"]) if item.get("ok", True) else f"{item['name']}: {item.get('state')}"
+    return " ".join(str(value) for value in item.values() if value is not None)
+
+
+def _formatted(key: str, row: Row) -> Text:
+    value = row.get(key)
+    if key == "handshake_age_s" and value is not None:
+        return Text(f"{float(value):.0f} s ago")
+    if key in {"rx_bytes", "tx_bytes"} and value is not None:
+        return Text(_bytes(int(value)))
+    return cell(value)
+
+
+def _bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
+def state_cell(row: Row) -> Text:
+    """The state, green or red, with the reason there is."""
+    text = str(row.get("state", "unknown"))
+    if not row.get("ok") and row.get("reason"):
+        text += f" ({row['reason']})"
+    return Text(text, style="green" if row.get("ok") else "bold red")
+
+
+def print_status(console: Console, status: Mapping[str, Any], *, everything: bool) -> None:
+    """Print the state: a line per subject, then tables with the problems first.
+
+    Nodes, links, routes and services are listed only as far as they are not
+    ok, unless `everything` is asked for.
+    """
+    summary = table(f"Testbed {status.get('name', '')}", "subject", "ok", "of")
+    for subject, (heading, _) in SUBJECTS.items():
+        rows = status.get(subject) or []
+        good = sum(bool(row.get("ok")) for row in rows)
+        style = "green" if good == len(rows) else "bold red"
+        summary.add_row(Text(heading), Text(str(good), style=style), Text(str(len(rows))))
+    console.print(summary)
+    for subject in SUBJECTS:
+        rows = sorted(status.get(subject) or [], key=lambda row: bool(row.get("ok")))
+        if subject in SHORT and not everything:
+            rows = [row for row in rows if not row.get("ok")]
+        if rows:
+            console.print(subject_table(subject, rows))
+
+
+def subject_table(subject: str, rows: Iterable[Row]) -> Table:
+    """The table of one subject of the status."""
+    heading, columns = SUBJECTS[subject]
+    made = table(heading, *(name for name, _ in columns), "state", "what it is")
+    for row in rows:
+        cells = [_formatted(key, row) for _, key in columns]
+        made.add_row(*cells, state_cell(row), Text(str(row.get("title", ""))))
+    return made
+
+
+def pending_table(pending: Sequence[Mapping[str, str]]) -> Table:
+    """What is not ready, and why."""
+    made = table("Not ready", "what", "state")
+    for row in pending:
+        made.add_row(Text(row.get("title", "")), Text(row.get("state", ""), style="bold red"))
+    return made
+
+
+def rows_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """A plain table of values."""
+    made = table(title, *columns)
+    for row in rows:
+        made.add_row(*(value if isinstance(value, Text) else cell(value) for value in row))
+    return made

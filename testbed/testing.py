@@ -1,0 +1,273 @@
+"""Driving a testbed from tests: the handles that the pytest fixture `testbed` gives.
+
+They work without pytest, too: `Testbed.up("rack.yaml")` in any program.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from testbed.bringup import address_of, bring_up, load_topology, lower_topology, take_down
+from testbed.client import Client, Completed
+from testbed.errors import NetworkError, UsageError
+from testbed.plan.model import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from testbed.probes.capture import Capture
+    from testbed.probes.http import HttpReply
+    from testbed.probes.ping import PingResult
+    from testbed.topology.model import Topology
+
+    Source = str | Path | Topology | Plan
+
+T = TypeVar("T")
+RUN_TIMEOUT_S = 60.0
+POLL_S = 0.05
+
+
+def eventually(function: Callable[[], T], timeout: float = 10.0, *, interval: float = POLL_S) -> T:
+    """Call `function` until it returns something true, and return that.
+
+    An AssertionError or NetworkError that it raises counts as not yet. When
+    `timeout` seconds are over: AssertionError with the last value or error.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        cause: Exception | None = None
+        last = ""
+        try:
+            value = function()
+            if value:
+                return value
+            last = f"the last value was {value!r}"
+        except (AssertionError, NetworkError) as error:
+            cause, last = error, f"the last error was: {error}"
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not true within {timeout:g} s; {last}") from cause
+        time.sleep(interval)
+
+
+class Node:
+    """A node of a running testbed."""
+
+    def __init__(self, testbed: Testbed, name: str) -> None:
+        self._testbed = testbed
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name} of {self._testbed.name}>"
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def address(self) -> str:
+        """The node's first address; on `lo` only where it has no other."""
+        return address_of(self._testbed.plan, self.name)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        check: bool = True,
+        input: bytes | None = None,  # noqa: A002 - the name that subprocess.run has
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = RUN_TIMEOUT_S,
+    ) -> Completed:
+        """Run a command; with `check`, NetworkError with what it wrote when it fails."""
+        if isinstance(argv, str):
+            raise UsageError("run() takes a list of words, not a command line for a shell")
+        done = self._testbed.client.run(self.name, argv, input=input, env=env, timeout=timeout)
+        if check and done.returncode:
+            message = f"{' '.join(argv)} in {self.name}: exit status {done.returncode}"
+            said = (done.stderr or done.stdout).decode(errors="replace").strip()
+            raise NetworkError(message, hint=said or None)
+        return done
+
+    def ping(
+        self,
+        destination: Node | str,
+        *,
+        count: int = 3,
+        size: int = 56,
+        df: bool = False,
+        interval_s: float = 0.2,
+    ) -> PingResult:
+        """Ping a node or an address. `size` is the payload: the IP packet has 28 bytes more."""
+        from testbed.probes.ping import ping  # noqa: PLC0415
+
+        address = self._testbed.address(destination)
+        return ping(
+            self._testbed.client,
+            self.name,
+            address,
+            count=count,
+            size=size,
+            df=df,
+            interval_s=interval_s,
+        )
+
+    def capture(self, interface: str = "eth0", filter: str = "") -> Capture:  # noqa: A002
+        """Capture in a `with` block what pcap-filter(7) `filter` lets through."""
+        from testbed.probes.capture import Capture  # noqa: PLC0415
+
+        return Capture(self._testbed.client, self.name, interface, filter)
+
+    def http(self, url: str, *, timeout_s: float = 5.0) -> HttpReply:
+        """GET an http URL; a host that is a node's name stands for its address."""
+        from urllib.parse import urlsplit  # noqa: PLC0415
+
+        from testbed.probes.http import get  # noqa: PLC0415
+
+        host = urlsplit(url).hostname or ""
+        if any(node.name == host for node in self._testbed.plan.nodes):
+            url = url.replace(host, self._testbed.address(host), 1)
+        return get(self._testbed.client, self.name, url, timeout_s=timeout_s)
+
+
+class Testbed:
+    """A running testbed."""
+
+    __test__ = False  # pytest would collect the class by its name
+
+    def __init__(self, name: str) -> None:
+        self.client = Client(name)
+        self.name = name
+        self._plan: Plan | None = None
+        self._original: Plan | None = None
+
+    @classmethod
+    def up(
+        cls,
+        source: Source,
+        settings: Mapping[str, str] | None = None,
+        *,
+        name: str | None = None,
+        vm: str = "auto",
+        timeout_s: float = 120.0,
+    ) -> Self:
+        """Bring a topology up and wait until it is ready.
+
+        Raises TestbedError as `testbed up` does; when not everything is ready
+        in time it is taken down again, and the NetworkError says what was missing.
+        """
+        plan = plan_of(source, settings, name)
+        outcome = bring_up(plan, vm=vm, timeout_s=timeout_s, source={"file": str(source)})
+        if outcome.pending:
+            take_down(plan.name)
+            raise _not_ready(outcome.pending, timeout_s)
+        testbed = cls(plan.name)
+        testbed._plan = testbed._original = plan
+        return testbed
+
+    def down(self) -> None:
+        """End it."""
+        take_down(self.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.down()
+
+    def __repr__(self) -> str:
+        return f"<Testbed {self.name}>"
+
+    def __getitem__(self, name: str) -> Node:
+        return self.node(name)
+
+    def node(self, name: str) -> Node:
+        """The node `name`; UsageError when there is none."""
+        if all(node.name != name for node in self.plan.nodes):
+            known = ", ".join(node.name for node in self.plan.nodes)
+            raise UsageError(f"no node {name!r} in {self.name}", hint=f"nodes: {known}")
+        return Node(self, name)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All nodes."""
+        return [Node(self, node.name) for node in self.plan.nodes]
+
+    @property
+    def plan(self) -> Plan:
+        """What runs."""
+        if self._plan is None:
+            self._plan, _ = self.client.plan()
+            self._original = self._original or self._plan
+        return self._plan
+
+    def address(self, destination: Node | str) -> str:
+        """The address of a node, or `destination` itself where no node is called so."""
+        name = str(destination)
+        try:
+            return address_of(self.plan, name)
+        except KeyError:
+            return name
+
+    def status(self) -> dict[str, Any]:
+        """The state of everything, as `testbed status --json` prints it."""
+        return self.client.status()
+
+    def apply(
+        self,
+        source: Source,
+        settings: Mapping[str, str] | None = None,
+        *,
+        wait: bool = True,
+        timeout_s: float = 120.0,
+    ) -> dict[str, Any]:
+        """Change the testbed to another topology or plan, live; only the difference is applied.
+
+        NetworkError when not everything is ready in time. The fixture puts
+        the original back after the test.
+        """
+        plan = plan_of(source, settings, self.name)
+        assert self.plan
+        self._plan = None
+        result = self.client.apply(plan, wait=wait, timeout_s=timeout_s)
+        self._plan = plan
+        if result.get("pending"):
+            raise _not_ready(result["pending"], timeout_s)
+        return result
+
+    def restore(self) -> None:
+        """Put back what `up` brought up, if `apply` has changed it."""
+        if self._original is not None and self._plan is not self._original:
+            self.apply(self._original)
+            self._plan = self._original
+
+    def problems(self) -> list[str]:
+        """What is not as it should be, one line each."""
+        return [
+            f"{row.get('title')}: {row.get('state')}"
+            for rows in self.status().values()
+            if isinstance(rows, list)
+            for row in rows
+            if not row.get("ok")
+        ]
+
+
+def plan_of(source: Source, settings: Mapping[str, str] | None, name: str | None) -> Plan:
+    """The plan of a topology file, a topology or a plan, under `name` if given."""
+    if isinstance(source, Plan):
+        return replace(source, name=name) if name else source
+    if isinstance(source, str | Path):
+        return lower_topology(load_topology(source, settings or {}, name))
+    return lower_topology(replace(source, name=name) if name else source)
+
+
+def _not_ready(pending: Sequence[Mapping[str, str]], timeout_s: float) -> NetworkError:
+    rows = "\n".join(f"{row['title']}: {row['state']}" for row in pending)
+    return NetworkError(f"{len(pending)} not ready after {timeout_s:g} s", hint=rows)

@@ -1,0 +1,361 @@
+"""The guest alone: boot, channels, isolation, and that it dies whole.
+
+client ──► control.sock ──► relay ──► virtio port ──► guest_main ──► stand-in keeper
+                             ├── QEMU
+                             └── virtiofsd
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.guest.qemu import QemuGuest
+from testbed.protocol import HEADER, Frame, control_socket, pack, pack_message
+
+pytestmark = [
+    pytest.mark.packets,
+    pytest.mark.skipif(bool(QemuGuest().problems()), reason="; ".join(QemuGuest().problems())),
+]
+
+TIMEOUT_S = 120
+
+
+class Started:
+    """A relay, started as the client starts it."""
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        self.name = name
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "testbed.guest.relay", name, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+            start_new_session=True,
+        )
+        self.messages: list[dict[str, Any]] = []
+
+    def next_message(self) -> dict[str, Any] | None:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            return None
+        self.messages.append(json.loads(line))
+        return self.messages[-1]
+
+    def outcome(self) -> dict[str, Any]:
+        while self.next_message() is not None:
+            pass
+        return self.messages[-1]
+
+    def children(self) -> dict[str, int]:
+        task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return {
+            Path(f"/proc/{pid}/comm").read_text().strip(): int(pid)
+            for pid in task.read_text().split()
+        }
+
+    def connect(self, **request: Any) -> Connection:
+        return Connection(control_socket(self.name), request)
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        with contextlib.closing(self.connect(**request)) as connection:
+            return connection.result()
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(TIMEOUT_S)
+
+
+class Connection:
+    def __init__(self, path: Path, request: dict[str, Any]) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(TIMEOUT_S)
+        self.socket.connect(str(path))
+        self.socket.sendall(pack_message(request))
+        self.file = self.socket.makefile("rb")
+
+    def frame(self) -> tuple[int, bytes]:
+        kind, length = HEADER.unpack(self.file.read(HEADER.size))
+        return kind, self.file.read(length)
+
+    def result(self) -> dict[str, Any]:
+        while True:
+            kind, payload = self.frame()
+            if kind == Frame.MESSAGE and "result" in (message := json.loads(payload)):
+                return message["result"]
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()
+
+
+def gone(pid: int, *, within_s: float = 20) -> bool:
+    """Whether a process ends in time."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    with os.fdopen(descriptor) as file:
+        return bool(select.select([file], [], [], within_s)[0])
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    # Deep enough that the socket's path does not fit into a socket address.
+    directory = tmp_path_factory.mktemp("runtime")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TESTBED_RUNTIME_DIR", str(directory))
+        yield
+
+
+@pytest.fixture(scope="module")
+def shared(runtime: None) -> Iterator[Started]:
+    """One guest for all tests that leave it alive."""
+    started = Started("shared", "--keeper", "stand_in_keeper:Keeper")
+    outcome = started.outcome()
+    assert outcome.get("ready"), outcome
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def guest(runtime: None) -> Iterator[Started]:
+    """A guest of the test's own, to be killed."""
+    started = Started("mortal", "--keeper", "stand_in_keeper:Keeper")
+    outcome = started.outcome()
+    assert outcome.get("ready"), outcome
+    yield started
+    started.end()
+
+
+def test_socket_is_for_its_owner_only(shared: Started) -> None:
+    path = control_socket("shared")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_hello_comes_from_process_one_with_the_right_time(shared: Started) -> None:
+    before = time.time()
+    answer = shared.ask(op="hello")
+    assert answer["name"] == "shared"
+    assert answer["pid"] == 1
+    assert abs(answer["time"] - before) < 5
+
+
+def test_many_channels_at_once(shared: Started) -> None:
+    connections = [shared.connect(op="echo") for _ in range(8)]
+    try:
+        for turn in range(3):
+            for number, connection in enumerate(connections):
+                connection.socket.sendall(pack(Frame.STDIN, b"%d-%d" % (number, turn)))
+        for number, connection in enumerate(connections):
+            echoes = [connection.frame() for _ in range(3)]
+            assert echoes == [(Frame.STDOUT, b"%d-%d" % (number, turn)) for turn in range(3)]
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def test_big_transfer_both_ways(shared: Started) -> None:
+    data = os.urandom(64 * 1024)
+    blocks = 64  # 4 MiB, many times the credit of a channel
+    with contextlib.closing(shared.connect(op="echo")) as connection:
+        sender = threading.Thread(
+            target=lambda: [
+                connection.socket.sendall(pack(Frame.STDIN, data)) for _ in range(blocks)
+            ]
+        )
+        sender.start()
+        echoes = [connection.frame() for _ in range(blocks)]
+        sender.join()
+        assert echoes == [(Frame.STDOUT, data)] * blocks
+
+
+def test_slow_reader_stops_only_its_own_channel(shared: Started) -> None:
+    blocks = 64
+    with contextlib.closing(shared.connect(op="send", blocks=blocks)) as slow:
+        assert slow.frame()[0] == Frame.STDOUT
+        # The rest is more than every buffer on the way holds.
+        assert shared.ask(op="hello")["pid"] == 1
+        with contextlib.closing(shared.connect(op="send", blocks=16)) as quick:
+            frames = [quick.frame() for _ in range(17)]
+            assert json.loads(frames[-1][1]) == {"result": {}}
+        received = sum(len(slow.frame()[1]) for _ in range(blocks - 1))
+        assert received == (blocks - 1) * 64 * 1024
+
+
+def test_client_that_leaves_disturbs_nobody(shared: Started) -> None:
+    for _ in range(5):
+        shared.connect(op="send", blocks=64).close()
+    assert shared.ask(op="hello")["pid"] == 1
+
+
+@pytest.mark.parametrize("directory", ["/tmp", "/var/tmp", "/etc", "/root", "/run", "/home"])
+def test_writes_stay_in_the_guest(shared: Started, directory: str) -> None:
+    path = Path(directory, f"from-guest-{os.getpid()}")
+    assert shared.ask(op="write", path=str(path)) == {"errno": 0}
+    assert shared.ask(op="read", path=str(path)) == {"text": "from the guest"}
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("directory", ["/usr", "/usr/local", "/opt", "/"])
+def test_the_rest_is_read_only(shared: Started, directory: str) -> None:
+    path = Path(directory, f"from-guest-{os.getpid()}")
+    assert shared.ask(op="write", path=str(path)) == {"errno": errno.EROFS}
+    assert not path.exists()
+
+
+def test_remounting_does_not_open_the_host(shared: Started) -> None:
+    path = Path("/usr/local", f"from-guest-{os.getpid()}")
+    assert shared.ask(op="run", argv=["mount", "-o", "remount,rw", "/"])["returncode"] == 0
+    try:
+        assert shared.ask(op="write", path=str(path))["errno"] != 0
+        assert not path.exists()
+    finally:
+        path.unlink(missing_ok=True)
+        shared.ask(op="run", argv=["mount", "-o", "remount,ro", "/"])
+
+
+def test_host_files_are_seen(shared: Started) -> None:
+    for path in ("/etc/os-release", __file__):
+        assert shared.ask(op="read", path=path) == {"text": Path(path).read_text()}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["type", "bond", "mode", "802.3ad"],
+        ["type", "vrf", "table", "10"],
+        ["type", "dummy"],
+        ["type", "wireguard"],
+        ["type", "vxlan", "id", "5", "dstport", "4789"],
+        ["type", "bridge"],
+    ],
+    ids=lambda arguments: arguments[1],
+)
+def test_the_kernel_has_what_the_host_lacks(shared: Started, arguments: list[str]) -> None:
+    add = shared.ask(op="run", argv=["ip", "link", "add", "probe", *arguments])
+    assert add == {"returncode": 0, "text": ""}
+    shared.ask(op="run", argv=["ip", "link", "del", "probe"])
+
+
+def test_no_links_but_loopback_and_it_is_up(shared: Started) -> None:
+    text = shared.ask(op="run", argv=["ip", "-o", "link"])["text"]
+    assert len(text.splitlines()) == 1
+    assert "lo: <LOOPBACK,UP" in text
+
+
+def test_second_relay_of_a_name_is_refused(shared: Started) -> None:
+    second = Started("shared", "--keeper", "stand_in_keeper:Keeper")
+    outcome = second.outcome()
+    assert second.process.wait(TIMEOUT_S) == 2
+    assert "in use" in outcome["error"]["message"]
+    assert shared.ask(op="hello")["pid"] == 1
+
+
+def test_stop_answers_when_all_is_gone(guest: Started) -> None:
+    children = guest.children()
+    connection = guest.connect(op="stop")
+    assert json.loads(connection.frame()[1]) == {"event": "stopping"}
+    assert connection.result() == {}
+    assert not control_socket("mortal").parent.exists()
+    for pid in children.values():
+        assert gone(pid, within_s=0)
+    assert guest.process.wait(TIMEOUT_S) == 0
+
+
+def test_killed_emulator_takes_all_with_it(guest: Started) -> None:
+    children = guest.children()
+    assert set(children) == {"qemu-system-x86", "virtiofsd"}
+    waiting = guest.connect(op="echo")
+    os.kill(children["qemu-system-x86"], signal.SIGKILL)
+    assert guest.process.wait(TIMEOUT_S) == 0
+    assert waiting.file.read() == b""
+    assert gone(children["virtiofsd"])
+    assert not control_socket("mortal").parent.exists()
+
+
+def test_killed_relay_takes_all_with_it(guest: Started) -> None:
+    children = guest.children()
+    guest.process.kill()
+    guest.process.wait(TIMEOUT_S)
+    assert all(gone(pid) for pid in children.values())
+    with pytest.raises(ConnectionRefusedError):
+        guest.connect(op="hello")
+
+
+def test_killed_file_server_ends_the_guest(guest: Started) -> None:
+    children = guest.children()
+    os.kill(children["virtiofsd"], signal.SIGKILL)
+    assert guest.process.wait(TIMEOUT_S) == 0
+    assert gone(children["qemu-system-x86"])
+
+
+def test_keeper_that_dies_ends_the_guest(guest: Started) -> None:
+    children = guest.children()
+    guest.connect(op="die")
+    assert guest.process.wait(TIMEOUT_S) == 0
+    assert all(gone(pid) for pid in children.values())
+
+
+@pytest.mark.parametrize("milliseconds", [0, 100, 700, 1500])
+def test_relay_killed_while_it_boots(runtime: None, milliseconds: int) -> None:
+    started = Started("young", "--keeper", "stand_in_keeper:Keeper")
+    assert "progress" in (started.next_message() or {})
+    select.select([], [], [], milliseconds / 1000)
+    children = started.children()
+    started.process.kill()
+    started.process.wait(TIMEOUT_S)
+    assert all(gone(pid) for pid in children.values())
+    assert not control_socket("young").exists()
+
+
+def test_launcher_that_goes_away_cancels_the_boot(runtime: None) -> None:
+    started = Started("orphan", "--keeper", "stand_in_keeper:Keeper")
+    assert "progress" in (started.next_message() or {})
+    assert started.process.stdout is not None
+    started.process.stdout.close()
+    assert started.process.wait(TIMEOUT_S) == 3
+    assert not control_socket("orphan").exists()
+
+
+def test_kernel_that_does_not_boot(runtime: None, tmp_path: Path) -> None:
+    image = tmp_path / "vmlinuz"
+    image.write_bytes(b"no kernel at all")
+    outcome = Started("broken", "--kernel", str(image)).outcome()
+    assert outcome["error"]["exit_code"] == 3
+    assert "ended while it booted" in outcome["error"]["message"]
+    assert "qemu" in outcome["error"]["message"]
+    assert not control_socket("broken").parent.exists()
+
+
+def test_keeper_that_does_not_start(runtime: None) -> None:
+    outcome = Started("keeperless", "--keeper", "no_such_module:Keeper").outcome()
+    assert "No module named 'no_such_module'" in outcome["error"]["message"]
+
+
+def test_deadline(runtime: None) -> None:
+    outcome = Started("late", "--deadline-s", "0.05").outcome()
+    assert "did not come up in" in outcome["error"]["message"]
+
+
+def test_hostile_name(runtime: None) -> None:
+    started = Started("../x")
+    assert "is not a testbed's name" in started.outcome()["error"]["message"]
+    assert started.process.wait(TIMEOUT_S) == 2

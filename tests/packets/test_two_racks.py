@@ -1,0 +1,197 @@
+"""Two racks of one VPC, as in AWS's Compute blog of 30 August 2023, on real packets.
+
+    a -- op-a ==LAG== cnd1, cnd2 -- WAN -- cnd3, cnd4 ==LAG== op-b -- b
+            `-- service link --- Region (c) --- service link --'
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.l2 import Dot1Q, Ether
+
+from testbed.pytest_plugin import Testbed
+
+pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/two-racks.yaml")]
+
+A, B, C = "10.77.7.88", "10.77.11.119", "10.77.1.4"
+MEMBERS = [("cnd1", "op-a_1"), ("cnd1", "op-a_2"), ("cnd2", "op-a_1"), ("cnd2", "op-a_2")]
+ECHO_REQUEST, UNREACHABLE, FRAGMENTATION_NEEDED = 8, 3, 4
+
+
+@contextlib.contextmanager
+def captured(testbed: Testbed, places: list[tuple[str, str]], expression: str) -> Iterator[Any]:
+    """Packets at several places at once, by (node, interface)."""
+    with contextlib.ExitStack() as stack:
+        captures = {
+            place: stack.enter_context(
+                testbed[place[0]].capture(interface=place[1], filter=expression)
+            )
+            for place in places
+        }
+        yield captures
+
+
+def requests(capture: Any) -> list[Any]:
+    """The echo requests from a to b in a capture."""
+    return [
+        packet
+        for packet in capture.packets
+        if IP in packet
+        and (packet[IP].src, packet[IP].dst) == (A, B)
+        and ICMP in packet
+        and packet[ICMP].type == ECHO_REQUEST
+    ]
+
+
+def test_everything_is_up(testbed: Testbed) -> None:
+    status = testbed.status()
+    bad = [
+        row
+        for subject in ("nodes", "links", "lags", "bgp", "tunnels", "routes", "listeners")
+        for row in status[subject]
+        if not row["ok"]
+    ]
+    assert not bad
+    assert status["ok"]
+    assert len(status["lags"]) == 8
+    assert len(status["tunnels"]) == 4
+    assert {session["state"] for session in status["bgp"]} == {"Established"}
+
+
+def test_racks_reach_each_other_through_their_local_gateways(testbed: Testbed) -> None:
+    """The VLAN-tagged frame is on a LAG member, addresses untouched, TTL one less per router."""
+    vlans = {"cnd1": 2001, "cnd2": 2002}
+    inner = [("op-a.vpc-app", "eni-a"), ("op-b.vpc-app", "eni-b")]
+    service_link = [("op-a.vpc-app", "sl"), ("op-a.sl", "wg1"), ("op-a.sl", "wg2")]
+    with captured(testbed, MEMBERS + inner + service_link, "icmp or (vlan and icmp)") as seen:
+        result = testbed["a"].ping(B, count=3)
+    assert result.received == 3
+
+    on_lag = [(place[0], packet) for place in MEMBERS for packet in requests(seen[place])]
+    assert len(on_lag) == 3
+    for device, packet in on_lag:
+        assert packet[Dot1Q].vlan == vlans[device]
+    sent = requests(seen["op-a.vpc-app", "eni-a"])
+    arrived = requests(seen["op-b.vpc-app", "eni-b"])
+    assert {packet[IP].ttl for packet in sent} == {64}
+    # VPC router, local gateway, OND, device | WAN | device, OND, local gateway, VPC router
+    assert {packet[IP].ttl for packet in arrived} == {64 - 9}
+    assert {packet[IP].ttl for _, packet in on_lag} == {64 - 3}
+    for place in service_link:
+        assert not requests(seen[place]), f"a to b crossed {place}"
+
+
+def test_service_link_carries_1300_bytes_and_not_1301(testbed: Testbed) -> None:
+    """Packets of 1300 bytes pass; for 1301 with DF the VPC router sends its MTU (facts: S1)."""
+    assert testbed["a"].ping(C, count=2, size=1272, df=True).received == 2
+    with testbed["a"].capture(filter="icmp") as capture:
+        result = testbed["a"].ping(C, count=1, size=1273, df=True)
+    assert result.received == 0
+    errors = [p for p in capture.packets if ICMP in p and p[ICMP].type == UNREACHABLE]
+    assert errors, "no ICMP error came back"
+    assert errors[0][ICMP].code == FRAGMENTATION_NEEDED
+    assert errors[0][ICMP].nexthopmtu == 1300
+    assert errors[0][IP].src == "10.77.7.1"
+
+
+def test_nothing_of_the_service_link_is_in_the_clear(testbed: Testbed) -> None:
+    """On the customer's wire there are only WireGuard packets, UDP 443 to 443 (facts: S4)."""
+    with captured(testbed, MEMBERS, "ip or vlan") as seen:
+        assert testbed["a"].ping(C, count=3).received == 3
+    packets = [packet for capture in seen.values() for packet in capture.packets]
+    tunnel = [p for p in packets if UDP in p and p[UDP].dport == 443]
+    assert tunnel
+    assert {packet[UDP].sport for packet in tunnel} == {443}
+    assert {packet[Dot1Q].vlan for packet in tunnel} <= {1001, 1002}
+    inner = {A, C}
+    clear = [p for p in packets if IP in p and ({p[IP].src, p[IP].dst} & inner)]
+    assert not clear
+    assert not [p for p in tunnel if b"\x0a\x4d\x07\x58" in bytes(p[UDP].payload)]
+
+
+def test_tunnels_are_opened_by_the_outpost_only(testbed: Testbed) -> None:
+    """What comes from outside to a server without having been asked for is dropped."""
+    server = testbed["op-a.host1"]
+    before = server.run(["nft", "-j", "list", "ruleset"]).text
+    assert '"policy": "drop"' in before
+    probe = testbed["region.anchor1"].run(
+        ["nc", "-u", "-w", "1", "-p", "4443", "10.200.0.10", "443"], check=False, input=b"hello"
+    )
+    assert probe.stdout == b""
+
+
+def test_vpc_has_no_broadcast_domain(testbed: Testbed) -> None:
+    """The router answers ARP for the gateway, nobody for an address that is not there (V)."""
+    node = testbed["a"]
+    arping = ["arping", "-c", "1", "-w", "1", "-I", "eth0"]
+    assert node.run([*arping, "10.77.7.1"], check=False).returncode == 0
+    assert node.run([*arping, "10.77.7.200"], check=False).returncode != 0
+
+
+def test_source_check_drops_a_forged_address(testbed: Testbed) -> None:
+    """A packet whose source is not the interface's own does not get past the router (E eni)."""
+    with captured(testbed, [("op-a.vpc-app", "eni-a"), ("op-a.vpc-app", "lgw")], "icmp") as seen:
+        forged = ["ping", "-n", "-c", "2", "-W", "1", "-I", "10.77.7.99", B]
+        node = testbed["a"]
+        node.run(["ip", "address", "add", "10.77.7.99/32", "dev", "lo"])
+        try:
+            assert node.run(forged, check=False).returncode == 1
+        finally:
+            node.run(["ip", "address", "del", "10.77.7.99/32", "dev", "lo"])
+    assert any(p[IP].src == "10.77.7.99" for p in seen["op-a.vpc-app", "eni-a"].packets)
+    assert not seen["op-a.vpc-app", "lgw"].packets
+
+
+def test_announcements_of_the_service_link(testbed: Testbed) -> None:
+    """Each OND announces its own /27 with path length 1, the other's with 4 (facts: R1, R2)."""
+    for device, own, other in (
+        ("cnd1", "10.200.0.0/27", "10.200.0.32/27"),
+        ("cnd2", "10.200.0.32/27", "10.200.0.0/27"),
+    ):
+        paths = bgp_paths(testbed, device, "op_a_service_link")
+        assert paths == {own: [64512], other: [64512] * 4}
+
+
+def test_announcements_of_the_local_gateway(testbed: Testbed) -> None:
+    """Only the subnet whose route table targets the gateway, never the VPC CIDR (R1 tip, L2)."""
+    for device in ("cnd1", "cnd2"):
+        assert bgp_paths(testbed, device, "op_a_local_gateway") == {"10.77.7.0/24": [64513]}
+
+
+def bgp_paths(testbed: Testbed, device: str, protocol: str) -> dict[str, list[int]]:
+    """What a BIRD device imported from a session: AS path by prefix."""
+    socket = f"/run/node/{device}/bird.ctl"
+    command = ["birdc", "-s", socket, "show", "route", "protocol", protocol, "all"]
+    paths: dict[str, list[int]] = {}
+    prefix = ""
+    for line in testbed[device].run(command).text.splitlines():
+        word = line.split(" ", 1)[0]
+        if "/" in word:
+            prefix = word
+        elif "BGP.as_path:" in line:
+            paths[prefix] = [int(number) for number in line.split(":", 1)[1].split()]
+    return paths
+
+
+def test_services(testbed: Testbed) -> None:
+    """HTTP and echo answer across the racks and from the customer's LAN."""
+    assert "client 10.77.7.88" in testbed["a"].http(f"http://{B}/")
+    assert "client 192.168.10.10" in testbed["desk"].http(f"http://{A}/")
+    for protocol in ("-4", "-4u"):
+        echo = testbed["a"].run(["nc", protocol, "-w", "1", B, "7"], input=b"hello", check=False)
+        assert echo.stdout == b"hello"
+
+
+def test_lacp_is_fast_on_both_sides(testbed: Testbed) -> None:
+    """LACPDUs every second with the short timeout set (facts: R1, R1b)."""
+    with testbed["cnd1"].capture(interface="op-a_1", filter="ether proto 0x8809") as capture:
+        testbed["a"].ping(B, count=4, interval=1.0)
+    short_timeout, active = 0x02, 0x01
+    actors = {bytes(packet[Ether].payload)[18] for packet in capture.packets}
+    assert len(capture.packets) >= 4
+    assert all(state & short_timeout and state & active for state in actors)
