@@ -179,7 +179,7 @@ def _start(module: str, name: str, directory: Path, on_progress: Callable[[str],
     """Start the keeper or relay and wait until it says that it is ready."""
     with (directory / "start.log").open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, name, str(directory)],
+            [sys.executable, "-P", "-m", module, name, str(directory)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

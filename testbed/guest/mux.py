@@ -137,6 +137,7 @@ class Channel(asyncio.Transport):
             head = head[:size]
         self._sendable -= size
         self._unsent_size -= size
+        self._update_pressure()
         return FRAME.pack(Kind.DATA, self.number, size) + head
 
     def received(self, data: bytes) -> None:
@@ -151,7 +152,6 @@ class Channel(asyncio.Transport):
         """Send on: the other end consumed `size` bytes."""
         self._sendable += size
         self._mux.flush(self)
-        self._update_pressure()
 
     def remote_closed(self) -> None:
         """Close, after delivering what came before the other end closed."""

@@ -93,6 +93,7 @@ class Relay:
 
     def console_tail(self) -> str:
         """Return the last lines that the guest's kernel or its emulator wrote."""
+        self._read_console()
         lines = self._console.decode(errors="replace").replace("\r", "").split("\n")
         return "\n".join([line for line in lines if line.strip()][-CONSOLE_LINES:])
 

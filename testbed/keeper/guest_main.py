@@ -47,6 +47,11 @@ def main(parameters: dict[str, Any]) -> None:
         import traceback
 
         traceback.print_exc()
+        sys.stderr.flush()
+        # Switching off would throw away what the console has not sent yet.
+        import termios
+
+        termios.tcdrain(2)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -7,6 +7,7 @@ so that nothing has to be looked up.
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     OnPhase = Callable[[str, str, float], None]
 
 FIRST_INDEX = 16  # the kernel makes some devices by itself: sit0, bond0, …
+# For what is made from another namespace: kernel 6.1 wants the number to be free there, too.
+FIRST_WIDE_INDEX = 1 << 16
 _LOOPBACK = 1
 
 _PHASES: dict[type, str] = {
@@ -144,6 +147,7 @@ class Kernel:
         self._programs: Programs = programs or NoPrograms()
         self._nodes: dict[str, _Namespace] = {}
         self._settle: dict[str, list[int]] = {}
+        self._wide_indexes = itertools.count(FIRST_WIDE_INDEX)
 
     def fd(self, node: str) -> int:
         """The file descriptor of the node's namespace; KeyError when there is none."""
@@ -250,6 +254,8 @@ class Kernel:
     def _create(self, step: s.CreateInterface) -> tuple[str, s.Step, Message]:
         interface, device = step.interface, step.interface.device
         here = self._nodes[step.node]
+        if isinstance(device, WireGuard | Vxlan) and interface.name not in here.indexes:
+            here.indexes[interface.name] = next(self._wide_indexes)
         index = here.index(interface.name)
         here.interfaces[interface.name] = interface
         if isinstance(device, Veth) and step.peer is not None:

@@ -34,6 +34,7 @@ table inet service_link {
     iifname "lo" accept
     ct state established,related accept
     icmp type echo-request accept
+    counter
   }
 }
 """

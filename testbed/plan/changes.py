@@ -71,9 +71,16 @@ class NodeChange:
             return frozenset(names | set(self.after.interfaces))
         for name, new in self.after.interfaces.items():
             old = self.before.interfaces.get(name)
-            if old is None or old.mac != new.mac or any(self._addresses(name)):
+            if old is None or self._changes_mac(name) or any(self._addresses(name)):
                 names.add(name)
         return frozenset(names)
+
+    def _changes_mac(self, name: str) -> bool:
+        """Whether its address changes; a VLAN without its own has its parent's."""
+        old, new = self.old(name), self.after.interfaces[name]
+        if old is None or old.mac != new.mac:
+            return True
+        return isinstance(new.device, Vlan) and self._changes_mac(new.device.parent)
 
     def may_have_lost(self, route: Route) -> bool:
         """Whether the route may be gone though both plans have it."""
@@ -167,6 +174,15 @@ class NodeChange:
             for each in names
         )
 
+    def loses_members(self, bond: str) -> bool:
+        """Whether none of a bond's members stays: the kernel then gives it a random address."""
+        assert self.before is not None
+        members = [i.name for i in self.before.interfaces.values() if i.master == bond]
+        return bool(members) and not any(
+            name not in self.deleted and self.after.interfaces[name].master == bond
+            for name in members
+        )
+
     def _leaves_bond(self, name: str) -> bool:
         """Whether the kernel gives the interface back an MTU from before it joined."""
         assert self.before is not None
@@ -221,10 +237,13 @@ class Changes:
                     continue
                 for name, old in change.before.interfaces.items():
                     if name in change.after.interfaces and name not in change.created:
-                        follows = self._follows(change, old.device)
+                        follows = self._follows(change, old)
                         again = (follows and self._remake(change, name)) or again
 
-    def _follows(self, change: NodeChange, device: Kind) -> bool:
+    def _follows(self, change: NodeChange, old: Interface) -> bool:
+        device = old.device
+        if isinstance(device, Bond):
+            return change.loses_members(old.name)
         if isinstance(device, Vlan):
             return device.parent in change.deleted
         if isinstance(device, Veth):

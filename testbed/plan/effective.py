@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from socket import inet_aton
 
-from testbed.plan.model import Bond, Interface, Neighbor, Node, Route, Vlan
+from testbed.plan.model import Bond, Interface, Neighbor, Node, Route, Vlan, Vrf
 
 _DEFAULT_MTU = {"loopback": 65536, "wireguard": 1420, "vrf": None}
 
@@ -93,19 +93,36 @@ class NodeView:
                 return None
             return route if alive == route.nexthops else replace(route, nexthops=alive)
         dev = self.device_of(route)
-        return route if dev is None or dev in self.up else None
+        if dev is None:
+            return route
+        if dev not in self.up:
+            return None
+        # The kernel would look the gateway up among routes that are about to change.
+        return route if dev == route.dev else replace(route, dev=dev)
 
     def device_of(self, route: Route) -> str | None:
         """The interface of a single-path route; None when the plan does not tell."""
         if route.dev is not None or route.via is None:
             return route.dev
         via = int.from_bytes(inet_aton(route.via), "big")
+        domain = route.table if route.table in self._vrfs.values() else None
         on_link = [
-            (bits, name in self.up, name)
+            (self._domain(name) == domain, bits, name in self.up, name)
             for name, bits, network in self._connected
             if via >> (32 - bits) == network
         ]
-        return max(on_link)[2] if on_link else None
+        return max(on_link)[3] if on_link else None
+
+    @cached_property
+    def _vrfs(self) -> dict[str, int]:
+        devices = ((name, interface.device) for name, interface in self.interfaces.items())
+        return {name: device.table for name, device in devices if isinstance(device, Vrf)}
+
+    def _domain(self, name: str) -> int | None:
+        """The table of the VRF that the interface is in; None outside of all."""
+        interface = self.interfaces.get(name)
+        master = interface.master if interface else None
+        return self._vrfs.get(name) if master is None else self._vrfs.get(master)
 
     @cached_property
     def _connected(self) -> list[tuple[str, int, int]]:

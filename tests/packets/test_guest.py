@@ -98,7 +98,8 @@ class Connection:
         while True:
             kind, payload = self.frame()
             if kind == Frame.MESSAGE and "result" in (message := json.loads(payload)):
-                return message["result"]
+                result: dict[str, Any] = message["result"]
+                return result
 
     def close(self) -> None:
         self.file.close()
@@ -176,11 +177,8 @@ def test_big_transfer_both_ways(shared: Started) -> None:
     data = os.urandom(64 * 1024)
     blocks = 64  # 4 MiB, many times the credit of a channel
     with contextlib.closing(shared.connect(op="echo")) as connection:
-        sender = threading.Thread(
-            target=lambda: [
-                connection.socket.sendall(pack(Frame.STDIN, data)) for _ in range(blocks)
-            ]
-        )
+        stream = pack(Frame.STDIN, data) * blocks
+        sender = threading.Thread(target=connection.socket.sendall, args=(stream,))
         sender.start()
         echoes = [connection.frame() for _ in range(blocks)]
         sender.join()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.pytest_plugin import Testbed
+from testbed.testing import Testbed
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/rack.yaml")]
 
@@ -37,7 +37,7 @@ def test_reachability(testbed: Testbed) -> None:
     """The rack reaches the Region over the service link and the LAN over the local gateway."""
     assert testbed["web"].ping("10.1.1.20", count=2).received == 2
     assert testbed["desk"].ping("10.1.3.112", count=2).received == 2
-    assert "client 192.168.10.10" in testbed["desk"].http("http://10.1.3.112/")
+    assert "client 192.168.10.10" in testbed["desk"].http("http://10.1.3.112/").text
 
 
 def test_lan_does_not_reach_the_vpc_in_the_region(testbed: Testbed) -> None:

@@ -186,6 +186,7 @@ class FakeKernel:
     def _remove(self, name: str, interface: str) -> None:
         node = self.nodes[name]
         self._down(node, interface)
+        self._release(node, node.devices[interface], None)
         for vlan in self._vlans(node, interface):
             self._remove(name, vlan.name)
         for member in node.devices.values():
@@ -238,12 +239,18 @@ class FakeKernel:
 
     def set_master(self, node: Namespace, device: Device, new: Interface) -> None:
         self._down(node, device.name)
-        device.master = new.master
+        self._release(node, device, new.master)
         if new.master is not None:
             master = node.devices[new.master]
             if isinstance(master.device, Bond):
                 device.mtu = master.mtu
                 self._up(node, device.name)
+
+    def _release(self, node: Namespace, device: Device, to: str | None) -> None:
+        bond, device.master = device.master, to
+        left = [other for other in node.devices.values() if other.master == bond]
+        if bond is not None and not left and isinstance(node.devices[bond].device, Bond):
+            node.devices[bond].mac = node.devices[bond].mac and "random"
 
     def set_mtu(self, node: Namespace, device: Device, new: Interface) -> None:
         assert new.mtu is not None
@@ -429,5 +436,5 @@ def _wanted_routes(
                     if ip_address(route.via) in ip_interface(address).network
                 )
             if dev in up:
-                found[key] = route
+                found[key] = replace(route, dev=dev)
     return found

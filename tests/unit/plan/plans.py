@@ -232,9 +232,10 @@ def _aim(genes: Genes, key: str, kind: str, route: Route, ways: list[Interface])
     if kind == "hops" and other is not way:
         hops = (Nexthop(via(way), way.name), Nexthop(via(other), other.name))
         return replace(route, nexthops=hops)
-    if kind == "dev":
+    if kind == "dev" and route.destination != "0.0.0.0/0":
         return replace(route, dev=way.name, source=source)
-    return replace(route, via=via(way), dev=None if kind == "auto" else way.name, source=source)
+    untold = kind == "auto" and "red" not in {way.name, way.master}
+    return replace(route, via=via(way), dev=None if untold else way.name, source=source)
 
 
 def _processes(genes: Genes, node: str, files: dict[str, str]) -> tuple[Process, ...]:

@@ -1,0 +1,117 @@
+"""Pictures of plans."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from testbed.bringup import load_topology, lower_topology
+from testbed.plan.model import Interface, Node, Plan, Veth
+from testbed.render.dot import to_dot, to_mermaid
+from testbed.render.picture import draw
+from testbed.render.text import to_text
+
+from .conftest import TOPOLOGY, small_plan
+from .fake_keeper import FakeKeeper
+
+GOLDEN = Path(__file__).with_name("golden")
+Call = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def two_racks() -> Plan:
+    return lower_topology(load_topology(TOPOLOGY, {}))
+
+
+def test_a_lag_is_one_edge_with_its_vlans(two_racks: Plan) -> None:
+    picture = draw(two_racks)
+    lags = [edge for edge in picture.edges if edge.kind == "lag"]
+    assert {(lag.a.node, lag.b.node, lag.members) for lag in lags} == {
+        ("cnd1", "op-a.ond1", 2),
+        ("cnd2", "op-a.ond2", 2),
+        ("cnd3", "op-b.ond1", 2),
+        ("cnd4", "op-b.ond2", 2),
+    }
+    assert all(len(lag.vlans) == 2 and all(vlan.bgp for vlan in lag.vlans) for lag in lags)
+
+
+def test_tunnels_end_where_their_endpoint_is(two_racks: Plan) -> None:
+    tunnels = [edge for edge in draw(two_racks).edges if edge.kind == "tunnel"]
+    assert {(edge.a.node, edge.b.node) for edge in tunnels} == {
+        (f"region.anchor{index}", f"{rack}.sl") for index in (1, 2) for rack in ("op-a", "op-b")
+    }
+
+
+def test_every_cable_is_drawn_once(two_racks: Plan) -> None:
+    edges = draw(two_racks).edges
+    assert sum(edge.members for edge in edges if edge.kind in {"link", "lag"}) == 44
+
+
+def test_sessions_are_listed_once() -> None:
+    sessions = draw(small_plan()).sessions
+    assert [(session.a.node, session.b.node) for session in sessions] == [
+        ("cnd1", "op-a.ond1"),
+        ("cnd1", "region.edge"),
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["txt", "dot", "mmd"])
+def test_golden(suffix: str) -> None:
+    """Regenerate by hand after a wanted change: testbed graph prints the same."""
+    render: dict[str, Callable[..., str]] = {"txt": to_text, "dot": to_dot, "mmd": to_mermaid}
+    text = render[suffix](draw(small_plan()))
+    assert text == (GOLDEN / f"small.{suffix}").read_text()
+
+
+def test_text_fits_the_terminal(two_racks: Plan) -> None:
+    for columns in (20, 64, 80, 100, 300):
+        boxes = [line for line in to_text(draw(two_racks), columns).splitlines() if "│" in line]
+        assert max(map(len, boxes)) <= max(64, min(columns, 100))
+
+
+def test_text_has_region_site_and_racks_in_that_order(two_racks: Plan) -> None:
+    text = to_text(draw(two_racks))
+    places = [text.index(word) for word in ("─ Region", "─ Customer's site", "─ Outpost op-a")]
+    assert places == sorted(places)
+
+
+def test_hostile_titles_are_quoted() -> None:
+    title = 'x"]; evil [label="<script>\\'
+    nodes = (
+        Node("a", "host", "site", title, interfaces=(Interface("eth0", Veth("b", "eth0")),)),
+        Node("b", "host", "site", interfaces=(Interface("eth0", Veth("a", "eth0")),)),
+    )
+    picture = draw(Plan("demo", nodes))
+    assert 'x\\"]; evil [label=\\"<script>\\\\' in to_dot(picture)
+    assert "x#quot;]; evil [label=#quot;&lt;script&gt;" in to_mermaid(picture)
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz is not installed")
+def test_svg(call: Call, tmp_path: Any) -> None:
+    target = tmp_path / "picture.svg"
+    assert call("graph", str(TOPOLOGY), "-o", str(target)).exit_code == 0
+    root = ET.fromstring(target.read_text())
+    assert root.tag.endswith("svg")
+    assert "cnd1" in target.read_text()
+
+
+def test_without_graphviz(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = call("graph", str(TOPOLOGY), "--format", "svg")
+    assert result.exit_code == 3
+    assert "install the package graphviz" in result.stderr
+
+
+def test_of_the_running_testbed(call: Call, keeper: FakeKeeper, tmp_path: Any) -> None:
+    assert call("graph").output.startswith("┌─ Region")
+    assert call("graph", "-f", "mermaid").output.startswith("flowchart TB")
+    data = json.loads(call("graph", "--json").output)
+    assert list(data["groups"]) == ["region", "site", "op-a"]
+    assert call("graph", "-o", str(tmp_path / "no" / "x.svg"), "-f", "dot").exit_code == 2
