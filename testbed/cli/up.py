@@ -71,21 +71,28 @@ def command(
     Of a testbed that runs only what differs is changed. Exits with 1 when not
     everything is ready in time; the testbed then stays up, to be looked at.
     """
+    from testbed import launch  # noqa: PLC0415
     from testbed.bringup import bring_up  # noqa: PLC0415
     from testbed.render.progress import progress  # noqa: PLC0415
 
     variables = parse_settings(settings)
     with progress(quiet=as_json) as shown:
         plan, spent = _plan(file, variables, name, shown)
-        outcome = bring_up(
-            plan,
-            source={"file": str(Path(file).absolute()), "settings": variables},
-            vm=vm,
-            wait=wait,
-            timeout_s=timeout,
-            on_progress=shown.doing,
-            on_event=shown.event,
-        )
+        try:
+            outcome = bring_up(
+                plan,
+                source={"file": str(Path(file).absolute()), "settings": variables},
+                vm=vm,
+                wait=wait,
+                timeout_s=timeout,
+                on_progress=shown.doing,
+                on_event=shown.event,
+            )
+        except KeyboardInterrupt:
+            shown.close()
+            left = "still runs" if launch.alive(plan.name) else "nothing of it is left"
+            click.echo(f"interrupted; {plan.name}: {left}", err=True)
+            raise
     outcome = replace(outcome, timings=spent | outcome.timings)
     if as_json:
         echo_json(outcome.to_json())
@@ -120,7 +127,7 @@ def _report(outcome: Outcome, *, wait: bool, timeout: float) -> None:
     if outcome.first:
         text = f"{outcome.name} is up: {outcome.nodes} nodes, {outcome.links} links"
     elif outcome.changed:
-        text = f"{outcome.name}: changed, {outcome.steps} steps"
+        text = f"{outcome.name}: changed, {outcome.steps} step{'' if outcome.steps == 1 else 's'}"
     else:
         text = f"{outcome.name}: nothing to change"
     if not wait:

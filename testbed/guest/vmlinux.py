@@ -40,10 +40,10 @@ def bootable(image: Path) -> Path:
         cached = directory / f"vmlinux-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
         if cached.exists():
             return cached
+        directory.mkdir(parents=True, exist_ok=True)
         data = extract(image.read_bytes())
         if data is None or not has_pvh_entry(data):
             return image
-        directory.mkdir(parents=True, exist_ok=True)
         for old in directory.glob("vmlinux-*"):
             old.unlink(missing_ok=True)
         with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:

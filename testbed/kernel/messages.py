@@ -49,6 +49,7 @@ IFF_UP = 1
 EXT_MASK_SKIP_STATS = 8
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK = 1, 3, 4, 5
+IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 31, 32
 IFLA_MASTER, IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_EXT_MASK = 10, 18, 28, 29
 INFO_KIND, INFO_DATA = 1, 2
 VETH_PEER = 1
@@ -113,11 +114,14 @@ def create_veth(
     up: bool,
 ) -> Message:
     """A veth pair, both ends made in place; only this end can come up with it."""
-    other = ifinfo(peer_index) + _identity(peer) + u32(IFLA_NET_NS_FD, peer_namespace)
+    # The kernel's default, a queue for each processor, only takes longer to make.
+    queues = u32(IFLA_NUM_TX_QUEUES, 1) + u32(IFLA_NUM_RX_QUEUES, 1)
+    other = ifinfo(peer_index) + _identity(peer) + queues + u32(IFLA_NET_NS_FD, peer_namespace)
     flag = IFF_UP if up else 0
     body = (
         ifinfo(index, flag, flag)
         + _identity(interface)
+        + queues
         + nested(
             IFLA_LINKINFO,
             text(INFO_KIND, "veth"),

@@ -69,9 +69,8 @@ class NodeChange:
         names = set(self.created) | self.flapped
         if self.before is None or self.fresh:
             return frozenset(names | set(self.after.interfaces))
-        for name, new in self.after.interfaces.items():
-            old = self.before.interfaces.get(name)
-            if old is None or self._changes_mac(name) or any(self._addresses(name)):
+        for name in self.after.interfaces:
+            if self._changes_mac(name) or any(self._addresses(name)):
                 names.add(name)
         return frozenset(names)
 
@@ -152,9 +151,9 @@ class NodeChange:
         return tuple(changed)
 
     def _must_set_up(self, old: Interface, new: Interface) -> bool:
-        if new.up and new.name not in self.after.up:
-            return False  # a VLAN whose parent is down: the kernel refuses
         is_up = self.before is not None and new.name in self.before.up
+        if new.up and new.name not in self.after.up:
+            return is_up  # a VLAN whose parent goes down
         changed = is_up != (new.name in self.after.up) or old.up != new.up
         return changed or new.name in self.flapped or self._parent_rises(new)
 

@@ -218,9 +218,7 @@ def _interfaces(changes: Changes) -> Iterator[s.Step]:
                 creation = _creation(changes, change, interface, made)
                 order.append(((depth, 0, _RANK.get(kind, 0)), creation))
             if changed := change.attributes(name):
-                target = interface
-                if "mtu" in changed:
-                    target = replace(interface, mtu=change.after.mtu(name))
+                target = _target(change, interface, changed)
                 if "master" in changed and _is_bond(change, target.master):
                     enslave = tuple(attribute for attribute in changed if attribute != "up")
                     setting = s.SetInterface(change.name, target, enslave)
@@ -231,6 +229,18 @@ def _interfaces(changes: Changes) -> Iterator[s.Step]:
                     order.append(((depth, 1, _MASTERS.get(kind, _OTHERS)), setting))
     order.sort(key=lambda item: item[0])
     return (step for _, step in order)
+
+
+def _target(
+    change: NodeChange, interface: Interface, changed: tuple[s.Attribute, ...]
+) -> Interface:
+    """The interface with what it cannot say by itself."""
+    if "mtu" in changed:
+        interface = replace(interface, mtu=change.after.mtu(interface.name))
+    if "up" in changed and interface.name not in change.after.up and interface.up:
+        # The kernel sets a VLAN down with its parent, but some kernels do it later.
+        interface = replace(interface, up=False)
+    return interface
 
 
 def _is_bond(change: NodeChange, name: str | None) -> bool:

@@ -58,6 +58,8 @@ def _interfaces(node: Node, links: list[dict[str, Any]]) -> Iterator[list[Any]]:
         compared = Text("; ".join(differences), style="bold red") if differences else OK
         yield [interface.name, what, _addresses(link), link.get("mtu"), _state(link), compared]
     for name, link in found.items():
+        if name == "lo" or ("UP" not in link.get("flags", []) and not link.get("addr_info")):
+            continue  # the kernel's own, such as tunl0 in every namespace
         kind = link.get("linkinfo", {}).get("info_kind", link.get("link_type", ""))
         yield [name, kind, _addresses(link), link.get("mtu"), _state(link), "not in the plan"]
 

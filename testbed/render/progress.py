@@ -143,7 +143,8 @@ class LiveProgress(Progress):
     def _update(self, text: str) -> None:
         from rich.text import Text  # noqa: PLC0415
 
-        self._status.update(Text(text, overflow="ellipsis", no_wrap=True))
+        room = self._console.width - 4  # for the spinner; a second line would jump about
+        self._status.update(Text(text if len(text) <= room else f"{text[: room - 1]}\u2026"))
 
 
 def progress(*, quiet: bool) -> Progress:

@@ -80,7 +80,8 @@ def _item(item: Any) -> str:
         return str(item)
     if "name" in item:
         return str(item["name"]) if item.get("ok", True) else f"{item['name']}: {item.get('state')}"
-    return " ".join(str(value) for value in item.values() if value is not None)
+    words = [str(item[key]) for key in ("via", "dev") if item.get(key)]
+    return " ".join(words if item.get("alive", True) else [*words, "(dead)"])
 
 
 def _formatted(key: str, row: Row) -> Text:

@@ -22,6 +22,9 @@ class Keeper:
         self.name = name
         self.stopped = asyncio.Event()
 
+    def abandon(self) -> None:
+        self.stopped.set()
+
     async def wait_stopped(self) -> None:
         await self.stopped.wait()
 

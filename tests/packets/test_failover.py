@@ -7,12 +7,15 @@ not asserted: this machine may be slow.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
 
+from testbed.client import RemoteProcess
 from testbed.plan.model import Plan, Veth
 from testbed.testing import Testbed, eventually
 
@@ -21,6 +24,7 @@ pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/two-racks.ya
 FLOWS = {"a to b": "10.77.11.119", "a to cloud": "10.77.1.4"}
 INTERVAL_S = 0.05
 PINGS = 200
+TIMEOUT_S = 120.0
 
 
 def with_down(plan: Plan, ends: Iterable[tuple[str, str]]) -> Plan:
@@ -53,12 +57,29 @@ FAILURES: dict[str, Callable[[Plan, int], list[tuple[str, str]]]] = {
 }
 
 
-def longest_gap(output: str) -> int:
-    """The most consecutive pings that were not answered, by their sequence numbers."""
-    answered = [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", output)]
-    assert answered, output
-    gaps = [b - a - 1 for a, b in zip([0, *answered], [*answered, PINGS + 1], strict=False)]
-    return max(gaps)
+class Flow:
+    """A stream of pings from a node, with what has been answered so far."""
+
+    def __init__(self, process: RemoteProcess) -> None:
+        self._process = process
+        self._output = ""
+
+    def wait_for(self, number: int) -> None:
+        """Wait until a ping with at least this sequence number has been answered."""
+        for chunk in self._process.chunks(time.monotonic() + TIMEOUT_S):
+            self._output += chunk.decode()
+            if any(answered >= number for answered in self._answered()):
+                return
+
+    def longest_gap(self) -> int:
+        """Wait for the end; the most consecutive pings that were not answered."""
+        self._output += self._process.wait(TIMEOUT_S).text
+        answered = self._answered()
+        ends = zip([0, *answered], [*answered, PINGS + 1], strict=True)
+        return max(after - before - 1 for before, after in ends)
+
+    def _answered(self) -> list[int]:
+        return [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", self._output)]
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -70,20 +91,20 @@ def test_single_failure(testbed: Testbed, failure: str, side: int) -> None:
     """
     plan = testbed.plan
     broken = with_down(plan, FAILURES[failure](plan, side))
-    command = ["ping", "-n", "-i", str(INTERVAL_S), "-c", str(PINGS), "-W", "1"]
     node = testbed["a"]
-    with testbed.client.popen("a", [*command, FLOWS["a to b"]]) as first:
-        with testbed.client.popen("a", [*command, FLOWS["a to cloud"]]) as second:
-            try:
-                testbed.apply(broken, wait=False)
-                results = {
-                    "a to b": first.wait(120).text,
-                    "a to cloud": second.wait(120).text,
-                }
-                for flow, address in FLOWS.items():
-                    eventually(lambda a=address: node.ping(a, count=3, interval_s=0.1).received == 3)
-                    gap = longest_gap(results[flow])
-                    print(f"{failure} {side}: {flow}: outage {gap * INTERVAL_S * 1000:.0f} ms")
-            finally:
-                testbed.apply(plan)
+    command = ["ping", "-n", "-i", str(INTERVAL_S), "-c", str(PINGS), "-W", "1"]
+    with contextlib.ExitStack() as stack:
+        flows = {
+            name: Flow(stack.enter_context(testbed.client.popen("a", [*command, address])))
+            for name, address in FLOWS.items()
+        }
+        for flow in flows.values():
+            flow.wait_for(5)
+        testbed.apply(broken, wait=False)
+        for name, flow in flows.items():
+            outage_ms = flow.longest_gap() * INTERVAL_S * 1000
+            print(f"{failure} {side}: {name}: outage {outage_ms:.0f} ms")
+            address = FLOWS[name]
+            eventually(lambda a=address: node.ping(a, count=3, interval_s=0.1).received == 3)
+    testbed.apply(plan)
     assert testbed.status()["ok"]

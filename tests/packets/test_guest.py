@@ -42,7 +42,7 @@ class Started:
         self.name = name
         self.process = subprocess.Popen(
             [sys.executable, "-m", "testbed.guest.relay", name, *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
             start_new_session=True,
@@ -331,6 +331,15 @@ def test_launcher_that_goes_away_cancels_the_boot(runtime: None) -> None:
     started.process.stdout.close()
     assert started.process.wait(TIMEOUT_S) == 3
     assert not control_socket("orphan").exists()
+
+
+def test_leash_let_go_is_told_to_the_keeper(guest: Started) -> None:
+    children = guest.children()
+    assert guest.process.stdin is not None
+    guest.process.stdin.close()
+    assert guest.process.wait(TIMEOUT_S) == 0
+    assert all(gone(pid) for pid in children.values())
+    assert not control_socket("mortal").exists()
 
 
 def test_kernel_that_does_not_boot(runtime: None, tmp_path: Path) -> None:

@@ -335,7 +335,7 @@ def test_a_ruleset_drops_counts_and_goes_again(world: World) -> None:
 def test_a_wrong_ruleset_names_its_node_and_changes_nothing(world: World) -> None:
     a, b = pair()
     world.become(a, replace(b, nftables=RULESET))
-    with pytest.raises(HostError, match="b: nftables: .*syntax error"):
+    with pytest.raises(HostError, match=r"b: nftables: .*syntax error"):
         world.become(a, replace(b, nftables="table ip filter { chain"))
     with inside(world.fd("b")):
         assert "dropped" in nftables.run("list ruleset")

@@ -194,7 +194,7 @@ def test_eventually(keeper_of: Callable[..., FakeKeeper]) -> None:
     values = iter([0, None, 7])
     assert eventually(lambda: next(values), interval=0) == 7
     with pytest.raises(AssertionError, match="the last value was 'x'"):
-        eventually(lambda: "" or _falsy("x"), 0.01)
+        eventually(lambda: "" or Falsy("x"), 0.01)
 
     def fails() -> bool:
         raise NetworkError("down")
@@ -203,7 +203,7 @@ def test_eventually(keeper_of: Callable[..., FakeKeeper]) -> None:
         eventually(fails, 0.01)
 
 
-class _falsy(str):  # noqa: N801, FURB189
+class Falsy(str):
     __slots__ = ()
 
     def __bool__(self) -> bool:

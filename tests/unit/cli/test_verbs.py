@@ -92,7 +92,17 @@ STATUS: dict[str, Any] = {
             "tx_bytes": 100,
         }
     ],
-    "routes": [],
+    "routes": [
+        {
+            "title": "a: default",
+            "node": "a",
+            "table": 254,
+            "destination": "0.0.0.0/0",
+            "ok": False,
+            "state": "missing",
+            "nexthops": [{"via": "10.0.0.1", "dev": "eth0", "alive": False}],
+        }
+    ],
     "listeners": [],
 }
 
@@ -116,6 +126,7 @@ def test_status_shows_problems_first_and_exits_with_1(call: Call, status: dict[s
     assert result.output.index("bad session") < result.output.index("good session")
     assert "op-a-1, op-a-2: no partner" in result.output
     assert "2.0 KiB" in result.output
+    assert "10.0.0.1 eth0 (dead)" in result.output
     assert "a eth0" not in result.output
     assert "a eth0" in call("status", "--all").output
 
@@ -231,6 +242,21 @@ def test_up_that_misses_its_deadline_stays_up(
     assert "the testbed stays up" in done.stderr
     assert json.loads(call("up", str(TOPOLOGY), "--json").stdout)["pending"] == pending
     assert not keeper.stopped.is_set()
+
+
+def test_an_interrupted_first_up_leaves_nothing(
+    call: Call, starting: dict[str, FakeKeeper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from testbed.client import Client
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Client, "apply", interrupted)
+    result = call("up", str(TOPOLOGY))
+    assert result.exit_code == 130
+    assert "interrupted; two-racks: nothing of it is left" in result.stderr
+    assert starting["two-racks"].stopped.is_set()
 
 
 def failing(channel: Channel, request: dict[str, Any]) -> None:

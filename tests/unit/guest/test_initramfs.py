@@ -116,4 +116,13 @@ def test_unusable_image_is_booted_as_it_is(tmp_path: Path, monkeypatch: pytest.M
     image = tmp_path / "vmlinuz"
     image.write_bytes(bytes(5000))
     assert vmlinux.bootable(image) == image
-    assert not (tmp_path / "cache").exists()
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_cache_that_cannot_be_written_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESTBED_CACHE_DIR", "/dev/null/cache")
+    image = tmp_path / "vmlinuz"
+    image.write_bytes(bytes(5000))
+    assert vmlinux.bootable(image) == image

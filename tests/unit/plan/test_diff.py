@@ -107,7 +107,7 @@ def test_a_link_that_goes_down_is_one_step() -> None:
 
 def test_a_bond_that_comes_back_gets_its_vlans_routes_back() -> None:
     faulty = Plan("pair", (set_down(PAIR.nodes[0], "bond0"), PAIR.nodes[1]))
-    assert kinds(diff(PAIR, faulty)) == ["DeleteRoute", "SetInterface"]
+    assert kinds(diff(PAIR, faulty)) == ["DeleteRoute", "SetInterface", "SetInterface"]
     assert kinds(diff(faulty, PAIR)) == ["SetInterface", "SetInterface", "SetRoute"]
 
 

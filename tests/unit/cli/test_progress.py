@@ -1,0 +1,66 @@
+"""Progress of an `up`, on a terminal and elsewhere."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from testbed.render import console as consoles
+from testbed.render import progress
+
+EVENTS: list[dict[str, Any]] = [
+    {"event": "queued"},
+    {"event": "phase", "phase": "apply", "state": "start"},
+    {"event": "phase", "phase": "diff", "state": "done", "ms": 1.0},
+    {"event": "phase", "phase": "nodes", "state": "done", "ms": 2.0},
+    {"event": "phase", "phase": "links", "state": "done", "ms": 3.0},
+    {"event": "waiting", "pending": ["a", "b", "c", "d", "e"], "done": 1, "total": 6},
+    {"event": "waiting", "pending": [], "done": 6, "total": 6},
+    {"event": "applied"},
+    {"event": "something new"},
+]
+
+
+def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.PlainProgress() as shown:
+        for event in EVENTS:
+            shown.event(event)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "waiting for another change of this testbed to finish",
+        "building",
+        "built (5 ms)",
+        "waiting: 1 of 6 ready; not yet: a; b; c; 2 more",
+        "waiting: 6 of 6 ready",
+    ]
+
+
+def test_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    output = io.StringIO()
+    terminal = Console(file=output, force_terminal=True, width=80)
+    monkeypatch.setattr(consoles, "console", lambda **_: terminal)
+    with progress.LiveProgress() as shown:
+        for event in EVENTS:
+            shown.event(event)
+    assert "built (5 ms)" in output.getvalue()
+
+
+def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.progress(quiet=True) as shown:
+        for event in EVENTS:
+            shown.event(event)
+        shown.done("load", 1.0)
+        shown.doing("x")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_nothing_to_change_builds_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.PlainProgress() as shown:
+        for event in (EVENTS[1], EVENTS[2], EVENTS[-2]):
+            shown.event(event)
+    assert "built" not in capsys.readouterr().err
