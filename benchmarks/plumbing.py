@@ -76,17 +76,24 @@ def testbed(plan: Plan) -> float:
     return taken
 
 
+def _first_ends(plan: Plan) -> Iterator[tuple[str, Interface]]:
+    """(node, interface) of one end of each link."""
+    for node in plan.nodes:
+        for end in node.interfaces:
+            assert isinstance(end.device, Veth)
+            if (node.name, end.name) < (end.device.peer_node, end.device.peer):
+                yield node.name, end
+
+
 def _commands(plan: Plan) -> Iterator[tuple[str | None, list[str]]]:
     """(node, `ip` arguments) of everything, in the order a script would have."""
     for node in plan.nodes:
         yield None, ["netns", "add", PREFIX + node.name]
         yield node.name, ["link", "set", "lo", "up"]
-    for node in plan.nodes:
-        for i in node.interfaces:
-            assert isinstance(i.device, Veth)
-            if (node.name, i.name) < (i.device.peer_node, i.device.peer):
-                other = ["peer", "name", i.device.peer, "netns", PREFIX + i.device.peer_node]
-                yield node.name, ["link", "add", i.name, "type", "veth", *other]
+    for name, end in _first_ends(plan):
+        assert isinstance(end.device, Veth)
+        other = ["peer", "name", end.device.peer, "netns", PREFIX + end.device.peer_node]
+        yield name, ["link", "add", end.name, "type", "veth", *other]
     for node in plan.nodes:
         for i in node.interfaces:
             yield node.name, ["address", "add", i.addresses[0], "dev", i.name]
@@ -154,12 +161,10 @@ def pyroute2(plan: Plan) -> float:
             fds[node.name] = namespace.create()
             sockets[node.name] = IPRoute()
             sockets[node.name].link("set", index=1, state="up")
-    for node in plan.nodes:
-        for i in node.interfaces:
-            assert isinstance(i.device, Veth)
-            if (node.name, i.name) < (i.device.peer_node, i.device.peer):
-                peer = {"ifname": i.device.peer, "net_ns_fd": fds[i.device.peer_node]}
-                sockets[node.name].link("add", ifname=i.name, kind="veth", peer=peer)
+    for name, end in _first_ends(plan):
+        assert isinstance(end.device, Veth)
+        peer = {"ifname": end.device.peer, "net_ns_fd": fds[end.device.peer_node]}
+        sockets[name].link("add", ifname=end.name, kind="veth", peer=peer)
     for node in plan.nodes:
         ipr = sockets[node.name]
         indexes = {i.name: ipr.link_lookup(ifname=i.name)[0] for i in node.interfaces}
@@ -198,9 +203,7 @@ def measure(repeat: int) -> list[dict[str, object]]:
             if nodes > 100 and way not in (testbed, pyroute2):
                 continue
             way(plan)  # the first time loads modules and libraries
-            taken = []
-            for _ in range(repeat):
-                taken.append(way(plan))
+            taken = [way(plan) for _ in range(repeat)]
             milliseconds = statistics.median(taken) * 1000
             own = own or milliseconds
             row = {"nodes": nodes, "links": links, "way": name, "ms": round(milliseconds, 1)}

@@ -101,9 +101,8 @@ def bring_up(
     deadline leaves the testbed running, and `pending` says what is not ready.
     """
     name = plan.name
-    first = not launch.alive(name)
     started = time.perf_counter()
-    launch.ensure_running(name, vm=vm, plan=plan, on_progress=on_progress)
+    first = launch.ensure_running(name, vm=vm, plan=plan, on_progress=on_progress)
     starting = (time.perf_counter() - started) * 1000
     try:
         result = Client.connect(name).apply(

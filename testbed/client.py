@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.errors import HostError, NetworkError, UsageError, error_from_json
 from testbed.frames import Connection, message_of
-from testbed.protocol import Frame, control_socket
+from testbed.protocol import Frame, dial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -142,17 +142,13 @@ class Client:
             self._spare = None
 
     def _dial(self) -> socket.socket:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            sock.connect(str(control_socket(self.name)))
+            return dial(self.name)
         except PermissionError:
-            sock.close()
             hint = "testbeds belong to the user who started them: use sudo"
             raise HostError(f"not allowed to talk to testbed {self.name}", hint=hint) from None
         except OSError:
-            sock.close()
             raise self._not_running() from None
-        return sock
 
     def _not_running(self) -> UsageError:
         from testbed.launch import running  # noqa: PLC0415 - only on the way to an error

@@ -25,7 +25,7 @@ from typing import IO
 from testbed.errors import HostError, UsageError, error_from_json
 from testbed.kernel import features
 from testbed.plan.model import Plan
-from testbed.protocol import NAME_PATTERN, control_socket, runtime_directory, testbed_directory
+from testbed.protocol import NAME_PATTERN, dial, runtime_directory, testbed_directory
 
 NETNS_DIRECTORY = Path("/run/netns")
 STOP_TIMEOUT_S = 10.0
@@ -35,11 +35,11 @@ VM_CHOICES = ("auto", "always", "never")
 
 def owner(name: str) -> int | None:
     """The process that holds the testbed: who listens on its control socket. None: nobody."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        try:
-            sock.connect(str(control_socket(name)))
-        except OSError:
-            return None
+    try:
+        sock = dial(name)
+    except OSError:
+        return None
+    with sock:
         credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
         pid: int = UCRED.unpack(credentials)[0]
         return pid
@@ -135,8 +135,10 @@ _leash = Leash()
 
 def ensure_running(
     name: str, *, vm: str = "auto", plan: Plan, on_progress: Callable[[str], None] = lambda _: None
-) -> None:
+) -> bool:
     """Start the testbed's keeper, natively or in a micro VM, unless it runs already.
+
+    Returns whether it was started here.
 
     `vm` is ``auto`` (a micro VM where the kernel lacks what the plan needs),
     ``always`` or ``never``. Raises HostError when the host can't.
@@ -146,7 +148,7 @@ def ensure_running(
         raise UsageError(f"bad testbed name {name!r}", hint=hint)
     with _locked(name):
         if alive(name):
-            return
+            return False
         directory = testbed_directory(name)
         try:
             module = _choose(vm, plan, on_progress)
@@ -154,6 +156,7 @@ def ensure_running(
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
+    return True
 
 
 def _choose(vm: str, plan: Plan, on_progress: Callable[[str], None]) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from typing import Any
 HEADER = struct.Struct("!BI")
 MAX_FRAME = 256 * 1024 * 1024
 PROTOCOL_VERSION = 1
+CONTROL_SOCKET = "control.sock"
 NAME_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 
 
@@ -51,4 +55,30 @@ def testbed_directory(name: str) -> Path:
 
 def control_socket(name: str) -> Path:
     """The control socket of testbed `name`."""
-    return testbed_directory(name) / "control.sock"
+    return testbed_directory(name) / CONTROL_SOCKET
+
+
+@contextmanager
+def control_address(directory: Path) -> Iterator[str]:
+    """The address of the control socket in `directory`, however long the directory's path is.
+
+    A UNIX socket's address has room for 107 bytes. Raises OSError when there
+    is no such directory.
+    """
+    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{CONTROL_SOCKET}"
+    finally:
+        os.close(descriptor)
+
+
+def dial(name: str) -> socket.socket:
+    """A connection to the keeper of testbed `name`; OSError when nobody listens."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with control_address(testbed_directory(name)) as address:
+            sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock

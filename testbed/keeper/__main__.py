@@ -23,7 +23,7 @@ from typing import Any
 
 from testbed.errors import HostError, TestbedError
 from testbed.keeper.server import Keeper
-from testbed.protocol import NAME_PATTERN
+from testbed.protocol import CONTROL_SOCKET, NAME_PATTERN, control_address
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -135,15 +135,15 @@ def main(name: str, directory: str) -> None:
     """Become the keeper of testbed `name`, whose socket goes into `directory`."""
     if not NAME_PATTERN.fullmatch(name):
         raise HostError(f"bad testbed name {name!r}")
-    path = Path(directory, "control.sock")
     try:
         enter_namespaces()
         pid = int(str(Path("/proc/self").readlink()))  # still the host's /proc: the host's number
         links = NamespaceLinks(name, pid)
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        path.unlink(missing_ok=True)
+        Path(directory, CONTROL_SOCKET).unlink(missing_ok=True)
         os.umask(0o077)
-        server.bind(str(path))
+        with control_address(Path(directory)) as address:
+            server.bind(address)
         os.umask(0o022)
         server.listen(64)
         private_mounts()

@@ -68,16 +68,16 @@ class Running:
             return file.read().decode(errors="replace").strip()
 
 
-def resolve(argv: Iterable[str]) -> list[str]:
-    """The argument vector with the program's absolute path; HostError when there is none."""
+def resolve(argv: Iterable[str]) -> tuple[str, list[str]]:
+    """The program's path and its argument vector; HostError when there is no such program."""
     program, *rest = argv
     if program in BUILT_IN:
-        return [*BUILT_IN[program], *rest]
+        return BUILT_IN[program][0], [*BUILT_IN[program], *rest]
     path = shutil.which(program, path=SEARCH_PATH)
     if path is None:
         package = PACKAGES.get(program, program)
         raise HostError(f"program {program!r} not found", hint=f"install the package {package}")
-    return [path, *rest]
+    return path, [program, *rest]
 
 
 def _make_directory(path: Path) -> None:
@@ -160,7 +160,7 @@ class ProcessTable:
         `stdio` are the descriptors of its standard streams, or the path of
         the terminal that becomes its controlling one.
         """
-        command = resolve(argv)
+        path, command = resolve(argv)
         actions: list[tuple[int, ...] | tuple[int, int, str, int, int]]
         if isinstance(stdio, str):
             actions = [(os.POSIX_SPAWN_OPEN, 0, stdio, os.O_RDWR, 0)]
@@ -174,7 +174,7 @@ class ProcessTable:
                 os.chdir(cwd)
             with inside(self._namespace_of(node)):
                 pid = os.posix_spawn(
-                    command[0],
+                    path,
                     command,
                     base | {"TESTBED_NODE": node} | dict(env or {}),
                     file_actions=actions,
@@ -183,7 +183,7 @@ class ProcessTable:
                     setsigmask=[],
                 )
         except OSError as error:
-            where = error.filename or command[0]
+            where = error.filename or path
             raise HostError(f"can't start {name} in {node}: {where}: {error.strerror}") from error
         finally:
             os.chdir(here)

@@ -117,6 +117,8 @@ class Keeper:
             "started": self._started,
             "nodes": len(self._plan.nodes),
             "ready": self._established,
+            "kernel": os.uname().release,
+            "guest": os.environ.get("TESTBED_GUEST"),
         }
 
     async def plan(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:

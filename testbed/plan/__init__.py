@@ -1,1 +1,1 @@
-"""The plan: the Linux objects a testbed is made of, as plain data, and differences between plans."""
+"""The plan: the Linux objects that a testbed is made of, and differences between plans."""

@@ -104,7 +104,7 @@ class WireGuard:
 
 @dataclass(frozen=True, slots=True)
 class Vxlan:
-    """A point-to-point VXLAN without learning, whose outer packets are routed by `underlay_node`."""
+    """A point-to-point VXLAN without learning; `underlay_node` routes its outer packets."""
 
     underlay_node: str
     vni: int

@@ -54,12 +54,12 @@ def names() -> list[str]:
 
 def processes() -> set[int]:
     """Processes of testbeds: keepers and what runs in their PID namespaces."""
-    own = os.readlink("/proc/self/ns/pid")
+    own = Path("/proc/self/ns/pid").readlink()
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                if os.readlink(entry / "ns/pid") != own:
+                if (entry / "ns/pid").readlink() != own:
                     found.add(int(entry.name))
             except OSError:
                 continue
@@ -167,7 +167,9 @@ def test_two_testbeds_with_the_same_addresses(runtime: Path) -> None:
         assert run("up", str(TOPOLOGY), "-n", name).returncode == 0
     assert sorted(names()) == ["one", "two"]
     assert run("ping", "web", "db", "-n", "one").returncode == 0
-    assert run("exec", "-n", "two", "web", "--", "ip", "link", "set", "eth0", "down").returncode == 0
+    assert (
+        run("exec", "-n", "two", "web", "--", "ip", "link", "set", "eth0", "down").returncode == 0
+    )
     assert run("ping", "web", "db", "-n", "one").returncode == 0
     assert run("ping", "web", "db", "-n", "two", "-c", "1").returncode == 1
     assert run("status").returncode == 2  # which one?

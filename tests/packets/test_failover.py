@@ -12,12 +12,13 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from testbed.client import RemoteProcess
 from testbed.plan.model import Plan, Veth
-from testbed.testing import Testbed, eventually
+from testbed.testing import Node, Testbed, eventually
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/two-racks.yaml")]
 
@@ -82,6 +83,11 @@ class Flow:
         return [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", self._output)]
 
 
+def works(node: Node, address: str) -> bool:
+    """Whether every one of three pings is answered."""
+    return node.ping(address, count=3, interval_s=0.1).received == 3
+
+
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("side", [1, 2])
 def test_single_failure(testbed: Testbed, failure: str, side: int) -> None:
@@ -104,7 +110,6 @@ def test_single_failure(testbed: Testbed, failure: str, side: int) -> None:
         for name, flow in flows.items():
             outage_ms = flow.longest_gap() * INTERVAL_S * 1000
             print(f"{failure} {side}: {name}: outage {outage_ms:.0f} ms")
-            address = FLOWS[name]
-            eventually(lambda a=address: node.ping(a, count=3, interval_s=0.1).received == 3)
+            eventually(partial(works, node, FLOWS[name]))
     testbed.apply(plan)
     assert testbed.status()["ok"]

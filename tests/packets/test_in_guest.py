@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.native.conftest import obstacle
-
+from testbed.kernel import features
 from testbed.plan.model import Node, Plan
 from testbed.testing import Testbed
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "tests" / "native").glob("test_*.py"))
 TIMEOUT_S = 2400
+CAPABLE = all(feature.ok for feature in features.probe())
 
 
 @pytest.mark.packets
 @pytest.mark.timeout(TIMEOUT_S + 60)
-@pytest.mark.skipif(obstacle() is None, reason="this kernel runs tests/native itself")
+@pytest.mark.skipif(CAPABLE, reason="this kernel runs tests/native itself")
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
 def test_native_tests_in_a_micro_vm(file: Path) -> None:
     """All of them pass, none is skipped, at least one is run."""

@@ -1,7 +1,7 @@
 """Two racks of one VPC, as in AWS's Compute blog of 30 August 2023, on real packets.
 
-    a -- op-a ==LAG== cnd1, cnd2 -- WAN -- cnd3, cnd4 ==LAG== op-b -- b
-            `-- service link --- Region (c) --- service link --'
+a -- op-a ==LAG== cnd1, cnd2 -- WAN -- cnd3, cnd4 ==LAG== op-b -- b
+        `-- service link --- Region (c) --- service link --'
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -140,7 +141,7 @@ def test_vpc_has_no_broadcast_domain(testbed: Testbed) -> None:
     node = testbed["a"]
     for address, state in (("10.77.7.1", "REACHABLE"), ("10.77.7.200", "FAILED")):
         node.ping(address, count=1)
-        shown = eventually(lambda a=address: settled(node, a))
+        shown = eventually(partial(settled, node, address))
         assert shown == state
 
 
