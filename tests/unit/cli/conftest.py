@@ -153,9 +153,11 @@ def starting(
 
     started: dict[str, FakeKeeper] = {}
 
-    def ensure_running(name: str, **_: Any) -> None:
-        if not launch.alive(name):
-            started[name] = keeper_of(name)
+    def ensure_running(name: str, **_: Any) -> bool:
+        if launch.alive(name):
+            return False
+        started[name] = keeper_of(name)
+        return True
 
     def end(name: str, ask: Callable[[], None]) -> None:
         ask()

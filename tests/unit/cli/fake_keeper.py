@@ -97,11 +97,11 @@ class FakeKeeper:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
-        self.stopped.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         control_socket(self.name).unlink(missing_ok=True)
+        self.stopped.set()
 
     def _serve(self) -> None:
         while not self.stopped.is_set():
