@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from testbed.bringup import address_of, bring_up, load_topology, lower_topology, take_down
 from testbed.client import Client, Completed
-from testbed.errors import NetworkError, UsageError
+from testbed.errors import HostError, NetworkError, UsageError
+from testbed.launch import NETNS_DIRECTORY
 from testbed.plan.model import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
+
+    from pyroute2 import IPRoute
 
     from testbed.probes.capture import Capture
     from testbed.probes.http import HttpReply
@@ -119,6 +122,20 @@ class Node:
         from testbed.probes.capture import Capture  # noqa: PLC0415
 
         return Capture(self._testbed.client, self.name, interface, filter)
+
+    def iproute(self) -> IPRoute:
+        """The node's kernel tables as pyroute2's `IPRoute`; use it in a `with` block.
+
+        Only where the testbed runs on this kernel: HostError in a micro VM,
+        where `run(["ip", "-json", …])` does.
+        """
+        from pyroute2 import IPRoute  # noqa: PLC0415
+
+        namespace = f"{NETNS_DIRECTORY}/{self._testbed.name}.{self.name}"
+        if not Path(namespace).exists():
+            hint = 'use run(["ip", "-json", …]) there'
+            raise HostError(f"{self._testbed.name} does not run on this kernel", hint=hint)
+        return IPRoute(netns=namespace)
 
     def http(self, url: str, *, timeout_s: float = 5.0) -> HttpReply:
         """GET an http URL; a host that is a node's name stands for its address."""

@@ -11,10 +11,10 @@ import os
 import socket
 import struct
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from testbed.kernel import lacp, nftables, wireguard
+from testbed.kernel import lacp, wireguard
 from testbed.kernel import messages as m
 from testbed.kernel.namespace import inside
 from testbed.kernel.netlink import (
@@ -328,22 +328,3 @@ def _lines(path: str) -> list[str]:
         return []
     with os.fdopen(fd) as file:
         return file.read().splitlines()[1:]
-
-
-def inspect(fd: int) -> dict[str, Any]:
-    """Everything about a namespace, for people; serializable as JSON."""
-    queues = {
-        dev: {"kind": kind, "netem": asdict(netem) if netem else None}
-        for dev, (kind, netem) in qdiscs(fd).items()
-    }
-    with inside(fd):
-        ruleset = nftables.run("list ruleset")
-    return {
-        "links": [asdict(link) for link in links(fd).values()],
-        "addresses": addresses(fd),
-        "routes": [asdict(route) for route in routes(fd)],
-        "neighbors": neighbors(fd),
-        "queueing": queues,
-        "listening": sorted(listening(fd)),
-        "nftables": ruleset,
-    }

@@ -99,7 +99,8 @@ def _add_route_tables(
         marks |= dict.fromkeys(users, mark)
         router.rules.append(Rule(PRIORITY_ROUTE_TABLE, mark, fwmark=mark))
         router.routes.append(Route(str(vpc.cidr), type="throw", table=mark))
-        router.routes.append(Route("0.0.0.0/0", type="blackhole", table=mark))
+        if all(route.destination.prefixlen for route in table.routes):
+            router.routes.append(Route("0.0.0.0/0", type="blackhole", table=mark))
         for route in table.routes:
             if outpost and route.target == outpost.name:
                 via = inner.gateway_link(outpost, vpc)[0].ip
