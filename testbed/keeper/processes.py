@@ -26,6 +26,8 @@ from testbed.plan.steps import ReloadProcess, StartProcess, StopProcess, WriteFi
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr"
 STOP_TIMEOUT_S = 3.0
+SOCKET_TIMEOUT_S = 5.0
+SOCKET_POLL_S = 0.002
 LOG_TAIL_BYTES = 2000
 PACKAGES = {"bird": "bird2", "zebra": "frr", "bgpd": "frr", "bfdd": "frr"}
 BUILT_IN = {"testbed-services": (sys.executable, "-I", "-S", str(services.__file__))}
@@ -108,8 +110,11 @@ class ProcessTable:
             path.write_text(step.text)
 
     def start(self, steps: Sequence[StartProcess | ReloadProcess]) -> None:
-        """Start daemons, or make them read their changed files."""
-        for step in steps:
+        """Start daemons, or make them read their changed files.
+
+        Those that need another one's socket come last, in the plan's order.
+        """
+        for step in sorted(steps, key=lambda step: bool(step.process.after)):
             if isinstance(step, ReloadProcess):
                 self._reload(step.node, step.process)
             else:
@@ -118,6 +123,7 @@ class ProcessTable:
     def _start(self, node: str, process: Process) -> None:
         directory = Path(NODE_DIRECTORY, node)
         _make_directory(directory)
+        self._await_sockets([directory / name for name in process.after])
         log = directory / f"{process.name}.log"
         with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
             stdio = (nothing.fileno(), output.fileno(), output.fileno())
@@ -126,6 +132,14 @@ class ProcessTable:
             )
         running.log = log
         self.daemons[node, process.name] = running
+
+    @staticmethod
+    def _await_sockets(paths: Iterable[Path]) -> None:
+        """Wait until the sockets are there. If one does not come, readiness will tell why."""
+        deadline = time.monotonic() + SOCKET_TIMEOUT_S
+        for path in paths:
+            while not path.exists() and time.monotonic() < deadline:
+                time.sleep(SOCKET_POLL_S)
 
     def _reload(self, node: str, process: Process) -> None:
         if process.reload == "bird":

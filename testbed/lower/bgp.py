@@ -165,4 +165,8 @@ def _configure_frr(node: NodeDraft, router: Router, config: str | None) -> None:
         )
         if daemon == "bfdd":
             argv += ("--bfdctl", f"{directory}/bfdd.sock")
-        node.processes.append(Process(daemon, argv, files=(f"{daemon}.conf",)))
+        # A daemon that does not find zebra tries again only after ten seconds.
+        after: tuple[str, ...] = () if daemon == "zebra" else ("zserv.api",)
+        if daemon == "bgpd" and router.bfd:
+            after += ("bfdd.vty",)
+        node.processes.append(Process(daemon, argv, files=(f"{daemon}.conf",), after=after))

@@ -24,7 +24,6 @@ from testbed.plan.model import Plan
 ROOT = Path(__file__).parents[2]
 TOPOLOGY = ROOT / "topologies" / "rack.yaml"
 MOMENTS = 10
-UP_S = 8.0  # about as long as an `up` takes here; later moments hit a testbed that is up
 
 
 @pytest.fixture(autouse=True)
@@ -129,13 +128,17 @@ def test_up_twice_down_twice(runtime: Path) -> None:
 def test_killed_at_any_moment(runtime: Path, victim: str) -> None:
     """SIGKILL during `up` and after leaves nothing, and the next `up` works."""
     seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
     moments = random.Random(seed)
+    started = time.monotonic()
+    assert run("up", str(TOPOLOGY)).returncode == 0
+    duration = time.monotonic() - started
+    assert run("down").returncode == 0
+    print(f"seed {seed}, up takes {duration:.1f} s")
     for _ in range(MOMENTS):
         process = subprocess.Popen(
             command("up", str(TOPOLOGY)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        moment = moments.uniform(0.02, UP_S)
+        moment = moments.uniform(0.02, 1.2 * duration)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(moment)
         print(f"{moment:.3f} s: {process.returncode}, keeper {launch.owner('rack')}")
