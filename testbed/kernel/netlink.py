@@ -9,6 +9,7 @@ is for; it stays bound to that one.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
 import struct
@@ -32,8 +33,12 @@ _SOL_NETLINK = 270
 _OPTION_CAP_ACK, _OPTION_EXT_ACK, _OPTION_STRICT = 10, 11, 12
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _BUFFER = 8 << 20
-_RECEIVE = 1 << 18
+_RECEIVE = 1 << 16  # the kernel puts at most 32 KiB into a packet of a dump
+_TRUNCATED = int(socket.MSG_TRUNC)
 _CHUNK_BYTES, _CHUNK_MESSAGES = 192 * 1024, 1000
+_SMALL_MESSAGES = 100  # so many refusals fit into a socket as it comes
+
+_SIOCGSKNS = 0x894C  # the namespace of a socket, as a descriptor
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
@@ -42,6 +47,8 @@ _TYPE_MASK = 0x3FFF
 _U16, _U32, _I32 = struct.Struct("=H"), struct.Struct("=I"), struct.Struct("=i")
 _U64 = struct.Struct("=Q")
 _PAD = (b"", b"\0\0\0", b"\0\0", b"\0")
+_U8_ATTRIBUTE, _U16_ATTRIBUTE = struct.Struct("=HHBxxx"), struct.Struct("=HHHxx")
+_U32_ATTRIBUTE = struct.Struct("=HHI")
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -52,17 +59,17 @@ def attribute(kind: int, payload: bytes) -> bytes:
 
 def u8(kind: int, value: int) -> bytes:
     """An attribute of one byte."""
-    return attribute(kind, bytes((value,)))
+    return _U8_ATTRIBUTE.pack(5, kind, value)
 
 
 def u16(kind: int, value: int) -> bytes:
     """An attribute of 16 bits."""
-    return attribute(kind, _U16.pack(value))
+    return _U16_ATTRIBUTE.pack(6, kind, value)
 
 
 def u32(kind: int, value: int) -> bytes:
     """An attribute of 32 bits."""
-    return attribute(kind, _U32.pack(value))
+    return _U32_ATTRIBUTE.pack(8, kind, value)
 
 
 def u64(kind: int, value: int) -> bytes:
@@ -145,8 +152,13 @@ class NetlinkSocket:
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol
         )
         self._sequence = 0
-        for option in (_OPTION_CAP_ACK, _OPTION_EXT_ACK, _OPTION_STRICT):
+        self._roomy = False
+        for option in (_OPTION_CAP_ACK, _OPTION_EXT_ACK):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
+
+    def _make_room(self) -> None:
+        """Let many messages and refusals into the socket."""
+        self._roomy = True
         for forced, option in (
             (_SO_SNDBUFFORCE, socket.SO_SNDBUF),
             (_SO_RCVBUFFORCE, socket.SO_RCVBUF),
@@ -155,6 +167,10 @@ class NetlinkSocket:
                 self._socket.setsockopt(socket.SOL_SOCKET, forced, _BUFFER)
             except OSError:  # not root of the machine
                 self._socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+
+    def namespace(self) -> int:
+        """A descriptor of the namespace that the socket is in."""
+        return fcntl.ioctl(self._socket, _SIOCGSKNS)
 
     def close(self) -> None:
         """Close the socket."""
@@ -171,6 +187,8 @@ class NetlinkSocket:
 
         A refused message does not stop the ones after it.
         """
+        if len(messages) > _SMALL_MESSAGES and not self._roomy:
+            self._make_room()
         failures: list[Failure] = []
         start = 0
         while start < len(messages):
@@ -247,7 +265,7 @@ class NetlinkSocket:
     def _receive(self) -> bytes:
         while True:
             data, _, flags, _ = self._socket.recvmsg(_RECEIVE)
-            if flags & socket.MSG_TRUNC:
+            if flags & _TRUNCATED:
                 raise OSError(errno.EMSGSIZE, "netlink answer too long")
             return data
 

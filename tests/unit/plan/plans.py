@@ -248,7 +248,7 @@ def _processes(genes: Genes, node: str, files: dict[str, str]) -> tuple[Process,
             pick(f"{name}.argv", ("bird", "-f"), ("bird", "-d")),
             tuple(key for key in files if pick(f"{name}.{key}", 1, 0)),
             pick(f"{name}.reload", "bird", "restart"),
-            {"A": pick(f"{name}.env", "1", "2")},
+            env={"A": pick(f"{name}.env", "1", "2")},
         )
         for name in ("p", "q")
         if pick(name, 1, 1, 0)
