@@ -158,7 +158,8 @@ def pyroute2(plan: Plan) -> float:
     sockets = {}
     with namespace.preserved():
         for node in plan.nodes:
-            fds[node.name] = namespace.create()
+            namespace.create()
+            fds[node.name] = namespace.current()
             sockets[node.name] = IPRoute()
             sockets[node.name].link("set", index=1, state="up")
     for name, end in _first_ends(plan):

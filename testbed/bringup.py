@@ -112,6 +112,8 @@ def bring_up(
         if first:
             _discard(name)
         raise
+    finally:
+        launch.let_go(name)
     return Outcome(
         name=name,
         first=first,

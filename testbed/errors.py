@@ -13,6 +13,7 @@ from typing import Any
 EXIT_NETWORK = 1
 EXIT_USAGE = 2
 EXIT_HOST = 3
+SUGGESTED, LISTED = 4, 40  # nodes that a hint names at most: likely ones, all
 
 
 class TestbedError(Exception):
@@ -41,6 +42,21 @@ class UsageError(TestbedError):
     """The command or its input is wrong; nothing was changed."""
 
     exit_code = EXIT_USAGE
+
+
+def no_such_node(name: str, testbed: str, names: list[str]) -> UsageError:
+    """The error for a node that the testbed has not; its hint names the likely ones, else all."""
+    import difflib  # noqa: PLC0415 - only on the way to an error
+
+    close = [entry for entry in names if name and entry.rpartition(".")[2] == name]
+    close = close[:SUGGESTED] or difflib.get_close_matches(name, names, n=1)
+    if close:
+        hint = f"did you mean {' or '.join(map(repr, close))}?"
+    elif len(names) > LISTED:
+        hint = f"there are {len(names)} nodes: `testbed inspect` lists them"
+    else:
+        hint = f"nodes: {', '.join(names)}"
+    return UsageError(f"no node {name[:80]!r} in {testbed}", hint=hint)
 
 
 class HostError(TestbedError):

@@ -25,9 +25,14 @@ from typing import IO
 from testbed.errors import HostError, UsageError, error_from_json
 from testbed.kernel import features
 from testbed.plan.model import Plan
-from testbed.protocol import NAME_PATTERN, dial, runtime_directory, testbed_directory
+from testbed.protocol import (
+    NAME_PATTERN,
+    NETNS_DIRECTORY,
+    dial,
+    runtime_directory,
+    testbed_directory,
+)
 
-NETNS_DIRECTORY = Path("/run/netns")
 STOP_TIMEOUT_S = 10.0
 UCRED = struct.Struct("3i")  # struct ucred of SO_PEERCRED: pid, uid, gid
 VM_CHOICES = ("auto", "always", "never")
@@ -90,13 +95,17 @@ def _locked(name: str, *, wait: bool = True) -> Iterator[bool]:
     path = testbed_directory(name)
     while True:
         if wait:
-            path.mkdir(parents=True, exist_ok=True)
-            path.chmod(0o700)
+            _make(path)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             if wait:
                 continue
+            yield False
+            return
+        except PermissionError:  # another user's
+            if wait:
+                raise
             yield False
             return
         try:
@@ -111,6 +120,13 @@ def _locked(name: str, *, wait: bool = True) -> Iterator[bool]:
             os.close(descriptor)
 
 
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostError(f"can't register the testbed at {path}: {error.strerror}") from error
+
+
 def _is_same(descriptor: int, path: Path) -> bool:
     """Whether the open directory is still the one at `path`; `sweep` may have removed it."""
     try:
@@ -119,18 +135,8 @@ def _is_same(descriptor: int, path: Path) -> bool:
         return False
 
 
-class Leash:
-    """Keeps a freshly started keeper from outliving a launcher that dies before the first apply."""
-
-    def __init__(self) -> None:
-        self._held: list[IO[bytes]] = []
-
-    def hold(self, pipe: IO[bytes]) -> None:
-        """Keep the pipe open for as long as this process lives."""
-        self._held.append(pipe)
-
-
-_leash = Leash()
+# Standard inputs of keepers, open until their first `apply` is over or this process ends.
+_leashes: dict[str, IO[bytes]] = {}
 
 
 def ensure_running(
@@ -146,6 +152,8 @@ def ensure_running(
     if not NAME_PATTERN.fullmatch(name):
         hint = "lower-case letters, digits and inner dashes, at most 32 characters"
         raise UsageError(f"bad testbed name {name!r}", hint=hint)
+    if os.geteuid() != 0:  # before the runtime directory, which may not be ours to make
+        raise HostError("a testbed needs root", hint="run the command with sudo")
     with _locked(name):
         if alive(name):
             return False
@@ -165,8 +173,6 @@ def _choose(vm: str, plan: Plan, on_progress: Callable[[str], None]) -> str:
         raise UsageError(f"--vm {vm!r} is none of {', '.join(VM_CHOICES)}")
     if vm == "always":
         return "testbed.guest.relay"
-    if os.geteuid() != 0:
-        raise HostError("a testbed needs root", hint="run the command with sudo")
     lacking = features.lacking(plan)
     if not lacking:
         return "testbed.keeper"
@@ -191,7 +197,7 @@ def _start(module: str, name: str, directory: Path, on_progress: Callable[[str],
         )
     assert process.stdin is not None
     assert process.stdout is not None
-    _leash.hold(process.stdin)
+    _leashes[name] = process.stdin
     with process.stdout as lines:
         for line in lines:
             message = json.loads(line)
@@ -205,41 +211,60 @@ def _start(module: str, name: str, directory: Path, on_progress: Callable[[str],
     raise HostError("the testbed's keeper ended while it started", hint=tail or None)
 
 
+def let_go(name: str) -> None:
+    """Let the testbed's keeper end if its first `apply` has not come through, live on if it has."""
+    if leash := _leashes.pop(name, None):
+        leash.close()
+
+
 def end(name: str, ask: Callable[[], None]) -> None:
     """End a testbed: `ask` it to stop, kill it when that fails, wait until it is gone."""
-    pid = owner(name)
-    if pid is not None:
-        try:
-            ask()
-        except Exception:  # noqa: BLE001 - whatever keeps it from answering, it has to go
-            _kill(pid)
-        _wait_gone(pid)
+    with _holder(name) as keeper:
+        if keeper is not None:
+            try:
+                ask()
+            except Exception:  # noqa: BLE001 - whatever keeps it from answering, it has to go
+                _kill(keeper)
+            _wait_gone(keeper)
     sweep()
 
 
 def kill(name: str) -> None:
     """End a testbed without asking, and wait until it is gone."""
-    pid = owner(name)
-    if pid is not None:
-        _kill(pid)
-        _wait_gone(pid)
+    with _holder(name) as keeper:
+        if keeper is not None:
+            _kill(keeper)
+            _wait_gone(keeper)
     sweep()
 
 
-def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+@contextlib.contextmanager
+def _holder(name: str) -> Iterator[int | None]:
+    """A descriptor of the process that holds the testbed; None: nobody.
 
-
-def _wait_gone(pid: int) -> None:
-    """Wait until the process has ended; SIGKILL when it takes too long."""
+    Its number would not do: it is another's once the process has ended.
+    """
+    descriptor = None
+    pid = owner(name)
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(pid)
     try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        if not select.select([descriptor], [], [], STOP_TIMEOUT_S)[0]:
-            _kill(pid)
-            select.select([descriptor], [], [], STOP_TIMEOUT_S)
+        yield descriptor if owner(name) == pid else None
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _kill(keeper: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(keeper, signal.SIGKILL)
+
+
+def _wait_gone(keeper: int) -> None:
+    """Wait until the process has ended; SIGKILL when it takes too long."""
+    poll = select.poll()
+    poll.register(keeper, select.POLLIN)
+    if not poll.poll(STOP_TIMEOUT_S * 1000):
+        _kill(keeper)
+        poll.poll(STOP_TIMEOUT_S * 1000)

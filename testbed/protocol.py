@@ -17,6 +17,7 @@ HEADER = struct.Struct("!BI")
 MAX_FRAME = 256 * 1024 * 1024
 PROTOCOL_VERSION = 1
 CONTROL_SOCKET = "control.sock"
+NETNS_DIRECTORY = Path("/run/netns")  # where `ip netns` looks
 NAME_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 
 
@@ -51,6 +52,11 @@ def runtime_directory() -> Path:
 def testbed_directory(name: str) -> Path:
     """The directory of testbed `name`; it holds `control.sock` while the testbed lives."""
     return runtime_directory() / name
+
+
+def netns_link(name: str, node: str) -> Path:
+    """Where the namespace of a node is published, if the testbed runs on this kernel."""
+    return NETNS_DIRECTORY / f"{name}.{node}"
 
 
 def control_socket(name: str) -> Path:

@@ -45,7 +45,7 @@ def window_size() -> tuple[int, int]:
     """Rows and columns of the terminal."""
     try:
         answer = fcntl.ioctl(sys.stdout.fileno(), termios.TIOCGWINSZ, b"\0" * 8)
-    except (OSError, ValueError):
+    except (AttributeError, OSError, ValueError):  # no terminal, or no standard output at all
         return 24, 80
     rows, columns, _, _ = struct.unpack("HHHH", answer)
     return rows or 24, columns or 80
@@ -175,13 +175,13 @@ class _Pump:
         alive = self._connection.read_some()
         for kind, payload in self._connection.arrived():
             if kind is Frame.STDERR:
-                _write(sys.stderr, payload)
+                write(sys.stderr, payload)
             elif data := self._process.take(kind, payload):
-                _write(sys.stdout, data)
+                write(sys.stdout, data)
         return alive or self._process.returncode is not None
 
 
-def _write(stream: Any, data: bytes) -> None:
+def write(stream: Any, data: bytes) -> None:
     """Write bytes to a text stream at once; nowhere when it is closed."""
     if stream is None:
         return

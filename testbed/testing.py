@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from testbed.bringup import address_of, bring_up, load_topology, lower_topology, take_down
 from testbed.client import Client, Completed
 from testbed.errors import HostError, NetworkError, UsageError
-from testbed.launch import NETNS_DIRECTORY
 from testbed.plan.model import Plan
+from testbed.protocol import netns_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -129,13 +129,13 @@ class Node:
         Only where the testbed runs on this kernel: HostError in a micro VM,
         where `run(["ip", "-json", …])` does.
         """
-        from pyroute2 import IPRoute  # noqa: PLC0415
+        from testbed.kernel.namespace import iproute  # noqa: PLC0415
 
-        namespace = f"{NETNS_DIRECTORY}/{self._testbed.name}.{self.name}"
-        if not Path(namespace).exists():
+        link = netns_link(self._testbed.name, self.name)
+        if not link.exists():
             hint = 'use run(["ip", "-json", …]) there'
             raise HostError(f"{self._testbed.name} does not run on this kernel", hint=hint)
-        return IPRoute(netns=namespace)
+        return iproute(link)
 
     def http(self, url: str, *, timeout_s: float = 5.0) -> HttpReply:
         """GET an http URL; a host that is a node's name stands for its address."""

@@ -77,17 +77,12 @@ class Verbs(click.Group):
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=(
+        "\b\nExample:\n  testbed up topologies/two-racks.yaml\n  testbed ping a b\n\n"
         "Exit codes: 0 worked, 1 the network says no, 2 wrong usage or input, 3 this machine can't."
     ),
 )
 def cli() -> None:
-    r"""Emulate the network of an AWS Outposts installation, packet by packet.
-
-    \b
-    Example:
-      testbed up topologies/two-racks.yaml
-      testbed ping a b
-    """
+    """Emulate the network of an AWS Outposts installation, packet by packet."""
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from testbed.errors import TestbedError, UsageError
+from testbed.errors import TestbedError, UsageError, no_such_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,6 +33,10 @@ class Verb(click.Command):
         except TestbedError as error:
             error.as_json = bool(ctx.params.get("as_json"))  # type: ignore[attr-defined]
             raise
+
+    def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002
+        """The first sentence of the help, whole: the list of verbs wraps it."""
+        return super().get_short_help_str(limit=200)
 
 
 def verb(name: str, example: str) -> Callable[[Callable[..., Any]], click.Command]:
@@ -158,12 +162,7 @@ def echo_json(data: Any) -> None:
 
 def unknown_node(name: str, plan: Plan) -> UsageError:
     """The error for a node that the plan has not."""
-    import difflib  # noqa: PLC0415
-
-    names = [node.name for node in plan.nodes]
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"nodes: {', '.join(names)}"
-    return UsageError(f"no node {name[:80]!r} in {plan.name}", hint=hint)
+    return no_such_node(name, plan.name, [node.name for node in plan.nodes])
 
 
 def is_terminal(stream: Any = None) -> bool:

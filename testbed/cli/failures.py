@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 BROKEN_PIPE = 141  # 128 + SIGPIPE
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 BUGS = "https://github.com/outpost-testbed/outpost-testbed/issues"
 
 
@@ -27,7 +29,8 @@ def run(command: Callable[[], Any]) -> None:
 def _outcome(command: Callable[[], Any]) -> int:
     try:
         code = command()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None: it was closed before we started
+            sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = EXIT_USAGE
@@ -39,11 +42,20 @@ def _outcome(command: Callable[[], Any]) -> int:
         show(error)
         code = error.exit_code
     except Exception as error:  # noqa: BLE001 - a traceback is no message for a user
-        _show_bug(error)
-        code = EXIT_HOST
+        code = _unexpected(error)
     if code == BROKEN_PIPE:
         _leave_stdout()
     return code if isinstance(code, int) else 0
+
+
+def _unexpected(error: Exception) -> int:
+    """Report what is no error of ours: a full disk under the output, else a bug."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        _leave_stdout()
+        _print("error:", f"can't write: {os.strerror(error.errno).lower()}", None)
+    else:
+        _show_bug(error)
+    return EXIT_HOST
 
 
 def _leave_stdout() -> None:
@@ -52,7 +64,7 @@ def _leave_stdout() -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
-    except (OSError, ValueError):
+    except (AttributeError, OSError, ValueError):
         pass
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,8 +19,12 @@ from testbed.cli.common import (
 )
 from testbed.errors import UsageError
 
-FORMATS = ("text", "svg", "mermaid", "dot")
-SUFFIXES = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".mermaid": "mermaid"}
+if TYPE_CHECKING:
+    from testbed.render.picture import Picture
+
+FORMATS = ("text", "svg", "png", "pdf", "mermaid", "dot")
+SUFFIXES = {f".{form}": form for form in FORMATS} | {".gv": "dot", ".mmd": "mermaid"}
+SUFFIXES |= dict.fromkeys(("", ".txt"), "text")
 
 
 @verb(
@@ -51,10 +56,11 @@ def command(
 ) -> None:
     """Draw a topology file, or the testbed that runs.
 
-    LAGs are one thick line each, tunnels dashed; svg needs graphviz.
+    LAGs are one thick line each, tunnels dashed; svg, png and pdf need graphviz.
     """
     from testbed.render.picture import draw  # noqa: PLC0415
 
+    chosen = form or _format_of(output)
     if file is not None:
         plan = read_plan(file, settings, name)
     else:
@@ -63,20 +69,36 @@ def command(
     if as_json:
         echo_json(picture.to_json())
         return
-    chosen = form or SUFFIXES.get(Path(output or "").suffix.lower(), "text")
-    if chosen == "text":
-        from testbed.render.text import to_text  # noqa: PLC0415
-
-        text = to_text(picture, shutil.get_terminal_size((100, 24)).columns)
-    else:
-        from testbed.render import dot  # noqa: PLC0415
-
-        renderers = {"svg": dot.to_svg, "mermaid": dot.to_mermaid, "dot": dot.to_dot}
-        text = renderers[chosen](picture)
+    data = _render(picture, chosen)
     if output is None:
-        click.echo(text, nl=False)
+        click.echo(data, nl=False)
         return
     try:
-        Path(output).write_text(text, encoding="utf-8")
+        Path(output).write_bytes(data)
     except OSError as error:
         raise UsageError(f"can't write {output}: {(error.strerror or '').lower()}") from error
+
+
+def _format_of(output: str | None) -> str:
+    """The format that the output file's name asks for."""
+    suffix = Path(output or "").suffix.lower()
+    if suffix in SUFFIXES:
+        return SUFFIXES[suffix]
+    hint = f"choose one with --format: {', '.join(FORMATS)}"
+    raise UsageError(f"{output}: no picture format is called {suffix!r}", hint=hint)
+
+
+def _render(picture: Picture, form: str) -> bytes:
+    from testbed.render import dot  # noqa: PLC0415
+
+    match form:
+        case "text":
+            from testbed.render.text import to_text  # noqa: PLC0415
+
+            return to_text(picture, shutil.get_terminal_size((100, 24)).columns).encode()
+        case "mermaid":
+            return dot.to_mermaid(picture).encode()
+        case "dot":
+            return dot.to_dot(picture).encode()
+        case _:
+            return dot.to_image(picture, form)

@@ -18,10 +18,29 @@ if TYPE_CHECKING:
 @verb("ping", "testbed ping a b\ntestbed ping a c --df -s 1272 --json")
 @node_argument_of("source", metavar="SRC")
 @node_argument_of("destination", metavar="DST")
-@click.option("-c", "--count", default=4, show_default=True, help="How many packets.")
-@click.option("-i", "--interval", default=0.2, show_default=True, help="Seconds between them.")
 @click.option(
-    "-s", "--size", default=56, show_default=True, help="Payload bytes; the IP packet has 28 more."
+    *("-c", "--count"),
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="How many packets.",
+)
+@click.option(
+    *("-i", "--interval"),
+    type=click.FloatRange(min=0.002),
+    default=0.2,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between them.",
+)
+@click.option(
+    *("-s", "--size"),
+    type=click.IntRange(0, 65507),
+    default=56,
+    show_default=True,
+    metavar="BYTES",
+    help="Payload; the IP packet has 28 bytes more.",
 )
 @click.option("--df", is_flag=True, help="Set the Don't Fragment bit.")
 @name_option()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @verb(
     "up",
     "testbed up topologies/two-racks.yaml\n"
-    "testbed up rack.yaml.j2 --set uplinks=4 -n four --timings",
+    "testbed up topologies/racks.yaml.j2 --set racks=4 -n four --timings",
 )
 @click.argument("file", type=click.Path())
 @set_option
@@ -85,7 +85,7 @@ def command(
                 vm=vm,
                 wait=wait,
                 timeout_s=timeout,
-                on_progress=shown.doing,
+                on_progress=shown.starting,
                 on_event=shown.event,
             )
         except KeyboardInterrupt:
@@ -125,7 +125,8 @@ def _plan(
 def _report(outcome: Outcome, *, wait: bool, timeout: float) -> None:
     """Say how it went."""
     if outcome.first:
-        text = f"{outcome.name} is up: {outcome.nodes} nodes, {outcome.links} links"
+        state = "is built, but not ready" if outcome.pending else "is up"
+        text = f"{outcome.name} {state}: {outcome.nodes} nodes, {outcome.links} links"
     elif outcome.changed:
         text = f"{outcome.name}: changed, {outcome.steps} step{'' if outcome.steps == 1 else 's'}"
     else:
@@ -133,7 +134,7 @@ def _report(outcome: Outcome, *, wait: bool, timeout: float) -> None:
     if not wait:
         text += "; not waited until it is ready, see testbed status"
     if not outcome.pending:
-        click.echo(text)
+        click.echo(f"{text} ({sum(outcome.timings.values()) / 1000:.1f} s)")
         return
     from testbed.render.console import console  # noqa: PLC0415
     from testbed.render.tables import pending_table  # noqa: PLC0415

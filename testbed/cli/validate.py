@@ -15,7 +15,10 @@ from testbed.cli.common import (
 from testbed.errors import EXIT_USAGE, UsageError
 
 
-@verb("validate", "testbed validate topologies/*.yaml\ntestbed validate --set racks=4 big.yaml.j2")
+@verb(
+    "validate",
+    "testbed validate topologies/*.yaml\ntestbed validate --set racks=4 topologies/racks.yaml.j2",
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
 @set_option
 @json_option

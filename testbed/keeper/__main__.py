@@ -18,12 +18,13 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 from testbed.errors import HostError, TestbedError
 from testbed.keeper.server import Keeper
-from testbed.protocol import CONTROL_SOCKET, NAME_PATTERN, control_address
+from testbed.protocol import CONTROL_SOCKET, NAME_PATTERN, NETNS_DIRECTORY, control_address
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -32,7 +33,6 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
-NETNS_DIRECTORY = "/run/netns"  # where `ip netns` looks
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -79,14 +79,20 @@ class NamespaceLinks:
     """
 
     def __init__(self, name: str, pid: int) -> None:
-        Path(NETNS_DIRECTORY).mkdir(mode=0o755, exist_ok=True)
+        NETNS_DIRECTORY.mkdir(mode=0o755, exist_ok=True)
         self._directory = os.open(NETNS_DIRECTORY, os.O_RDONLY | os.O_DIRECTORY)
         self._name = name
         self._pid = pid
         self._links: dict[str, str] = {}
 
     def update(self, namespaces: dict[str, int]) -> None:
-        """Make the links match the namespaces."""
+        """Make the links match the namespaces; HostError when they can't be written."""
+        try:
+            self._update(namespaces)
+        except OSError as error:
+            raise HostError(f"can't write links in {NETNS_DIRECTORY}: {error.strerror}") from error
+
+    def _update(self, namespaces: dict[str, int]) -> None:
         wanted = {
             f"{self._name}.{node}": f"/proc/{self._pid}/fd/{descriptor}"
             for node, descriptor in namespaces.items()
@@ -109,11 +115,12 @@ async def serve(keeper: Keeper, server: Any) -> None:
     loop.add_signal_handler(signal.SIGCHLD, keeper.child_ended)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, keeper.end)
+    # Not closed at the end: that would wait for every client to hang up (Python 3.12).
     listener = await asyncio.start_unix_server(keeper.serve_connection, sock=server)
     loop.add_reader(0, _leash, loop, keeper)
     _report({"ready": True})
-    async with listener:
-        await keeper.wait_stopped()
+    await keeper.wait_stopped()
+    del listener
 
 
 def _leash(loop: asyncio.AbstractEventLoop, keeper: Keeper) -> None:
@@ -151,8 +158,12 @@ def main(name: str, directory: str) -> None:
         asyncio.run(serve(keeper, server))
     except TestbedError as error:
         _report({"error": error.to_json()})
-        sys.exit(error.exit_code)
+    except OSError as error:
+        _report({"error": HostError(f"can't start the testbed's keeper: {error}").to_json()})
+    except Exception:  # noqa: BLE001 - the launcher shows what was written before the end
+        traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(0)
 
 

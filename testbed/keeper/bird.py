@@ -89,3 +89,12 @@ def _detail(session: Session, line: str) -> None:
 def sessions(path: str) -> dict[str, Session]:
     """The BGP sessions of the BIRD at socket `path`; BirdError when it does not answer."""
     return parse_sessions(ask(path, "show protocols all"))
+
+
+def configure(path: str) -> str | None:
+    """Have the BIRD at socket `path` read its changed configuration; why it refuses, if it does.
+
+    A BIRD that refuses runs on with the configuration that it had.
+    """
+    reply = ask(path, "configure")[-1]
+    return None if reply.startswith("Reconfig") else reply

@@ -50,7 +50,7 @@ class Execution:
                 raise ClientGone
             await self._drain(set(pumps))
         finally:
-            self._end(running)
+            running.signal(signal.SIGHUP)  # what the client no longer waits for
             for task in (*pumps, inward, ended):
                 task.cancel()
             await asyncio.gather(*pumps, inward, ended, return_exceptions=True)
@@ -145,9 +145,9 @@ class Execution:
             self._close_stdin()
 
     def _control(self, running: Running, message: dict[str, Any]) -> None:
-        with contextlib.suppress(ProcessLookupError, ValueError, OSError):
+        with contextlib.suppress(ValueError, OSError):
             if "signal" in message:
-                os.killpg(running.pid, signal.Signals(int(message["signal"])))
+                running.signal(signal.Signals(int(message["signal"])))
             if "resize" in message and self._terminal:
                 rows, columns = message["resize"]
                 set_window(self._outputs[0][0], int(rows), int(columns))
@@ -156,13 +156,6 @@ class Execution:
         if self._stdin is not None:
             os.close(self._stdin)
             self._stdin = None
-
-    @staticmethod
-    def _end(running: Running) -> None:
-        """What the client no longer waits for is told to hang up."""
-        if running.status is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(running.pid, signal.SIGHUP)
 
 
 async def _read(descriptor: int) -> bytes:

@@ -12,6 +12,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,9 +21,10 @@ from pathlib import Path
 
 from testbed import services
 from testbed.errors import HostError
+from testbed.keeper import bird
 from testbed.kernel.namespace import inside
-from testbed.plan.model import NODE_DIRECTORY, Process
-from testbed.plan.steps import ReloadProcess, StartProcess, StopProcess, WriteFile
+from testbed.plan.model import NODE_DIRECTORY, Plan, Process
+from testbed.plan.steps import ReloadProcess, StartProcess, Step, StopProcess, WriteFile
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr"
 STOP_TIMEOUT_S = 3.0
@@ -36,7 +38,10 @@ ALL_SIGNALS = set(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP, 32, 
 
 @dataclass
 class Running:
-    """A process the keeper started. `status` is None while it runs, else its wait status."""
+    """A process the keeper started. `status` is None while it runs, else its wait status.
+
+    `refused` says what is wrong with the configuration that it was given last.
+    """
 
     pid: int
     name: str
@@ -44,6 +49,7 @@ class Running:
     log: Path | None = None
     started: float = field(default_factory=time.monotonic)
     status: int | None = None
+    refused: str | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -51,9 +57,17 @@ class Running:
         """The exit code, negative for a signal, None while it runs."""
         return None if self.status is None else os.waitstatus_to_exitcode(self.status)
 
+    def signal(self, number: int) -> None:
+        """Send a signal to it and its children; once it has ended its number may be another's."""
+        if self.status is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
     def describe(self) -> str:
         """Its state in words."""
         code = self.returncode
+        if code is None and self.refused:
+            return f"runs with its old configuration, it refused the new one: {self.refused}"
         if code is None:
             return "running"
         if code < 0:
@@ -77,9 +91,21 @@ def resolve(argv: Iterable[str]) -> tuple[str, list[str]]:
         return BUILT_IN[program][0], [*BUILT_IN[program], *rest]
     path = shutil.which(program, path=SEARCH_PATH)
     if path is None:
-        package = PACKAGES.get(program, program)
-        raise HostError(f"program {program!r} not found", hint=f"install the package {package}")
+        hint = "nodes have the programs of this machine: install it here, or check the spelling"
+        if program in PACKAGES:
+            hint = f"install the package {PACKAGES[program]}"
+        raise HostError(f"program {program!r} not found", hint=hint)
     return path, [program, *rest]
+
+
+def _answers(path: Path) -> bool:
+    """Whether someone listens on the socket; one that a killed process left does not count."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _make_directory(path: Path) -> None:
@@ -135,19 +161,40 @@ class ProcessTable:
 
     @staticmethod
     def _await_sockets(paths: Iterable[Path]) -> None:
-        """Wait until the sockets are there. If one does not come, readiness will tell why."""
+        """Wait until the sockets answer. If one does not, readiness will tell why."""
         deadline = time.monotonic() + SOCKET_TIMEOUT_S
         for path in paths:
-            while not path.exists() and time.monotonic() < deadline:
+            while not _answers(path) and time.monotonic() < deadline:
                 time.sleep(SOCKET_POLL_S)
 
     def _reload(self, node: str, process: Process) -> None:
-        if process.reload == "bird":
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.daemons[node, process.name].pid, signal.SIGHUP)
+        running = self.daemons.get((node, process.name))
+        if process.reload == "bird" and running is not None and running.status is None:
+            try:
+                running.refused = bird.configure(f"{NODE_DIRECTORY}/{node}/bird.ctl")
+            except bird.BirdError:  # it is just starting
+                running.signal(signal.SIGHUP)
             return
         self.stop([StopProcess(node, process.name)])
         self._start(node, process)
+
+    def restarts(self, plan: Plan, steps: Iterable[Step]) -> list[Step]:
+        """Steps that start anew the plan's daemons that have died and that `steps` leave alone."""
+        self.reap()
+        dead = {(running.node, running.name) for running in self.dead()}
+        if not dead:
+            return []
+        dead -= {
+            (step.node, step.process.name)
+            for step in steps
+            if isinstance(step, StartProcess | ReloadProcess)
+        }
+        return [
+            StartProcess(node.name, process)
+            for node in plan.nodes
+            for process in node.processes
+            if (node.name, process.name) in dead
+        ]
 
     def stop(self, steps: Sequence[StopProcess]) -> None:
         """Stop daemons side by side: SIGTERM, and SIGKILL to what does not end in time."""
@@ -155,8 +202,7 @@ class ProcessTable:
         alive = [running for running in stopping if running and running.status is None]
         for number, timeout in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, None)):
             for running in alive:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(running.pid, number)
+                running.signal(number)
             alive = [running for running in alive if not self._wait(running, timeout)]
 
     def spawn(
@@ -229,10 +275,12 @@ class ProcessTable:
             return True
         descriptor = os.pidfd_open(running.pid)
         try:
-            ready, _, _ = select.select([descriptor], [], [], timeout)
+            poll = select.poll()  # select() knows descriptors up to 1023 only
+            poll.register(descriptor, select.POLLIN)
+            ended = poll.poll(None if timeout is None else timeout * 1000)
         finally:
             os.close(descriptor)
-        if ready:
+        if ended:
             with contextlib.suppress(ChildProcessError):
                 self._ended(*os.waitpid(running.pid, 0))
         return running.status is not None
@@ -241,13 +289,16 @@ class ProcessTable:
         """The daemons of the plan that have ended by themselves."""
         return [running for running in self.daemons.values() if running.status is not None]
 
+    def refusing(self) -> list[Running]:
+        """The daemons that refused their changed configuration and run on with the old one."""
+        return [running for running in self.daemons.values() if running.refused]
+
     def forget(self, nodes: Iterable[str]) -> None:
         """Kill what still runs in nodes that are about to go."""
         gone = set(nodes)
         for running in list(self._by_pid.values()):
             if running.node in gone:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(running.pid, signal.SIGKILL)
+                running.signal(signal.SIGKILL)
                 self._wait(running, None)
         for key in [key for key in self.daemons if key[0] in gone]:
             del self.daemons[key]

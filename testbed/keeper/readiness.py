@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from testbed.errors import HostError
@@ -34,6 +34,8 @@ from testbed.plan.model import (
 STATUS_VERSION = 1
 HANDSHAKE_MAX_AGE_S = 180  # WireGuard gives up a session after REJECT_AFTER_TIME
 SHORTEST_POLL_S = 0.05
+CALL_AGAIN_S = (1.0, 2.0, 3.0)
+NO_HANDSHAKE = "no handshake yet"
 Row = dict[str, Any]
 
 
@@ -46,9 +48,15 @@ class Observer:
         self._processes = processes
         self._cache: dict[tuple[Any, ...], Any] = {}
 
-    def _once(self, key: tuple[Any, ...], read: Any) -> Any:
+    def _once(self, key: tuple[Any, ...], read: Callable[[], Any]) -> Any:
+        """What `read` returned or raised the first time: who does not answer is asked once."""
         if key not in self._cache:
-            self._cache[key] = read()
+            try:
+                self._cache[key] = read()
+            except (bird.BirdError, frr.FrrError, OSError) as error:
+                self._cache[key] = error
+        if isinstance(self._cache[key], Exception):
+            raise self._cache[key]
         return self._cache[key]
 
     def links(self, node: str) -> dict[str, Any]:
@@ -193,7 +201,7 @@ class Observer:
             "tx_bytes": peer.tx_bytes,
         }
         if age is None:
-            return row | {"ok": False, "state": "no handshake yet"}
+            return row | {"ok": False, "state": NO_HANDSHAKE}
         if age > HANDSHAKE_MAX_AGE_S:
             return row | {"ok": False, "state": f"last handshake {age:.0f} s ago"}
         return row | {"ok": True, "state": "handshake done"}
@@ -204,7 +212,10 @@ class Observer:
         fd = self._kernel.fd(check.node)
         table = self._once(
             ("routes", check.node, check.table),
-            lambda: {route.destination: route for route in observe.routes(fd, check.table)},
+            # The kernel lists the preferred one of several with the same destination first.
+            lambda: {
+                route.destination: route for route in reversed(observe.routes(fd, check.table))
+            },
         )
         route = table.get(check.destination)
         if route is None:
@@ -228,15 +239,19 @@ async def watch(
 ) -> AsyncIterator[list[tuple[str, str]]]:
     """Yield what is not ready yet, as (title, state), until all is or the time is over.
 
-    Raises HostError when a daemon of the plan dies meanwhile.
+    Raises HostError when a daemon of the plan dies meanwhile, or refused its configuration.
     """
     deadline = time.monotonic() + timeout_s
     pending = list(plan.checks)
+    waits = iter(CALL_AGAIN_S)
+    next_call = time.monotonic() + next(waits)
     while True:
         started = time.monotonic()
         processes.reap()
         if dead := processes.dead():
             raise _died(dead[0])
+        if refusing := processes.refusing():
+            raise _refused(refusing[0])
         rows = _not_ok(plan, kernel, processes, pending)
         if not rows:  # what was ready first may have gone meanwhile
             rows = _not_ok(plan, kernel, processes, list(plan.checks))
@@ -245,6 +260,9 @@ async def watch(
         now = time.monotonic()
         if not rows or now >= deadline:
             return
+        if now >= next_call:
+            next_call = now + next(waits, timeout_s)
+            _call_again(kernel, rows)
         await asyncio.sleep(min(max(SHORTEST_POLL_S, now - started), deadline - now))
 
 
@@ -254,6 +272,17 @@ def _not_ok(
     observer = Observer(plan, kernel, processes)
     rows = [(check, observer.row(check)) for check in checks]
     return [(check, row) for check, row in rows if not row["ok"]]
+
+
+def _call_again(kernel: Kernel, rows: list[tuple[Check, Row]]) -> None:
+    """Let tunnels without a handshake try now: the first time they did there was no route yet.
+
+    By itself WireGuard tries again after five seconds only (REKEY_TIMEOUT). Not
+    done without end: an answer that takes longer than that would never count.
+    """
+    for check, row in rows:
+        if isinstance(check, TunnelCheck) and row["state"] == NO_HANDSHAKE:
+            kernel.call_again(check.node, check.interface)
 
 
 def _why(row: Row) -> str:
@@ -267,6 +296,11 @@ def _died(process: Running) -> HostError:
         f"{process.name} in {process.node} {process.describe()}",
         hint=f"its log ends:\n{tail}" if tail else "it wrote nothing to its log",
     )
+
+
+def _refused(process: Running) -> HostError:
+    hint = f"{process.refused}; until that is repaired it runs with the configuration it had"
+    return HostError(f"{process.name} in {process.node} refused its configuration", hint=hint)
 
 
 def status(plan: Plan, kernel: Kernel, processes: ProcessTable) -> Row:
@@ -305,7 +339,7 @@ def _node_row(node: Node, processes: ProcessTable) -> Row:
         entries.append(
             {
                 "name": process.name,
-                "ok": running is not None and running.status is None,
+                "ok": running is not None and running.status is None and not running.refused,
                 "state": running.describe() if running else "not started",
                 "pid": running.pid if running else None,
             }

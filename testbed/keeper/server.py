@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from testbed import __version__
-from testbed.errors import HostError, TestbedError, UsageError
+from testbed.errors import HostError, TestbedError, UsageError, no_such_node
 from testbed.keeper import readiness
 from testbed.keeper.connection import ClientGone, Connection
 from testbed.keeper.execute import Execution
@@ -130,7 +130,7 @@ class Keeper:
         try:
             if self._writing.locked():
                 await connection.send({"event": "queued"})
-            async with self._writing, _while_open(connection):
+            async with _while_open(connection), self._writing:
                 result = await self._apply(connection, request)
             await connection.send({"event": "applied"})
         except BaseException:
@@ -144,6 +144,7 @@ class Keeper:
         plan = codec.from_json(request["plan"])
         started = time.perf_counter()
         steps = diff(self._plan, plan)
+        steps += self._processes.restarts(plan, steps)
         timings = {"diff": (time.perf_counter() - started) * 1000}
         await connection.send({"event": "phase", "phase": "apply", "state": "start"})
         if steps:
@@ -168,15 +169,23 @@ class Keeper:
         """Carry out the steps; when one fails, what ran before is built anew."""
         try:
             timings = self._kernel.apply(steps)
-        except Exception:
+            self._publish()
+        except Exception as problem:
             self._processes.forget(node.name for node in (*self._plan.nodes, *plan.nodes))
             self._kernel.close()
-            if self._plan.nodes:
-                self._kernel.apply(diff(Plan(self.name, ()), self._plan))
-            self._publish()
+            self._build_anew(problem)
             raise
-        self._publish()
         return timings
+
+    def _build_anew(self, problem: Exception) -> None:
+        """Build what ran before `problem` again; the testbed ends when that fails, too."""
+        try:
+            self._kernel.apply(diff(Plan(self.name, ()), self._plan))
+            self._publish()
+        except Exception as error:
+            self._stopped.set()
+            message = f"{problem}; then what ran before could not be built again: {error}"
+            raise HostError(message, hint="the testbed has ended: start it again") from error
 
     def _publish(self) -> None:
         self._on_nodes({node: self._kernel.fd(node) for node in self._kernel.nodes()})
@@ -214,8 +223,8 @@ class Keeper:
         try:
             return self._plan.node(name)
         except KeyError:
-            known = ", ".join(node.name for node in self._plan.nodes)
-            raise UsageError(f"no node {name!r} in {self.name}", hint=f"nodes: {known}") from None
+            names = [node.name for node in self._plan.nodes]
+            raise no_such_node(name, self.name, names) from None
 
     async def stop(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
         """End the testbed. Everything is gone once the connection closes."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
@@ -113,9 +114,17 @@ class _Namespace:
     interfaces: dict[str, Interface] = field(default_factory=dict)
     came_up: set[str] = field(default_factory=set)
 
-    def index(self, name: str) -> int:
-        """The number of an interface, the same one when it is made anew."""
-        return self.indexes.setdefault(name, FIRST_INDEX - 1 + len(self.indexes))
+    def index(self, name: str, *, far: bool = False) -> int:
+        """The number of an interface, the same one when it is made anew.
+
+        Odd for the `far` end of a cable: the kernel puts off for up to a second
+        what follows from the carrier of a link whose other end has its number.
+        """
+        number = self.indexes.get(name)
+        if number is None:
+            number = FIRST_INDEX + 2 * len(self.indexes) + far
+            self.indexes[name] = number
+        return number
 
     def close(self) -> None:
         self.socket.close()
@@ -126,13 +135,14 @@ class _Namespace:
 class _Batch:
     """Messages for some namespaces, each with the step that it belongs to."""
 
-    messages: dict[str, list[Message]] = field(default_factory=dict)
-    steps: dict[str, list[s.Step]] = field(default_factory=dict)
+    messages: dict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
+    steps: dict[str, list[s.Step]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, node: str, step: s.Step, *messages: Message) -> None:
         """Add messages to be sent inside `node`."""
-        self.messages.setdefault(node, []).extend(messages)
-        self.steps.setdefault(node, []).extend([step] * len(messages))
+        for message in messages:
+            self.messages[node].append(message)
+            self.steps[node].append(step)
 
 
 class Kernel:
@@ -166,6 +176,7 @@ class Kernel:
         for node in self._nodes.values():
             node.close()
         self._nodes.clear()
+        self._settle.clear()
 
     def apply(self, steps: Iterable[s.Step], on_phase: OnPhase | None = None) -> dict[str, float]:
         """Carry out the steps in order; milliseconds by phase.
@@ -217,9 +228,11 @@ class Kernel:
             for step in steps:
                 if step.node in self._nodes:
                     raise HostError(f"node {step.node} exists already")
-                fd = namespace.create()
-                node = _Namespace(fd, NetlinkSocket())
-                self._nodes[step.node] = node
+                namespace.create()
+                socket = NetlinkSocket()
+                socket.keep()
+                fd = namespace.out_of_the_way(socket.namespace())
+                node = self._nodes[step.node] = _Namespace(fd, socket)
                 namespace.write_sysctls(step.node, step.sysctls)
                 self._raise_first([step], node.socket.send([m.set_up(_LOOPBACK, True)]))
 
@@ -260,7 +273,7 @@ class Kernel:
         here.interfaces[interface.name] = interface
         if isinstance(device, Veth) and step.peer is not None:
             there = self._nodes[device.peer_node]
-            peer_index = there.index(device.peer)
+            peer_index = there.index(device.peer, far=True)
             there.interfaces[device.peer] = step.peer
             up = interface.up and interface.master is None
             message = m.create_veth(interface, index, step.peer, peer_index, there.fd, up=up)
@@ -293,8 +306,16 @@ class Kernel:
         if "up" in changed:
             if name not in here.came_up:
                 yield m.set_up(index, interface.up)
-            if interface.up:
+            if interface.up and not self._acts_at_once(index, interface):
                 self._settle.setdefault(step.node, []).append(index)
+
+    def _acts_at_once(self, index: int, interface: Interface) -> bool:
+        """Whether the kernel will act on the link's carrier without being asked to."""
+        device = interface.device
+        if not isinstance(device, Veth):
+            return False
+        there = self._nodes.get(device.peer_node)
+        return there is not None and there.indexes.get(device.peer) != index
 
     def _change_bond(self, index: int, old: Interface | None, new: Bond) -> Iterator[Message]:
         yield m.change_bond(index, m.bond_settings(new))
@@ -317,6 +338,11 @@ class Kernel:
                     if "sysctls" in step.changed:
                         namespace.enter(self.fd(step.node))
                         namespace.write_sysctls(step.node, step.interface.sysctls.items())
+
+    def call_again(self, node: str, interface: str) -> None:
+        """Make a WireGuard interface call its peers now; sessions that it has are dropped."""
+        with namespace.preserved():
+            self._configure_wireguard(node, self._nodes[node].interfaces[interface])
 
     def _configure_wireguard(self, node: str, interface: Interface) -> None:
         assert isinstance(interface.device, WireGuard)

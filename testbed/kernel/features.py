@@ -195,8 +195,10 @@ def _errors_from_child(trusted: set[str]) -> dict[str, str]:
     os.close(writer)
     chunks: list[bytes] = []
     deadline = time.monotonic() + DEADLINE_S
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
     try:
-        while select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
             if not (chunk := os.read(reader, 65536)):
                 break
             chunks.append(chunk)
@@ -213,6 +215,9 @@ def _errors_from_child(trusted: set[str]) -> dict[str, str]:
 
 def _child(writer: int, trusted: set[str]) -> None:
     """Probe and report over the pipe; does not return."""
+    # For libnftables, as in `namespace.out_of_the_way`.
+    os.closerange(3, writer)
+    os.closerange(writer + 1, sys.maxsize >> 32)
     try:
         report = json.dumps(try_all(trusted)).encode()
         while report:

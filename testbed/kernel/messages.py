@@ -95,6 +95,11 @@ def ifinfo(index: int, flags: int = 0, change: int = 0) -> bytes:
 # Links
 
 
+# The kernel's default, a queue for each processor, only takes longer to make.
+_ONE_QUEUE = u32(IFLA_NUM_TX_QUEUES, 1) + u32(IFLA_NUM_RX_QUEUES, 1)
+_VETH = text(INFO_KIND, "veth")
+
+
 def _identity(interface: Interface) -> bytes:
     parts = [text(IFLA_IFNAME, interface.name)]
     if interface.mac is not None:
@@ -114,19 +119,14 @@ def create_veth(
     up: bool,
 ) -> Message:
     """A veth pair, both ends made in place; only this end can come up with it."""
-    # The kernel's default, a queue for each processor, only takes longer to make.
-    queues = u32(IFLA_NUM_TX_QUEUES, 1) + u32(IFLA_NUM_RX_QUEUES, 1)
-    other = ifinfo(peer_index) + _identity(peer) + queues + u32(IFLA_NET_NS_FD, peer_namespace)
+    other = ifinfo(peer_index) + _identity(peer) + _ONE_QUEUE
+    other += u32(IFLA_NET_NS_FD, peer_namespace)
     flag = IFF_UP if up else 0
     body = (
         ifinfo(index, flag, flag)
         + _identity(interface)
-        + queues
-        + nested(
-            IFLA_LINKINFO,
-            text(INFO_KIND, "veth"),
-            nested(INFO_DATA, nested(VETH_PEER, other)),
-        )
+        + _ONE_QUEUE
+        + nested(IFLA_LINKINFO, _VETH, nested(INFO_DATA, nested(VETH_PEER, other)))
     )
     return Message(NEWLINK, F_CREATE | F_EXCL, body)
 

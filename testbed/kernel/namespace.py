@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import resource
 from contextlib import contextmanager
@@ -13,10 +14,14 @@ from testbed.errors import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from pyroute2 import IPRoute
 
 _CLONE_NEWNET = 0x40000000
 _CURRENT = "/proc/thread-self/ns/net"
 _FILES = 1 << 20
+_FIRST_HIGH = 1024  # FD_SETSIZE
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -32,11 +37,10 @@ def enter(fd: int) -> None:
         raise OSError(ctypes.get_errno(), "setns")
 
 
-def create() -> int:
-    """Make a namespace, move the thread into it and return its file descriptor.
+def create() -> None:
+    """Make a namespace and move the thread into it; HostError without the right to.
 
     It lives as long as something is in it or holds a descriptor of it.
-    Raises HostError without the right to.
     """
     if _libc.unshare(_CLONE_NEWNET) != 0:
         reason = os.strerror(ctypes.get_errno())
@@ -44,7 +48,6 @@ def create() -> int:
             f"making a network namespace: {reason}",
             hint="run as root, or let the testbed run in its micro VM: --vm always",
         )
-    return current()
 
 
 @contextmanager
@@ -77,6 +80,19 @@ def raise_file_limit() -> None:
         return
 
 
+def out_of_the_way(fd: int) -> int:
+    """Move a descriptor that stays open to a number above those that select() can handle.
+
+    libnftables uses it, and ends the process when its socket's number is too high.
+    """
+    try:
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_HIGH)
+    except OSError:  # more than this process may open
+        return fd
+    os.close(fd)
+    return high
+
+
 def write_sysctls(node: str, settings: Iterable[tuple[str, str]]) -> None:
     """Write files under /proc/sys of the thread's namespace.
 
@@ -98,3 +114,10 @@ def write_sysctls(node: str, settings: Iterable[tuple[str, str]]) -> None:
                 f"{node}: sysctl {key} = {value}: {error.strerror}",
                 hint="is /proc/sys writable here (not in an unprivileged container)?",
             ) from error
+
+
+def iproute(link: Path) -> IPRoute:
+    """The kernel tables of a published namespace, as pyroute2's `IPRoute`."""
+    from pyroute2 import IPRoute  # noqa: PLC0415 - slow to import, and rarely needed
+
+    return IPRoute(netns=str(link))

@@ -16,6 +16,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from testbed.kernel.namespace import out_of_the_way
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -36,7 +38,7 @@ _BUFFER = 8 << 20
 _RECEIVE = 1 << 16  # the kernel puts at most 32 KiB into a packet of a dump
 _TRUNCATED = int(socket.MSG_TRUNC)
 _CHUNK_BYTES, _CHUNK_MESSAGES = 192 * 1024, 1000
-_SMALL_MESSAGES = 100  # so many refusals fit into a socket as it comes
+_SMALL_MESSAGES = 32  # the answers to so many fit into a socket as it comes
 
 _SIOCGSKNS = 0x894C  # the namespace of a socket, as a descriptor
 
@@ -153,6 +155,7 @@ class NetlinkSocket:
         )
         self._sequence = 0
         self._roomy = False
+        self._strict = False
         for option in (_OPTION_CAP_ACK, _OPTION_EXT_ACK):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
 
@@ -167,6 +170,12 @@ class NetlinkSocket:
                 self._socket.setsockopt(socket.SOL_SOCKET, forced, _BUFFER)
             except OSError:  # not root of the machine
                 self._socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+
+    def keep(self) -> None:
+        """Make room for others, as a socket that stays open."""
+        kind, protocol = self._socket.type, self._socket.proto
+        descriptor = out_of_the_way(self._socket.detach())
+        self._socket = socket.socket(socket.AF_NETLINK, kind, protocol, descriptor)
 
     def namespace(self) -> int:
         """A descriptor of the namespace that the socket is in."""
@@ -243,6 +252,9 @@ class NetlinkSocket:
         self._sequence += 1
         kind, flags, body = message
         dump = flags & F_DUMP == F_DUMP
+        if dump and not self._strict:  # what a dump asks for is ignored otherwise
+            self._strict = True
+            self._socket.setsockopt(_SOL_NETLINK, _OPTION_STRICT, 1)
         flags |= F_REQUEST if dump else F_REQUEST | F_ACK
         header = _HEADER.pack(16 + len(body), kind, flags, self._sequence, 0)
         self._socket.send(header + body)

@@ -4,7 +4,8 @@ It learns the customer's routes from both ONDs and balances over them. Its
 route table's static routes to the VIF group decide which destinations of a
 VPC may use what was learned: without one nothing is forwarded (facts: L1,
 L3). Inward it has one propagated route for each announced subnet, and
-nothing for the rest of the VPC (facts: R1 tip, L2).
+nothing for the rest of the VPC (facts: R1 tip, L2). What has no route is
+dropped silently.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from testbed.topology.model import Outpost, Topology, Vpc
 
 PRIORITY_PROPAGATED = 900
 PRIORITY_STATIC = 1000
+PRIORITY_NOTHING = 2000
 
 
 def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
@@ -58,6 +60,7 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
     router_id = inner.rack_link(outpost, 1, gateway=True)[1].ip
     bgp.configure(draft, node, bgp.Router(router_id, (instance,)))
     node.rules.append(Rule(PRIORITY_PROPAGATED, TABLE_MAIN))
+    node.rules.append(Rule(PRIORITY_NOTHING, TABLE_MAIN, action="blackhole"))
 
 
 def attach(draft: Draft, topology: Topology, outpost: Outpost, vpc: Vpc, router: NodeDraft) -> None:

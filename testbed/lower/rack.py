@@ -11,13 +11,16 @@ from __future__ import annotations
 from testbed.lower import bgp, inner, names
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.builder import netem as netem_of
-from testbed.plan.model import Bond, LagCheck, Netem, Veth, Vlan, Vrf
+from testbed.plan.model import Bond, LagCheck, Netem, Route, Veth, Vlan, Vrf
 from testbed.topology.model import Lag, Outpost, Quality, Topology, Vif
 
 OND_MEMBER = "uplink"
 TO_SERVICE_LINK = "to-sl"
 TO_LOCAL_GATEWAY = "to-lgw"
 BACKUP_PREPEND = 3  # path length 4 in all (facts: R1, R2)
+# On a customer's VLAN an OND speaks for its address there, not for those inside the rack.
+OND_SYSCTLS = {"net/ipv4/conf/all/arp_ignore": "1", "net/ipv4/conf/all/arp_announce": "2"}
+LAST_METRIC = 4278198272  # what the kernel's documentation of VRFs takes for this; no daemon does
 
 
 def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
@@ -26,6 +29,7 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
         name = names.ond(outpost, lag.device)
         title = f"{outpost.name} Outpost networking device {lag.device}"
         node = draft.router(name, "outpost-networking-device", outpost.name, title)
+        node.sysctls |= OND_SYSCTLS
         peer = (lag.customer_device, names.customer_bond(outpost, lag))
         add_vrf(node, names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK)
         add_vrf(node, names.VRF_LOCAL_GATEWAY, names.TABLE_LOCAL_GATEWAY)
@@ -38,8 +42,9 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
 
 
 def add_vrf(node: NodeDraft, name: str, table: int) -> None:
-    """Add a VRF whose lookups end in its own table."""
+    """Add a VRF whose lookups end in its own table, and don't go on to the main one."""
     node.add(name, Vrf(table))
+    node.routes.append(Route("0.0.0.0/0", type="unreachable", table=table, metric=LAST_METRIC))
 
 
 def member_names(bond: str, lag: Lag, prefix: str | None = None) -> list[str]:

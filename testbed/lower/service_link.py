@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from testbed.lower import bgp, inner, names
 from testbed.lower.builder import ETHERNET_MTU, Draft, NodeDraft
 from testbed.lower.rack import TO_SERVICE_LINK
-from testbed.plan.model import RouteCheck, TunnelCheck, WireGuard, WireGuardPeer
-from testbed.topology.model import Anchor, Outpost, Topology
+from testbed.plan.model import Route, RouteCheck, TunnelCheck, WireGuard, WireGuardPeer
+from testbed.topology.model import INTERNAL, Anchor, Outpost, Topology
 
 PORT = 443
 KEEPALIVE_S = 5
@@ -66,6 +66,8 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
     title = f"{outpost.name} service link"
     node = draft.router(names.service_link(outpost), "service-link", outpost.name, title)
     node.loopback(inner.overlay_endpoint(outpost))
+    # Without a tunnel, a default route of the customer's must not take what belongs into it.
+    node.routes.append(Route(str(INTERNAL), type="blackhole"))
     sessions = [_cable_ond(draft, outpost, node, lag.device) for lag in outpost.lags]
     for index, anchor in enumerate(topology.region.anchors):
         _add_host(draft, outpost, node, index)

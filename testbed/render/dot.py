@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,18 @@ COLORS = {"region": "#e8f0fe", "site": "#f3f3f3"}
 RACK_COLOR = "#fff1e0"
 STYLES = {
     "link": "color=gray40",
-    "lag": 'penwidth=5, color="#c45500"',
-    "tunnel": 'style=dashed, color="#1a73e8", constraint=false',
-    "overlay": "style=dotted, color=gray60, constraint=false",
+    "lag": 'penwidth=5, color="#c45500", weight=20',
+    "tunnel": 'style=dashed, color="#1a73e8", fontcolor="#1a73e8"',
+    "overlay": "style=dotted, color=gray50, fontcolor=gray40",
 }
+# From top to bottom, by group and role: what is connected most is next to each other.
+ROWS = {
+    "region": {"instance": 0, "vpc-router": 1, "region-fabric": 1, "region-edge": 3},
+    "site": {"host": 4, "lan-segment": 5, "wan": 5, "customer-network-device": 6},
+}
+RACK_ROWS = {"outpost-networking-device": 7, "vpc-router": 9, "outpost-server": 9, "instance": 10}
+OTHER_ROW = {"region": 2, "site": 5}
+RACK_OTHER_ROW = 8
 MERMAID_LINKS = {"link": "---", "lag": "===", "tunnel": "-.-", "overlay": "-.-"}
 
 
@@ -39,16 +48,12 @@ def edge_lines(edge: Edge) -> list[str]:
     return [edge.note] if edge.note else []
 
 
-def _end_lines(end: End) -> list[str]:
-    return [end.interface, *end.addresses]
-
-
 def to_dot(picture: Picture) -> str:
     """The picture as a graph for graphviz' dot."""
-    numbers = _numbers(picture)
+    numbers, ends = _numbers(picture), _ends(picture)
     lines = [
         f"graph {_quoted(picture.name)} {{",
-        "  rankdir=TB; newrank=true; ranksep=1.1; nodesep=0.35; compound=true;",
+        "  rankdir=TB; newrank=true; ranksep=0.6; nodesep=0.3;",
         '  graph [fontname="Helvetica", labeljust=l];',
         '  node [shape=box, style="rounded,filled", fillcolor=white];',
         '  node [fontname="Helvetica", fontsize=11];',
@@ -61,22 +66,65 @@ def to_dot(picture: Picture) -> str:
             f'    label={_quoted(heading(group))}; style="rounded,filled"; color="{color}";'
         )
         lines += [
-            f"    {numbers[node.name]} [label={_quoted(*_node_lines(node))}];" for node in nodes
+            f"    {numbers[node.name]} [label={_html(node, ends[node.name])}];" for node in nodes
         ]
         lines.append("  }")
-    roles = {node.name: node.role for nodes in picture.groups.values() for node in nodes}
+    rows = _rows(picture)
+    lines += _ranks(rows, numbers)
     for edge in picture.edges:
         attributes = [STYLES[edge.kind]]
-        if edge.kind == "link" and roles[edge.a.node] == roles[edge.b.node]:
-            attributes.append("constraint=false")  # equals stay side by side
         if text := edge_lines(edge):
             attributes.append(f"label={_quoted(*text)}")
-        if edge.kind != "overlay":
-            attributes.append(f"taillabel={_quoted(*_end_lines(edge.a))}")
-            attributes.append(f"headlabel={_quoted(*_end_lines(edge.b))}")
-        ends = f"{numbers[edge.a.node]} -- {numbers[edge.b.node]}"
-        lines.append(f"  {ends} [{', '.join(attributes)}];")
+        upper, lower = sorted((edge.a.node, edge.b.node), key=lambda name: rows[name])
+        lines.append(f"  {numbers[upper]} -- {numbers[lower]} [{', '.join(attributes)}];")
     return "\n".join([*lines, "}", ""])
+
+
+def _rows(picture: Picture) -> dict[str, int]:
+    """The row of each node."""
+    return {
+        node.name: ROWS.get(group, RACK_ROWS).get(node.role, OTHER_ROW.get(group, RACK_OTHER_ROW))
+        for group, nodes in picture.groups.items()
+        for node in nodes
+    }
+
+
+def _ranks(rows: dict[str, int], numbers: dict[str, str]) -> list[str]:
+    """Statements that keep each row on one line, and the rows in order."""
+    used = sorted(set(rows.values()))
+    lines = [f"  {' -- '.join(f'row{row}' for row in used)} [style=invis];"]
+    for row in used:
+        same = "; ".join(numbers[name] for name, its in rows.items() if its == row)
+        point = f"row{row} [shape=point, style=invis]"
+        lines.append(f"  {{ rank=same; {point}; {same}; }}")
+    return lines
+
+
+def _ends(picture: Picture) -> dict[str, list[End]]:
+    """The ends of cables at each node, those without an address left out."""
+    found: dict[str, list[End]] = {
+        node.name: [] for nodes in picture.groups.values() for node in nodes
+    }
+    for edge in picture.edges:
+        for end in (edge.a, edge.b):
+            if edge.kind == "link" and end.addresses:
+                found[end.node].append(end)
+    return found
+
+
+def _html(node: Node, ends: list[End]) -> str:
+    """A node's label: its name, what it is, its interfaces and their addresses."""
+    lines = [f"<b>{_escaped(node.name)}</b>"]
+    if node.title and node.title != node.name:
+        lines.append(f'<font point-size="9">{_escaped(node.title)}</font>')
+    for end in ends:
+        text = _escaped(f"{end.interface}  {' '.join(end.addresses)}")
+        lines.append(f'<font point-size="8" color="gray35">{text}</font>')
+    return f"<{'<br/>'.join(lines)}>"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text)
 
 
 def _numbers(picture: Picture) -> dict[str, str]:
@@ -93,21 +141,21 @@ def _quoted(*lines: str) -> str:
     return '"' + "\\n".join(escaped) + '"'
 
 
-def to_svg(picture: Picture) -> str:
-    """The picture as SVG; HostError without graphviz."""
+def to_image(picture: Picture, form: str) -> bytes:
+    """The picture as ``svg``, ``png`` or ``pdf``; HostError without graphviz."""
     try:
         done = subprocess.run(
-            ["dot", "-Tsvg"],
-            input=to_dot(picture),
+            ["dot", f"-T{form}"],
+            input=to_dot(picture).encode(),
             capture_output=True,
-            text=True,
             check=True,
             timeout=DOT_TIMEOUT_S,
         )
     except FileNotFoundError:
         raise HostError("graphviz is not installed", hint="install the package graphviz") from None
     except subprocess.CalledProcessError as error:
-        raise HostError("graphviz could not draw the picture", hint=error.stderr) from None
+        hint = error.stderr.decode(errors="replace")
+        raise HostError("graphviz could not draw the picture", hint=hint) from None
     except subprocess.TimeoutExpired:
         message = f"graphviz took longer than {DOT_TIMEOUT_S} s"
         raise HostError(message, hint="use --format dot and another layout engine") from None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PLAIN_INTERVAL_S = 2.0  # between two plain lines about what is being waited for
 SHOWN = 3  # of the things that are being waited for
 PHASES = {
+    "start": "started",
     "load": "read the topology",
     "lower": "planned",
     "apply": "built",
@@ -26,6 +27,7 @@ class Progress:
     """Shows nothing; the base of the two that do. Use as a context manager."""
 
     _built: float | None = None  # ms of the keeper's phases that were not shown yet
+    _started: float | None = None  # when the start began, until it is over
 
     def __enter__(self) -> Self:
         return self
@@ -50,8 +52,16 @@ class Progress:
     def waiting(self, pending: list[str], done: int, total: int) -> None:
         """Say what is being waited for."""
 
+    def starting(self, text: str) -> None:
+        """Say how far the start of the keeper or micro VM is; the keeper's first event ends it."""
+        self._started = self._started or time.perf_counter()
+        self.doing(text)
+
     def event(self, message: dict[str, Any]) -> None:
         """Show an event of the keeper's `apply`."""
+        if self._started is not None:
+            self.done("start", (time.perf_counter() - self._started) * 1000)
+            self._started = None
         match message.get("event"):
             case "phase" if message.get("state") == "done":
                 if message["phase"] != "diff":
@@ -135,6 +145,15 @@ class LiveProgress(Progress):
 
         line = Text("\u2713 ", style="green")
         self._console.print(line.append(done_text(phase, ms, detail), style="default"))
+        self._update(" ")  # rich keeps the old text for an empty one
+
+    def starting(self, text: str) -> None:
+        """Show it beside the spinner; that a micro VM is used, and why, above it for good."""
+        if text.endswith("using a micro VM"):
+            from rich.text import Text  # noqa: PLC0415
+
+            self._console.print(Text(f"\u2022 {text}"))
+        super().starting(text)
 
     def waiting(self, pending: list[str], done: int, total: int) -> None:
         """Show it beside the spinner."""

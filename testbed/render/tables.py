@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -54,6 +55,16 @@ SUBJECTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         ),
     ),
     "listeners": ("Services", (("node", "node"), ("protocol", "protocol"), ("port", "port"))),
+}
+# What a narrow terminal does without, column by column; node and state always stay.
+EXPENDABLE = {
+    "nodes": ("what it is", "role"),
+    "links": ("what it is",),
+    "lags": ("what it is", "bond"),
+    "bgp": ("since", "exported", "imported", "neighbor"),
+    "tunnels": ("what it is", "sent", "received"),
+    "routes": ("what it is", "table"),
+    "listeners": ("what it is",),
 }
 SHORT = ("nodes", "links", "routes", "listeners")  # shown only where something is wrong
 
@@ -128,16 +139,30 @@ def print_status(console: Console, status: Mapping[str, Any], *, everything: boo
         if subject in SHORT and not everything:
             rows = [row for row in rows if not row.get("ok")]
         if rows:
-            console.print(subject_table(subject, rows))
+            console.print(subject_table(subject, rows, console))
 
 
-def subject_table(subject: str, rows: Iterable[Row]) -> Table:
-    """The table of one subject of the status."""
+def subject_table(subject: str, rows: Sequence[Row], console: Console) -> Table:
+    """The table of one subject of the status, with as many columns as fit the console."""
+    made = _subject_table(subject, rows, ())
+    wide = console.options.update(width=10_000)
+    left_out: list[str] = []
+    for name in EXPENDABLE[subject]:
+        if Measurement.get(console, wide, made).maximum <= console.width:
+            break
+        left_out.append(name)
+        made = _subject_table(subject, rows, left_out)
+    return made
+
+
+def _subject_table(subject: str, rows: Iterable[Row], without: Sequence[str]) -> Table:
     heading, columns = SUBJECTS[subject]
-    made = table(heading, *(name for name, _ in columns), "state", "what it is")
+    shown = [(name, key) for name, key in columns if name not in without]
+    titled = "what it is" not in without
+    made = table(heading, *(name for name, _ in shown), "state", *(["what it is"] * titled))
     for row in rows:
-        cells = [_formatted(key, row) for _, key in columns]
-        made.add_row(*cells, state_cell(row), Text(str(row.get("title", ""))))
+        cells = [*(_formatted(key, row) for _, key in shown), state_cell(row)]
+        made.add_row(*cells, *([Text(str(row.get("title", "")))] * titled))
     return made
 
 

@@ -51,7 +51,7 @@ def to_text(picture: Picture, columns: int = WIDE) -> str:
     for title, rows in (
         ("LAGs (═), their VLANs and eBGP sessions", list(_lag_rows(picture))),
         ("Service link tunnels (WireGuard in UDP)", list(_tunnel_rows(picture))),
-        ("Links of the customer's", list(_site_rows(picture))),
+        ("The customer's links", list(_site_rows(picture))),
         ("Other BGP sessions", list(_session_rows(picture))),
     ):
         if rows:
@@ -131,7 +131,7 @@ def _cross_links(picture: Picture, upper: str, lower: str) -> list[str]:
 
 def _lag_summary(picture: Picture, rack: str) -> list[str]:
     return [
-        f"{edge.a.node} {'═' * 3} {edge.members} cables {'═' * 3} "
+        f"{edge.a.node} ═══ {edge.members} cable{'' if edge.members == 1 else 's'} ═══ "
         + edge.b.node.removeprefix(f"{rack}.")
         for edge in picture.edges
         if edge.kind == "lag" and picture.group_of(edge.b.node) == rack

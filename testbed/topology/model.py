@@ -18,6 +18,9 @@ Service = Literal["http", "echo"]
 FormFactor = Literal["rack", "server"]
 LocalGatewayMode = Literal["direct-vpc-routing", "coip"]
 
+# Where the testbed's addresses inside AWS come from: no other range may overlap it.
+INTERNAL = IPv4Network("100.96.0.0/12")
+
 
 @dataclass(frozen=True, slots=True)
 class Quality:

@@ -24,6 +24,7 @@ from testbed.plan.model import Plan
 ROOT = Path(__file__).parents[2]
 TOPOLOGY = ROOT / "topologies" / "rack.yaml"
 MOMENTS = 10
+others: set[int | Path] = set()  # processes and links of testbeds that other tests still use
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +33,8 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     directory = tmp_path / "run"
     monkeypatch.setenv("TESTBED_RUNTIME_DIR", str(directory))
     monkeypatch.setenv("TESTBED_VM", "never")
+    others.clear()
+    others.update(processes(), links())
     yield directory
     for name in launch.running():
         launch.kill(name)
@@ -62,7 +65,12 @@ def processes() -> set[int]:
                     found.add(int(entry.name))
             except OSError:
                 continue
-    return found
+    return found - others
+
+
+def links() -> set[Path]:
+    """Namespaces that testbeds publish."""
+    return {link for link in Path("/run/netns").glob("*.*") if link.is_symlink()} - others
 
 
 def host_state() -> dict[str, str]:
@@ -103,8 +111,7 @@ def nothing_left(runtime: Path) -> None:
     assert names() == []
     assert processes() == set()
     assert not list(runtime.glob("*"))
-    links = Path("/run/netns")
-    assert not [link for link in links.glob("*.*") if link.is_symlink()]
+    assert links() == set()
 
 
 def test_up_twice_down_twice(runtime: Path) -> None:

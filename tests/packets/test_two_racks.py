@@ -10,6 +10,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from functools import partial
+from ipaddress import ip_interface
 from typing import Any
 
 import pytest
@@ -182,9 +183,9 @@ def test_announcements_of_the_local_gateway(testbed: Testbed) -> None:
         assert bgp_paths(testbed, device, "op_a_local_gateway") == {"10.77.7.0/24": [64513]}
 
 
-def python(node: Node, code: str) -> str:
+def python(node: Node, code: str, *arguments: str) -> str:
     """Run a piece of Python in a node; its output."""
-    return node.run([sys.executable, "-I", "-S", "-c", code]).text
+    return node.run([sys.executable, "-I", "-S", "-c", code, *arguments]).text
 
 
 def bgp_paths(testbed: Testbed, device: str, protocol: str) -> dict[str, list[int]]:
@@ -226,3 +227,78 @@ def test_lacp_is_fast_on_both_sides(testbed: Testbed) -> None:
     actors = {bytes(packet[Ether].payload)[18] for packet in capture.packets}
     assert len(capture.packets) >= 4
     assert all(state & short_timeout and state & active for state in actors)
+
+
+def test_nothing_is_in_the_clear_without_tunnels(testbed: Testbed) -> None:
+    """A customer may announce a default route into the service link VRF (facts: T1)."""
+    node, ond = testbed["op-a.sl"], testbed["op-a.ond1"]
+    link = node.run(["ip", "-4", "-o", "address", "show", "dev", "ond1"]).text.split()[3]
+    default = ["default", "via", str(ip_interface(link).ip - 1)]
+    outward = ["default", "via", "198.18.0.1", "vrf", "sl"]
+    tunnels = ("wg1", "wg2")
+    inner = "vlan and (udp port 4789 or net 100.96.0.0/12)"
+    try:
+        node.run(["ip", "route", "add", *default])
+        ond.run(["ip", "route", "add", *outward])
+        for tunnel in tunnels:
+            node.run(["ip", "link", "set", tunnel, "down"])
+        with captured(testbed, MEMBERS, inner) as seen:
+            assert testbed["a"].ping(C, count=3).received == 0
+        assert not [packet for capture in seen.values() for packet in capture.packets]
+    finally:
+        for tunnel in tunnels:
+            node.run(["ip", "link", "set", tunnel, "up"])
+        node.run(["ip", "route", "del", *default])
+        ond.run(["ip", "route", "del", *outward])
+    eventually(lambda: testbed.status()["ok"], timeout=60)
+
+
+def test_vrf_does_not_fall_back_to_the_main_table(testbed: Testbed) -> None:
+    """What a VRF has no route to is unreachable, whatever the device's main table says."""
+    for name in ("op-a.ond1", "cnd1"):
+        node = testbed[name]
+        node.run(["ip", "link", "add", "stray0", "type", "dummy"])
+        try:
+            node.run(["ip", "address", "add", "203.0.113.1/24", "dev", "stray0"])
+            node.run(["ip", "link", "set", "stray0", "up"])
+            for vrf in ("sl", "lgw"):
+                way = ["ip", "route", "get", "203.0.113.9", "vrf", vrf]
+                assert node.run(way, check=False).returncode != 0
+        finally:
+            node.run(["ip", "link", "del", "stray0"])
+
+
+def test_local_gateway_drops_silently_what_has_no_route(testbed: Testbed) -> None:
+    """No error comes from an address inside AWS."""
+    with testbed["a"].capture(filter="icmp") as capture:
+        assert testbed["a"].ping("203.0.113.9", count=2).received == 0
+    assert not [packet for packet in capture.packets if packet[IP].dst == A]
+
+
+WHO_HAS = """
+import socket, sys
+interface, source, *addresses = sys.argv[1:]
+sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+sock.bind((interface, 0x0806))
+mac = sock.getsockname()[4]
+sock.settimeout(10)
+for address in addresses:
+    arp = bytes.fromhex("0001080006040001") + mac + socket.inet_aton(source)
+    arp += bytes(6) + socket.inet_aton(address)
+    sock.send(b"\\xff" * 6 + mac + b"\\x08\\x06" + arp)
+answered = ""
+while answered != addresses[-1]:
+    frame = sock.recv(100)
+    if frame[20:22] == b"\\x00\\x02":
+        answered = socket.inet_ntoa(frame[28:32])
+        print(answered)
+"""
+
+
+def test_ond_answers_arp_for_its_own_address_only(testbed: Testbed) -> None:
+    """Not for those of the links inside the rack: asked for first, it would answer first."""
+    inside = testbed["op-a.ond1"].run(["ip", "-4", "-o", "address", "show", "dev", "to-sl"]).text
+    addresses = [str(ip_interface(inside.split()[3]).ip), "198.18.0.0"]
+    assert python(testbed["cnd1"], WHO_HAS, "op-a.1001", "198.18.0.1", *addresses).split() == [
+        "198.18.0.0"
+    ]

@@ -52,6 +52,7 @@ MAY_IMPORT = {
         "client",
         "bringup",
         "probes",
+        "kernel",
     },
 }
 TOP = {"cli", "pytest_plugin"}  # may import everything but each other

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from testbed.topology.derive_site import LINK_CIDR
-from testbed.topology.model import Topology
+from testbed.topology.model import INTERNAL, Topology
 from testbed.topology.position import Path
 from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
-
-# where the testbed's addresses inside AWS come from, which no customer sees
-INTERNAL = IPv4Network("100.96.0.0/12")
 
 _APART = frozenset({"public", "infrastructure", "segment", "links", "internal"})
 # which kinds must not overlap which; a service link's routes suffer from every

@@ -13,12 +13,15 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import program
-from .fake_keeper import FakeKeeper
+from testbed.protocol import Frame
+
+from .conftest import TOPOLOGY, program
+from .fake_keeper import Channel, FakeKeeper
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
@@ -42,6 +45,46 @@ def test_closed_stdin_is_empty(environment: dict[str, str]) -> None:
     words = ["sh", "-c", 'exec "$@" <&-', "sh", *program(), "exec", "a", "--", "wc", "-c"]
     done = subprocess.run(words, capture_output=True, timeout=60, check=True, env=environment)
     assert done.stdout.strip() == b"0"
+
+
+@pytest.mark.parametrize("words", [["exec", "a", "--", "echo", "hi"], ["list"], ["logs", "cnd1"]])
+def test_closed_stdout_is_no_bug(words: list[str], environment: dict[str, str]) -> None:
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", *program(), *words]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("words", [["exec", "a", "--", "echo", "hi"], ["list"], ["plan"]])
+def test_a_full_disk_is_no_bug(words: list[str], environment: dict[str, str]) -> None:
+    words = [*words, str(TOPOLOGY)] if words == ["plan"] else words
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*program(), *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+            env=environment,
+        )
+    assert done.returncode == 3
+    assert done.stderr == b"error: can't write: no space left on device\n"
+
+
+def test_following_logs_ends_when_nobody_reads_them(
+    environment: dict[str, str], keeper: FakeKeeper
+) -> None:
+    def follow(channel: Channel, _: dict[str, Any]) -> None:
+        channel.stream(Frame.STDOUT, b"one line\n")
+        channel.receive()  # until the client is gone
+
+    keeper.replies["logs"] = follow
+    process = subprocess.Popen(
+        [*program(), "logs", "-f", "cnd1"], stdout=subprocess.PIPE, env=environment
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == -signal.SIGPIPE
 
 
 def test_a_file_as_stdin(command: Run, tmp_path: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from click.testing import Result
 
 from testbed.bringup import load_topology, lower_topology
 from testbed.plan.model import Interface, Node, Plan, Veth
-from testbed.render.dot import to_dot, to_mermaid
+from testbed.render.dot import to_dot, to_image, to_mermaid
 from testbed.render.picture import draw
 from testbed.render.text import to_text
 
@@ -89,7 +90,7 @@ def test_hostile_titles_are_quoted() -> None:
         Node("b", "host", "site", interfaces=(Interface("eth0", Veth("a", "eth0")),)),
     )
     picture = draw(Plan("demo", nodes))
-    assert 'x\\"]; evil [label=\\"<script>\\\\' in to_dot(picture)
+    assert "x&quot;]; evil [label=&quot;&lt;script&gt;\\</font>" in to_dot(picture)
     assert "x#quot;]; evil [label=#quot;&lt;script&gt;" in to_mermaid(picture)
 
 
@@ -100,6 +101,46 @@ def test_svg(call: Call, tmp_path: Any) -> None:
     root = ET.fromstring(target.read_text())
     assert root.tag.endswith("svg")
     assert "cnd1" in target.read_text()
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz is not installed")
+@pytest.mark.parametrize(
+    ("suffix", "magic"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("txt", b"\xe2")]
+)
+def test_the_name_of_the_file_chooses_the_format(
+    suffix: str, magic: bytes, call: Call, tmp_path: Path
+) -> None:
+    target = tmp_path / f"picture.{suffix}"
+    assert call("graph", str(TOPOLOGY), "-o", str(target)).exit_code == 0
+    assert target.read_bytes().startswith(magic)
+
+
+def test_a_file_of_no_known_format_is_not_written(call: Call, tmp_path: Path) -> None:
+    result = call("graph", str(TOPOLOGY), "-o", str(tmp_path / "picture.jpg"))
+    assert result.exit_code == 2
+    assert "no picture format is called '.jpg'" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz is not installed")
+def test_racks_are_drawn_below_the_site_and_the_site_below_the_region(two_racks: Plan) -> None:
+    svg = ET.fromstring(to_image(draw(two_racks), "svg"))
+    row = {}
+    for group in svg.iter("{http://www.w3.org/2000/svg}g"):
+        outline = group.find("{http://www.w3.org/2000/svg}path")
+        names = [text.text for text in group.findall("{http://www.w3.org/2000/svg}text")]
+        if group.get("class") == "node" and names and outline is not None:
+            numbers = [float(n) for n in re.findall(r",(-?[\d.]+)", outline.get("d", ""))]
+            row[names[0]] = round((min(numbers) + max(numbers)) / 2)
+    order = ["c", "region.anchor1", "region.edge", "site.wan", "cnd1", "op-a.ond1", "op-a.lgw", "a"]
+    assert [row[name] for name in order] == sorted({row[name] for name in order})
+    assert row["cnd1"] == row["cnd4"]
+    assert row["op-a.ond1"] == row["op-b.ond2"]
+
+
+def test_one_cable_is_not_many() -> None:
+    plan = lower_topology(load_topology(TOPOLOGY.with_name("first.yaml"), {}))
+    assert "cnd1 ═══ 1 cable ═══ ond1" in to_text(draw(plan))
 
 
 def test_without_graphviz(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

@@ -29,6 +29,13 @@ def test_help_has_an_example(verb: str, call: Callable[..., Result]) -> None:
     assert re.search(rf"Example:\n +.*testbed {verb}", result.output)
 
 
+def test_the_group_has_an_example_and_whole_sentences(call: Callable[..., Result]) -> None:
+    result = call("--help")
+    assert re.search(r"Example:\n +testbed up", result.output)
+    assert "\\b" not in result.output
+    assert "..." not in result.output.partition("Commands:")[2]
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_takes_a_name(verb: str) -> None:
     options = {text for parameter in command_of(verb).params for text in parameter.opts}

@@ -220,3 +220,13 @@ def test_unknown_destination(call: Callable[..., Result], keeper: FakeKeeper) ->
 def test_values_out_of_range(keeper: FakeKeeper, wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         ping(Client("demo"), "a", "10.0.0.1", **wrong)
+
+
+@pytest.mark.parametrize("words", [["-c", "0"], ["-s", "65508"], ["-s", "-1"], ["-i", "0"]])
+def test_wrong_options_are_named(
+    words: list[str], call: Callable[..., Result], keeper: FakeKeeper
+) -> None:
+    result = call("ping", "a", "cnd1", *words)
+    assert result.exit_code == 2
+    assert f"'{words[0]}'" in result.stderr
+    assert "range" in result.stderr

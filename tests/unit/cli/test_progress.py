@@ -64,3 +64,27 @@ def test_nothing_to_change_builds_nothing(capsys: pytest.CaptureFixture[str]) ->
         for event in (EVENTS[1], EVENTS[2], EVENTS[-2]):
             shown.event(event)
     assert "built" not in capsys.readouterr().err
+
+
+def test_the_start_is_over_with_the_keepers_first_event(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.PlainProgress() as shown:
+        shown.starting("booting a micro VM")
+        for event in EVENTS[1:3]:
+            shown.event(event)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "booting a micro VM"
+    assert lines[1].startswith("started (")
+    assert lines[2:] == ["building"]
+
+
+def test_why_a_micro_vm_is_used_stays_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    output = io.StringIO()
+    terminal = Console(file=output, force_terminal=True, width=80)
+    monkeypatch.setattr(consoles, "console", lambda **_: terminal)
+    with progress.LiveProgress() as shown:
+        shown.starting("this kernel lacks bond: using a micro VM")
+        shown.starting("booting a micro VM")
+    assert "\u2022 this kernel lacks bond: using a micro VM\n" in output.getvalue()
+    assert "\u2022 booting" not in output.getvalue()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
 
 from testbed import __version__
-from testbed.errors import HostError, UsageError
+from testbed.errors import HostError, UsageError, no_such_node
 
-from .conftest import TOPOLOGY, small_plan
+from .conftest import TOPOLOGY, program, small_plan
 from .fake_keeper import Channel, FakeKeeper
 
 Call = Callable[..., Result]
@@ -425,3 +428,58 @@ def test_usage_error_of_the_keeper(call: Call, keeper: FakeKeeper) -> None:
 
     keeper.replies["plan"] = refuse
     assert call("inspect").exit_code == 2
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140, 200])
+def test_status_fits_the_terminal(columns: int, status: dict[str, Any]) -> None:
+    import io
+
+    from rich.console import Console
+
+    from testbed.render.tables import print_status
+
+    for row in status["bgp"]:
+        row |= {"title": "op-a OND1 - cnd1, service-link VLAN 1001", "node": "region.anchor1"}
+        row |= {"neighbor": "100.96.255.254", "state": "Established", "reason": None}
+    output = io.StringIO()
+    print_status(Console(file=output, width=columns), status, everything=False)
+    lines = output.getvalue().splitlines()
+    assert max(map(len, lines)) <= columns
+    sessions = [
+        line.split() for line in lines if "op-a OND1 - cnd1, service-link VLAN 1001" in line
+    ]
+    assert len(sessions) == 2
+    assert all(words[0] == "region.anchor1" and "Established" in words for words in sessions)
+    assert all(("100.96.255.254" in words) == (columns > 80) for words in sessions)
+
+
+def test_output_that_nobody_reads_is_not_the_networks_no(
+    environment: dict[str, str], status: dict[str, Any]
+) -> None:
+    status["nodes"] *= 5000
+    words = [*program(), "status", "--all"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, env=environment)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == 141
+
+
+def test_a_node_without_its_group_is_recognised() -> None:
+    names = [f"op-{index}.lgw" for index in range(50)] + ["site.wan"]
+    assert no_such_node("wan", "demo", names).hint == "did you mean 'site.wan'?"
+    assert (no_such_node("lgw", "demo", names).hint or "").count("lgw") == 4
+    assert no_such_node("zzz", "demo", names).hint == (
+        "there are 51 nodes: `testbed inspect` lists them"
+    )
+    assert no_such_node("zzz", "demo", ["a", "b"]).hint == "nodes: a, b"
+
+
+def test_without_root_up_says_so(monkeypatch: pytest.MonkeyPatch, runtime: Path) -> None:
+    from testbed import launch
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    for vm in launch.VM_CHOICES:
+        with pytest.raises(HostError, match="needs root"):
+            launch.ensure_running("demo", vm=vm, plan=small_plan())
+    assert not list(runtime.iterdir())
