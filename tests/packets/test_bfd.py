@@ -23,10 +23,10 @@ def bfd_states(testbed: Testbed, device: int) -> dict[str, str]:
     return {row[1]: row[2] for row in rows if len(row) > 4 and row[1].startswith("bond0.")}
 
 
-def test_sessions_are_up_with_both_daemons(testbed: Testbed) -> None:
-    for device in (1, 2):
-        states = eventually(lambda d=device: bfd_states(testbed, d))  # type: ignore[misc]
-        assert states == {f"bond0.{1000 + device}": "Up", f"bond0.{2000 + device}": "Up"}
+@pytest.mark.parametrize("device", [1, 2])
+def test_sessions_are_up_with_both_daemons(testbed: Testbed, device: int) -> None:
+    wanted = {f"bond0.{1000 + device}": "Up", f"bond0.{2000 + device}": "Up"}
+    eventually(lambda: bfd_states(testbed, device) == wanted, 20)
 
 
 @pytest.mark.parametrize("device", [1, 2])
