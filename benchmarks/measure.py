@@ -46,11 +46,20 @@ def positive_numbers(text: str) -> list[int]:
     return numbers
 
 
+def positive_number(text: str) -> int:
+    """3 of "3"."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a number from 1 on")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     made = argparse.ArgumentParser(prog="benchmarks/up", description=__doc__)
     made.add_argument("--racks", type=positive_numbers, default=[1, 4, 16], metavar="N,N,…")
-    made.add_argument("--repeat", type=int, default=3, help="runs of each (%(default)s)")
+    made.add_argument(
+        "--repeat", type=positive_number, default=3, metavar="N", help="runs of each (%(default)s)"
+    )
     made.add_argument("--vm", choices=launch.VM_CHOICES, default=os.environ.get("TESTBED_VM"))
     made.add_argument("--no-peers", action="store_true", help="measure the testbed alone")
     made.add_argument("--json", action="store_true", help="print everything measured as JSON")

@@ -54,12 +54,15 @@ def test_sizes_come_from_the_command_line() -> None:
     assert measure.parser().parse_args([]).racks == [1, 4, 16]
 
 
-@pytest.mark.parametrize("racks", ["", "0", "1,-4", "two", "1,,2"])
-def test_wrong_sizes_are_refused(racks: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("option", ["--racks", "--repeat"])
+@pytest.mark.parametrize("value", ["", "0", "1,-4", "two", "1,,2"])
+def test_wrong_numbers_are_refused(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
-        measure.parser().parse_args(["--racks", racks])
+        measure.parser().parse_args([option, value])
     assert ended.value.code == 2
-    assert repr(racks) in capsys.readouterr().err
+    assert repr(value) in capsys.readouterr().err
 
 
 def test_runs_are_gathered_by_size_and_way() -> None:
