@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -35,6 +36,8 @@ class Running(Protocol):
     """Connected to the guest's control port."""
     console: socket.socket
     """What the guest's kernel and its emulator say; read-only."""
+    pace: int | None
+    """Bytes that may be on their way into the control port; None: it has no limit."""
 
     def pids(self) -> list[int]:
         """Host processes that the guest is made of; the first one's end is the guest's end."""
@@ -47,12 +50,31 @@ class Guest(Protocol):
     """A kind of guest."""
 
     name: str
+    control_port: str
+    """The device that is the control port inside; empty: the first virtio port."""
+    has_modules: bool
+    """Whether its kernel loads modules, rather than having all of it built in."""
 
     def problems(self) -> list[str]:
         """List what this host lacks to run it, each with the remedy; empty when it can."""
 
+    def hints(self) -> list[str]:
+        """List what would make it, or testbeds, better."""
+
+    def lacking(self, features: Iterable[str] | None) -> list[str]:
+        """Return which features it is known to lack, of these or of all that a plan may need."""
+
     def accelerated(self) -> bool:
         """Whether the processor can run it, or it has to be emulated."""
+
+    def mounts(self) -> str:
+        """Return the table of what process 1 has to mount; empty where that is done before it."""
+
+    def attempts(self, *, accelerate: bool) -> list[tuple[bool, str]]:
+        """Return the ways to start it, each tried when the one before did not come up.
+
+        Of each, whether it is accelerated, and what to call it.
+        """
 
     def start(self, boot: Boot) -> Running:
         """Start it; raises HostError where `problems` has something to say."""

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import testbed
-from testbed.guest.base import Boot
+from testbed.guest.base import Boot, Guest
 from testbed.guest.initramfs import find_busybox
 from testbed.guest.kernels import NETWORK
 
@@ -18,13 +18,15 @@ SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 GUEST_PACKAGES = ("", "plan", "kernel", "keeper", "guest")
 
 
-def prepare(name: str, *, keeper: str = KEEPER) -> Boot:
-    """Return the boot of testbed `name`."""
+def prepare(name: str, guest: Guest, *, keeper: str = KEEPER) -> Boot:
+    """Return the boot of testbed `name` in that kind of guest."""
     compile_package(Path(testbed.__file__).parent)
     parameters = {
         "name": name,
-        "environment": environment(),
-        "modprobe": [str(find_busybox()), "modprobe", "-qa", *NETWORK],
+        "environment": {**environment(), "TESTBED_GUEST": guest.name},
+        "modprobe": [str(find_busybox()), "modprobe", "-qa", *NETWORK] if guest.has_modules else [],
+        "port": guest.control_port,
+        "mounts": guest.mounts(),
         "keeper": keeper,
     }
     code = (
@@ -47,7 +49,6 @@ def environment() -> dict[str, str]:
         "LANG": "C.UTF-8",
         "TERM": os.environ.get("TERM", "linux"),
         **passed,
-        "TESTBED_GUEST": "qemu",
     }
 
 

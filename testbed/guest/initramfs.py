@@ -110,18 +110,18 @@ def private_directories() -> list[str]:
     ]
 
 
-def fstab(private: list[str]) -> str:
+def fstab(private: list[str], root: str = "/root") -> str:
     """Return the table of what is mounted below the guest's root."""
     lines = [
-        "proc /root/proc proc rw 0 0",
-        "sys /root/sys sysfs rw 0 0",
-        "devpts /root/dev/pts devpts gid=5,mode=620,ptmxmode=666 0 0",
-        "shm /root/dev/shm tmpfs mode=1777 0 0",
+        f"proc {root}/proc proc rw 0 0",
+        f"sys {root}/sys sysfs rw 0 0",
+        f"devpts {root}/dev/pts devpts gid=5,mode=620,ptmxmode=666 0 0",
+        f"shm {root}/dev/shm tmpfs mode=1777 0 0",  # noqa: S108
     ]
     for name in private:
-        layers = f"/root/run/.testbed/{name}"
-        options = f"lowerdir=/root/{name},upperdir={layers}/upper,workdir={layers}/work"
-        lines.append(f"{name} /root/{name} overlay {options} 0 0")
+        layers = f"{root}/run/.testbed/{name}"
+        options = f"lowerdir={root}/{name},upperdir={layers}/upper,workdir={layers}/work"
+        lines.append(f"{name} {root}/{name} overlay {options} 0 0")
     return "\n".join(lines) + "\n"
 
 

@@ -34,6 +34,7 @@ class Kind(IntEnum):
     WINDOW = 3
     CLOCK = 4
     ABANDON = 5
+    TAKEN = 6
 
 
 class Channel(asyncio.Transport):
@@ -204,6 +205,10 @@ class Mux(asyncio.Protocol):
     set the channel's protocol. `clock` is called with the payload of a clock
     frame, `abandon` on an abandon frame (the launcher is gone), `lost` once
     when the stream has ended.
+
+    A stream that fails when its reader falls behind (a user-mode
+    kernel's terminal) has a `pace`: so many bytes are on their way at most,
+    and the other end, which `acknowledges`, says what it has taken.
     """
 
     def __init__(
@@ -213,7 +218,13 @@ class Mux(asyncio.Protocol):
         clock: Callable[[bytes], None] | None = None,
         abandon: Callable[[], None] | None = None,
         lost: Callable[[Exception | None], None] | None = None,
+        pace: int | None = None,
+        acknowledges: bool = False,
     ) -> None:
+        self._pace = pace
+        self._acknowledges = acknowledges
+        self._held = bytearray()
+        self._on_the_way = 0
         self._accept = accept
         self._clock = clock
         self._abandon = abandon
@@ -318,6 +329,8 @@ class Mux(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take apart what came."""
+        if self._acknowledges:
+            self.send(FRAME.pack(Kind.TAKEN, 0, WINDOW.size), len(data))
         buffer = self._buffer
         buffer += data
         start = 0
@@ -347,6 +360,9 @@ class Mux(asyncio.Protocol):
             self._clock(payload)
         elif kind == Kind.ABANDON and self._abandon is not None:
             self._abandon()
+        elif kind == Kind.TAKEN:
+            self._on_the_way -= WINDOW.unpack(payload)[0]
+            self._send_held()
         elif kind > max(Kind):
             raise ProtocolError(f"a frame of unknown type {kind}")
         elif channel is not None:
@@ -368,8 +384,24 @@ class Mux(asyncio.Protocol):
         self.connection_lost(error)
 
     def _write(self, data: bytes) -> None:
-        if self._transport is not None:
+        if self._pace is not None:
+            self._held += data
+            self._send_held()
+        elif self._transport is not None:
             self._transport.write(data)
+
+    def _send_held(self) -> None:
+        """Write what the pace allows, and hold channels back while much is waiting for it."""
+        room = (self._pace or 0) - self._on_the_way
+        if room > 0 and self._held and self._transport is not None:
+            part = bytes(self._held[:room])
+            del self._held[:room]
+            self._on_the_way += len(part)
+            self._transport.write(part)
+        if len(self._held) > HIGH_WATER:
+            self._paused = True
+        elif self._paused and len(self._held) <= HIGH_WATER // 4:
+            self.resume_writing()
 
 
 class _Writer(asyncio.BaseProtocol):

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
-MS_RDONLY, MS_REMOUNT, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x4000, 0x40000
+MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x4000, 0x40000
 CLONE_NEWNS = 0x20000
 AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = -100, 0x8000, 0x1
 SYS_MOUNT_SETATTR = 442
@@ -28,6 +29,7 @@ def start(
     pass_fds: Sequence[int] = (),
     output: int = subprocess.DEVNULL,
     prepare: Callable[[], None] | None = None,
+    environment: dict[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a process that is killed when the calling thread's process ends, however it ends.
 
@@ -48,6 +50,7 @@ def start(
         stdout=output,
         stderr=output,
         pass_fds=pass_fds,
+        env=environment,
         preexec_fn=child,  # noqa: PLW1509  the parent has no other thread
     )
 
@@ -77,16 +80,16 @@ class _MountAttributes(ctypes.Structure):
     )
 
 
-def see_everything_read_only() -> None:
-    """Make every mount read-only for the calling process, where it has the right to.
+def see_everything_read_only() -> bool:
+    """Make every mount read-only for the calling process; whether it has the right to.
 
     Without the right (a container) nothing changes, and what protects the
     host's files is that the guest mounts them read-only.
     """
     if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None):
-        return
+        return False
     attributes = _MountAttributes(set=MOUNT_ATTR_RDONLY)
-    libc.syscall(
+    failed: int = libc.syscall(
         ctypes.c_long(SYS_MOUNT_SETATTR),
         ctypes.c_int(AT_FDCWD),
         b"/",
@@ -94,3 +97,11 @@ def see_everything_read_only() -> None:
         ctypes.byref(attributes),
         ctypes.c_size_t(ctypes.sizeof(attributes)),
     )
+    return not failed
+
+
+def mount_private(directory: Path) -> bool:
+    """Cover a directory with an empty one in memory, for a process with mounts of its own."""
+    flags = MS_NOSUID | MS_NODEV
+    target = os.fsencode(directory)
+    return not libc.mount(b"guest", target, b"tmpfs", flags, b"mode=700,size=100%")

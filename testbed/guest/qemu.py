@@ -17,6 +17,8 @@ from testbed.guest import initramfs, kernels, processes, vmlinux
 from testbed.guest.kernels import Kernel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from testbed.guest.base import Boot
 
 PROGRAM = "qemu-system-x86_64"
@@ -41,6 +43,7 @@ class QemuRunning:
     control: socket.socket
     console: socket.socket
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    pace: int | None = None
 
     def pids(self) -> list[int]:
         """Host processes: QEMU, then its file server if it has one."""
@@ -58,6 +61,8 @@ class QemuGuest:
     """Boots QEMU guests."""
 
     name = "qemu"
+    control_port = ""
+    has_modules = True
 
     @cached_property
     def _virtiofsd(self) -> str | None:
@@ -110,6 +115,23 @@ class QemuGuest:
         """
         flags = Path("/proc/cpuinfo").read_text().partition("\nflags")[2].partition("\n")[0].split()
         return ("vmx" in flags or "svm" in flags) and os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+    def hints(self) -> list[str]:
+        """Return nothing: its packages are all that it needs."""
+        return []
+
+    def lacking(self, features: Iterable[str] | None) -> list[str]:  # noqa: ARG002
+        """Return nothing: a distribution's kernel has every feature as a module."""
+        return []
+
+    def mounts(self) -> str:
+        """Return nothing: the initramfs mounts everything."""
+        return ""
+
+    def attempts(self, *, accelerate: bool) -> list[tuple[bool, str]]:
+        """Return the ways to start it: with KVM where that seems usable, then emulated."""
+        accelerated = [(True, "accelerated by KVM")] if accelerate and self.accelerated() else []
+        return [*accelerated, (False, "emulated")]
 
     def start(self, boot: Boot) -> QemuRunning:
         """Start QEMU; raises HostError where `problems` has something to say."""

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -25,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.errors import HostError, TestbedError, UsageError
 from testbed.guest.bootstrap import KEEPER, prepare
+from testbed.guest.kinds import KINDS, preferred
 from testbed.guest.mux import Mux, streams
-from testbed.guest.qemu import QemuGuest
 from testbed.guest.stopping import StopWatcher
 from testbed.protocol import HEADER, NAME_PATTERN, Frame, control_socket, pack_message
 
@@ -35,9 +36,14 @@ if TYPE_CHECKING:
 
     from testbed.guest.base import Boot, Guest, Running
 
-KINDS: dict[str, type[QemuGuest]] = {"qemu": QemuGuest}
 CONSOLE_TAIL = 64 * 1024
 CONSOLE_LINES = 15
+# What a kernel's panic has besides its reason: registers, stack, addresses.
+PANIC_DETAIL = re.compile(
+    r"^\[ *\d+\.\d+\] +("
+    r"\[<|[0-9a-f]{8,16}[ :]|\? |RIP|R[A-Z0-9]{2}:|Code:|CR2:|FS:|CS:|PKRU:|Call |Stack|CPU:|"
+    r"Hardware name|Modules linked|<TASK>|</TASK>|Kernel Offset|---\[|\w+\+0x[0-9a-f]+/0x)"
+)
 BLOCK = 64 * 1024
 EXIT_DEADLINE_S = 5.0
 ACCELERATED_DEADLINE_S = 15.0
@@ -53,7 +59,7 @@ class Relay:
         self.awake = asyncio.Event()
         self.gone = asyncio.Event()
         self._console = bytearray()
-        self._mux = Mux(clock=self._tell_time, lost=lambda _: self.ended.set())
+        self._mux = Mux(clock=self._tell_time, lost=lambda _: self.ended.set(), pace=running.pace)
         self._tasks: set[asyncio.Task[None]] = set()
         self._pidfds: list[int] = []
         self._server: asyncio.Server | None = None
@@ -92,10 +98,11 @@ class Relay:
             await asyncio.wait(self._tasks, timeout=1)
 
     def console_tail(self) -> str:
-        """Return the last lines that the guest's kernel or its emulator wrote."""
+        """Return the last telling lines that the guest's kernel or its emulator wrote."""
         self._read_console()
         lines = self._console.decode(errors="replace").replace("\r", "").split("\n")
-        return "\n".join([line for line in lines if line.strip()][-CONSOLE_LINES:])
+        telling = [line for line in lines if line.strip() and not PANIC_DETAIL.match(line)]
+        return "\n".join(telling[-CONSOLE_LINES:])
 
     def _read_console(self) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
@@ -113,7 +120,12 @@ class Relay:
         self._mux.send_clock(struct.pack("!d", time.time()))
 
     async def hello(self) -> None:
-        """Wait until the keeper answers."""
+        """Wait until the keeper answers.
+
+        Nothing is sent before the guest has spoken: until then its port may be
+        a terminal that echoes.
+        """
+        await self.awake.wait()
         reader, writer = streams(self._mux.open())
         writer.write(pack_message({"op": "hello"}))
         kind, length = HEADER.unpack(await reader.readexactly(HEADER.size))
@@ -249,17 +261,17 @@ async def boot(guest: Guest, what: Boot, report: Report, deadline: float) -> Rel
 
     Falls back to emulation where an accelerated guest does not come up.
     """
-    attempts = [True, False] if what.accelerate and guest.accelerated() else [False]
-    for accelerate in attempts:
-        seconds = min(deadline, ACCELERATED_DEADLINE_S) if accelerate else deadline
-        how = "accelerated by KVM" if accelerate else "emulated"
+    attempts = guest.attempts(accelerate=what.accelerate)
+    for number, (accelerate, how) in enumerate(attempts, 1):
+        last = number == len(attempts)
+        seconds = deadline if last else min(deadline, ACCELERATED_DEADLINE_S)
         report.send(progress=f"booting a micro VM ({guest.name}, {how})")
         try:
             return await _boot_once(guest, replace(what, accelerate=accelerate), report, seconds)
         except BootError as error:
-            if not accelerate or error.final:
+            if last or error.final:
                 raise
-            report.send(progress=f"KVM does not work here: {error.message.splitlines()[0]}")
+            report.send(progress=f"not {how}: {error.message.splitlines()[0]}")
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -344,12 +356,12 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="testbed.guest.relay", description=__doc__)
     result.add_argument("name")
     result.add_argument("directory", nargs="?", help="the testbed's, which its name implies")
-    result.add_argument("--guest", choices=sorted(KINDS), default="qemu")
+    result.add_argument("--guest", choices=sorted(KINDS), default=None)
     result.add_argument("--memory-mb", type=int, default=2048)
     result.add_argument("--processors", type=int, default=min(2, os.cpu_count() or 1))
     result.add_argument("--deadline-s", type=float, default=90.0)
     result.add_argument("--emulate", action="store_true", help="do not use KVM")
-    result.add_argument("--kernel", type=Path, help="another image, with the same modules")
+    result.add_argument("--kernel", type=Path, help="another kernel, with the same modules")
     result.add_argument("--keeper", default=KEEPER, help="module:class that serves connections")
     return result
 
@@ -362,23 +374,24 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     report = Report(1)
+    guest = KINDS[arguments.guest]() if arguments.guest else preferred()
     try:
-        what = requested(arguments)
+        what = requested(arguments, guest)
     except TestbedError as error:
         report.send(error=error.to_json())
         return error.exit_code
     os.chdir("/")
-    return asyncio.run(serve(KINDS[arguments.guest](), what, report, arguments.deadline_s))
+    return asyncio.run(serve(guest, what, report, arguments.deadline_s))
 
 
-def requested(arguments: argparse.Namespace) -> Boot:
+def requested(arguments: argparse.Namespace, guest: Guest) -> Boot:
     """Return the boot that the command line asks for; raises UsageError."""
     name = arguments.name
     if not NAME_PATTERN.fullmatch(name):
         raise UsageError(f"{name!r} is not a testbed's name")
     require_unused(control_socket(name))
     return replace(
-        prepare(name, keeper=arguments.keeper),
+        prepare(name, guest, keeper=arguments.keeper),
         memory_mb=arguments.memory_mb,
         processors=arguments.processors,
         accelerate=not arguments.emulate,

@@ -1,6 +1,7 @@
 """Process 1 of a micro VM: the keeper, reached through the control port.
 
-The initramfs has mounted everything (testbed/guest/initramfs.py). What is left
+Everything is mounted: by the initramfs (testbed/guest/initramfs.py), or by
+testbed/keeper/mounts.py in a user-mode kernel. What is left
 is the network's basics, the clock, and one task for each channel that the
 host opens. Imports are few: each costs ten times more here than on the host.
 """
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 FILE_LIMIT = 1024 * 1024
 LAST_WORDS_S = 0.3  # for the answer to "stop"; other connections just end
 SETTINGS = {
+    # No tunnel devices in every namespace: they would cost time and be in the way.
+    "net/core/fb_tunnels_only_for_init_net": "1",
     # One table for the neighbours of all namespaces.
     "net/ipv4/neigh/default/gc_thresh1": "8192",
     "net/ipv4/neigh/default/gc_thresh2": "16384",
@@ -36,12 +39,18 @@ def main(parameters: dict[str, Any]) -> None:
     """Run the keeper until it was told to stop, then switch the machine off.
 
     `parameters`: `name` of the testbed, `environment`, `modprobe` (argument
-    vector that loads the network modules), `keeper` ("module:class").
+    vector that loads the network modules, if there are any), `port` (the
+    control port's device, empty for virtio's), `mounts` (an fstab, if anything
+    is left to be mounted) and `keeper` ("module:class").
     """
     try:
+        if table := parameters["mounts"]:
+            from testbed.keeper.mounts import mount_all
+
+            mount_all(table)
         os.environ.update(parameters["environment"])
-        modprobe = parameters["modprobe"]
-        os.posix_spawn(modprobe[0], modprobe, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        if modprobe := parameters["modprobe"]:
+            os.posix_spawn(modprobe[0], modprobe, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         _run(parameters)
     except BaseException:  # noqa: BLE001  process 1 must not end by itself
         import traceback
@@ -100,12 +109,26 @@ def _set_up(name: str) -> None:
             continue  # not every kernel has each of them
 
 
-def control_port() -> int:
+def control_port(path: str) -> int:
     """Open the control port."""
+    if path:
+        port = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        _make_transparent(port)
+        return port
     ports = [entry for entry in os.listdir("/dev") if entry.startswith("vport")]  # noqa: PTH208
     if not ports:
         raise FileNotFoundError("the control port is missing: no /dev/vport*")
     return os.open(f"/dev/{ports[0]}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _make_transparent(port: int) -> None:
+    """Make a terminal pass every byte as it is, and nothing back."""
+    import termios
+
+    _, _, control, _, speed_in, speed_out, special = termios.tcgetattr(port)
+    special[termios.VMIN], special[termios.VTIME] = 1, 0
+    flags = control & ~(termios.CSIZE | termios.PARENB) | termios.CS8
+    termios.tcsetattr(port, termios.TCSANOW, [0, 0, flags, 0, speed_in, speed_out, special])
 
 
 async def _serve(parameters: dict[str, Any]) -> None:
@@ -130,10 +153,15 @@ async def _serve(parameters: dict[str, Any]) -> None:
         finally:
             writer.close()
 
-    mux = Mux(accept=accept, clock=set_clock, abandon=getattr(keeper, "abandon", None))
+    mux = Mux(
+        accept=accept,
+        clock=set_clock,
+        abandon=getattr(keeper, "abandon", None),
+        acknowledges=bool(parameters["port"]),
+    )
     if hasattr(keeper, "child_ended"):
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, keeper.child_ended)
-    port = await _attach(mux)
+    port = await _attach(mux, parameters["port"])
     mux.send_clock(b"")
     await keeper.wait_stopped()
     if tasks:
@@ -143,6 +171,10 @@ async def _serve(parameters: dict[str, Any]) -> None:
     # nobody has channel 0.
     os.set_blocking(port, True)
     os.write(port, FRAME.pack(Kind.CLOSE, 0, 0))
+    if parameters["port"]:
+        import termios
+
+        termios.tcdrain(port)
 
 
 def set_clock(payload: bytes) -> None:
@@ -153,10 +185,10 @@ def set_clock(payload: bytes) -> None:
     time.clock_settime(time.CLOCK_REALTIME, struct.unpack("!d", payload)[0])
 
 
-async def _attach(mux: Mux) -> int:
+async def _attach(mux: Mux, path: str) -> int:
     import asyncio
 
-    port = control_port()
+    port = control_port(path)
     loop = asyncio.get_running_loop()
     outgoing = os.fdopen(os.dup(port), "wb", 0)
     writer, _ = await loop.connect_write_pipe(mux.writer_protocol, outgoing)

@@ -1,7 +1,7 @@
-"""The guest alone: boot, channels, isolation, and that it dies whole.
+"""The guest alone, of each kind: boot, channels, isolation, and that it dies whole.
 
-client ──► control.sock ──► relay ──► virtio port ──► guest_main ──► stand-in keeper
-                             ├── QEMU
+client ──► control.sock ──► relay ──► control port ──► guest_main ──► stand-in keeper
+                             ├── QEMU            or ── user-mode kernel
                              └── virtiofsd
 """
 
@@ -24,13 +24,12 @@ from typing import Any
 
 import pytest
 
-from testbed.guest.qemu import QemuGuest
+from testbed.guest.kinds import KINDS
 from testbed.protocol import HEADER, Frame, control_socket, pack, pack_message
 
-pytestmark = [
-    pytest.mark.packets,
-    pytest.mark.skipif(bool(QemuGuest().problems()), reason="; ".join(QemuGuest().problems())),
-]
+pytestmark = pytest.mark.packets
+
+PROCESSES = {"qemu": ["qemu-system-x86", "virtiofsd"], "uml": ["linux"]}
 
 TIMEOUT_S = 120
 
@@ -116,6 +115,24 @@ def gone(pid: int, *, within_s: float = 20) -> bool:
         return bool(select.select([file], [], [], within_s)[0])
 
 
+def offspring(*pids: int) -> list[int]:
+    """The processes below these: in a user-mode guest one for each inside."""
+    found: list[int] = []
+    for pid in pids:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        found += [int(child) for child in children]
+        found += offspring(*(int(child) for child in children))
+    return found
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if problems := KINDS[name]().problems():
+        pytest.skip("; ".join(problems))
+    return name
+
+
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     # Deep enough that the socket's path does not fit into a socket address.
@@ -125,10 +142,25 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+class Starter:
+    """Starts guests of one kind."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __call__(self, name: str, *arguments: str) -> Started:
+        return Started(name, "--guest", self.kind, *arguments)
+
+
 @pytest.fixture(scope="module")
-def shared(runtime: None) -> Iterator[Started]:
+def start(runtime: None, kind: str) -> Starter:
+    return Starter(kind)
+
+
+@pytest.fixture(scope="module")
+def shared(start: Starter) -> Iterator[Started]:
     """One guest for all tests that leave it alive."""
-    started = Started("shared", "--keeper", "stand_in_keeper:Keeper")
+    started = start("shared", "--keeper", "stand_in_keeper:Keeper")
     outcome = started.outcome()
     assert outcome.get("ready"), outcome
     yield started
@@ -136,9 +168,9 @@ def shared(runtime: None) -> Iterator[Started]:
 
 
 @pytest.fixture
-def guest(runtime: None) -> Iterator[Started]:
+def guest(start: Starter) -> Iterator[Started]:
     """A guest of the test's own, to be killed."""
-    started = Started("mortal", "--keeper", "stand_in_keeper:Keeper")
+    started = start("mortal", "--keeper", "stand_in_keeper:Keeper")
     outcome = started.outcome()
     assert outcome.get("ready"), outcome
     yield started
@@ -259,8 +291,8 @@ def test_no_links_but_loopback_and_it_is_up(shared: Started) -> None:
     assert "lo: <LOOPBACK,UP" in text
 
 
-def test_second_relay_of_a_name_is_refused(shared: Started) -> None:
-    second = Started("shared", "--keeper", "stand_in_keeper:Keeper")
+def test_second_relay_of_a_name_is_refused(shared: Started, start: Starter) -> None:
+    second = start("shared", "--keeper", "stand_in_keeper:Keeper")
     outcome = second.outcome()
     assert second.process.wait(TIMEOUT_S) == 2
     assert "in use" in outcome["error"]["message"]
@@ -278,27 +310,31 @@ def test_stop_answers_when_all_is_gone(guest: Started) -> None:
     assert guest.process.wait(TIMEOUT_S) == 0
 
 
-def test_killed_emulator_takes_all_with_it(guest: Started) -> None:
+def test_killed_machine_takes_all_with_it(guest: Started, kind: str) -> None:
     children = guest.children()
-    assert set(children) == {"qemu-system-x86", "virtiofsd"}
+    assert sorted(children) == PROCESSES[kind]
+    inside = offspring(*children.values())
     waiting = guest.connect(op="echo")
-    os.kill(children["qemu-system-x86"], signal.SIGKILL)
+    os.kill(children[PROCESSES[kind][0]], signal.SIGKILL)
     assert guest.process.wait(TIMEOUT_S) == 0
     assert waiting.file.read() == b""
-    assert gone(children["virtiofsd"])
+    assert all(gone(pid) for pid in (*children.values(), *inside))
     assert not control_socket("mortal").parent.exists()
 
 
 def test_killed_relay_takes_all_with_it(guest: Started) -> None:
-    children = guest.children()
+    children = guest.children().values()
+    inside = offspring(*children)
     guest.process.kill()
     guest.process.wait(TIMEOUT_S)
-    assert all(gone(pid) for pid in children.values())
+    assert all(gone(pid) for pid in (*children, *inside))
     with pytest.raises(ConnectionRefusedError):
         guest.connect(op="hello")
 
 
-def test_killed_file_server_ends_the_guest(guest: Started) -> None:
+def test_killed_file_server_ends_the_guest(guest: Started, kind: str) -> None:
+    if kind != "qemu":
+        pytest.skip("only QEMU has a file server")
     children = guest.children()
     os.kill(children["virtiofsd"], signal.SIGKILL)
     assert guest.process.wait(TIMEOUT_S) == 0
@@ -313,19 +349,21 @@ def test_keeper_that_dies_ends_the_guest(guest: Started) -> None:
 
 
 @pytest.mark.parametrize("milliseconds", [0, 100, 700, 1500])
-def test_relay_killed_while_it_boots(runtime: None, milliseconds: int) -> None:
-    started = Started("young", "--keeper", "stand_in_keeper:Keeper")
+def test_relay_killed_while_it_boots(start: Starter, milliseconds: int) -> None:
+    started = start("young", "--keeper", "stand_in_keeper:Keeper")
     assert "progress" in (started.next_message() or {})
     select.select([], [], [], milliseconds / 1000)
-    children = started.children()
+    children = started.children().values()
+    inside = offspring(*children)
     started.process.kill()
     started.process.wait(TIMEOUT_S)
-    assert all(gone(pid) for pid in children.values())
-    assert not control_socket("young").exists()
+    assert all(gone(pid) for pid in (*children, *inside))
+    left = [path.name for path in control_socket("young").parent.glob("*")]
+    assert left in ([], ["control.sock"])
 
 
-def test_launcher_that_goes_away_cancels_the_boot(runtime: None) -> None:
-    started = Started("orphan", "--keeper", "stand_in_keeper:Keeper")
+def test_launcher_that_goes_away_cancels_the_boot(start: Starter) -> None:
+    started = start("orphan", "--keeper", "stand_in_keeper:Keeper")
     assert "progress" in (started.next_message() or {})
     assert started.process.stdout is not None
     started.process.stdout.close()
@@ -342,24 +380,37 @@ def test_leash_let_go_is_told_to_the_keeper(guest: Started) -> None:
     assert not control_socket("mortal").exists()
 
 
-def test_kernel_that_does_not_boot(runtime: None, tmp_path: Path) -> None:
+def test_kernel_that_does_not_boot(start: Starter, kind: str, tmp_path: Path) -> None:
     image = tmp_path / "vmlinuz"
     image.write_bytes(b"no kernel at all")
-    outcome = Started("broken", "--kernel", str(image)).outcome()
+    outcome = start("broken", "--kernel", str(image)).outcome()
     assert outcome["error"]["exit_code"] == 3
-    assert "ended while it booted" in outcome["error"]["message"]
-    assert "qemu" in outcome["error"]["message"]
+    message = outcome["error"]["message"]
+    assert ("ended while it booted" if kind == "qemu" else "does not start") in message
+    assert ("qemu" if kind == "qemu" else str(image)) in message
     assert not control_socket("broken").parent.exists()
 
 
-def test_keeper_that_does_not_start(runtime: None) -> None:
-    outcome = Started("keeperless", "--keeper", "no_such_module:Keeper").outcome()
+def test_panic_is_told_with_what_led_to_it(start: Starter) -> None:
+    outcome = start("panicking", "--keeper", "stand_in_keeper:dies_at_once").outcome()
+    message = outcome["error"]["message"]
+    assert "Attempted to kill init" in message
+    assert "Call Trace" not in message
+
+
+def test_keeper_that_does_not_start(start: Starter) -> None:
+    outcome = start("keeperless", "--keeper", "no_such_module:Keeper").outcome()
     assert "No module named 'no_such_module'" in outcome["error"]["message"]
 
 
-def test_deadline(runtime: None) -> None:
-    outcome = Started("late", "--deadline-s", "0.05").outcome()
+def test_deadline(start: Starter) -> None:
+    outcome = start("late", "--deadline-s", "0.02").outcome()
     assert "did not come up in" in outcome["error"]["message"]
+
+
+def test_two_guests_at_once(shared: Started, guest: Started) -> None:
+    assert shared.ask(op="hello")["name"] == "shared"
+    assert guest.ask(op="hello")["name"] == "mortal"
 
 
 def test_hostile_name(runtime: None) -> None:

@@ -16,22 +16,31 @@ from pathlib import Path
 import pytest
 
 from testbed import launch
+from testbed.guest.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 TOPOLOGY = ROOT / "topologies" / "rack.yaml"
 NAME = "killed"
 MOMENTS = 10
-VICTIMS = ("command", "relay", "qemu", "virtiofsd")
+MACHINES = {"uml": ("linux",), "qemu": ("qemu", "virtiofsd")}
 
 pytestmark = [pytest.mark.packets, pytest.mark.timeout(900)]
 
 
-@pytest.fixture(autouse=True)
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if problems := KINDS[name]().problems():
+        pytest.skip("; ".join(problems))
+    return name
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Testbeds of a test are registered in a directory of their own."""
     directory = tmp_path / "run"
     monkeypatch.setenv("TESTBED_RUNTIME_DIR", str(directory))
-    monkeypatch.setenv("TESTBED_VM", "always")
+    monkeypatch.setenv("TESTBED_VM", kind)
     yield directory
     for name in launch.running():
         launch.kill(name)
@@ -57,8 +66,8 @@ def descendants(parent: int) -> dict[str, int]:
             if b"testbed.guest.relay" in words and NAME.encode() in words:
                 found["relay"] = int(entry.name)
             elif started_by == found.get("relay") or started_by == parent:
-                for role in ("qemu", "virtiofsd"):
-                    if role.encode() in words[0]:
+                for role in (role for machine in MACHINES.values() for role in machine):
+                    if role.encode() in words[0].rpartition(b"/")[2]:
                         found[role] = int(entry.name)
     return found
 
@@ -71,7 +80,8 @@ def wait_for_nothing(parent: int) -> None:
     assert not left
 
 
-def test_killed_at_any_moment(runtime: Path) -> None:
+def test_killed_at_any_moment(runtime: Path, kind: str) -> None:
+    victims = ("command", "relay", *MACHINES[kind])
     seed = random.randrange(1 << 32)
     moments = random.Random(seed)
     started = time.monotonic()
@@ -84,7 +94,7 @@ def test_killed_at_any_moment(runtime: Path) -> None:
         moment = moments.uniform(0.1, 1.2 * duration)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(moment)
-        victim = VICTIMS[number % len(VICTIMS)]
+        victim = victims[number % len(victims)]
         pid = process.pid if victim == "command" else descendants(process.pid).get(victim)
         print(f"{moment:.2f} s: SIGKILL to {victim} {pid}")
         if pid is not None:

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "guest.mux": {"errors", "protocol"},  # spoken at both ends of the guest's port
     "keeper": {"errors", "protocol", "plan", "kernel", "services", "guest.mux"},
     "guest": {"errors", "protocol", "plan", "kernel", "keeper", "guest.mux"},
-    "launch": {"errors", "protocol", "plan", "kernel"},
+    "launch": {"errors", "protocol", "plan", "kernel", "guest"},
     "frames": {"errors", "protocol"},
     "client": {"errors", "protocol", "frames", "plan", "launch"},
     "render": {"errors", "protocol", "plan", "topology", "topology.model", "client"},
