@@ -35,7 +35,7 @@ from testbed.protocol import (
 
 STOP_TIMEOUT_S = 10.0
 UCRED = struct.Struct("3i")  # struct ucred of SO_PEERCRED: pid, uid, gid
-VM_CHOICES = ("auto", "always", "never")
+VM_CHOICES = ("auto", "always", "never", "uml", "qemu")
 
 
 def owner(name: str) -> int | None:
@@ -147,7 +147,8 @@ def ensure_running(
     Returns whether it was started here.
 
     `vm` is ``auto`` (a micro VM where the kernel lacks what the plan needs),
-    ``always`` or ``never``. Raises HostError when the host can't.
+    ``always``, ``never``, or the kind of micro VM to use: ``uml`` or ``qemu``.
+    Raises HostError when the host can't.
     """
     if not NAME_PATTERN.fullmatch(name):
         hint = "lower-case letters, digits and inner dashes, at most 32 characters"
@@ -159,36 +160,53 @@ def ensure_running(
             return False
         directory = testbed_directory(name)
         try:
-            module = _choose(vm, plan, on_progress)
-            _start(module, name, directory, on_progress)
+            words = _choose(vm, plan, on_progress)
+            _start(words, name, directory, on_progress)
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
     return True
 
 
-def _choose(vm: str, plan: Plan, on_progress: Callable[[str], None]) -> str:
-    """The module that runs the keeper: here, or a micro VM's relay."""
+def _choose(vm: str, plan: Plan, on_progress: Callable[[str], None]) -> list[str]:
+    """The module that runs the keeper, and its options: here, or a micro VM's relay."""
     if vm not in VM_CHOICES:
         raise UsageError(f"--vm {vm!r} is none of {', '.join(VM_CHOICES)}")
     if vm == "always":
-        return "testbed.guest.relay"
+        return _relay(plan)
+    if vm not in {"auto", "never"}:
+        return _relay(plan, vm)
     lacking = features.lacking(plan)
     if not lacking:
-        return "testbed.keeper"
+        return ["testbed.keeper"]
     names = ", ".join(feature.name for feature in lacking)
     if vm == "never":
         hint = "use --vm auto to run in a micro VM; `testbed doctor` says what is missing"
         raise HostError(f"this kernel lacks: {names}", hint=hint)
     on_progress(f"this kernel lacks {names}: using a micro VM")
-    return "testbed.guest.relay"
+    return _relay(plan)
 
 
-def _start(module: str, name: str, directory: Path, on_progress: Callable[[str], None]) -> None:
+def _relay(plan: Plan, kind: str | None = None) -> list[str]:
+    """The relay of a guest: of that kind, or of the fastest that has what the plan needs."""
+    from testbed.guest import uml_kernels  # noqa: PLC0415  not needed where the kernel has it all
+    from testbed.guest.kinds import preferred  # noqa: PLC0415
+
+    needed = features.required(plan)
+    kind = kind or preferred(needed).name
+    words = ["testbed.guest.relay", "--guest", kind]
+    if kind == "uml" and (kernel := uml_kernels.find(needed)) is not None:
+        words += ["--kernel", str(kernel.path)]
+    return words
+
+
+def _start(
+    words: list[str], name: str, directory: Path, on_progress: Callable[[str], None]
+) -> None:
     """Start the keeper or relay and wait until it says that it is ready."""
     with (directory / "start.log").open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, name, str(directory)],
+            [sys.executable, "-P", "-m", *words, name, str(directory)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -34,9 +34,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--testbed-vm",
-        choices=("auto", "always", "never"),
+        choices=("auto", "always", "never", "uml", "qemu"),
         default=os.environ.get("TESTBED_VM", "auto"),
-        help="run testbeds in a micro VM: where this kernel can't (auto), always, never",
+        help="run testbeds in a micro VM: where this kernel can't (auto), always, never; "
+        "uml or qemu: in that kind",
     )
     group.addoption(
         "--testbed-timeout",

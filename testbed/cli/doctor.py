@@ -12,6 +12,7 @@ from testbed.cli.common import echo_json, json_option, unused_name_option, verb
 from testbed.errors import EXIT_HOST, TestbedError
 
 if TYPE_CHECKING:
+    from testbed.guest.base import Guest
     from testbed.kernel.features import Feature, Program
 
 
@@ -28,7 +29,8 @@ def command(context: click.Context, *, as_json: bool) -> None:
 
     found = features.probe()
     missing = features.programs()
-    guest = _guest()
+    guests = _guests()
+    guest = _chosen(guests)
     native = os.geteuid() == 0 and all(feature.ok for feature in found)
     required = [program for program in missing if program.required]
     ok = (native or guest["ok"]) and not required
@@ -42,30 +44,47 @@ def command(context: click.Context, *, as_json: bool) -> None:
                 "features": [asdict(feature) for feature in found],
                 "missing_programs": [asdict(program) for program in missing],
                 "guest": guest,
+                "guests": guests,
             }
         )
     else:
-        _print(found, missing, guest)
+        _print(found, missing, guests)
         click.echo(_verdict(native=native, guest=guest, required=required))
     if not ok:
         context.exit(EXIT_HOST)
 
 
-def _guest() -> dict[str, Any]:
-    """Whether a micro VM can run here, and what it lacks."""
+def _guests() -> list[dict[str, Any]]:
+    """Whether each kind of micro VM can run here, and what it lacks; the fastest first."""
+    from testbed.guest.kinds import KINDS  # noqa: PLC0415
+
+    return [_guest(kind()) for kind in KINDS.values()]
+
+
+def _guest(guest: Guest) -> dict[str, Any]:
     try:
-        from testbed.guest.qemu import QemuGuest  # noqa: PLC0415
-
-        guest = QemuGuest()
         problems = guest.problems()
+        lacking = [] if problems else guest.lacking(None)
         accelerated = not problems and guest.accelerated()
+        hints = guest.hints()
     except (TestbedError, OSError) as error:
-        return {"kind": "qemu", "ok": False, "accelerated": False, "problems": [str(error)]}
-    ok = not problems
-    return {"kind": guest.name, "ok": ok, "accelerated": accelerated, "problems": problems}
+        problems, lacking, accelerated, hints = [str(error)], [], False, []
+    return {
+        "kind": guest.name,
+        "ok": not problems and not lacking,
+        "accelerated": accelerated,
+        "problems": problems,
+        "lacking": lacking,
+        "hints": hints,
+    }
 
 
-def _print(found: list[Feature], missing: list[Program], guest: dict[str, Any]) -> None:
+def _chosen(guests: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the one that testbeds run in; where none can, the one that needs least to."""
+    return next((guest for guest in guests if guest["ok"]), guests[-1])
+
+
+def _print(found: list[Feature], missing: list[Program], guests: list[dict[str, Any]]) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     from testbed.render.console import console  # noqa: PLC0415
@@ -91,11 +110,20 @@ def _print(found: list[Feature], missing: list[Program], guest: dict[str, Any]) 
         )
         headings = ("missing", "package", "needed for", "required")
         output.print(rows_table("Programs", headings, programs))
-    speed = "on the processor (KVM)" if guest["accelerated"] else "emulated, some ten times slower"
-    state = f"can run, {speed}" if guest["ok"] else "can't run"
-    output.print(f"Micro VM ({guest['kind']}): {state}")
-    for problem in guest["problems"]:
-        output.print(f"  {problem}")
+    for guest in guests:
+        output.print(f"Micro VM ({guest['kind']}): {_state(guest)}")
+        for line in (*guest["problems"], *guest["hints"]):
+            output.print(f"  {line}")
+
+
+def _state(guest: dict[str, Any]) -> str:
+    if guest["problems"]:
+        return "can't run"
+    if guest["lacking"]:
+        return f"can run, but its kernel lacks {', '.join(guest['lacking'])}"
+    if guest["kind"] == "uml":
+        return "can run, a kernel as a process, almost as fast as this machine"
+    return f"can run, {'on the processor (KVM)' if guest['accelerated'] else 'emulated, slow'}"
 
 
 def _verdict(*, native: bool, guest: dict[str, Any], required: list[Program]) -> str:
@@ -105,6 +133,6 @@ def _verdict(*, native: bool, guest: dict[str, Any], required: list[Program]) ->
     if native:
         return click.style("testbeds run in this kernel", fg="green")
     if guest["ok"]:
-        return click.style("testbeds run in a micro VM", fg="green")
+        return click.style(f"testbeds run in a micro VM ({guest['kind']})", fg="green")
     reason = "not root" if os.geteuid() else "this kernel lacks features, and there is no micro VM"
     return click.style(f"testbeds can't run: {reason}", fg="red")

@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 @click.option("--timings", is_flag=True, help="Print the milliseconds of each phase.")
 @click.option(
     "--vm",
-    type=click.Choice(["auto", "always", "never"]),
+    type=click.Choice(["auto", "always", "never", "uml", "qemu"]),
     default="auto",
     envvar="TESTBED_VM",
     show_default=True,
     show_envvar=True,
-    help="Run in a micro VM: where this kernel can't, always, never.",
+    help="Run in a micro VM: where this kernel can't, always, never; uml or qemu: in that kind.",
 )
 @name_option("Name the testbed so instead of as the file says.")
 @json_option
