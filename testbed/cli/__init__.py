@@ -27,6 +27,7 @@ VERBS = (
     "logs",
     "graph",
     "doctor",
+    "kernel",
     "completion",
     "version",
 )
