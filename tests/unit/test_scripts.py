@@ -92,7 +92,7 @@ def test_ruby_can_read_the_vagrantfile() -> None:
     assert run(Path("/usr/bin/env"), "ruby", "-c", str(CHECKOUT / "Vagrantfile")).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["setup", "quickstart", "test"])
+@pytest.mark.parametrize("name", ["setup", "quickstart", "test", "build-guest-kernel"])
 def test_help_says_how_it_is_called(name: str) -> None:
     help_text = run(CHECKOUT / "scripts" / name, "--help")
     assert help_text.returncode == 0
@@ -232,7 +232,7 @@ def test_quickstart_brings_up_shows_and_proves(checkout: Path, stubbed: dict[str
         "ping -n two-racks a c -c 2 --df -s 1272",
         "ping -n two-racks a c -c 2 --df -s 1273",
     ]
-    assert calls[-1] == "status -n two-racks"
+    assert calls[-2:] == ["status -n two-racks", "list -n two-racks --json"]
     assert done.stdout.count("  ok  ") == 5
     assert "testbed down" in done.stdout
 

@@ -388,13 +388,16 @@ def test_doctor(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     row = features.Feature("bond", False, "LAGs", "CONFIG_BONDING", "module bonding", "Unknown")
     program = features.Program("bird", "bird2", "routing", required=True)
     guest = {"kind": "qemu", "ok": True, "accelerated": False, "problems": []}
+    guest |= {"lacking": [], "hints": []}
+    other = guest | {"kind": "uml", "ok": False, "problems": ["none built"], "hints": ["build it"]}
     monkeypatch.setattr(features, "probe", lambda: [row])
     monkeypatch.setattr(features, "programs", list)
-    monkeypatch.setattr(doctor, "_guest", lambda: guest)
+    monkeypatch.setattr(doctor, "_guests", lambda: [other, guest])
     result = call("doctor")
     assert result.exit_code == 0
+    assert "build it" in result.output
     assert "CONFIG_BONDING" in result.output
-    assert "testbeds run in a micro VM" in result.output
+    assert "testbeds run in a micro VM (qemu)" in result.output
     monkeypatch.setattr(features, "programs", lambda: [program])
     result = call("doctor")
     assert (result.exit_code, "install bird2" in result.output) == (3, True)

@@ -17,7 +17,9 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @contextlib.asynccontextmanager
-async def pair(handler: Handler, **far_callbacks: Any) -> AsyncIterator[tuple[Mux, Mux]]:
+async def pair(
+    handler: Handler, pace: int | None = None, **far_callbacks: Any
+) -> AsyncIterator[tuple[Mux, Mux]]:
     """Two ends of one stream; `handler(reader, writer)` serves what the near end opens."""
     tasks = set()
 
@@ -35,7 +37,8 @@ async def pair(handler: Handler, **far_callbacks: Any) -> AsyncIterator[tuple[Mu
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    near, far = Mux(), Mux(accept=accept, **far_callbacks)
+    near = Mux(pace=pace)
+    far = Mux(accept=accept, acknowledges=pace is not None, **far_callbacks)
     loop = asyncio.get_running_loop()
     left, right = socket.socketpair()
     # Small buffers, so that the stream is full again and again.
@@ -68,8 +71,11 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 @given(
     sizes=st.lists(st.lists(st.integers(1, 200_000), max_size=6), min_size=1, max_size=12),
     seed=st.integers(),
+    pace=st.sampled_from([None, 1000, 3840]),
 )
-def test_every_byte_comes_back_in_order(sizes: list[list[int]], seed: int) -> None:
+def test_every_byte_comes_back_in_order(
+    sizes: list[list[int]], seed: int, pace: int | None
+) -> None:
     generator = random.Random(seed)
 
     async def one(mux: Mux, lengths: list[int]) -> None:
@@ -89,7 +95,7 @@ def test_every_byte_comes_back_in_order(sizes: list[list[int]], seed: int) -> No
         await writer.wait_closed()
 
     async def main() -> None:
-        async with pair(echo) as (near, _):
+        async with pair(echo, pace) as (near, _):
             await asyncio.gather(*(one(near, lengths) for lengths in sizes))
 
     run(main())
@@ -276,3 +282,24 @@ def test_hostile_bytes_raise_nothing(data: bytes) -> None:
             mux.data_received(data[at : at + 1])
 
     asyncio.run(main())
+
+
+def test_no_more_is_on_its_way_than_the_pace_allows() -> None:
+    async def scenario() -> None:
+        near = Mux(pace=1000)
+        left, right = socket.socketpair()
+        await asyncio.get_running_loop().create_unix_connection(lambda: near, sock=left)
+        reader, writer = await asyncio.open_unix_connection(sock=right)
+        _, sender = streams(near.open())
+        sender.write(bytes(5000))
+        taken = 0
+        while taken < 5000:
+            part = await reader.read(10_000)
+            assert len(part) <= 1000
+            taken += len(part)
+            with contextlib.suppress(TimeoutError):  # nothing more comes
+                assert await asyncio.wait_for(reader.read(1), 0.01) == b""
+            writer.write(FRAME.pack(Kind.TAKEN, 0, 4) + len(part).to_bytes(4, "big"))
+        writer.close()
+
+    run(scenario())
