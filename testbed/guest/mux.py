@@ -360,7 +360,7 @@ class Mux(asyncio.Protocol):
             self._clock(payload)
         elif kind == Kind.ABANDON and self._abandon is not None:
             self._abandon()
-        elif kind == Kind.TAKEN:
+        elif kind == Kind.TAKEN and self._pace is not None:
             self._on_the_way -= WINDOW.unpack(payload)[0]
             self._send_held()
         elif kind > max(Kind):
