@@ -176,7 +176,9 @@ def _command(tree: Path, objects: Path, *words: str) -> list[str]:
 
 def _environment() -> dict[str, str]:
     passed = ("PATH", "HOME", "CCACHE_DIR", "TMPDIR")
-    return {name: os.environ[name] for name in passed if name in os.environ} | {"LC_ALL": "C"}
+    kept = {name: os.environ[name] for name in passed if name in os.environ}
+    # Without depend mode ccache runs the preprocessor before each compiler that it can't spare.
+    return kept | {"LC_ALL": "C", "CCACHE_DEPEND": "1"}
 
 
 def _configure(tree: Path, objects: Path, progress: Progress) -> None:
