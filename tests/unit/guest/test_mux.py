@@ -224,7 +224,8 @@ def test_clock_and_abandon_reach_the_far_end() -> None:
     heard: list[bytes | str] = []
 
     async def main() -> None:
-        callbacks = {"clock": heard.append, "abandon": lambda: heard.append("abandoned")}
+        callbacks: dict[str, Any] = {"clock": heard.append}
+        callbacks["abandon"] = lambda: heard.append("abandoned")
         async with pair(echo, **callbacks) as (near, _):
             near.send_clock(b"")
             near.send_clock(b"12345678")
