@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from testbed.guest.kernel_source import Progress
 
 OPTIONS = Path(__file__).with_name("uml.config")
-OBJECTS = 870
-"""Lines that a build prints, for its progress; exact for 7.2."""
+OBJECTS = 905
+"""Files that a build compiles, for its progress: those of 7.2."""
 SPACE = 2 * 1024**3
 TOOLS = {
     "gcc": "gcc",

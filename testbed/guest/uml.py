@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 CONTROL_PORT = "/dev/ttyS0"
 SHARED_MEMORY = "/dev/shm"  # noqa: S108  only files without a name are made in it
 BUILD_HINT = (
-    "run `testbed kernel build` (about 3 minutes): the guest is up in a third of a second, "
-    "and packets pass at ten times the speed"
+    "run `testbed kernel build` (some minutes, once): the guest is up in half a second, "
+    "and everything in it is ten times faster"
 )
 COMMAND_LINE_LIMIT = 4000  # arch/um/include/asm/setup.h: COMMAND_LINE_SIZE is 4096
 UMID = "guest"  # the name of the directory with its process id

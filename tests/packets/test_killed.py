@@ -21,7 +21,7 @@ from testbed.guest.kinds import KINDS
 ROOT = Path(__file__).parents[2]
 TOPOLOGY = ROOT / "topologies" / "rack.yaml"
 NAME = "killed"
-MOMENTS = 10
+MOMENTS = {"uml": 12, "qemu": 4}
 MACHINES = {"uml": ("linux",), "qemu": ("qemu", "virtiofsd")}
 
 pytestmark = [pytest.mark.packets, pytest.mark.timeout(900)]
@@ -89,7 +89,7 @@ def test_killed_at_any_moment(runtime: Path, kind: str) -> None:
     duration = time.monotonic() - started
     assert cli("down").returncode == 0
     print(f"seed {seed}, up takes {duration:.1f} s")
-    for number in range(MOMENTS):
+    for number in range(MOMENTS[kind]):
         process = up()
         moment = moments.uniform(0.1, 1.2 * duration)
         with contextlib.suppress(subprocess.TimeoutExpired):
