@@ -21,7 +21,7 @@ from testbed.guest.kinds import KINDS
 ROOT = Path(__file__).parents[2]
 TOPOLOGY = ROOT / "topologies" / "rack.yaml"
 NAME = "killed"
-MOMENTS = {"uml": 12, "qemu": 4}
+MOMENTS = {"uml": 12, "qemu": 10}
 MACHINES = {"uml": ("linux",), "qemu": ("qemu", "virtiofsd")}
 
 pytestmark = [pytest.mark.packets, pytest.mark.timeout(900)]
