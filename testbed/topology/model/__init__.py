@@ -1,0 +1,96 @@
+"""The resolved topology: an AWS Outposts installation in AWS's own words.
+
+Everything here is explicit and checked: what the file left out has been
+derived, names have been resolved, and no value contradicts another. The
+classes know nothing of Linux. `testbed.topology.load` makes a `Topology`;
+`testbed.lower` turns it into a plan. One module for each part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from testbed.topology.model.base import INTERNAL, Quality, Service
+from testbed.topology.model.instance import Instance
+from testbed.topology.model.outpost import (
+    FormFactor,
+    Lag,
+    LocalGateway,
+    LocalGatewayMode,
+    Outpost,
+    ServiceLink,
+    Vif,
+)
+from testbed.topology.model.region import Anchor, Region
+from testbed.topology.model.site import (
+    Daemon,
+    Device,
+    Host,
+    Segment,
+    Site,
+    SiteLink,
+    Uplink,
+    Wan,
+)
+from testbed.topology.model.vpc import RouteTable, Subnet, Vpc, VpcRoute
+
+__all__ = [
+    "INTERNAL",
+    "Anchor",
+    "Daemon",
+    "Device",
+    "FormFactor",
+    "Host",
+    "Instance",
+    "Lag",
+    "LocalGateway",
+    "LocalGatewayMode",
+    "Outpost",
+    "Quality",
+    "Region",
+    "RouteTable",
+    "Segment",
+    "Service",
+    "ServiceLink",
+    "Site",
+    "SiteLink",
+    "Subnet",
+    "Topology",
+    "Uplink",
+    "Vif",
+    "Vpc",
+    "VpcRoute",
+    "Wan",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """A whole installation. Mappings are keyed by name, in the file's order."""
+
+    name: str
+    region: Region
+    vpcs: Mapping[str, Vpc]
+    outposts: Mapping[str, Outpost]
+    site: Site
+    instances: Mapping[str, Instance]
+
+    def subnet(self, vpc: str, name: str) -> Subnet:
+        """The subnet `name` of `vpc`."""
+        return next(subnet for subnet in self.vpcs[vpc].subnets if subnet.name == name)
+
+    def announced_subnets(self, outpost: Outpost) -> tuple[Subnet, ...]:
+        """The subnets that `outpost`'s local gateway announces in direct VPC routing.
+
+        Only subnets on this Outpost, of an associated VPC, whose route table
+        has a route that targets this local gateway (facts: R1 tip, L2).
+        """
+        found: list[Subnet] = []
+        for vpc in (self.vpcs[name] for name in outpost.local_gateway.vpcs):
+            for subnet in vpc.subnets:
+                routes = vpc.table_of(subnet.name).routes
+                targets = {route.target for route in routes}
+                if subnet.outpost == outpost.name and outpost.name in targets:
+                    found.append(subnet)
+        return tuple(found)

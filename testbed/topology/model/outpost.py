@@ -1,0 +1,77 @@
+"""Outposts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network
+from typing import Literal
+
+FormFactor = Literal["rack", "server"]
+
+LocalGatewayMode = Literal["direct-vpc-routing", "coip"]
+
+
+@dataclass(frozen=True, slots=True)
+class Vif:
+    """A virtual interface: one VLAN and one eBGP session on one LAG (facts: R1, B).
+
+    `local_*` is the Outpost's side, `peer_*` the customer's.
+    """
+
+    vlan: int
+    local_address: IPv4Interface
+    peer_address: IPv4Interface
+    local_bgp_asn: int
+    peer_bgp_asn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """The LAG of one Outpost networking device (OND) to one customer device."""
+
+    device: int  # which OND: 1 or 2
+    customer_device: str
+    members: int
+    speed_gbps: int
+    bfd: bool
+    service_link: Vif
+    local_gateway: Vif
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLink:
+    """The encrypted path to the Region; each OND owns one half of `infrastructure_cidr`."""
+
+    asn: int
+    infrastructure_cidr: IPv4Network
+
+    def own_prefix(self, device: int) -> IPv4Network:
+        """The /27 that OND `device` announces with path length 1 (facts: R1, R2)."""
+        return list(self.infrastructure_cidr.subnets(prefixlen_diff=1))[device - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalGateway:
+    """A rack's local gateway with its one route table.
+
+    `vpcs` are the VPC associations; `static_routes` the destinations that are
+    routed to the VIF group (without one, nothing is forwarded; facts: L3).
+    """
+
+    asn: int
+    mode: LocalGatewayMode
+    vpcs: tuple[str, ...]
+    static_routes: tuple[IPv4Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outpost:
+    """An Outposts rack; `number` counts from 1 in the file's order."""
+
+    name: str
+    number: int
+    form_factor: FormFactor
+    zone: str
+    lags: tuple[Lag, ...]
+    service_link: ServiceLink
+    local_gateway: LocalGateway

@@ -1,0 +1,92 @@
+"""What the customer owns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network
+from typing import Literal
+
+from testbed.topology.model.base import Quality, Service
+
+Daemon = Literal["bird", "frr"]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A customer network device (CND): router, LAG peer and VRF owner.
+
+    `config` is the text of the customer's own daemon configuration, which
+    then replaces the generated one.
+    """
+
+    name: str
+    asn: int
+    daemon: Daemon
+    config: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLink:
+    """A routed link between two customer devices, in one of their VRFs.
+
+    `addresses` are the ends' addresses, in the order of `devices`.
+    """
+
+    devices: tuple[str, str]
+    vrf: Literal["sl", "lgw"]
+    addresses: tuple[IPv4Interface, IPv4Interface]
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """A customer device's link to a router that stands for a whole network.
+
+    `addresses` are (the device's, the router's).
+    """
+
+    device: str
+    addresses: tuple[IPv4Interface, IPv4Interface]
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class Wan:
+    """The customer's WAN between data centres: one router, eBGP to every device (VRF lgw)."""
+
+    asn: int
+    uplinks: tuple[Uplink, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A LAN: one broadcast domain in the devices' VRF lgw.
+
+    `routers` are the devices' addresses on it, (device, address with prefix length).
+    """
+
+    name: str
+    cidr: IPv4Network
+    routers: tuple[tuple[str, IPv4Interface], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A machine of the customer's on a LAN segment."""
+
+    name: str
+    segment: str
+    address: IPv4Interface
+    services: tuple[Service, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the customer owns; `region_uplinks` lead to the Region's edge (VRF sl)."""
+
+    devices: tuple[Device, ...]
+    links: tuple[SiteLink, ...]
+    region_uplinks: tuple[Uplink, ...]
+    wan: Wan | None
+    segments: tuple[Segment, ...]
+    hosts: tuple[Host, ...]

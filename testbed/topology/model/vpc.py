@@ -1,0 +1,63 @@
+"""VPCs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A VPC subnet, in an Availability Zone of the Region or on an Outpost."""
+
+    name: str
+    vpc: str
+    cidr: IPv4Network
+    zone: str
+    outpost: str | None
+
+    @property
+    def router(self) -> IPv4Address:
+        """The VPC router's address, the subnet's base plus one (facts: V subnet-sizing)."""
+        return self.cidr.network_address + 1
+
+
+@dataclass(frozen=True, slots=True)
+class VpcRoute:
+    """A custom route of a VPC route table; the local route is implicit.
+
+    `target_kind` is ``local-gateway`` and `target` the Outpost that has it.
+    """
+
+    destination: IPv4Network
+    target_kind: Literal["local-gateway"]
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """A VPC route table: the main one, or a custom one associated with subnets."""
+
+    name: str
+    main: bool
+    subnets: tuple[str, ...]
+    routes: tuple[VpcRoute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vpc:
+    """A VPC; `number` counts from 1 in the file's order and never repeats."""
+
+    name: str
+    number: int
+    cidr: IPv4Network
+    subnets: tuple[Subnet, ...]
+    route_tables: tuple[RouteTable, ...]
+
+    def table_of(self, subnet: str) -> RouteTable:
+        """The route table that is associated with `subnet`: its own, else the main one."""
+        for table in self.route_tables:
+            if subnet in table.subnets:
+                return table
+        return next(table for table in self.route_tables if table.main)

@@ -1,0 +1,101 @@
+"""The topology file's form: pydantic models, and the JSON Schema made from them.
+
+These classes hold what the file says; `None` means that the file leaves it
+out and `testbed.topology.derive` fills it in. One module for each part.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from testbed.topology.schema.base import Form
+from testbed.topology.schema.instance import InstanceForm
+from testbed.topology.schema.outpost import (
+    GatewayRouteForm,
+    LocalGatewayForm,
+    OutpostForm,
+    ServiceLinkForm,
+    UplinksForm,
+    VifForm,
+)
+from testbed.topology.schema.region import RegionForm
+from testbed.topology.schema.site import (
+    DeviceForm,
+    HostForm,
+    LinkForm,
+    RegionLinkForm,
+    SegmentForm,
+    SiteForm,
+    WanForm,
+)
+from testbed.topology.schema.vpc import RouteForm, RouteTableForm, SubnetForm, VpcForm
+from testbed.topology.values import Name
+
+__all__ = [
+    "DeviceForm",
+    "Form",
+    "GatewayRouteForm",
+    "HostForm",
+    "InstanceForm",
+    "LinkForm",
+    "LocalGatewayForm",
+    "Name",
+    "OutpostForm",
+    "RegionForm",
+    "RegionLinkForm",
+    "RouteForm",
+    "RouteTableForm",
+    "SegmentForm",
+    "ServiceLinkForm",
+    "SiteForm",
+    "SubnetForm",
+    "TopologyForm",
+    "UplinksForm",
+    "VifForm",
+    "VpcForm",
+    "WanForm",
+    "json_schema",
+]
+
+
+class TopologyForm(Form):
+    """An AWS Outposts installation: a topology file of the Outposts testbed."""
+
+    testbed: Literal[1] = Field(description="The version of this file's form: 1.")
+    name: Name = Field(description="The testbed's name.")
+    region: RegionForm = Field(description="The Region.")
+    vpcs: dict[Name, VpcForm] = Field(default={}, description="The VPCs, by name.")
+    outposts: dict[Name, OutpostForm] = Field(default={}, description="The Outposts, by name.")
+    site: SiteForm = Field(SiteForm(), description="What the customer owns.")
+    instances: dict[Name, InstanceForm] = Field(default={}, description="The instances, by name.")
+
+
+def json_schema() -> dict[str, Any]:
+    """The topology file's JSON Schema (draft 2020-12), for editors and other tools."""
+    schema: dict[str, Any] = _tidy(TopologyForm.model_json_schema())
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Outposts testbed topology",
+    }
+    return head | schema
+
+
+def _tidy(schema: Any) -> Any:
+    """Drop what pydantic adds for its own sake: titles, nulls, defaults in internal units."""
+    if isinstance(schema, list):
+        return [_tidy(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    alternatives = [item for item in schema.get("anyOf", []) if item != {"type": "null"}]
+    if len(alternatives) == 1:
+        schema = {**alternatives[0], **{k: v for k, v in schema.items() if k != "anyOf"}}
+    tidy = {key: _tidy(value) for key, value in schema.items() if not _noise(key, value)}
+    if "patternProperties" in tidy:
+        tidy["additionalProperties"] = False
+    return tidy
+
+
+def _noise(key: str, value: Any) -> bool:
+    return key == "default" or (key == "title" and isinstance(value, str))

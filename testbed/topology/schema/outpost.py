@@ -1,0 +1,121 @@
+"""Outposts, as the topology file has them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from testbed.topology.schema.base import Form
+from testbed.topology.values import Cidr, CustomerAsn, Interface, Name, OutpostAsn, Vlan
+
+Speed = Literal["1G", "10G", "40G", "100G"]
+
+
+class UplinksForm(Form):
+    """The physical links of each Outpost networking device."""
+
+    speed: Speed = Field("10G", description="The speed of each link. Default: 10G.")
+    per_device: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Links per Outpost networking device. 1G: 1, 2, 4, 6, 8; 10G: 1, 2, 4, 8, 12,"
+        " 16; 40G and 100G: 1, 2, 4. Default: 1.",
+    )
+    bfd: bool = Field(
+        default=False, description="Whether the BGP sessions are guarded by BFD. Default: false."
+    )
+
+
+class VifForm(Form):
+    """A virtual interface: the VLAN and the eBGP session of one LAG, as on AWS's order form."""
+
+    device: Literal[1, 2] = Field(description="Which Outpost networking device: 1 or 2.")
+    vlan: Vlan | None = Field(None, description="The VLAN ID. Default: derived.")
+    local_address: Interface | None = Field(
+        None,
+        description="The Outpost's address, with /30 or /31. Default: the other one of the"
+        " peer's subnet, else derived.",
+    )
+    peer_address: Interface | None = Field(
+        None,
+        description="The customer's address, with /30 or /31. Default: the other one of the"
+        " local subnet, else derived.",
+    )
+    local_bgp_asn: OutpostAsn | None = Field(
+        None, description="The Outpost's ASN; must be the `asn` above, which is the default."
+    )
+    peer_bgp_asn: CustomerAsn | None = Field(
+        None, description="The customer's ASN. Default: the customer device's."
+    )
+
+
+Vifs = Annotated[list[VifForm], Field(max_length=2)]
+
+
+class ServiceLinkForm(Form):
+    """The service link, the encrypted path to the Region."""
+
+    asn: OutpostAsn | None = Field(None, description="The Outpost's ASN. Default: derived.")
+    infrastructure_cidr: Cidr | None = Field(
+        None, description="The infrastructure subnet, a /26. Default: derived from 10.200.0.0/16."
+    )
+    vifs: Vifs = Field(default=[], description="The virtual interfaces. Default: derived.")
+
+
+class GatewayRouteForm(Form):
+    """A static route of the local gateway's route table."""
+
+    destination: Cidr = Field(description="The destination CIDR block.")
+    target: Literal["vif-group"] = Field(
+        "vif-group", description="Where to: the VIF group. Default: vif-group."
+    )
+
+
+class LocalGatewayForm(Form):
+    """The rack's local gateway and its route table."""
+
+    asn: OutpostAsn | None = Field(None, description="The Outpost's ASN. Default: derived.")
+    mode: Literal["direct-vpc-routing", "coip"] = Field(
+        "direct-vpc-routing",
+        description="The route table's mode. Default: direct-vpc-routing. coip comes later.",
+    )
+    vpcs: list[Name] | None = Field(
+        None,
+        description="The VPCs associated with the route table. Default: those that have a subnet"
+        " on this Outpost.",
+    )
+    routes: list[GatewayRouteForm] | None = Field(
+        None,
+        max_length=100,
+        description="The static routes. Default: 0.0.0.0/0 to the VIF group.",
+    )
+    vifs: Vifs = Field(default=[], description="The virtual interfaces. Default: derived.")
+
+
+class OutpostForm(Form):
+    """An Outpost."""
+
+    form_factor: Literal["rack", "server"] = Field(
+        "rack", description="rack (first generation) or server. Default: rack. server comes later."
+    )
+    zone: Name | None = Field(
+        None, description="The Availability Zone it is anchored to. Default: the first zone."
+    )
+    uplinks: UplinksForm = Field(
+        UplinksForm(), description="The physical links. Default: one 10G link per device."
+    )
+    devices: list[Name] | None = Field(
+        None,
+        min_length=2,
+        max_length=2,
+        description="The customer devices of Outpost networking device 1 and 2; one name twice"
+        " means one device for both. Default: the site's, where it has one or two.",
+    )
+    service_link: ServiceLinkForm = Field(
+        ServiceLinkForm(), description="The service link. Default: all derived."
+    )
+    local_gateway: LocalGatewayForm | None = Field(
+        None, description="The local gateway (racks only). Default: all derived."
+    )

@@ -1,0 +1,113 @@
+"""What the customer owns, as the topology file has it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from testbed.topology.model import Service
+from testbed.topology.schema.base import Form
+from testbed.topology.values import Address, Cidr, CustomerAsn, Delay, Mtu, Name, Rate
+
+
+class DeviceForm(Form):
+    """A customer network device: router, LAG peer and VRF owner."""
+
+    asn: CustomerAsn | None = Field(
+        None,
+        description="Its ASN. Default: one for all devices that share Outposts, 65000 for the"
+        " first such group, 65001 for the next.",
+    )
+    daemon: Literal["bird", "frr"] = Field(
+        "bird", description="The routing daemon it runs. Default: bird."
+    )
+    config: str | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="A file with its own daemon configuration, instead of a generated one; a"
+        " path relative to the topology file, not above it.",
+    )
+
+
+class LinkForm(Form):
+    """A link between two customer devices; carries the VRFs of service link and local gateway."""
+
+    devices: list[Name] = Field(
+        min_length=2, max_length=2, description="The two devices that it connects."
+    )
+    delay: Delay = Field(0.0, description="One-way delay. Default: none.")
+    rate: Rate = Field(0.0, description="Rate in each direction. Default: unlimited.")
+    mtu: Mtu = Field(1500, description="MTU in bytes. Default: 1500.")
+
+
+class RegionLinkForm(Form):
+    """The way from the customer's devices to the Region's edge (VRF of the service link)."""
+
+    devices: list[Name] | None = Field(
+        None, min_length=1, description="The devices that have one. Default: all."
+    )
+    delay: Delay = Field(10.0, description="One-way delay. Default: 10ms.")
+    rate: Rate = Field(1000.0, description="Rate in each direction. Default: 1G.")
+    mtu: Mtu = Field(1500, description="MTU in bytes. Default: 1500.")
+
+
+class WanForm(Form):
+    """The customer's WAN between data centres: one router (VRF of the local gateway)."""
+
+    asn: CustomerAsn = Field(65500, description="The WAN router's ASN. Default: 65500.")
+    devices: list[Name] | None = Field(
+        None, min_length=1, description="The devices that connect to it. Default: all."
+    )
+    delay: Delay = Field(1.0, description="One-way delay of each connection. Default: 1ms.")
+    rate: Rate = Field(1000.0, description="Rate in each direction. Default: 1G.")
+    mtu: Mtu = Field(1500, description="MTU in bytes. Default: 1500.")
+
+
+class SegmentForm(Form):
+    """A LAN segment, with the customer's devices as its routers."""
+
+    cidr: Cidr = Field(description="Its CIDR block, /8 to /29.")
+    devices: list[Name] = Field(min_length=1, description="The devices that are its routers.")
+    addresses: dict[Name, Address] = Field(
+        default={},
+        description="The devices' addresses on it, device to address. Default: the first free"
+        " ones from .2 on.",
+    )
+
+
+class HostForm(Form):
+    """A machine on a LAN segment."""
+
+    segment: Name = Field(description="The segment it is on.")
+    address: Address | None = Field(
+        None, description="Its address. Default: the first free one from .10 on."
+    )
+    services: list[Service] = Field(
+        default=[], description="What it runs to be reached: http, echo. Default: nothing."
+    )
+
+
+class SiteForm(Form):
+    """What the customer owns."""
+
+    devices: dict[Name, DeviceForm] | None = Field(
+        None, description="The customer network devices, by name. Default: cnd1 and cnd2."
+    )
+    links: list[LinkForm] | None = Field(
+        None,
+        description="The links between devices. Default: one between the two devices of each"
+        " Outpost.",
+    )
+    region_link: RegionLinkForm = Field(
+        RegionLinkForm(), description="The way to the Region. Default: every device has one."
+    )
+    wan: WanForm | None = Field(None, description="The WAN between data centres. Default: none.")
+    segments: dict[Name, SegmentForm] = Field(default={}, description="The LAN segments, by name.")
+    hosts: dict[Name, HostForm] = Field(default={}, description="The hosts on them, by name.")
+    link_cidr: Cidr | None = Field(
+        None,
+        description="Where the addresses of links, Region links and WAN connections come from,"
+        " /8 to /20. Default: 100.64.0.0/14.",
+    )
