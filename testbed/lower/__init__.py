@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from testbed.lower import local_gateway, rack, region, service_link, site, vpc
 from testbed.lower.builder import Draft
 from testbed.plan.model import Plan
@@ -19,4 +21,4 @@ def lower(topology: Topology) -> Plan:
     site.lower(draft, topology)
     for entry in topology.vpcs.values():
         vpc.lower(draft, topology, entry)
-    return draft.build()
+    return replace(draft.build(), time=topology.time, seed=topology.seed)

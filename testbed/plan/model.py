@@ -322,11 +322,16 @@ Check = LinkCheck | LagCheck | BgpCheck | TunnelCheck | RouteCheck | ListenCheck
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole testbed: nodes in a stable order, and what must hold once it is up."""
+    """A whole testbed: nodes in a stable order, and what must hold once it is up.
+
+    Where `time` is virtual, idle time is skipped and chance begins with `seed`.
+    """
 
     name: str
     nodes: tuple[Node, ...]
     checks: tuple[Check, ...] = ()
+    time: Literal["real", "virtual"] = "real"
+    seed: int = 1
 
     def node(self, name: str) -> Node:
         """The node `name`; KeyError when there is none."""

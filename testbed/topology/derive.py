@@ -59,6 +59,8 @@ def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topol
         outposts=outposts,
         site=site,
         instances=_instances(form, vpcs, report),
+        time=form.time,
+        seed=form.seed,
     )
 
 

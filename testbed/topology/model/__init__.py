@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from testbed.topology.model.base import INTERNAL, Quality, Service
+from testbed.topology.model.base import INTERNAL, Quality, Service, Time
 from testbed.topology.model.instance import Instance
 from testbed.topology.model.outpost import (
     FormFactor,
@@ -56,6 +56,7 @@ __all__ = [
     "Site",
     "SiteLink",
     "Subnet",
+    "Time",
     "Topology",
     "Uplink",
     "Vif",
@@ -75,6 +76,8 @@ class Topology:
     outposts: Mapping[str, Outpost]
     site: Site
     instances: Mapping[str, Instance]
+    time: Time = "real"
+    seed: int = 1
 
     def subnet(self, vpc: str, name: str) -> Subnet:
         """The subnet `name` of `vpc`."""

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 from typing import Literal
 
 Service = Literal["http", "echo"]
+Time = Literal["real", "virtual"]
 
 # Where the testbed's addresses inside AWS come from: no other range may overlap it.
 INTERNAL = IPv4Network("100.96.0.0/12")

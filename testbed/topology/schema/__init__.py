@@ -65,6 +65,12 @@ class TopologyForm(Form):
 
     testbed: Literal[1] = Field(description="The version of this file's form: 1.")
     name: Name = Field(description="The testbed's name.")
+    time: Literal["real", "virtual"] = Field(
+        "real", description="Whether time passes by itself, or is skipped (docs/virtual-time.md)."
+    )
+    seed: int = Field(
+        1, ge=0, lt=2**63, description="What chance begins with where time is virtual."
+    )
     region: RegionForm = Field(description="The Region.")
     vpcs: dict[Name, VpcForm] = Field(default={}, description="The VPCs, by name.")
     outposts: dict[Name, OutpostForm] = Field(default={}, description="The Outposts, by name.")
