@@ -169,6 +169,7 @@ def _link_data(interface: Interface) -> bytes:
             + attribute(4, socket.inet_aton(device.local))
             + u8(7, 0)  # no learning
             + attribute(15, struct.pack("!H", device.port))
+            + attribute(23, b"")  # group policy: the packet's mark goes with it
         )
     return b""
 

@@ -123,6 +123,13 @@ class NodeDraft:
             if interface.name == name:
                 self.interfaces[index] = replace(interface, sysctls=interface.sysctls | sysctls)
 
+    def address(self, name: str, *addresses: IPv4Interface) -> None:
+        """Give an interface that was added before more addresses."""
+        for index, interface in enumerate(self.interfaces):
+            if interface.name == name:
+                texts = (*interface.addresses, *(str(address) for address in addresses))
+                self.interfaces[index] = replace(interface, addresses=texts)
+
     def loopback(self, *addresses: IPv4Address) -> None:
         """Put host addresses on `lo`."""
         texts = tuple(f"{address}/32" for address in addresses)
@@ -204,8 +211,13 @@ class Draft:
         masters: tuple[str | None, str | None] = (None, None),
         mtu: int = ETHERNET_MTU,
         impairment: Netem | None = None,
+        mac: str | None = None,
     ) -> None:
-        """Connect two nodes by a veth pair; the impairment works in both directions."""
+        """Connect two nodes by a veth pair.
+
+        The impairment works in both directions; `mac` is the first end's
+        address where it does not follow from the names.
+        """
         ends = (a, b)
         for index, (node, name) in enumerate(ends):
             peer_node, peer_name = ends[1 - index]
@@ -217,6 +229,7 @@ class Draft:
                 master=masters[index],
                 addresses=(address,) if address else (),
                 netem=impairment,
+                mac=None if index else mac,
             )
 
     def build(self) -> Plan:

@@ -104,7 +104,10 @@ class WireGuard:
 
 @dataclass(frozen=True, slots=True)
 class Vxlan:
-    """A point-to-point VXLAN without learning; `underlay_node` routes its outer packets."""
+    """A point-to-point VXLAN without learning; `underlay_node` routes its outer packets.
+
+    It carries the low 16 bits of a packet's mark (the Group Policy extension).
+    """
 
     underlay_node: str
     vni: int

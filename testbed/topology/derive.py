@@ -9,14 +9,14 @@ the formulas.
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 from testbed.topology import references
+from testbed.topology.derive_instances import derive_instances
 from testbed.topology.derive_rack import derive_outpost
-from testbed.topology.derive_site import derive_site, first_free
+from testbed.topology.derive_site import derive_site
 from testbed.topology.model import (
     Anchor,
-    Instance,
     Outpost,
     Region,
     RouteTable,
@@ -30,7 +30,6 @@ from testbed.topology.schema import TopologyForm, VpcForm
 
 PUBLIC_CIDR = IPv4Network("198.51.100.0/24")  # TEST-NET-2 (RFC 5737)
 FIRST_ANCHOR = 11
-RESERVED_AT_START = 4  # network, router, DNS, future use (facts: V subnet-sizing)
 MAIN = "main"
 
 ReadConfig = Callable[[str], str]
@@ -52,13 +51,15 @@ def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topol
         name: _vpc(form, name, number, zones[0])
         for number, (name, _) in enumerate(form.vpcs.items(), start=1)
     }
+    instances, interfaces = derive_instances(form, vpcs, report)
     return Topology(
         name=form.name,
         region=_region(form, zones),
         vpcs=vpcs,
         outposts=outposts,
         site=site,
-        instances=_instances(form, vpcs, report),
+        instances=instances,
+        network_interfaces=interfaces,
         time=form.time,
         seed=form.seed,
     )
@@ -89,30 +90,8 @@ def _vpc(form: TopologyForm, name: str, number: int, first_zone: str) -> Vpc:
 def _route_tables(vpc: VpcForm) -> tuple[RouteTable, ...]:
     tables = []
     for name, table in vpc.route_tables.items():
-        routes = tuple(
-            VpcRoute(route.destination, "local-gateway", references.target_outpost(route.target))
-            for route in table.routes
-        )
+        routes = tuple(VpcRoute(route.destination, route.target) for route in table.routes)
         tables.append(RouteTable(name, name == MAIN, tuple(table.subnets), routes))
     if MAIN not in vpc.route_tables:
         tables.insert(0, RouteTable(MAIN, True, (), ()))
     return tuple(tables)
-
-
-def _instances(form: TopologyForm, vpcs: dict[str, Vpc], report: Report) -> dict[str, Instance]:
-    used: dict[tuple[str, str], set[IPv4Address]] = {}
-    instances: dict[str, Instance] = {}
-    for name, instance in form.instances.items():
-        vpc, _, subnet_name = instance.subnet.rpartition("/")
-        vpc = vpc or references.owners_of(form, subnet_name)[0]
-        cidr = next(subnet.cidr for subnet in vpcs[vpc].subnets if subnet.name == subnet_name)
-        taken = used.setdefault((vpc, subnet_name), set())
-        address = instance.address or first_free(cidr, RESERVED_AT_START, taken)
-        if address is None:
-            message = f"the subnet {subnet_name} ({cidr}) has no free address"
-            report.add(("instances", name), message, "make the subnet larger", key=True)
-            continue
-        taken.add(address)
-        services = tuple(dict.fromkeys(instance.services))
-        instances[name] = Instance(name, vpc, subnet_name, address, services)
-    return instances

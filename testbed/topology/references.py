@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from testbed.topology.model import Target
 from testbed.topology.position import Path
 from testbed.topology.report import Report, choices
 from testbed.topology.schema import (
     InstanceForm,
+    NetworkInterfaceForm,
     OutpostForm,
     SiteForm,
     SubnetForm,
     TopologyForm,
     VpcForm,
 )
-from testbed.topology.values import OTHER_TARGETS, show
+from testbed.topology.values import show
 
 DEFAULT_DEVICES = ("cnd1", "cnd2")
 
@@ -35,11 +37,6 @@ def device_names(site: SiteForm) -> list[str]:
     return list(site.devices if site.devices is not None else DEFAULT_DEVICES)
 
 
-def target_outpost(target: str) -> str:
-    """The Outpost of a route's target."""
-    return target.partition(".")[0]
-
-
 def check(form: TopologyForm, report: Report) -> bool:
     """Report unknown names; True when something had to be left out and `form` is stale."""
     before = len(report.spoiled)
@@ -50,7 +47,12 @@ def check(form: TopologyForm, report: Report) -> bool:
         references.outpost(("outposts", name), outpost)
     references.site(form.site)
     for name, instance in form.instances.items():
-        references.instance(("instances", name), instance)
+        references.subnet(("instances", name), instance)
+    for name, interface in form.network_interfaces.items():
+        at: Path = ("network_interfaces", name)
+        references.subnet(at, interface)
+        if interface.instance is not None:
+            references.instance(at, interface.instance)
     return len(report.spoiled) != before
 
 
@@ -60,6 +62,7 @@ class _References:
         self.report = report
         self.zones = zones(form)
         self.devices = device_names(form.site)
+        self.interfaces = [*form.network_interfaces, *form.instances]
 
     def _name(
         self, path: Path, name: str, known: Collection[str], owner: Path, spoil: Path | None = None
@@ -99,12 +102,18 @@ class _References:
             at = (*path, "route_tables", name)
             self._names((*at, "subnets"), table.subnets, vpc.subnets, (*path, "subnets"))
             for index, route in enumerate(table.routes):
-                if route.target in OTHER_TARGETS:
-                    continue
-                route_path = (*at, "routes", index)
-                outpost = target_outpost(route.target)
-                target = (*route_path, "target")
-                self._name(target, outpost, self.form.outposts, ("outposts",), route_path)
+                self._target((*at, "routes", index), route.target)
+
+    def _target(self, path: Path, target: Target) -> None:
+        """Check the name in a route's target; `path` is the route's."""
+        owners: dict[str, tuple[Collection[str], Path]] = {
+            "local-gateway": (self.form.outposts, ("outposts",)),
+            "instance": (self.form.instances, ("instances",)),
+            "network-interface": (self.interfaces, ("network_interfaces",)),
+        }
+        if target.kind in owners:
+            known, owner = owners[target.kind]
+            self._name((*path, "target"), target.name, known, owner, path)
 
     def _subnet(self, path: Path, subnet: SubnetForm) -> None:
         if subnet.outpost is not None:
@@ -147,8 +156,13 @@ class _References:
             at = ("site", "hosts", name)
             self._name((*at, "segment"), host.segment, site.segments, ("site", "segments"), at)
 
-    def instance(self, path: Path, instance: InstanceForm) -> None:
-        vpc, slash, subnet = instance.subnet.rpartition("/")
+    def instance(self, path: Path, instance: str) -> None:
+        """Check the instance that a network interface is attached to."""
+        self._name((*path, "instance"), instance, self.form.instances, ("instances",), path)
+
+    def subnet(self, path: Path, interface: InstanceForm | NetworkInterfaceForm) -> None:
+        """Check the subnet of an instance or network interface."""
+        vpc, slash, subnet = interface.subnet.rpartition("/")
         at = (*path, "subnet")
         if slash:
             if self._name(at, vpc, self.form.vpcs, ("vpcs",), path):

@@ -14,26 +14,28 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from testbed.topology.model import Target as RouteTarget
+from testbed.topology.model import TargetKind
 from testbed.topology.position import shorten
 
 NAME_LENGTH = 32
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
 MAX_DELAY_MS = 10_000.0
 MAX_RATE_MBPS = 400_000.0
-LOCAL_GATEWAY = "local-gateway"
-OTHER_TARGETS = (  # of AWS's VPC route tables; recognised, not built yet
-    "carrier-gateway",
-    "core-network",
-    "egress-only-internet-gateway",
+OWNED_TARGETS: tuple[TargetKind, ...] = (  # NAME.KIND
     "instance",
-    "internet-gateway",
-    "local",
+    "local-gateway",
     "nat-gateway",
     "network-interface",
     "transit-gateway",
-    "virtual-private-gateway",
     "vpc-endpoint",
     "vpc-peering-connection",
+)
+SINGLE_TARGETS: tuple[TargetKind, ...] = (  # of which a VPC has one
+    "egress-only-internet-gateway",
+    "internet-gateway",
+    "local",
+    "virtual-private-gateway",
 )
 MIN_MTU, MAX_MTU = 576, 9216
 
@@ -176,17 +178,24 @@ def _rate(value: Any) -> float:
     return rate
 
 
-def _target(value: Any) -> str:
+def _target(value: Any) -> RouteTarget:
     text = value if isinstance(value, str) else ""
-    owner, _, kind = text.partition(".")
-    if kind == LOCAL_GATEWAY and _NAME.match(owner):
-        return text
-    if text in OTHER_TARGETS:
-        return text
-    hint = "write OUTPOST.local-gateway"
-    if _NAME.match(text):
-        hint = f"did you mean {text}.{LOCAL_GATEWAY}?"
-    raise wrong(f"must be a target such as op-a.{LOCAL_GATEWAY}, is {show(value)}", hint)
+    owner, _, word = text.rpartition(".")
+    for kind in OWNED_TARGETS:
+        if word == kind and _NAME.match(owner):
+            return RouteTarget(kind, owner)
+    for kind in SINGLE_TARGETS:
+        if text == kind:
+            return RouteTarget(kind)
+    hint = f"targets are NAME.KIND, of the kinds {', '.join(OWNED_TARGETS)},"
+    hint += f" and {', '.join(SINGLE_TARGETS)}"
+    if word in OWNED_TARGETS:
+        hint = f"say whose it is: NAME.{word}"
+    elif word in SINGLE_TARGETS:
+        hint = f"a VPC has one of them: {word}"
+    elif _NAME.match(text):
+        hint = f"did you mean {text}.local-gateway?"
+    raise wrong(f"must be a target such as op-a.local-gateway, is {show(value)}", hint)
 
 
 def _subnet(value: Any) -> str:
@@ -216,7 +225,13 @@ Interface = Annotated[IPv4Interface, *_type(_interface, pattern=_PREFIX_SCHEMA)]
 Cidr = Annotated[IPv4Network, *_type(_cidr, pattern=_PREFIX_SCHEMA)]
 CustomerAsn = Annotated[int, *_type(_customer_asn, "integer", minimum=1, maximum=4294967294)]
 OutpostAsn = Annotated[int, *_type(_outpost_asn, "integer", minimum=64512, maximum=4294967294)]
-Target = Annotated[str, *_type(_target, pattern=rf"{NAME_PATTERN[:-1]}\.{LOCAL_GATEWAY}$")]
+Target = Annotated[
+    RouteTarget,
+    *_type(
+        _target,
+        pattern=rf"^({NAME_PATTERN[1:-1]}\.({'|'.join(OWNED_TARGETS)})|{'|'.join(SINGLE_TARGETS)})$",
+    ),
+]
 SubnetName = Annotated[
     str, *_type(_subnet, pattern=rf"{NAME_PATTERN[:-1]}(?:/{NAME_PATTERN[1:-1]})?$")
 ]

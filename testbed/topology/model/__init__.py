@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from testbed.topology.model.base import INTERNAL, Quality, Service, Time
-from testbed.topology.model.instance import Instance
+from testbed.topology.model.instance import Instance, InstanceState, NetworkInterface
 from testbed.topology.model.outpost import (
     FormFactor,
     Lag,
@@ -33,7 +33,7 @@ from testbed.topology.model.site import (
     Uplink,
     Wan,
 )
-from testbed.topology.model.vpc import RouteTable, Subnet, Vpc, VpcRoute
+from testbed.topology.model.vpc import RouteTable, Subnet, Target, TargetKind, Vpc, VpcRoute
 
 __all__ = [
     "INTERNAL",
@@ -43,9 +43,11 @@ __all__ = [
     "FormFactor",
     "Host",
     "Instance",
+    "InstanceState",
     "Lag",
     "LocalGateway",
     "LocalGatewayMode",
+    "NetworkInterface",
     "Outpost",
     "Quality",
     "Region",
@@ -56,6 +58,8 @@ __all__ = [
     "Site",
     "SiteLink",
     "Subnet",
+    "Target",
+    "TargetKind",
     "Time",
     "Topology",
     "Uplink",
@@ -76,12 +80,19 @@ class Topology:
     outposts: Mapping[str, Outpost]
     site: Site
     instances: Mapping[str, Instance]
+    network_interfaces: Mapping[str, NetworkInterface]
     time: Time = "real"
     seed: int = 1
 
     def subnet(self, vpc: str, name: str) -> Subnet:
         """The subnet `name` of `vpc`."""
         return next(subnet for subnet in self.vpcs[vpc].subnets if subnet.name == name)
+
+    def attached(self, interface: NetworkInterface) -> bool:
+        """Whether the interface is attached to an instance that runs."""
+        if interface.instance is None:
+            return False
+        return self.instances[interface.instance].state == "running"
 
     def announced_subnets(self, outpost: Outpost) -> tuple[Subnet, ...]:
         """The subnets that `outpost`'s local gateway announces in direct VPC routing.
@@ -92,8 +103,8 @@ class Topology:
         found: list[Subnet] = []
         for vpc in (self.vpcs[name] for name in outpost.local_gateway.vpcs):
             for subnet in vpc.subnets:
-                routes = vpc.table_of(subnet.name).routes
-                targets = {route.target for route in routes}
-                if subnet.outpost == outpost.name and outpost.name in targets:
+                targets = {route.target for route in vpc.table_of(subnet.name).routes}
+                own = Target("local-gateway", outpost.name)
+                if subnet.outpost == outpost.name and own in targets:
                     found.append(subnet)
         return tuple(found)

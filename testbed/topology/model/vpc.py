@@ -23,16 +23,42 @@ class Subnet:
         return self.cidr.network_address + 1
 
 
-@dataclass(frozen=True, slots=True)
-class VpcRoute:
-    """A custom route of a VPC route table; the local route is implicit.
+TargetKind = Literal[
+    "egress-only-internet-gateway",
+    "instance",
+    "internet-gateway",
+    "local",
+    "local-gateway",
+    "nat-gateway",
+    "network-interface",
+    "transit-gateway",
+    "virtual-private-gateway",
+    "vpc-endpoint",
+    "vpc-peering-connection",
+]
 
-    `target_kind` is ``local-gateway`` and `target` the Outpost that has it.
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The target of a route: a kind of AWS's and the name of the object.
+
+    `name` is the Outpost's for a local gateway, and empty for what a VPC has
+    only one of: its internet gateways, its virtual private gateway, `local`.
     """
 
+    kind: TargetKind
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.kind}" if self.name else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class VpcRoute:
+    """A custom route of a VPC route table; the local route is implicit."""
+
     destination: IPv4Network
-    target_kind: Literal["local-gateway"]
-    target: str
+    target: Target
 
 
 @dataclass(frozen=True, slots=True)

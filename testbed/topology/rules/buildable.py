@@ -5,12 +5,11 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 from testbed.topology.position import Path
-from testbed.topology.references import target_outpost
 from testbed.topology.report import Report
-from testbed.topology.schema import OutpostForm, TopologyForm, VpcForm
-from testbed.topology.values import OTHER_TARGETS
+from testbed.topology.schema import OutpostForm, RouteForm, TopologyForm, VpcForm
 
-SPECIFIC_TARGETS = {"network-interface", "instance", "local"}
+BUILT = {"local-gateway", "instance", "network-interface", "local"}
+SPECIFIC_TARGETS = {"network-interface", "instance", "local", "local-gateway"}
 
 
 def check_buildable(form: TopologyForm, report: Report) -> None:
@@ -51,25 +50,23 @@ def _routes(path: Path, vpc: VpcForm, servers: set[str], report: Report) -> None
     for name, table in vpc.route_tables.items():
         for index, route in enumerate(table.routes):
             at = (*path, "route_tables", name, "routes", index)
-            if route.target in OTHER_TARGETS:
-                _other_target(at, vpc.cidr, route.destination, route.target, report)
-            elif target_outpost(route.target) in servers:
+            _specific(at, vpc.cidr, route, report)
+            if route.target.kind not in BUILT:
+                message = f"the target {route.target} cannot be built yet"
+                report.add((*at, "target"), message, "use OUTPOST.local-gateway")
+                report.spoil(report.original(at))
+            elif route.target.kind == "local-gateway" and route.target.name in servers:
                 message = "an Outposts server has no local gateway: it is rack only"
                 report.add((*at, "target"), f"{message} (AWS: local gateways)")
 
 
-def _other_target(
-    path: Path, cidr: IPv4Network, destination: IPv4Network, target: str, report: Report
-) -> None:
+def _specific(path: Path, cidr: IPv4Network, route: RouteForm, report: Report) -> None:
     """A route inside the VPC's CIDR may target only some things (V; text: user logs)."""
-    if destination.subnet_of(cidr) and target not in SPECIFIC_TARGETS:
+    if route.destination.subnet_of(cidr) and route.target.kind not in SPECIFIC_TARGETS:
         message = (
-            f"InvalidParameterValue: The destination CIDR block {destination} is equal to or more"
-            " specific than one of this VPC's CIDR blocks. This route can target only an interface"
-            " or an instance."
+            f"InvalidParameterValue: The destination CIDR block {route.destination} is equal to or"
+            " more specific than one of this VPC's CIDR blocks. This route can target only an"
+            " interface or an instance."
         )
         hint = "a local gateway may be the target too: OUTPOST.local-gateway"
         report.add((*path, "destination"), message, hint)
-    message = f"the target {target} cannot be built yet"
-    report.add((*path, "target"), message, "use OUTPOST.local-gateway")
-    report.spoil(report.original(path))

@@ -1,15 +1,12 @@
-"""Rules of VPCs, subnets, route tables and instances."""
+"""Rules of VPCs, subnets and route tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
-from testbed.topology.derive import RESERVED_AT_START
 from testbed.topology.model import RouteTable, Subnet, Topology, Vpc
 from testbed.topology.position import Path
 from testbed.topology.report import Report
-from testbed.topology.schema import TopologyForm
 
 MAX_VPCS = 511  # what the addresses inside AWS leave room for (docs/topology.md)
 MAX_TABLES = 200  # per VPC (V limits)
@@ -19,11 +16,10 @@ NOT_UNICAST = tuple(
     IPv4Network(cidr)
     for cidr in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")
 )
-RESERVED = ("the network's address", "the VPC router's", "the DNS server's", "reserved by AWS")
 
 
-def check(form: TopologyForm, topology: Topology, report: Report) -> None:
-    """Check every VPC and instance."""
+def check(topology: Topology, report: Report) -> None:
+    """Check every VPC."""
     if len(topology.vpcs) > MAX_VPCS:
         report.add(("vpcs",), f"has {len(topology.vpcs)} VPCs; the testbed has room for {MAX_VPCS}")
     for vpc in topology.vpcs.values():
@@ -33,7 +29,6 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
         _associations(path, vpc, report)
         for table in vpc.route_tables:
             _routes((*path, "route_tables", table.name), vpc, table, topology, report)
-    _instances(form, topology, report)
 
 
 def size(
@@ -110,8 +105,11 @@ def _routes(path: Path, vpc: Vpc, table: RouteTable, topology: Topology, report:
             )
             hint = "routes for one subnet's CIDR block, more specific than local, are allowed"
             report.add((*at, "destination"), message, hint)
-        _gateway((*at, "target"), vpc, route.target, topology, report)
-        _users((*at, "target"), vpc, table, route.target, report)
+        if route.target.kind == "local-gateway":
+            _gateway((*at, "target"), vpc, route.target.name, topology, report)
+            _users((*at, "target"), vpc, table, route.target.name, report)
+        elif route.target.kind in {"instance", "network-interface"}:
+            _interface((*at, "target"), vpc, route.target.name, topology, report)
 
 
 def _gateway(path: Path, vpc: Vpc, outpost: str, topology: Topology, report: Report) -> None:
@@ -126,6 +124,14 @@ def _gateway(path: Path, vpc: Vpc, outpost: str, topology: Topology, report: Rep
     report.add(path, f"{message} (AWS: local gateway route tables)", hint)
 
 
+def _interface(path: Path, vpc: Vpc, name: str, topology: Topology, report: Report) -> None:
+    """A route's network interface must be in the same VPC (V route-table-options)."""
+    interface = topology.network_interfaces.get(name)
+    if interface is not None and interface.vpc != vpc.name:
+        message = f"the network interface {name} is in the VPC {interface.vpc}, not in {vpc.name}"
+        report.add(path, f"{message} (AWS: route table options)", "choose one of this VPC")
+
+
 def _users(path: Path, vpc: Vpc, table: RouteTable, outpost: str, report: Report) -> None:
     """Only what is on the Outpost can use its local gateway (L2)."""
     for subnet in vpc.subnets:
@@ -138,55 +144,3 @@ def _users(path: Path, vpc: Vpc, table: RouteTable, outpost: str, report: Report
             " can use its local gateway (AWS: local gateway routes)"
         )
         report.add(path, message, f"associate {subnet.name} with another route table")
-
-
-def _instances(form: TopologyForm, topology: Topology, report: Report) -> None:
-    owners: dict[tuple[str, str, IPv4Address], str] = {}
-    for instance in topology.instances.values():
-        path: Path = ("instances", instance.name)
-        subnet = topology.subnet(instance.vpc, instance.subnet)
-        at = (*path, "address")
-        address = instance.address
-        if address not in subnet.cidr:
-            message = f"{address} is not in the subnet {subnet.name} ({subnet.cidr})"
-            report.add(at, message, f"choose an address in {subnet.cidr}")
-        elif reserved := _reserved(subnet.cidr, address):
-            first = subnet.cidr.network_address + RESERVED_AT_START
-            message = f"{address} is {reserved}: the first four and the last address of a subnet"
-            hint = f"the first address for instances is {first}"
-            report.add(at, f"{message} are reserved (AWS: subnet sizing)", hint)
-        owner = owners.setdefault((instance.vpc, instance.subnet, address), instance.name)
-        if owner != instance.name:
-            derived = form.instances[owner].address is None
-            message = f"{address} is the address of the instance {owner}"
-            hint = f"give {owner} an address of its own, or " if derived else ""
-            report.add(at, message, f"{hint}choose an address that is free")
-    _unique_names(topology, report)
-
-
-def _reserved(cidr: IPv4Network, address: IPv4Address) -> str | None:
-    offset = int(address) - int(cidr.network_address)
-    if offset < RESERVED_AT_START:
-        return RESERVED[offset]
-    return "the last one" if address == cidr.broadcast_address else None
-
-
-def _unique_names(topology: Topology, report: Report) -> None:
-    """Devices, hosts and instances are all nodes, by their plain names."""
-    kinds: Mapping[str, list[str]] = {
-        "a customer device": [device.name for device in topology.site.devices],
-        "a host": [host.name for host in topology.site.hosts],
-        "an instance": list(topology.instances),
-    }
-    paths: Mapping[str, Path] = {
-        "a customer device": ("site", "devices"),
-        "a host": ("site", "hosts"),
-        "an instance": ("instances",),
-    }
-    owners: dict[str, str] = {}
-    for kind, names in kinds.items():
-        for name in names:
-            owner = owners.setdefault(name, kind)
-            if owner != kind:
-                message = f"'{name}' is the name of {owner} too; each node has a name of its own"
-                report.add((*paths[kind], name), message, "choose another name", key=True)

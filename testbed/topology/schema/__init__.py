@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from testbed.topology.schema.base import Form
-from testbed.topology.schema.instance import InstanceForm
+from testbed.topology.schema.instance import InstanceForm, NetworkInterfaceForm
 from testbed.topology.schema.outpost import (
     GatewayRouteForm,
     LocalGatewayForm,
@@ -42,6 +42,7 @@ __all__ = [
     "LinkForm",
     "LocalGatewayForm",
     "Name",
+    "NetworkInterfaceForm",
     "OutpostForm",
     "RegionForm",
     "RegionLinkForm",
@@ -76,6 +77,10 @@ class TopologyForm(Form):
     outposts: dict[Name, OutpostForm] = Field(default={}, description="The Outposts, by name.")
     site: SiteForm = Field(SiteForm(), description="What the customer owns.")
     instances: dict[Name, InstanceForm] = Field(default={}, description="The instances, by name.")
+    network_interfaces: dict[Name, NetworkInterfaceForm] = Field(
+        default={},
+        description="The elastic network interfaces beside the instances' primary ones, by name.",
+    )
 
 
 def json_schema() -> dict[str, Any]:

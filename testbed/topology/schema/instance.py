@@ -1,23 +1,52 @@
-"""EC2 instances, as the topology file has them."""
+"""EC2 instances and their network interfaces, as the topology file has them."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from pydantic import Field
 
 from testbed.topology.model import Service
 from testbed.topology.schema.base import Form
-from testbed.topology.values import Address, SubnetName
+from testbed.topology.values import Address, Name, SubnetName
+
+SUBNET = "Its subnet: the name, or vpc/subnet where two VPCs use the name."
+ADDRESS = "Its primary private address. Default: the subnet's first free one from .4 on."
+SECONDARY = "Its secondary private addresses, inside the subnet. Default: none."
+CHECK = (
+    "Whether the VPC drops what is not from or for the interface's own addresses; false for"
+    " routers, NAT and other appliances. Default: true."
+)
 
 
 class InstanceForm(Form):
-    """An EC2 instance with one network interface."""
+    """An EC2 instance; subnet, addresses and check are those of its primary network interface."""
 
-    subnet: SubnetName = Field(
-        description="Its subnet: the name, or vpc/subnet where two VPCs use the name."
-    )
-    address: Address | None = Field(
-        None, description="Its address. Default: the subnet's first free one from .4 on."
+    subnet: SubnetName = Field(description=SUBNET)
+    address: Address | None = Field(None, description=ADDRESS)
+    secondary_addresses: list[Address] = Field(default=[], description=SECONDARY)
+    source_destination_check: bool = Field(default=True, description=CHECK)
+    state: Literal["running", "stopped"] = Field(
+        "running", description="running or stopped. Default: running."
     )
     services: list[Service] = Field(
         default=[], description="What it runs to be reached: http, echo. Default: nothing."
+    )
+
+
+class NetworkInterfaceForm(Form):
+    """An elastic network interface beside the instances' primary ones."""
+
+    subnet: SubnetName = Field(description=SUBNET)
+    address: Address | None = Field(None, description=ADDRESS)
+    secondary_addresses: list[Address] = Field(default=[], description=SECONDARY)
+    source_destination_check: bool = Field(default=True, description=CHECK)
+    instance: Name | None = Field(
+        None, description="The instance that it is attached to. Default: it is detached."
+    )
+    device_index: int | None = Field(
+        None,
+        ge=1,
+        le=15,
+        description="Its device index: 1 is eth1 in the instance. Default: the first free one.",
     )

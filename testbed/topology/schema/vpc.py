@@ -22,7 +22,10 @@ class RouteForm(Form):
     """A route of a VPC route table."""
 
     destination: Cidr = Field(description="The destination CIDR block.")
-    target: Target = Field(description="Where to: OUTPOST.local-gateway.")
+    target: Target = Field(
+        description="Where to: OUTPOST.local-gateway, INSTANCE.instance,"
+        " INTERFACE.network-interface, local."
+    )
 
 
 class RouteTableForm(Form):

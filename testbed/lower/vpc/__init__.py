@@ -1,0 +1,47 @@
+"""VPC routers: one for each VPC on each Outpost that has subnets of it, and one in the Region.
+
+The implicit router of a VPC (facts: V): every network interface has its own
+link to it, there is no broadcast domain, the router answers ARP for what it
+can reach. Routing has two stages (`testbed.lower.vpc.routes`); what the
+router lets through is one ruleset (`testbed.lower.vpc.ruleset`).
+"""
+
+from __future__ import annotations
+
+from testbed.lower import local_gateway
+from testbed.lower.builder import Draft
+from testbed.lower.vpc import interfaces, overlay, routes
+from testbed.lower.vpc.router import VpcRouter
+from testbed.topology.model import Outpost, Topology, Vpc
+
+
+def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
+    """Add the VPC's routers, the overlays between them and its instances."""
+    region = _add(draft, topology, vpc, None)
+    routers = [region]
+    for outpost in topology.outposts.values():
+        if not _has(topology, vpc, outpost):
+            continue
+        router = _add(draft, topology, vpc, outpost)
+        overlay.connect(router, region)
+        if vpc.name in outpost.local_gateway.vpcs:
+            local_gateway.attach(draft, topology, outpost, vpc, router.node)
+            router.ruleset.forward.append('iifname "lgw" oifname "sl" counter drop')
+        routers.append(router)
+    region.ruleset.forward.append('iifname "op-*" oifname "op-*" counter drop')
+    for router in routers:
+        routes.add_tables(topology, router)
+        router.node.nftables = router.ruleset.text(f"{router.node.title} ({vpc.cidr})")
+
+
+def _has(topology: Topology, vpc: Vpc, outpost: Outpost) -> bool:
+    on_outpost = any(subnet.outpost == outpost.name for subnet in vpc.subnets)
+    return on_outpost or vpc.name in topology.outposts[outpost.name].local_gateway.vpcs
+
+
+def _add(draft: Draft, topology: Topology, vpc: Vpc, outpost: Outpost | None) -> VpcRouter:
+    """The VPC's router at one place, with the network interfaces of the subnets that are there."""
+    router = VpcRouter.add(draft, topology, vpc, outpost)
+    for interface in router.interfaces:
+        interfaces.attach(draft, topology, router, interface)
+    return router

@@ -1,0 +1,93 @@
+"""Network interfaces: an instance's own link to its VPC's router, and what the router checks."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Interface
+
+from testbed.lower.builder import Draft, NodeDraft, interface_name, mac_address
+from testbed.lower.services import add_services
+from testbed.lower.vpc.router import VpcRouter
+from testbed.plan.model import Neighbor, Rule
+from testbed.topology.model import NetworkInterface, Topology
+
+JUMBO_MTU = 9001  # facts: E mtu
+PRIORITY_SECONDARY = 200
+FIRST_SECONDARY_TABLE = 1000
+
+
+def port(interface: NetworkInterface) -> str:
+    """The VPC router's interface towards a network interface."""
+    return interface_name("eni-", interface.name)
+
+
+def device(interface: NetworkInterface) -> str:
+    """The network interface's name inside its instance."""
+    return f"eth{interface.device_index}"
+
+
+def mac(interface: NetworkInterface) -> str:
+    """The network interface's MAC address; it keeps it when it is moved."""
+    return mac_address(interface.name, "eth0")
+
+
+def attach(
+    draft: Draft, topology: Topology, router: VpcRouter, interface: NetworkInterface
+) -> None:
+    """Add a network interface to its instance and to the router; the instance with its primary."""
+    name = interface.instance
+    assert name is not None
+    node = draft.nodes.get(name) or _add_instance(draft, topology, router, name)
+    subnet = router.subnets[interface.subnet]
+    addresses = tuple(
+        IPv4Interface((address, subnet.cidr.prefixlen)) for address in interface.addresses
+    )
+    inside, outside = device(interface), port(interface)
+    draft.cable((node, inside), (router.node, outside), mtu=JUMBO_MTU, mac=mac(interface))
+    node.address(inside, *addresses)
+    router.node.set_sysctls(
+        outside,
+        {f"net/ipv4/conf/{outside}/proxy_arp": "1", f"net/ipv4/neigh/{outside}/proxy_delay": "0"},
+    )
+    if interface.device_index:
+        _route_secondary(node, interface, inside, router)
+    else:
+        node.route("0.0.0.0/0", via=subnet.router, dev=inside)
+    for address in interface.addresses:
+        router.node.route(address, dev=outside, source=subnet.router)
+        router.node.neighbors.append(Neighbor(outside, str(address), mac(interface)))
+    _check(router, interface)
+
+
+def _add_instance(draft: Draft, topology: Topology, router: VpcRouter, name: str) -> NodeDraft:
+    instance = topology.instances[name]
+    title = f"instance {name} ({instance.address}, subnet {instance.subnet})"
+    node = draft.host(name, "instance", router.node.group, title)
+    add_services(draft, node, instance.services)
+    return node
+
+
+def _route_secondary(
+    node: NodeDraft, interface: NetworkInterface, inside: str, router: VpcRouter
+) -> None:
+    """What is from this interface's addresses leaves by it, as Amazon Linux sets it up (E)."""
+    table = FIRST_SECONDARY_TABLE + interface.device_index
+    node.route("0.0.0.0/0", via=router.subnets[interface.subnet].router, dev=inside, table=table)
+    for address in interface.addresses:
+        priority = PRIORITY_SECONDARY + interface.device_index
+        node.rules.append(Rule(priority, table, source=f"{address}/32"))
+
+
+def _check(router: VpcRouter, interface: NetworkInterface) -> None:
+    """What an interface sends is from its own MAC and IP addresses, what it gets is for them.
+
+    Without the source/destination check any IP address passes, so that what
+    is routed to the interface reaches it (facts: E eni, 3P).
+    """
+    name, hardware = port(interface), mac(interface)
+    if interface.source_destination_check:
+        for address in interface.addresses:
+            router.ruleset.sources.append(f'"{name}" . {hardware} . {address}')
+            router.ruleset.addresses.append(f'"{name}" . {address}')
+    else:
+        router.ruleset.unchecked_ports.append(f'"{name}"')
+        router.ruleset.unchecked.append(f'"{name}" . {hardware}')

@@ -1,0 +1,47 @@
+"""The overlay of a VPC between an Outpost and the Region, inside the service link."""
+
+from __future__ import annotations
+
+from testbed.lower import inner, names
+from testbed.lower.builder import interface_name, mac_address
+from testbed.lower.vpc.router import VpcRouter
+from testbed.plan.model import Neighbor, Vxlan
+from testbed.topology.model import Outpost
+
+NEAR = "sl"
+
+
+def far_port(outpost: Outpost) -> str:
+    """The Region router's interface towards an Outpost."""
+    return interface_name("op-", outpost.name)
+
+
+def connect(router: VpcRouter, region: VpcRouter) -> None:
+    """Connect the VPC's two routers through the service link, and route its subnets over it.
+
+    The overlay carries the packet's mark: the route table that was chosen
+    where it came from an interface is the one that holds at the other end.
+    """
+    outpost, vpc = router.outpost, router.vpc
+    assert outpost is not None
+    far_name = far_port(outpost)
+    near_end, far_end = inner.overlay_link(outpost, vpc)
+    outpost_endpoint = str(inner.overlay_endpoint(outpost))
+    fabric_endpoint = str(inner.FABRIC_ENDPOINT)
+    vni = inner.overlay_vni(outpost, vpc)
+    mtu = inner.SERVICE_LINK_MTU
+    near = Vxlan(names.service_link(outpost), vni, outpost_endpoint, fabric_endpoint)
+    far = Vxlan(names.FABRIC, vni, fabric_endpoint, outpost_endpoint)
+    router.node.add(NEAR, near, mtu=mtu, addresses=(near_end,))
+    region.node.add(far_name, far, mtu=mtu, addresses=(far_end,))
+    router.node.neighbors.append(
+        Neighbor(NEAR, str(far_end.ip), mac_address(region.node.name, far_name))
+    )
+    region.node.neighbors.append(
+        Neighbor(far_name, str(near_end.ip), mac_address(router.node.name, NEAR))
+    )
+    for subnet in vpc.subnets:
+        if subnet.outpost == outpost.name:
+            region.node.route(subnet.cidr, via=near_end.ip, dev=far_name)
+        else:
+            router.node.route(subnet.cidr, via=far_end.ip, dev=NEAR)
