@@ -90,7 +90,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty runtime directory; short, because socket paths must be."""
     directory = Path(tempfile.mkdtemp(prefix="tb"))
     monkeypatch.setenv("TESTBED_RUNTIME_DIR", str(directory))
-    for variable in ("TESTBED_NAME", "TESTBED_VM", "TESTBED_DEBUG"):
+    for variable in ("TESTBED_NAME", "TESTBED_VM", "TESTBED_DEBUG", "COLUMNS"):
         monkeypatch.delenv(variable, raising=False)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
