@@ -63,7 +63,12 @@ class Execution:
     def _start(self, request: dict[str, Any]) -> Running:
         argv = [str(word) for word in request["argv"]]
         env = {str(key): str(value) for key, value in (request.get("env") or {}).items()}
-        options: dict[str, Any] = {"name": argv[0], "env": env, "cwd": request.get("cwd")}
+        options: dict[str, Any] = {
+            "name": argv[0],
+            "env": env,
+            "cwd": request.get("cwd"),
+            "command": True,
+        }
         if request.get("tty"):
             return self._start_on_terminal(request, argv, options)
         pipes = [os.pipe(), os.pipe(), os.pipe()]

@@ -22,8 +22,10 @@ from pathlib import Path
 from testbed import services
 from testbed.errors import HostError
 from testbed.keeper import bird
+from testbed.keeper.views import Views
 from testbed.kernel.namespace import inside
-from testbed.plan.model import NODE_DIRECTORY, Plan, Process
+from testbed.kernel.packages import PACKAGES
+from testbed.plan.model import NODE_DIRECTORY, RESOLV_CONF, Plan, Process
 from testbed.plan.steps import ReloadProcess, StartProcess, Step, StopProcess, WriteFile
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr"
@@ -31,7 +33,6 @@ STOP_TIMEOUT_S = 3.0
 SOCKET_TIMEOUT_S = 5.0
 SOCKET_POLL_S = 0.002
 LOG_TAIL_BYTES = 2000
-PACKAGES = {"bird": "bird2", "zebra": "frr", "bgpd": "frr", "bfdd": "frr"}
 BUILT_IN = {"testbed-services": (sys.executable, "-I", "-S", str(services.__file__))}
 ALL_SIGNALS = set(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP, 32, 33}
 
@@ -121,6 +122,7 @@ class ProcessTable:
     def __init__(self, namespace_of: Callable[[str], int]) -> None:
         self._namespace_of = namespace_of
         self._by_pid: dict[int, Running] = {}
+        self._views = Views()
         self.daemons: dict[tuple[str, str], Running] = {}
 
     # What `testbed.kernel.apply` calls for its process and file steps.
@@ -129,6 +131,8 @@ class ProcessTable:
         """Write or remove files of nodes' directories."""
         for step in steps:
             path = Path(NODE_DIRECTORY, step.node, step.file)
+            if step.file == RESOLV_CONF:
+                self._views.forget([step.node])
             if step.text is None:
                 path.unlink(missing_ok=True)
                 continue
@@ -214,13 +218,15 @@ class ProcessTable:
         stdio: tuple[int, int, int] | str,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
+        command: bool = False,
     ) -> Running:
         """Start a program in the node, in a session of its own.
 
+        A `command` of a user's sees the node's own /sys and /etc/resolv.conf.
         `stdio` are the descriptors of its standard streams, or the path of
         the terminal that becomes its controlling one.
         """
-        path, command = resolve(argv)
+        path, words = resolve(argv)
         actions: list[tuple[int, ...] | tuple[int, int, str, int, int]]
         if isinstance(stdio, str):
             actions = [(os.POSIX_SPAWN_OPEN, 0, stdio, os.O_RDWR, 0)]
@@ -230,12 +236,13 @@ class ProcessTable:
         base = {"PATH": SEARCH_PATH, "HOME": os.environ.get("HOME", "/root"), "LANG": "C.UTF-8"}
         here = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
         try:
-            if cwd:
-                os.chdir(cwd)
-            with inside(self._namespace_of(node)):
+            network = self._namespace_of(node)
+            with self._views.inside(node, network) if command else inside(network):
+                if cwd:
+                    os.chdir(cwd)
                 pid = os.posix_spawn(
                     path,
-                    command,
+                    words,
                     base | {"TESTBED_NODE": node} | dict(env or {}),
                     file_actions=actions,
                     setsid=True,
@@ -293,9 +300,14 @@ class ProcessTable:
         """The daemons that refused their changed configuration and run on with the old one."""
         return [running for running in self.daemons.values() if running.refused]
 
+    def keep_views(self, nodes: Iterable[str]) -> None:
+        """Give up what commands saw in nodes other than these."""
+        self._views.keep(nodes)
+
     def forget(self, nodes: Iterable[str]) -> None:
         """Kill what still runs in nodes that are about to go."""
         gone = set(nodes)
+        self._views.forget(gone)
         for running in list(self._by_pid.values()):
             if running.node in gone:
                 running.signal(signal.SIGKILL)

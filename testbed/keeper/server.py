@@ -188,7 +188,9 @@ class Keeper:
             raise HostError(message, hint="the testbed has ended: start it again") from error
 
     def _publish(self) -> None:
-        self._on_nodes({node: self._kernel.fd(node) for node in self._kernel.nodes()})
+        nodes = {node: self._kernel.fd(node) for node in self._kernel.nodes()}
+        self._processes.keep_views(nodes)
+        self._on_nodes(nodes)
 
     async def _wait_ready(self, connection: Connection, timeout_s: float) -> list[dict[str, str]]:
         """Wait until every check of the plan holds. What does not in time is returned."""

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from testbed.kernel.packages import PACKAGES
 from testbed.kernel.trials import NAMESPACES, PROBES, try_all
 
 if TYPE_CHECKING:
@@ -116,15 +117,14 @@ def lacking(plan: Plan) -> list[Feature]:
 def programs(plan: Plan | None = None) -> list[Program]:
     """Return the missing ones of the programs that the plan (None: any plan) starts."""
     if plan is None:
-        started = {"bird", "zebra", "bgpd", "bfdd"}
+        started = set(PACKAGES)
         firewalls = True
     else:
         argvs = (process.argv for node in plan.nodes for process in node.processes)
         started = {argv[0] for argv in argvs if argv and not argv[0].startswith(OWN_PROGRAMS)}
         firewalls = any(node.nftables for node in plan.nodes)
-    packages = {"bird": "bird2", "zebra": "frr", "bgpd": "frr", "bfdd": "frr"}
     missing = [
-        Program(name, packages.get(Path(name).name, ""), "routing", required=True)
+        Program(name, PACKAGES.get(Path(name).name, ""), "daemons", required=True)
         for name in sorted(started)
         if not _found(name)
     ]

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-import jinja2
-
 from testbed.lower.builder import Draft, NodeDraft
+from testbed.lower.templating import environment
 from testbed.plan.model import TABLE_MAIN, BgpCheck, Process
 from testbed.topology.model import Daemon
 
@@ -85,16 +84,8 @@ def symbol(text: str) -> str:
     return f"_{name}" if name[0].isdigit() else name
 
 
-_environment = jinja2.Environment(
-    loader=jinja2.PackageLoader("testbed.lower"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701 - daemon configuration, not HTML; every value is typed
-)
-_environment.filters["symbol"] = symbol
-_environment.globals.update(
+environment.filters["symbol"] = symbol
+environment.globals.update(
     hold=HOLD_S,
     keepalive=KEEPALIVE_S,
     bfd_ms=BFD_MS,
@@ -104,7 +95,7 @@ _environment.globals.update(
 
 
 def _render(template: str, router: Router, node: NodeDraft) -> str:
-    return _environment.get_template(template).render(router=router, node=node)
+    return environment.get_template(template).render(router=router, node=node)
 
 
 def configure(

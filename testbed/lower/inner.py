@@ -16,6 +16,8 @@ TUNNELS = (IPv4Network("100.96.0.0/16"), IPv4Network("100.97.0.0/16"))
 OVERLAY_ENDPOINTS = IPv4Network("100.98.0.0/16")
 RACK_LINKS = IPv4Network("100.99.0.0/16")
 FABRIC_LINKS = IPv4Network("100.100.0.0/16")
+RESOLVERS = IPv4Network("100.101.0.0/16")
+OUTPOST_RESOLVERS = IPv4Network("100.102.0.0/15")
 GATEWAY_LINKS = IPv4Network("100.104.0.0/14")
 OVERLAY_LINKS = IPv4Network("100.108.0.0/14")
 OUTPOSTS = 256  # the most that OVERLAY_LINKS and GATEWAY_LINKS leave room for with 512 VPCs
@@ -52,6 +54,18 @@ def gateway_link(outpost: Outpost, vpc: Vpc) -> tuple[IPv4Interface, IPv4Interfa
 def overlay_link(outpost: Outpost, vpc: Vpc) -> tuple[IPv4Interface, IPv4Interface]:
     """(Outpost, Region) addresses of the VPC's overlay over the service link."""
     return point_to_point(OVERLAY_LINKS, vpc.number * OUTPOSTS + outpost.number)
+
+
+def resolver(vpc: Vpc) -> tuple[IPv4Address, IPv4Address]:
+    """(VPC router, resolver) addresses of a VPC's DNS resolver in the Region."""
+    half = RESOLVERS.num_addresses // 2
+    address = RESOLVERS.network_address + vpc.number
+    return address + half, address
+
+
+def outpost_resolver(outpost: Outpost, vpc: Vpc) -> IPv4Address:
+    """The address from which a resolver on an Outpost asks the one in the Region."""
+    return OUTPOST_RESOLVERS.network_address + vpc.number * OUTPOSTS + outpost.number
 
 
 def overlay_vni(outpost: Outpost, vpc: Vpc) -> int:

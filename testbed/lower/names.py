@@ -48,6 +48,16 @@ def region_vpc(vpc: str) -> str:
     return f"region.vpc-{vpc}"
 
 
+def region_resolver(vpc: str) -> str:
+    """The node of the VPC's DNS resolver in the Region."""
+    return f"region.dns-{vpc}"
+
+
+def outpost_resolver(outpost: Outpost, vpc: str) -> str:
+    """The node of Route 53 Resolver for the VPC on the Outpost."""
+    return f"{outpost.name}.dns-{vpc}"
+
+
 def segment(name: str) -> str:
     """The node of a LAN segment's switch."""
     return f"site.lan-{name}"

@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 
 TABLE_MAIN = 254
 TABLE_LOCAL = 255
+RESOLV_CONF = "resolv.conf"  # a file of a node's that its programs find in /etc
 NODE_DIRECTORY = "/run/node"  # in the keeper's private /run: NODE_DIRECTORY/<node>/<file>
 
 

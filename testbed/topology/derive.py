@@ -12,6 +12,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Network
 
 from testbed.topology import references
+from testbed.topology.derive_dns import derive_dhcp, derive_zones
 from testbed.topology.derive_instances import derive_instances
 from testbed.topology.derive_rack import derive_outpost
 from testbed.topology.derive_site import derive_site
@@ -47,19 +48,21 @@ def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topol
     outposts: dict[str, Outpost] = {}
     for index, (name, outpost) in enumerate(form.outposts.items()):
         outposts[name] = derive_outpost(form, name, outpost, index, asns, report)
+    region = _region(form, zones)
     vpcs = {
-        name: _vpc(form, name, number, zones[0])
+        name: _vpc(form, name, number, region)
         for number, (name, _) in enumerate(form.vpcs.items(), start=1)
     }
     instances, interfaces = derive_instances(form, vpcs, report)
     return Topology(
         name=form.name,
-        region=_region(form, zones),
+        region=region,
         vpcs=vpcs,
         outposts=outposts,
         site=site,
         instances=instances,
         network_interfaces=interfaces,
+        hosted_zones=derive_zones(form),
         time=form.time,
         seed=form.seed,
     )
@@ -77,14 +80,22 @@ def _region(form: TopologyForm, zones: tuple[str, ...]) -> Region:
     return Region(form.region.name, zones, form.region.asn, public, anchors)
 
 
-def _vpc(form: TopologyForm, name: str, number: int, first_zone: str) -> Vpc:
+def _vpc(form: TopologyForm, name: str, number: int, region: Region) -> Vpc:
     vpc = form.vpcs[name]
     subnets = []
     for subnet_name, subnet in vpc.subnets.items():
         outpost = form.outposts[subnet.outpost] if subnet.outpost else None
-        zone = subnet.zone or (outpost.zone if outpost else None) or first_zone
+        zone = subnet.zone or (outpost.zone if outpost else None) or region.zones[0]
         subnets.append(Subnet(subnet_name, name, subnet.cidr, zone, subnet.outpost))
-    return Vpc(name, number, vpc.cidr, tuple(subnets), _route_tables(vpc))
+    return Vpc(
+        name=name,
+        number=number,
+        cidr=vpc.cidr,
+        subnets=tuple(subnets),
+        route_tables=_route_tables(vpc),
+        dhcp_options=derive_dhcp(vpc.dhcp_options, region),
+        dns_support=vpc.enable_dns_support,
+    )
 
 
 def _route_tables(vpc: VpcForm) -> tuple[RouteTable, ...]:

@@ -109,6 +109,7 @@ def derive_outpost(
         number=index + 1,
         form_factor=outpost.form_factor,
         zone=outpost.zone or references.zones(form)[0],
+        resolver=outpost.resolver,
         lags=lags,
         service_link=ServiceLink(own["service_link"], infrastructure),
         local_gateway=_gateway(form, name, gateway, own["local_gateway"]),

@@ -13,6 +13,7 @@ from testbed.topology.model import Target
 from testbed.topology.position import Path
 from testbed.topology.report import Report, choices
 from testbed.topology.schema import (
+    HostedZoneForm,
     InstanceForm,
     NetworkInterfaceForm,
     OutpostForm,
@@ -45,6 +46,8 @@ def check(form: TopologyForm, report: Report) -> bool:
         references.vpc(("vpcs", name), vpc)
     for name, outpost in form.outposts.items():
         references.outpost(("outposts", name), outpost)
+    for domain, zone in form.hosted_zones.items():
+        references.zone(("hosted_zones", domain), zone)
     references.site(form.site)
     for name, instance in form.instances.items():
         references.subnet(("instances", name), instance)
@@ -131,6 +134,10 @@ class _References:
         if gateway is not None and gateway.vpcs is not None:
             at = (*path, "local_gateway", "vpcs")
             self._names(at, gateway.vpcs, self.form.vpcs, ("vpcs",))
+
+    def zone(self, path: Path, zone: HostedZoneForm) -> None:
+        """Check the VPCs that a private hosted zone is associated with."""
+        self._names((*path, "vpcs"), zone.vpcs, self.form.vpcs, ("vpcs",))
 
     def site(self, site: SiteForm) -> None:
         for index, link in enumerate(site.links or []):

@@ -38,12 +38,14 @@ SINGLE_TARGETS: tuple[TargetKind, ...] = (  # of which a VPC has one
     "virtual-private-gateway",
 )
 MIN_MTU, MAX_MTU = 576, 9216
+AMAZON_PROVIDED_DNS = "AmazonProvidedDNS"
 
 _NAME = re.compile(NAME_PATTERN[:-1] + r"\Z")
 _OCTETS = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
 _ADDRESS = re.compile(_OCTETS)
 _PREFIX = re.compile(_OCTETS + r"/[0-9]{1,2}")
 _DELAY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(us|ms|s)")
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?|\*")
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([kKMGT])(?:bit|bps|bit/s)?")
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 _MBPS = {"k": 0.001, "K": 0.001, "M": 1.0, "G": 1000.0, "T": 1_000_000.0}
@@ -206,6 +208,18 @@ def _subnet(value: Any) -> str:
     raise wrong(f"must be a subnet's name, or vpc/subnet, is {show(value)}")
 
 
+def _domain_name(value: Any) -> str:
+    text = str(value).removesuffix(".").lower() if isinstance(value, str | int) else ""
+    labels = text.split(".")
+    if len(text) <= 253 and all(_LABEL.fullmatch(label) for label in labels):
+        return text
+    raise wrong(f"must be a domain name such as corp.internal, is {show(value)}")
+
+
+def _name_server(value: Any) -> IPv4Address | str:
+    return value if value == AMAZON_PROVIDED_DNS else _address(value)
+
+
 def _plain_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
@@ -237,5 +251,7 @@ SubnetName = Annotated[
 ]
 Vlan = Annotated[int, *_type(_vlan, "integer", minimum=1, maximum=4094)]
 Mtu = Annotated[int, *_type(_mtu, "integer", minimum=MIN_MTU, maximum=MAX_MTU)]
+DomainName = Annotated[str, *_type(_domain_name)]
+NameServer = Annotated[IPv4Address | str, *_type(_name_server)]
 Delay = Annotated[float, *_type(_delay, pattern=rf"^{_DELAY.pattern}$")]
 Rate = Annotated[float, *_type(_rate, pattern=rf"^({_RATE.pattern}|unlimited)$")]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from testbed.lower import local_gateway
 from testbed.lower.builder import Draft
-from testbed.lower.vpc import interfaces, overlay, routes
+from testbed.lower.vpc import dns, interfaces, overlay, routes
 from testbed.lower.vpc.router import VpcRouter
 from testbed.topology.model import Outpost, Topology, Vpc
 
@@ -19,11 +19,17 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
     """Add the VPC's routers, the overlays between them and its instances."""
     region = _add(draft, topology, vpc, None)
     routers = [region]
+    if vpc.dns_support:
+        dns.add_region_resolver(draft, topology, region)
     for outpost in topology.outposts.values():
         if not _has(topology, vpc, outpost):
             continue
         router = _add(draft, topology, vpc, outpost)
         overlay.connect(router, region)
+        if vpc.dns_support and outpost.resolver:
+            dns.add_outpost_resolver(draft, topology, router)
+        elif vpc.dns_support:
+            dns.use_region_resolver(router)
         if vpc.name in outpost.local_gateway.vpcs:
             local_gateway.attach(draft, topology, outpost, vpc, router.node)
             router.ruleset.forward.append('iifname "lgw" oifname "sl" counter drop')

@@ -6,6 +6,7 @@ from ipaddress import IPv4Interface
 
 from testbed.lower.builder import Draft, NodeDraft, interface_name, mac_address
 from testbed.lower.services import add_services
+from testbed.lower.vpc import dns
 from testbed.lower.vpc.router import VpcRouter
 from testbed.plan.model import Neighbor, Rule
 from testbed.topology.model import NetworkInterface, Topology
@@ -63,6 +64,7 @@ def _add_instance(draft: Draft, topology: Topology, router: VpcRouter, name: str
     title = f"instance {name} ({instance.address}, subnet {instance.subnet})"
     node = draft.host(name, "instance", router.node.group, title)
     add_services(draft, node, instance.services)
+    dns.configure_instance(node, router.vpc)
     return node
 
 

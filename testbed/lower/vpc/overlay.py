@@ -16,6 +16,11 @@ def far_port(outpost: Outpost) -> str:
     return interface_name("op-", outpost.name)
 
 
+def port_of(router: VpcRouter) -> str:
+    """A router's interfaces to the VPC's routers elsewhere, as nftables matches them."""
+    return NEAR if router.outpost else "op-*"
+
+
 def connect(router: VpcRouter, region: VpcRouter) -> None:
     """Connect the VPC's two routers through the service link, and route its subnets over it.
 

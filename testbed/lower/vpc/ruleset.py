@@ -31,6 +31,8 @@ class Ruleset:
     """Port and MAC address of the interfaces without the check."""
     marks: list[str] = field(default_factory=list)
     """Port and the mark of its subnet's route table."""
+    resolver: list[str] = field(default_factory=list)
+    """Rules for the DNS resolver, which nothing filters."""
     forward: list[str] = field(default_factory=list)
     """Rules for what is never forwarded, whatever else would allow it."""
 
@@ -71,7 +73,7 @@ table inet vpc {{
   }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
-{_lines(self.forward)}    oifname "eni-*" jump to_interface
+{_lines(self.resolver)}{_lines(self.forward)}    oifname "eni-*" jump to_interface
   }}
   chain to_interface {{
     oifname . ip daddr @interface_addresses return

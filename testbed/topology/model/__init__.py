@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from testbed.topology.model.base import INTERNAL, Quality, Service, Time
+from testbed.topology.model.dns import DhcpOptions, HostedZone, Record, RecordType
 from testbed.topology.model.instance import Instance, InstanceState, NetworkInterface
 from testbed.topology.model.outpost import (
     FormFactor,
@@ -40,8 +41,10 @@ __all__ = [
     "Anchor",
     "Daemon",
     "Device",
+    "DhcpOptions",
     "FormFactor",
     "Host",
+    "HostedZone",
     "Instance",
     "InstanceState",
     "Lag",
@@ -50,6 +53,8 @@ __all__ = [
     "NetworkInterface",
     "Outpost",
     "Quality",
+    "Record",
+    "RecordType",
     "Region",
     "RouteTable",
     "Segment",
@@ -81,6 +86,7 @@ class Topology:
     site: Site
     instances: Mapping[str, Instance]
     network_interfaces: Mapping[str, NetworkInterface]
+    hosted_zones: Mapping[str, HostedZone]
     time: Time = "real"
     seed: int = 1
 

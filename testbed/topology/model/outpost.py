@@ -66,7 +66,10 @@ class LocalGateway:
 
 @dataclass(frozen=True, slots=True)
 class Outpost:
-    """An Outposts rack; `number` counts from 1 in the file's order."""
+    """An Outposts rack; `number` counts from 1 in the file's order.
+
+    `resolver` says whether Route 53 Resolver on Outposts runs on it.
+    """
 
     name: str
     number: int
@@ -75,3 +78,4 @@ class Outpost:
     lags: tuple[Lag, ...]
     service_link: ServiceLink
     local_gateway: LocalGateway
+    resolver: bool = False

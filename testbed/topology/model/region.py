@@ -23,3 +23,8 @@ class Region:
     asn: int
     public_cidr: IPv4Network
     anchors: tuple[Anchor, ...]
+
+    @property
+    def internal_domain(self) -> str:
+        """The domain of the instances' private names (facts: V vpc-dns)."""
+        return "ec2.internal" if self.name == "us-east-1" else f"{self.name}.compute.internal"

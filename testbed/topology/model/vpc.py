@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
+from testbed.topology.model.dns import DhcpOptions
+
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
@@ -80,6 +82,13 @@ class Vpc:
     cidr: IPv4Network
     subnets: tuple[Subnet, ...]
     route_tables: tuple[RouteTable, ...]
+    dhcp_options: DhcpOptions
+    dns_support: bool = True
+
+    @property
+    def resolver(self) -> IPv4Address:
+        """The address of AWS's DNS resolver: the VPC's base plus two (facts: V vpc-dns)."""
+        return self.cidr.network_address + 2
 
     def table_of(self, subnet: str) -> RouteTable:
         """The route table that is associated with `subnet`: its own, else the main one."""

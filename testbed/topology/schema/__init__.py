@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from testbed.topology.schema.base import Form
+from testbed.topology.schema.dns import DhcpOptionsForm, HostedZoneForm, RecordForm
 from testbed.topology.schema.instance import InstanceForm, NetworkInterfaceForm
 from testbed.topology.schema.outpost import (
     GatewayRouteForm,
@@ -31,19 +32,22 @@ from testbed.topology.schema.site import (
     WanForm,
 )
 from testbed.topology.schema.vpc import RouteForm, RouteTableForm, SubnetForm, VpcForm
-from testbed.topology.values import Name
+from testbed.topology.values import DomainName, Name
 
 __all__ = [
     "DeviceForm",
+    "DhcpOptionsForm",
     "Form",
     "GatewayRouteForm",
     "HostForm",
+    "HostedZoneForm",
     "InstanceForm",
     "LinkForm",
     "LocalGatewayForm",
     "Name",
     "NetworkInterfaceForm",
     "OutpostForm",
+    "RecordForm",
     "RegionForm",
     "RegionLinkForm",
     "RouteForm",
@@ -74,6 +78,9 @@ class TopologyForm(Form):
     )
     region: RegionForm = Field(description="The Region.")
     vpcs: dict[Name, VpcForm] = Field(default={}, description="The VPCs, by name.")
+    hosted_zones: dict[DomainName, HostedZoneForm] = Field(
+        default={}, description="The private hosted zones, by domain name."
+    )
     outposts: dict[Name, OutpostForm] = Field(default={}, description="The Outposts, by name.")
     site: SiteForm = Field(SiteForm(), description="What the customer owns.")
     instances: dict[Name, InstanceForm] = Field(default={}, description="The instances, by name.")

@@ -116,6 +116,11 @@ class OutpostForm(Form):
     service_link: ServiceLinkForm = Field(
         ServiceLinkForm(), description="The service link. Default: all derived."
     )
+    resolver: bool = Field(
+        default=False,
+        description="Whether Route 53 Resolver runs on it, which answers from its cache while the"
+        " service link is down. Default: false.",
+    )
     local_gateway: LocalGatewayForm | None = Field(
         None, description="The local gateway (racks only). Default: all derived."
     )

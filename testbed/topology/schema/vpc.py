@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from testbed.topology.schema.base import Form
+from testbed.topology.schema.dns import DhcpOptionsForm
 from testbed.topology.values import Cidr, Name, Target
 
 
@@ -43,6 +44,15 @@ class VpcForm(Form):
     """A VPC."""
 
     cidr: Cidr = Field(description="Its CIDR block, /16 to /28.")
+    enable_dns_support: bool = Field(
+        default=True,
+        description="Whether it has AWS's DNS resolver, at its base address plus two and at"
+        " 169.254.169.253. Default: true.",
+    )
+    dhcp_options: DhcpOptionsForm = Field(
+        DhcpOptionsForm(),
+        description="Its DHCP option set. Default: the Region's domain, AWS's DNS.",
+    )
     subnets: dict[Name, SubnetForm] = Field(default={}, description="Its subnets, by name.")
     route_tables: dict[Name, RouteTableForm] = Field(
         default={},

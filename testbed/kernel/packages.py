@@ -1,0 +1,3 @@
+"""The Debian packages that have the daemons that plans start."""
+
+PACKAGES = {"bird": "bird2", "zebra": "frr", "bgpd": "frr", "bfdd": "frr", "unbound": "unbound"}
