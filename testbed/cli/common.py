@@ -50,7 +50,8 @@ def verb(name: str, example: str) -> Callable[[Callable[..., Any]], click.Comman
     return declare
 
 
-def _complete_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a testbed that runs."""
     from testbed.launch import running  # noqa: PLC0415
 
     return _items(running, incomplete)
@@ -86,7 +87,7 @@ def name_option(
         show_envvar=True,
         metavar="NAME",
         help=help_text,
-        shell_complete=_complete_names,
+        shell_complete=complete_names,
     )
 
 

@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from testbed.cli.common import choose_name, echo_json, json_option, name_option, verb
+from testbed.cli.common import (
+    choose_name,
+    complete_names,
+    echo_json,
+    json_option,
+    name_option,
+    verb,
+)
 
 
-@verb("down", "testbed down\ntestbed down --all")
+@verb("down", "testbed down\ntestbed down two-racks\ntestbed down --all")
+@click.argument("testbeds", nargs=-1, metavar="[NAME|FILE]...", shell_complete=complete_names)
 @click.option("--all", "everything", is_flag=True, help="End every testbed that runs.")
 @name_option()
 @json_option
 @click.pass_context
-def command(context: click.Context, *, everything: bool, name: str | None, as_json: bool) -> None:
-    """End a testbed; nothing of it is left. One that does not run is no error."""
+def command(
+    context: click.Context,
+    *,
+    testbeds: tuple[str, ...],
+    everything: bool,
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """End testbeds; nothing of them is left. One that does not run is no error.
+
+    They are named, or stand for the topology FILE that they were brought up
+    from; not needed when exactly one runs.
+    """
     from testbed import launch  # noqa: PLC0415
     from testbed.bringup import take_down  # noqa: PLC0415
 
     given = context.get_parameter_source("name")
-    if everything and name and given is click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError("--all and --name exclude each other", context)
+    named = name if given is click.core.ParameterSource.COMMANDLINE else None
+    if sum((everything, bool(named), bool(testbeds))) > 1:
+        raise click.UsageError("--all, --name and names exclude each other", context)
     running = launch.running()
-    names = running if everything else ([] if not name and not running else [choose_name(name)])
+    if everything:
+        names = running
+    elif testbeds:
+        names = list(dict.fromkeys(_name_of(word) for word in testbeds))
+    else:
+        names = [] if not name and not running else [choose_name(name)]
     rows = [{"name": entry, "stopped": take_down(entry)} for entry in names]
     if as_json:
         echo_json(rows)
@@ -30,3 +57,12 @@ def command(context: click.Context, *, everything: bool, name: str | None, as_js
         click.echo(f"{row['name']}: {'is down' if row['stopped'] else 'was not running'}")
     if not rows:
         click.echo("no testbed is running")
+
+
+def _name_of(word: str) -> str:
+    """The testbed's name: the word itself, or what the topology file of that name says."""
+    if Path(word).is_file():
+        from testbed.bringup import load_topology  # noqa: PLC0415
+
+        return load_topology(word, {}, None).name
+    return choose_name(word)

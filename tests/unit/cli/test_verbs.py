@@ -328,6 +328,24 @@ def test_plan_shows_what_was_derived(call: Call) -> None:
     assert call("plan", str(TOPOLOGY), "cnd9").exit_code == 2
 
 
+def test_down_takes_names_and_files(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive = {"one", "two", "two-racks"}
+    monkeypatch.setattr("testbed.launch.running", lambda: sorted(alive))
+
+    def take_down(name: str) -> bool:
+        ran = name in alive
+        alive.discard(name)
+        return ran
+
+    monkeypatch.setattr("testbed.bringup.take_down", take_down)
+    rows = json.loads(call("down", "one", str(TOPOLOGY), "--json").output)
+    assert rows == [{"name": "one", "stopped": True}, {"name": "two-racks", "stopped": True}]
+    assert call("down", "two", "--all").exit_code == 2
+    assert "two: is down" in call("down", "two").output
+    assert "one: was not running" in call("down", "one").output
+    assert call("down", "No_Name").exit_code == 2
+
+
 def test_inspect_lists_nodes(call: Call, keeper: FakeKeeper) -> None:
     assert "op-a.ond1" in call("inspect").output
     rows = json.loads(call("inspect", "--json").output)["nodes"]
