@@ -1,5 +1,7 @@
 """Small servers for instances and hosts: HTTP on TCP 80, echo on TCP and UDP 7.
 
+What stands for a service of AWS's has HTTP on 80 and 443, without TLS.
+
 Runs as a process of its own in each node that offers a service, so it stays
 in the standard library and imports little. An HTTP answer names the node and
 the client's address as the node sees it, so that address translation on the
@@ -16,6 +18,7 @@ from collections.abc import Callable
 
 HTTP_PORT = 80
 ECHO_PORT = 7
+SERVICE_PORTS = (80, 443)  # of a service of AWS's; plain HTTP on both
 MAX_REQUEST = 65536
 MAX_PENDING = 1 << 20  # bytes that a client may leave unread before it is cut off
 
@@ -138,8 +141,9 @@ def main(argv: list[str]) -> None:
     """`testbed-services NODE SERVICE…`."""
     name, *services = argv
     server = Server(name)
-    if "http" in services:
-        server.listen(HTTP_PORT, server.http)
+    ports = SERVICE_PORTS if "aws" in services else (HTTP_PORT,) if "http" in services else ()
+    for port in ports:
+        server.listen(port, server.http)
     if "echo" in services:
         server.listen(ECHO_PORT, server.echo)
         server.echo_udp(ECHO_PORT)

@@ -26,6 +26,7 @@ from testbed.plan.model import (
     Node,
     Plan,
     RouteCheck,
+    TableRouteCheck,
     TunnelCheck,
     Veth,
     WireGuard,
@@ -67,19 +68,16 @@ class Observer:
 
     def row(self, check: Check) -> Row:
         """What the check's subject looks like: at least title, ok and state."""
-        match check:
-            case LinkCheck():
-                return self._link(check)
-            case LagCheck():
-                return self._lag(check)
-            case BgpCheck():
-                return self._bgp(check)
-            case TunnelCheck():
-                return self._tunnel(check)
-            case RouteCheck():
-                return self._route(check)
-            case ListenCheck():
-                return self._listen(check)
+        observe_row: dict[type, Callable[[Any], Row]] = {
+            LinkCheck: self._link,
+            LagCheck: self._lag,
+            BgpCheck: self._bgp,
+            TunnelCheck: self._tunnel,
+            RouteCheck: self._route,
+            TableRouteCheck: self._table_route,
+            ListenCheck: self._listen,
+        }
+        return observe_row[type(check)](check)
 
     def _link(self, check: LinkCheck) -> Row:
         return self.link_row(check.node, check.interface)
@@ -209,21 +207,40 @@ class Observer:
     def _route(self, check: RouteCheck) -> Row:
         row: Row = {"title": check.title, "node": check.node, "table": check.table}
         row |= {"destination": check.destination}
-        fd = self._kernel.fd(check.node)
-        table = self._once(
-            ("routes", check.node, check.table),
-            # The kernel lists the preferred one of several with the same destination first.
-            lambda: {
-                route.destination: route for route in reversed(observe.routes(fd, check.table))
-            },
-        )
-        route = table.get(check.destination)
+        route = self._table(check.node, check.table).get(check.destination)
         if route is None:
             return row | {"ok": False, "state": "not in the table", "nexthops": []}
         hops = [{"via": hop.via, "dev": hop.dev, "alive": hop.alive} for hop in route.hops]
         alive = any(hop.alive for hop in route.hops)
         state = route.protocol if alive else f"{route.type}, no next hop is alive"
         return row | {"ok": alive, "state": state, "nexthops": hops}
+
+    def _table(self, node: str, table: int) -> dict[str, observe.RouteState]:
+        """A routing table by destination."""
+        fd = self._kernel.fd(node)
+        found: dict[str, observe.RouteState] = self._once(
+            ("routes", node, table),
+            # The kernel lists the preferred one of several with the same destination first.
+            lambda: {route.destination: route for route in reversed(observe.routes(fd, table))},
+        )
+        return found
+
+    def _table_route(self, check: TableRouteCheck) -> Row:
+        """A route is active where each of its destinations leads somewhere (facts: API)."""
+        table = self._table(check.node, check.table)
+        routes = [table.get(destination) for destination in check.destinations]
+        state = "active" if all(route and _leads_on(route) for route in routes) else "blackhole"
+        return {
+            "title": check.title,
+            "node": check.node,
+            "owner": check.owner,
+            "route_table": check.route_table,
+            "destination": check.destination,
+            "target": check.target,
+            "origin": check.origin,
+            "ok": state == check.state,
+            "state": state,
+        }
 
     def _listen(self, check: ListenCheck) -> Row:
         row: Row = {"title": check.title, "node": check.node}
@@ -232,6 +249,11 @@ class Observer:
         ports = self._once(("listen", check.node), lambda: observe.listening(fd))
         ok = (check.protocol, check.port) in ports
         return row | {"ok": ok, "state": "listening" if ok else "nothing listens"}
+
+
+def _leads_on(route: observe.RouteState) -> bool:
+    """Whether packets follow the route: to a next hop, or (throw) to the local route."""
+    return route.type == "throw" or any(hop.alive for hop in route.hops)
 
 
 async def watch(
@@ -321,6 +343,7 @@ def status(plan: Plan, kernel: Kernel, processes: ProcessTable) -> Row:
         "bgp": "bgp",
         "tunnel": "tunnels",
         "route": "routes",
+        "table_route": "route_tables",
         "listen": "listeners",
     }
     result |= {subject: [] for subject in subjects.values()}

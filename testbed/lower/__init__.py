@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.lower import local_gateway, rack, region, service_link, site, vpc
+from testbed.lower import internet, local_gateway, rack, region, service_link, site, vpc
 from testbed.lower.builder import Draft
 from testbed.plan.model import Plan
 from testbed.topology.model import Topology
@@ -14,6 +14,7 @@ def lower(topology: Topology) -> Plan:
     """The plan of a topology: deterministic, complete, and needing no rights to compute."""
     draft = Draft(topology.name)
     region.lower(draft, topology)
+    internet.lower(draft, topology)
     for outpost in topology.outposts.values():
         rack.lower(draft, topology, outpost)
         local_gateway.lower(draft, topology, outpost)

@@ -14,12 +14,15 @@ from testbed.topology.model import Anchor, Outpost, Region, Vpc
 
 TUNNELS = (IPv4Network("100.96.0.0/16"), IPv4Network("100.97.0.0/16"))
 OVERLAY_ENDPOINTS = IPv4Network("100.98.0.0/16")
-RACK_LINKS = IPv4Network("100.99.0.0/16")
-FABRIC_LINKS = IPv4Network("100.100.0.0/16")
+RACK_LINKS = IPv4Network("100.99.0.0/17")
+VPC_LINKS = IPv4Network("100.99.128.0/17")
+FABRIC_LINKS = IPv4Network("100.100.0.0/17")
+INTERNET_LINKS = IPv4Network("100.100.128.0/17")
 RESOLVERS = IPv4Network("100.101.0.0/16")
 OUTPOST_RESOLVERS = IPv4Network("100.102.0.0/15")
 GATEWAY_LINKS = IPv4Network("100.104.0.0/14")
 OVERLAY_LINKS = IPv4Network("100.108.0.0/14")
+VPC_GATEWAYS = 32  # of each VPC in the Region: VPC_LINKS has room for 512 VPCs
 OUTPOSTS = 256  # the most that OVERLAY_LINKS and GATEWAY_LINKS leave room for with 512 VPCs
 
 SERVICE_LINK_MTU = 1300  # facts: S1
@@ -71,6 +74,16 @@ def outpost_resolver(outpost: Outpost, vpc: Vpc) -> IPv4Address:
 def overlay_vni(outpost: Outpost, vpc: Vpc) -> int:
     """The VXLAN network identifier of a VPC's overlay to an Outpost."""
     return vpc.number * OUTPOSTS + outpost.number
+
+
+def vpc_link(vpc: Vpc, number: int) -> tuple[IPv4Interface, IPv4Interface]:
+    """(VPC router, gateway) of the link to the VPC's gateway `number`, in the Region."""
+    return point_to_point(VPC_LINKS, vpc.number * VPC_GATEWAYS + number)
+
+
+def internet_link(vpc: Vpc | None) -> tuple[IPv4Interface, IPv4Interface]:
+    """(internet, other end) of the link to a VPC's internet gateway, or to the Region's edge."""
+    return point_to_point(INTERNET_LINKS, vpc.number if vpc else 0)
 
 
 def fabric_link(region: Region, anchor: Anchor) -> tuple[IPv4Interface, IPv4Interface]:

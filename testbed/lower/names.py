@@ -15,6 +15,7 @@ OND_BOND = "bond0"
 
 EDGE = "region.edge"
 FABRIC = "region.fabric"
+INTERNET = "region.internet"
 WAN = "site.wan"
 
 
@@ -56,6 +57,26 @@ def region_resolver(vpc: str) -> str:
 def outpost_resolver(outpost: Outpost, vpc: str) -> str:
     """The node of Route 53 Resolver for the VPC on the Outpost."""
     return f"{outpost.name}.dns-{vpc}"
+
+
+def internet_gateway(vpc: str) -> str:
+    """The node of the VPC's internet gateway."""
+    return f"region.igw-{vpc}"
+
+
+def nat_gateway(interface: str) -> str:
+    """The node of the NAT gateway with this network interface."""
+    return f"region.nat-{interface}"
+
+
+def endpoint(name: str) -> str:
+    """The node of a gateway endpoint (VPC.ENDPOINT) or of an interface of an interface one."""
+    return f"region.vpce-{name}"
+
+
+def public_service(name: str) -> str:
+    """The node of a service of AWS's on its public address."""
+    return f"region.{name}"
 
 
 def segment(name: str) -> str:

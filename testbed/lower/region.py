@@ -135,6 +135,10 @@ def _configure_anchor(
 
 def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
     """BGP with the customer's devices; the links come with those (`testbed.lower.site`)."""
+    public = topology.region.public_cidr
+    announced = [public]
+    if topology.region.internet:
+        announced += [topology.region.internet.cidr, topology.region.elastic_ip_cidr]
     asns = {device.name: device.asn for device in topology.site.devices}
     sessions = tuple(
         bgp.Session(
@@ -144,12 +148,13 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
             neighbor=uplink.addresses[0].ip,
             remote_asn=asns[uplink.device],
             title=f"Region edge - {uplink.device}",
-            exports=(bgp.Export(topology.region.public_cidr),),
+            exports=tuple(bgp.Export(prefix) for prefix in announced),
         )
         for uplink in topology.site.region_uplinks
     )
-    public = topology.region.public_cidr
-    instance = bgp.Instance("t_main", None, 254, topology.region.asn, sessions, static=(public,))
+    instance = bgp.Instance(
+        "t_main", None, 254, topology.region.asn, sessions, static=tuple(announced)
+    )
     bgp.configure(draft, edge, bgp.Router(public.network_address + 1, (instance,)))
     for outpost in topology.outposts.values():
         for device in (1, 2):

@@ -9,13 +9,16 @@ from testbed.lower.builder import Draft, NodeDraft
 from testbed.plan.model import ListenCheck, Process
 from testbed.topology.model import Service
 
-PORTS: dict[Service, tuple[tuple[Literal["tcp", "udp"], int], ...]] = {
+Offer = Service | Literal["aws"]
+
+PORTS: dict[Offer, tuple[tuple[Literal["tcp", "udp"], int], ...]] = {
     "http": (("tcp", 80),),
+    "aws": (("tcp", 80), ("tcp", 443)),
     "echo": (("tcp", 7), ("udp", 7)),
 }
 
 
-def add_services(draft: Draft, node: NodeDraft, services: Iterable[Service]) -> None:
+def add_services(draft: Draft, node: NodeDraft, services: Iterable[Offer]) -> None:
     """Let the node offer `services`; one process serves them all (`testbed.services`)."""
     wanted = tuple(services)
     if not wanted:

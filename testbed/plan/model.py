@@ -311,6 +311,28 @@ class RouteCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class TableRouteCheck:
+    """A route of a route table of AWS's is active or a blackhole, as `state` says.
+
+    `destinations` are what the node's kernel table has for it; `owner`,
+    `route_table`, `destination`, `target` and `origin` say whose it is, in
+    AWS's words.
+    """
+
+    node: str
+    table: int
+    destinations: tuple[str, ...]
+    owner: str
+    route_table: str
+    destination: str
+    target: str
+    origin: str
+    title: str
+    state: Literal["active", "blackhole"] = "active"
+    kind: ClassVar[str] = "table_route"
+
+
+@dataclass(frozen=True, slots=True)
 class ListenCheck:
     """Something listens on the port in the node."""
 
@@ -321,7 +343,7 @@ class ListenCheck:
     kind: ClassVar[str] = "listen"
 
 
-Check = LinkCheck | LagCheck | BgpCheck | TunnelCheck | RouteCheck | ListenCheck
+Check = LinkCheck | LagCheck | BgpCheck | TunnelCheck | RouteCheck | TableRouteCheck | ListenCheck
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,16 @@ SUBJECTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
             ("next hops", "nexthops"),
         ),
     ),
+    "route_tables": (
+        "Route tables",
+        (
+            ("of", "owner"),
+            ("table", "route_table"),
+            ("destination", "destination"),
+            ("target", "target"),
+            ("origin", "origin"),
+        ),
+    ),
     "listeners": ("Services", (("node", "node"), ("protocol", "protocol"), ("port", "port"))),
 }
 # What a narrow terminal does without, column by column; node and state always stay.
@@ -64,6 +74,7 @@ EXPENDABLE = {
     "bgp": ("since", "exported", "imported", "neighbor"),
     "tunnels": ("what it is", "sent", "received"),
     "routes": ("what it is", "table"),
+    "route_tables": ("what it is", "origin", "of"),
     "listeners": ("what it is",),
 }
 SHORT = ("nodes", "links", "routes", "listeners")  # shown only where something is wrong

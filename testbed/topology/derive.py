@@ -8,29 +8,35 @@ the formulas.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 
 from testbed.topology import references
 from testbed.topology.derive_dns import derive_dhcp, derive_zones
 from testbed.topology.derive_instances import derive_instances
+from testbed.topology.derive_managed import (
+    endpoints,
+    managed_interfaces,
+    nat_gateways,
+    with_elastic_ips,
+)
 from testbed.topology.derive_rack import derive_outpost
+from testbed.topology.derive_region import derive_region
 from testbed.topology.derive_site import derive_site
 from testbed.topology.model import (
-    Anchor,
+    Endpoint,
     Outpost,
     Region,
     RouteTable,
     Subnet,
+    Target,
     Topology,
     Vpc,
     VpcRoute,
 )
 from testbed.topology.report import Report
-from testbed.topology.schema import TopologyForm, VpcForm
+from testbed.topology.schema import RouteTableForm, TopologyForm, VpcForm
 
-PUBLIC_CIDR = IPv4Network("198.51.100.0/24")  # TEST-NET-2 (RFC 5737)
-FIRST_ANCHOR = 11
 MAIN = "main"
 
 ReadConfig = Callable[[str], str]
@@ -48,12 +54,14 @@ def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topol
     outposts: dict[str, Outpost] = {}
     for index, (name, outpost) in enumerate(form.outposts.items()):
         outposts[name] = derive_outpost(form, name, outpost, index, asns, report)
-    region = _region(form, zones)
+    region = derive_region(form, zones, report)
     vpcs = {
-        name: _vpc(form, name, number, region)
+        name: _vpc(form, region, name, number)
         for number, (name, _) in enumerate(form.vpcs.items(), start=1)
     }
     instances, interfaces = derive_instances(form, vpcs, report)
+    interfaces |= managed_interfaces(form, vpcs, interfaces, report)
+    interfaces = with_elastic_ips(form, region.elastic_ip_cidr, interfaces, report)
     return Topology(
         name=form.name,
         region=region,
@@ -68,41 +76,58 @@ def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topol
     )
 
 
-def _region(form: TopologyForm, zones: tuple[str, ...]) -> Region:
-    public = form.region.public_cidr or PUBLIC_CIDR
-    given = form.region.anchors
-    if given is None:
-        given = {
-            f"anchor{number + 1}": public.network_address + FIRST_ANCHOR + number
-            for number in range(2)
-        }
-    anchors = tuple(Anchor(name, address) for name, address in given.items())
-    return Region(form.region.name, zones, form.region.asn, public, anchors)
-
-
-def _vpc(form: TopologyForm, name: str, number: int, region: Region) -> Vpc:
+def _vpc(form: TopologyForm, region: Region, name: str, number: int) -> Vpc:
     vpc = form.vpcs[name]
     subnets = []
     for subnet_name, subnet in vpc.subnets.items():
         outpost = form.outposts[subnet.outpost] if subnet.outpost else None
         zone = subnet.zone or (outpost.zone if outpost else None) or region.zones[0]
         subnets.append(Subnet(subnet_name, name, subnet.cidr, zone, subnet.outpost))
+    found = endpoints(region.name, name, vpc)
     return Vpc(
         name=name,
         number=number,
         cidr=vpc.cidr,
         subnets=tuple(subnets),
-        route_tables=_route_tables(vpc),
         dhcp_options=derive_dhcp(vpc.dhcp_options, region),
         dns_support=vpc.enable_dns_support,
+        route_tables=_route_tables(region, vpc, found),
+        internet_gateway=vpc.internet_gateway,
+        nat_gateways=nat_gateways(name, vpc),
+        endpoints=found,
     )
 
 
-def _route_tables(vpc: VpcForm) -> tuple[RouteTable, ...]:
-    tables = []
-    for name, table in vpc.route_tables.items():
-        routes = tuple(VpcRoute(route.destination, route.target) for route in table.routes)
-        tables.append(RouteTable(name, name == MAIN, tuple(table.subnets), routes))
+def _route_tables(
+    region: Region, vpc: VpcForm, found: tuple[Endpoint, ...]
+) -> tuple[RouteTable, ...]:
+    names = list(vpc.route_tables)
     if MAIN not in vpc.route_tables:
-        tables.insert(0, RouteTable(MAIN, True, (), ()))
+        names.insert(0, MAIN)
+    tables = []
+    for name in names:
+        table = vpc.route_tables.get(name, RouteTableForm())
+        routes = tuple(_routes(region, name, table, found))
+        tables.append(RouteTable(name, name == MAIN, tuple(table.subnets), routes))
     return tuple(tables)
+
+
+def _routes(
+    region: Region, name: str, table: RouteTableForm, found: tuple[Endpoint, ...]
+) -> Iterator[VpcRoute]:
+    """The table's routes: with equal destinations a CIDR block goes before a prefix list (V)."""
+    wanted = [(route.destination, route.target) for route in table.routes]
+    wanted += [
+        (region.prefix_list_of(endpoint.service), Target("vpc-endpoint", endpoint.name))
+        for endpoint in found
+        if name in endpoint.route_tables
+    ]
+    taken = {destination for destination, _ in wanted if isinstance(destination, IPv4Network)}
+    for destination, target in wanted:
+        if isinstance(destination, IPv4Network):
+            yield VpcRoute(destination, target)
+            continue
+        for entry in region.prefix_lists.get(destination, ()):
+            if entry not in taken:
+                taken.add(entry)
+                yield VpcRoute(entry, target, destination)

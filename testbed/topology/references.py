@@ -17,6 +17,7 @@ from testbed.topology.schema import (
     InstanceForm,
     NetworkInterfaceForm,
     OutpostForm,
+    RouteForm,
     SiteForm,
     SubnetForm,
     TopologyForm,
@@ -25,6 +26,13 @@ from testbed.topology.schema import (
 from testbed.topology.values import show
 
 DEFAULT_DEVICES = ("cnd1", "cnd2")
+MAIN = "main"  # the main route table, which every VPC has
+GATEWAY_SERVICES = ("s3", "dynamodb")  # that have gateway endpoints (W)
+
+
+def aws_prefix_lists(region: str) -> list[str]:
+    """The names of the AWS-managed prefix lists that there are."""
+    return [f"com.amazonaws.{region}.{service}" for service in GATEWAY_SERVICES]
 
 
 def zones(form: TopologyForm) -> list[str]:
@@ -105,14 +113,33 @@ class _References:
             at = (*path, "route_tables", name)
             self._names((*at, "subnets"), table.subnets, vpc.subnets, (*path, "subnets"))
             for index, route in enumerate(table.routes):
-                self._target((*at, "routes", index), route.target)
+                self._prefix_list((*at, "routes", index), route)
+                self._target((*at, "routes", index), route.target, path, vpc)
+        for name, gateway in vpc.nat_gateways.items():
+            at = (*path, "nat_gateways", name)
+            self._name((*at, "subnet"), gateway.subnet, vpc.subnets, (*path, "subnets"), at)
+        for name, endpoint in vpc.endpoints.items():
+            at = (*path, "endpoints", name)
+            tables = list(dict.fromkeys([*vpc.route_tables, MAIN]))
+            self._names((*at, "subnets"), endpoint.subnets, vpc.subnets, (*path, "subnets"))
+            owner = (*path, "route_tables")
+            self._names((*at, "route_tables"), endpoint.route_tables, tables, owner)
 
-    def _target(self, path: Path, target: Target) -> None:
-        """Check the name in a route's target; `path` is the route's."""
+    def _prefix_list(self, path: Path, route: RouteForm) -> None:
+        """Check the name of a route's destination, where it is a prefix list's."""
+        if isinstance(route.destination, str):
+            region = self.form.region
+            known = [*region.prefix_lists, *aws_prefix_lists(region.name)]
+            owner = ("region", "prefix_lists")
+            self._name((*path, "destination"), route.destination, known, owner, path)
+
+    def _target(self, path: Path, target: Target, owner_path: Path, vpc: VpcForm) -> None:
+        """Check the name in a route's target; `path` is the route's, `owner_path` the VPC's."""
         owners: dict[str, tuple[Collection[str], Path]] = {
             "local-gateway": (self.form.outposts, ("outposts",)),
             "instance": (self.form.instances, ("instances",)),
             "network-interface": (self.interfaces, ("network_interfaces",)),
+            "nat-gateway": (vpc.nat_gateways, (*owner_path, "nat_gateways")),
         }
         if target.kind in owners:
             known, owner = owners[target.kind]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -44,6 +44,8 @@ _NAME = re.compile(NAME_PATTERN[:-1] + r"\Z")
 _OCTETS = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
 _ADDRESS = re.compile(_OCTETS)
 _PREFIX = re.compile(_OCTETS + r"/[0-9]{1,2}")
+_AWS_PREFIX_LIST = re.compile(r"com\.amazonaws\.[a-z0-9-]{1,32}\.[a-z0-9-]{1,32}")
+_SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}(?:\.[a-z0-9-]{1,32}){0,2}")
 _DELAY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(us|ms|s)")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?|\*")
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([kKMGT])(?:bit|bps|bit/s)?")
@@ -114,6 +116,24 @@ def _cidr(value: Any) -> IPv4Network:
         if network is not None:
             return network
     raise wrong(f"must be a CIDR block such as 10.77.0.0/16, is {show(value)}")
+
+
+def _cidr_or_list(value: Any) -> IPv4Network | str:
+    """A CIDR block, or the name of a prefix list."""
+    text = value if isinstance(value, str) else ""
+    if _AWS_PREFIX_LIST.fullmatch(text) or (_NAME.match(text) and not text[0].isdigit()):
+        return text
+    return _cidr(value)
+
+
+def _service(value: Any) -> str:
+    if isinstance(value, str) and _SERVICE.fullmatch(value):
+        return value
+    raise wrong(f"must be an AWS service's name such as s3, ec2 or ecr.api, is {show(value)}")
+
+
+def _elastic_ip(value: Any) -> IPv4Address | Literal["auto"]:
+    return "auto" if value == "auto" else _address(value)
 
 
 def _whole(value: Any, lowest: int, highest: int, what: str) -> int:
@@ -237,6 +257,17 @@ Name = Annotated[str, *_type(_name, pattern=NAME_PATTERN)]
 Address = Annotated[IPv4Address, *_type(_address, pattern=_ADDRESS_SCHEMA)]
 Interface = Annotated[IPv4Interface, *_type(_interface, pattern=_PREFIX_SCHEMA)]
 Cidr = Annotated[IPv4Network, *_type(_cidr, pattern=_PREFIX_SCHEMA)]
+Destination = Annotated[
+    IPv4Network | str,
+    *_type(
+        _cidr_or_list,
+        pattern=rf"{_PREFIX_SCHEMA}|{NAME_PATTERN}|^{_AWS_PREFIX_LIST.pattern}$",
+    ),
+]
+ElasticIp = Annotated[
+    IPv4Address | Literal["auto"], *_type(_elastic_ip, pattern=rf"^(auto|{_OCTETS})$")
+]
+ServiceName = Annotated[str, *_type(_service, pattern=rf"^{_SERVICE.pattern}$")]
 CustomerAsn = Annotated[int, *_type(_customer_asn, "integer", minimum=1, maximum=4294967294)]
 OutpostAsn = Annotated[int, *_type(_outpost_asn, "integer", minimum=64512, maximum=4294967294)]
 Target = Annotated[

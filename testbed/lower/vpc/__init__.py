@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from testbed.lower import local_gateway
 from testbed.lower.builder import Draft
-from testbed.lower.vpc import dns, interfaces, overlay, routes
+from testbed.lower.vpc import (
+    dns,
+    endpoints,
+    interfaces,
+    internet_gateway,
+    overlay,
+    routes,
+)
 from testbed.lower.vpc.router import VpcRouter
 from testbed.topology.model import Outpost, Topology, Vpc
 
@@ -18,6 +25,8 @@ from testbed.topology.model import Outpost, Topology, Vpc
 def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
     """Add the VPC's routers, the overlays between them and its instances."""
     region = _add(draft, topology, vpc, None)
+    internet_gateway.attach(draft, topology, region)
+    endpoints.attach_gateways(draft, topology, region)
     routers = [region]
     if vpc.dns_support:
         dns.add_region_resolver(draft, topology, region)
@@ -25,7 +34,7 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
         if not _has(topology, vpc, outpost):
             continue
         router = _add(draft, topology, vpc, outpost)
-        overlay.connect(router, region)
+        overlay.connect(topology, router, region)
         if vpc.dns_support and outpost.resolver:
             dns.add_outpost_resolver(draft, topology, router)
         elif vpc.dns_support:
@@ -35,8 +44,9 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
             router.ruleset.forward.append('iifname "lgw" oifname "sl" counter drop')
         routers.append(router)
     region.ruleset.forward.append('iifname "op-*" oifname "op-*" counter drop')
+    routes.expect(draft, topology, routers)
     for router in routers:
-        routes.add_tables(topology, router)
+        routes.add_tables(topology, router, region)
         router.node.nftables = router.ruleset.text(f"{router.node.title} ({vpc.cidr})")
 
 

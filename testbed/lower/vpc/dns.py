@@ -140,6 +140,13 @@ def _private_zones(topology: Topology, vpc: Vpc) -> dict[str, list[str]]:
                 forward.append(f"{name}. {PRIVATE_TTL_S} IN A {address}")
                 reverse.append(f"{address.reverse_pointer}. {PRIVATE_TTL_S} IN PTR {name}.")
     zones = {topology.region.internal_domain: forward, REVERSE: reverse}
+    for endpoint in vpc.endpoints:
+        for name in endpoint.dns_names:
+            zones[name] = [
+                f"{name}. {PRIVATE_TTL_S} IN A {topology.network_interfaces[interface].address}"
+                for interface in endpoint.interfaces
+                if interface in topology.network_interfaces
+            ]
     for zone in topology.hosted_zones.values():
         if vpc.name in zone.vpcs:
             zones.setdefault(zone.name, []).extend(

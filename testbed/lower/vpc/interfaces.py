@@ -6,12 +6,13 @@ from ipaddress import IPv4Interface
 
 from testbed.lower.builder import Draft, NodeDraft, interface_name, mac_address
 from testbed.lower.services import add_services
-from testbed.lower.vpc import dns
+from testbed.lower.vpc import dns, endpoints, nat_gateway
 from testbed.lower.vpc.router import VpcRouter
 from testbed.plan.model import Neighbor, Rule
-from testbed.topology.model import NetworkInterface, Topology
+from testbed.topology.model import NetworkInterface, Subnet, Topology
 
 JUMBO_MTU = 9001  # facts: E mtu
+ENDPOINT_MTU = 8500  # AWS PrivateLink: interface endpoints
 PRIORITY_SECONDARY = 200
 FIRST_SECONDARY_TABLE = 1000
 
@@ -31,32 +32,49 @@ def mac(interface: NetworkInterface) -> str:
     return mac_address(interface.name, "eth0")
 
 
+def _mtu(interface: NetworkInterface) -> int:
+    endpoint = interface.requester is not None and interface.requester.kind == "vpc-endpoint"
+    return ENDPOINT_MTU if endpoint else JUMBO_MTU
+
+
 def attach(
     draft: Draft, topology: Topology, router: VpcRouter, interface: NetworkInterface
 ) -> None:
     """Add a network interface to its instance and to the router; the instance with its primary."""
-    name = interface.instance
-    assert name is not None
-    node = draft.nodes.get(name) or _add_instance(draft, topology, router, name)
-    subnet = router.subnets[interface.subnet]
+    node = _owner(draft, topology, router, interface)
+    subnet = topology.subnet(interface.vpc, interface.subnet)
     addresses = tuple(
         IPv4Interface((address, subnet.cidr.prefixlen)) for address in interface.addresses
     )
     inside, outside = device(interface), port(interface)
-    draft.cable((node, inside), (router.node, outside), mtu=JUMBO_MTU, mac=mac(interface))
+    draft.cable((node, inside), (router.node, outside), mtu=_mtu(interface), mac=mac(interface))
     node.address(inside, *addresses)
     router.node.set_sysctls(
         outside,
         {f"net/ipv4/conf/{outside}/proxy_arp": "1", f"net/ipv4/neigh/{outside}/proxy_delay": "0"},
     )
     if interface.device_index:
-        _route_secondary(node, interface, inside, router)
+        _route_secondary(node, interface, inside, subnet)
     else:
         node.route("0.0.0.0/0", via=subnet.router, dev=inside)
+    source = subnet.router if subnet.name in router.subnets else None
     for address in interface.addresses:
-        router.node.route(address, dev=outside, source=subnet.router)
+        router.node.route(address, dev=outside, source=source)
         router.node.neighbors.append(Neighbor(outside, str(address), mac(interface)))
     _check(router, interface)
+
+
+def _owner(
+    draft: Draft, topology: Topology, router: VpcRouter, interface: NetworkInterface
+) -> NodeDraft:
+    """The node that the interface is in, added if this is its first."""
+    if interface.requester is None:
+        assert interface.instance is not None
+        name = interface.instance
+        return draft.nodes.get(name) or _add_instance(draft, topology, router, name)
+    if interface.requester.kind == "nat-gateway":
+        return nat_gateway.add_node(draft, interface)
+    return endpoints.add_node(draft, topology, interface)
 
 
 def _add_instance(draft: Draft, topology: Topology, router: VpcRouter, name: str) -> NodeDraft:
@@ -69,11 +87,11 @@ def _add_instance(draft: Draft, topology: Topology, router: VpcRouter, name: str
 
 
 def _route_secondary(
-    node: NodeDraft, interface: NetworkInterface, inside: str, router: VpcRouter
+    node: NodeDraft, interface: NetworkInterface, inside: str, subnet: Subnet
 ) -> None:
     """What is from this interface's addresses leaves by it, as Amazon Linux sets it up (E)."""
     table = FIRST_SECONDARY_TABLE + interface.device_index
-    node.route("0.0.0.0/0", via=router.subnets[interface.subnet].router, dev=inside, table=table)
+    node.route("0.0.0.0/0", via=subnet.router, dev=inside, table=table)
     for address in interface.addresses:
         priority = PRIORITY_SECONDARY + interface.device_index
         node.rules.append(Rule(priority, table, source=f"{address}/32"))

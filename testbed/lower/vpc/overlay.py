@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from testbed.lower import inner, names
 from testbed.lower.builder import interface_name, mac_address
-from testbed.lower.vpc.router import VpcRouter
+from testbed.lower.vpc.router import NextHop, VpcRouter
 from testbed.plan.model import Neighbor, Vxlan
-from testbed.topology.model import Outpost
+from testbed.topology.model import Outpost, Topology
 
 NEAR = "sl"
 
@@ -21,7 +21,13 @@ def port_of(router: VpcRouter) -> str:
     return NEAR if router.outpost else "op-*"
 
 
-def connect(router: VpcRouter, region: VpcRouter) -> None:
+def to_region(router: VpcRouter) -> NextHop:
+    """Where an Outpost's router of a VPC sends what is for the Region."""
+    assert router.outpost is not None
+    return inner.overlay_link(router.outpost, router.vpc)[1].ip, NEAR
+
+
+def connect(topology: Topology, router: VpcRouter, region: VpcRouter) -> None:
     """Connect the VPC's two routers through the service link, and route its subnets over it.
 
     The overlay carries the packet's mark: the route table that was chosen
@@ -50,3 +56,7 @@ def connect(router: VpcRouter, region: VpcRouter) -> None:
             region.node.route(subnet.cidr, via=near_end.ip, dev=far_name)
         else:
             router.node.route(subnet.cidr, via=far_end.ip, dev=NEAR)
+    for interface in region.interfaces:
+        if topology.subnet(vpc.name, interface.subnet).outpost == outpost.name:
+            for address in interface.addresses:
+                router.node.route(address, via=far_end.ip, dev=NEAR)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 
 from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.vpc.ruleset import Ruleset
 from testbed.plan.model import Route
-from testbed.topology.model import NetworkInterface, Outpost, Subnet, Topology, Vpc
+from testbed.topology.model import NetworkInterface, Outpost, Subnet, Target, Topology, Vpc
+
+NextHop = tuple[IPv4Address, str]
+"""A neighbour's address and the router's interface that leads to it."""
 
 
 @dataclass
@@ -16,7 +20,9 @@ class VpcRouter:
     """The router of `vpc` on `outpost`, or in the Region where that is None.
 
     `subnets` are those at this place, by name; `interfaces` the network
-    interfaces in them that are attached to an instance that runs.
+    interfaces that are here, attached to an instance that runs or to what AWS
+    made them for. `gateways` are the targets of routes that are at this place,
+    and where they are.
     """
 
     node: NodeDraft
@@ -24,6 +30,7 @@ class VpcRouter:
     outpost: Outpost | None
     subnets: dict[str, Subnet]
     interfaces: list[NetworkInterface]
+    gateways: dict[Target, NextHop] = field(default_factory=dict)
     ruleset: Ruleset = field(default_factory=Ruleset)
 
     @classmethod
@@ -45,7 +52,7 @@ class VpcRouter:
             interface
             for interface in topology.network_interfaces.values()
             if interface.vpc == vpc.name
-            and interface.subnet in subnets
+            and topology.place_of(interface) == place
             and topology.attached(interface)
         ]
         return cls(node, vpc, outpost, subnets, interfaces)

@@ -12,57 +12,93 @@ wins by being the longer prefix (facts: V, L2).
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from collections.abc import Iterable
+from ipaddress import IPv4Network
 
 from testbed.lower import inner
+from testbed.lower.builder import Draft
 from testbed.lower.vpc import interfaces, overlay
-from testbed.lower.vpc.router import VpcRouter
-from testbed.plan.model import Route, Rule
-from testbed.topology.model import NetworkInterface, RouteTable, Target, Topology, VpcRoute
+from testbed.lower.vpc.router import NextHop, VpcRouter
+from testbed.plan.model import TABLE_MAIN, Route, Rule, TableRouteCheck
+from testbed.topology.model import (
+    NetworkInterface,
+    RouteTable,
+    Subnet,
+    Target,
+    Topology,
+    Vpc,
+    VpcRoute,
+)
 
+PRIORITY_SAME_SUBNET = 90
 PRIORITY_ROUTE_TABLE = 100
 FIRST_MARK = 1
+NOT_FORWARDED = IPv4Network("169.254.168.0/22")  # facts: V route tables
+DEFAULT = IPv4Network("0.0.0.0/0")
 
-NextHop = tuple[IPv4Address, str]
-"""A neighbour's address and the router's interface that leads to it."""
 
+def add_tables(topology: Topology, router: VpcRouter, region: VpcRouter) -> None:
+    """Add the VPC's route tables to one of its routers, and the choice between them.
 
-def add_tables(topology: Topology, router: VpcRouter) -> None:
-    """Add the VPC's route tables to one of its routers, and the choice between them."""
+    `region` is the VPC's router in the Region, where most targets are.
+    """
     for mark, table in enumerate(router.vpc.route_tables, FIRST_MARK):
-        users = {s.name for s in router.vpc.subnets if router.vpc.table_of(s.name) is table}
+        users = _users(router.vpc, table)
         if not users:
             continue
         for interface in router.interfaces:
             if interface.subnet in users:
                 router.ruleset.marks.append(f'"{interfaces.port(interface)}" : {mark}')
-        _add_table(topology, router, mark, table)
+        _add_table(topology, router, region, mark, table)
+        _add_same_subnet(router, table, users.values())
 
 
-def _add_table(topology: Topology, router: VpcRouter, mark: int, table: RouteTable) -> None:
-    router.node.rules.append(Rule(PRIORITY_ROUTE_TABLE, mark, fwmark=mark))
+def _users(vpc: Vpc, table: RouteTable) -> dict[str, Subnet]:
+    """The subnets that use a route table, by name."""
+    return {subnet.name: subnet for subnet in vpc.subnets if vpc.table_of(subnet.name) is table}
+
+
+def _add_table(
+    topology: Topology, router: VpcRouter, region: VpcRouter, mark: int, table: RouteTable
+) -> None:
+    node = router.node
+    node.rules.append(Rule(PRIORITY_ROUTE_TABLE, mark, fwmark=mark))
     destinations = {route.destination for route in table.routes}
     if router.vpc.cidr not in destinations:
-        router.node.routes.append(Route(str(router.vpc.cidr), type="throw", table=mark))
-    if all(destination.prefixlen for destination in destinations):
-        router.node.routes.append(Route("0.0.0.0/0", type="blackhole", table=mark))
+        node.routes.append(Route(str(router.vpc.cidr), type="throw", table=mark))
+    if DEFAULT not in destinations:
+        node.routes.append(Route(str(DEFAULT), type="blackhole", table=mark))
+    if any(NOT_FORWARDED.subnet_of(destination) for destination in destinations):
+        node.routes.append(Route(str(NOT_FORWARDED), type="blackhole", table=mark))
     for route in table.routes:
-        _add_route(topology, router, mark, route)
+        if route.target.kind == "local":
+            node.routes.append(Route(str(route.destination), type="throw", table=mark))
+        elif hop := _next_hop(topology, router, region, route.target):
+            via, dev = hop
+            node.route(route.destination, via=via, dev=dev, table=mark)
+        else:
+            node.routes.append(Route(str(route.destination), type="blackhole", table=mark))
 
 
-def _add_route(topology: Topology, router: VpcRouter, mark: int, route: VpcRoute) -> None:
-    if route.target.kind == "local":
-        router.node.routes.append(Route(str(route.destination), type="throw", table=mark))
-        return
-    hop = _next_hop(topology, router, route.target)
-    if hop is None:
-        router.node.routes.append(Route(str(route.destination), type="blackhole", table=mark))
-    else:
-        via, dev = hop
-        router.node.route(route.destination, via=via, dev=dev, table=mark)
+def _add_same_subnet(router: VpcRouter, table: RouteTable, users: Iterable[Subnet]) -> None:
+    """What stays in its subnet follows no route, however specific (facts: V)."""
+    for subnet in users:
+        inside = [
+            route
+            for route in table.routes
+            if route.target.kind != "local"
+            and route.destination.subnet_of(router.vpc.cidr)
+            and route.destination.overlaps(subnet.cidr)
+        ]
+        if inside:
+            cidr = str(subnet.cidr)
+            rule = Rule(PRIORITY_SAME_SUBNET, TABLE_MAIN, source=cidr, destination=cidr)
+            router.node.rules.append(rule)
 
 
-def _next_hop(topology: Topology, router: VpcRouter, target: Target) -> NextHop | None:
+def _next_hop(
+    topology: Topology, router: VpcRouter, region: VpcRouter, target: Target
+) -> NextHop | None:
     """Where a router sends what a route's target is for; None: nowhere, it is a blackhole."""
     if target.kind == "local-gateway":
         # A local gateway serves only interfaces of its own Outpost (facts: L2).
@@ -70,9 +106,14 @@ def _next_hop(topology: Topology, router: VpcRouter, target: Target) -> NextHop 
             return inner.gateway_link(router.outpost, router.vpc)[0].ip, "lgw"
         return None
     if target.kind in {"instance", "network-interface"}:
-        interface = topology.network_interfaces[target.name]
-        return _to_interface(topology, router, interface)
-    raise NotImplementedError(f"routes to a {target.kind}")  # refused when the file is checked
+        return _to_interface(topology, router, topology.network_interfaces[target.name])
+    if target.kind == "nat-gateway":
+        gateway = router.vpc.nat_gateway(target.name)
+        interface = topology.network_interfaces.get(gateway.interface)
+        return _to_interface(topology, router, interface) if interface else None
+    if target not in region.gateways:
+        return None
+    return overlay.to_region(router) if router.outpost else region.gateways[target]
 
 
 def _to_interface(
@@ -84,9 +125,44 @@ def _to_interface(
     if interface in router.interfaces:
         return interface.address, interfaces.port(interface)
     if router.outpost:
-        return inner.overlay_link(router.outpost, router.vpc)[1].ip, overlay.NEAR
-    place = topology.subnet(interface.vpc, interface.subnet).outpost
+        return overlay.to_region(router)
+    place = topology.place_of(interface)
     if place is None:
         return None
     outpost = topology.outposts[place]
     return inner.overlay_link(outpost, router.vpc)[0].ip, overlay.far_port(outpost)
+
+
+def expect(draft: Draft, topology: Topology, routers: list[VpcRouter]) -> None:
+    """Check each route of the tables that subnets use, at a router where one of them is."""
+    region = routers[0]
+    vpc = region.vpc
+    for mark, table in enumerate(vpc.route_tables, FIRST_MARK):
+        users = _users(vpc, table)
+        router = next((entry for entry in routers if users.keys() & entry.subnets.keys()), None)
+        if router is None:
+            continue
+        wanted: dict[tuple[str, Target], list[VpcRoute]] = {}
+        if all(route.destination != vpc.cidr for route in table.routes):
+            local = VpcRoute(vpc.cidr, Target("local"))
+            wanted[str(vpc.cidr), local.target] = [local]
+        for route in table.routes:
+            key = route.prefix_list or str(route.destination)
+            wanted.setdefault((key, route.target), []).append(route)
+        for (destination, target), routes in wanted.items():
+            own = destination == str(vpc.cidr)
+            leads = target.kind == "local" or _next_hop(topology, router, region, target)
+            draft.checks.append(
+                TableRouteCheck(
+                    node=router.node.name,
+                    table=mark,
+                    destinations=tuple(str(route.destination) for route in routes),
+                    owner=vpc.name,
+                    route_table=table.name,
+                    destination=destination,
+                    target=str(target),
+                    origin="CreateRouteTable" if own else "CreateRoute",
+                    title=f"VPC {vpc.name}, route table {table.name}: {destination} to {target}",
+                    state="active" if leads else "blackhole",
+                )
+            )

@@ -33,11 +33,17 @@ class Ruleset:
     """Port and the mark of its subnet's route table."""
     resolver: list[str] = field(default_factory=list)
     """Rules for the DNS resolver, which nothing filters."""
+    gateway_marks: list[str] = field(default_factory=list)
+    """Port of a gateway in the Region and the mark of what comes from it."""
     forward: list[str] = field(default_factory=list)
     """Rules for what is never forwarded, whatever else would allow it."""
 
     def text(self, title: str) -> str:
         """The whole ruleset in nft's language."""
+        from_gateways = ""
+        if self.gateway_marks:
+            marks = ", ".join(self.gateway_marks)
+            from_gateways = f"    meta mark set iifname map {{ {marks} }}\n"
         return f"""\
 # {title}
 table inet vpc {{
@@ -63,7 +69,7 @@ table inet vpc {{
   }}
   chain prerouting {{
     type filter hook prerouting priority mangle; policy accept;
-    iifname "eni-*" jump from_interface
+{from_gateways}    iifname "eni-*" jump from_interface
   }}
   chain from_interface {{
     meta mark set iifname map @route_tables

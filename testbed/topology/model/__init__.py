@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from testbed.topology.model.base import INTERNAL, Quality, Service, Time
 from testbed.topology.model.dns import DhcpOptions, HostedZone, Record, RecordType
-from testbed.topology.model.instance import Instance, InstanceState, NetworkInterface
+from testbed.topology.model.instance import Instance, InstanceState, NetworkInterface, Requester
 from testbed.topology.model.outpost import (
     FormFactor,
     Lag,
@@ -23,7 +23,13 @@ from testbed.topology.model.outpost import (
     ServiceLink,
     Vif,
 )
-from testbed.topology.model.region import Anchor, Region
+from testbed.topology.model.region import (
+    Anchor,
+    Internet,
+    InternetHost,
+    PublicService,
+    Region,
+)
 from testbed.topology.model.site import (
     Daemon,
     Device,
@@ -34,7 +40,16 @@ from testbed.topology.model.site import (
     Uplink,
     Wan,
 )
-from testbed.topology.model.vpc import RouteTable, Subnet, Target, TargetKind, Vpc, VpcRoute
+from testbed.topology.model.vpc import (
+    Endpoint,
+    NatGateway,
+    RouteTable,
+    Subnet,
+    Target,
+    TargetKind,
+    Vpc,
+    VpcRoute,
+)
 
 __all__ = [
     "INTERNAL",
@@ -42,20 +57,26 @@ __all__ = [
     "Daemon",
     "Device",
     "DhcpOptions",
+    "Endpoint",
     "FormFactor",
     "Host",
     "HostedZone",
     "Instance",
     "InstanceState",
+    "Internet",
+    "InternetHost",
     "Lag",
     "LocalGateway",
     "LocalGatewayMode",
+    "NatGateway",
     "NetworkInterface",
     "Outpost",
+    "PublicService",
     "Quality",
     "Record",
     "RecordType",
     "Region",
+    "Requester",
     "RouteTable",
     "Segment",
     "Service",
@@ -95,10 +116,18 @@ class Topology:
         return next(subnet for subnet in self.vpcs[vpc].subnets if subnet.name == name)
 
     def attached(self, interface: NetworkInterface) -> bool:
-        """Whether the interface is attached to an instance that runs."""
+        """Whether it is attached to an instance that runs, or to what AWS made it for."""
+        if interface.requester is not None:
+            return True
         if interface.instance is None:
             return False
         return self.instances[interface.instance].state == "running"
+
+    def place_of(self, interface: NetworkInterface) -> str | None:
+        """The Outpost that the interface is on; None: it is in the Region."""
+        if interface.requester is not None:
+            return None
+        return self.subnet(interface.vpc, interface.subnet).outpost
 
     def announced_subnets(self, outpost: Outpost) -> tuple[Subnet, ...]:
         """The subnets that `outpost`'s local gateway announces in direct VPC routing.

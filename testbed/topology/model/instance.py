@@ -12,11 +12,22 @@ InstanceState = Literal["running", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
+class Requester:
+    """What a requester-managed network interface belongs to: `name` in its VPC."""
+
+    kind: Literal["nat-gateway", "vpc-endpoint"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkInterface:
     """An elastic network interface (facts: E eni).
 
     An instance's primary interface has the instance's name and device index
-    0. `instance` is None while the interface is detached.
+    0. `instance` is None while the interface is detached, and where
+    `requester` says that AWS made it for one of its own; such an interface
+    has a name with a dot and is in the Region, whatever its subnet.
+    `elastic_ips` are pairs of a private address and its Elastic IP.
     """
 
     name: str
@@ -27,6 +38,8 @@ class NetworkInterface:
     source_destination_check: bool
     instance: str | None
     device_index: int
+    elastic_ips: tuple[tuple[IPv4Address, IPv4Address], ...] = ()
+    requester: Requester | None = None
 
     @property
     def addresses(self) -> tuple[IPv4Address, ...]:

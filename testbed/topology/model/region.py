@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from testbed.topology.model.base import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +18,59 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicService:
+    """A service of AWS's with public addresses: those in `prefix`, of which it answers one."""
+
+    name: str
+    prefix: IPv4Network
+
+    @property
+    def address(self) -> IPv4Address:
+        """The address that answers."""
+        return self.prefix.network_address + 1
+
+
+@dataclass(frozen=True, slots=True)
+class InternetHost:
+    """A machine on the internet."""
+
+    name: str
+    address: IPv4Interface
+    services: tuple[Service, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Internet:
+    """A small internet, behind the internet gateways and the Region's edge."""
+
+    cidr: IPv4Network
+    hosts: tuple[InternetHost, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Region:
-    """The Region that the Outposts are homed to."""
+    """The Region that the Outposts are homed to.
+
+    `zone_delay_ms` is one way between two zones. `public_services` are those
+    that have gateway endpoints (S3 and DynamoDB). `prefix_lists` are the
+    customer's and AWS's own, by name. `internet` is None where nobody needs
+    one.
+    """
 
     name: str
     zones: tuple[str, ...]
     asn: int
     public_cidr: IPv4Network
     anchors: tuple[Anchor, ...]
+    elastic_ip_cidr: IPv4Network
+    zone_delay_ms: float
+    public_services: tuple[PublicService, ...]
+    prefix_lists: Mapping[str, tuple[IPv4Network, ...]]
+    internet: Internet | None
+
+    def prefix_list_of(self, service: str) -> str:
+        """The name of the AWS-managed prefix list of a service."""
+        return f"com.amazonaws.{self.name}.{service}"
 
     @property
     def internal_domain(self) -> str:

@@ -57,10 +57,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class VpcRoute:
-    """A custom route of a VPC route table; the local route is implicit."""
+    """A custom route of a VPC route table; the local route is implicit.
+
+    A route to a prefix list is one of these for each of its entries.
+    """
 
     destination: IPv4Network
     target: Target
+    prefix_list: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,39 @@ class RouteTable:
 
 
 @dataclass(frozen=True, slots=True)
+class NatGateway:
+    """A public NAT gateway; routes to one that is deleted are blackholes.
+
+    `interface` is the name of its network interface.
+    """
+
+    name: str
+    vpc: str
+    subnet: str
+    interface: str
+    state: Literal["available", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A VPC endpoint for a service of the Region's.
+
+    `route_tables` are those of a gateway endpoint, `interfaces` the names of
+    an interface endpoint's network interfaces, `dns_names` what leads to them
+    in the VPC's DNS.
+    """
+
+    name: str
+    vpc: str
+    service: str
+    type: Literal["gateway", "interface"]
+    route_tables: tuple[str, ...]
+    interfaces: tuple[str, ...]
+    security_groups: tuple[str, ...]
+    dns_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Vpc:
     """A VPC; `number` counts from 1 in the file's order and never repeats."""
 
@@ -84,11 +121,22 @@ class Vpc:
     route_tables: tuple[RouteTable, ...]
     dhcp_options: DhcpOptions
     dns_support: bool = True
+    internet_gateway: bool = False
+    nat_gateways: tuple[NatGateway, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
 
     @property
     def resolver(self) -> IPv4Address:
         """The address of AWS's DNS resolver: the VPC's base plus two (facts: V vpc-dns)."""
         return self.cidr.network_address + 2
+
+    def nat_gateway(self, name: str) -> NatGateway:
+        """The NAT gateway `name`."""
+        return next(gateway for gateway in self.nat_gateways if gateway.name == name)
+
+    def endpoint(self, name: str) -> Endpoint:
+        """The VPC endpoint `name`."""
+        return next(endpoint for endpoint in self.endpoints if endpoint.name == name)
 
     def table_of(self, subnet: str) -> RouteTable:
         """The route table that is associated with `subnet`: its own, else the main one."""

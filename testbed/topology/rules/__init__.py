@@ -7,7 +7,7 @@ right. Tags such as R1 or L3 in docstrings name the source of a fact.
 
 from testbed.topology.model import Topology
 from testbed.topology.report import Report
-from testbed.topology.rules import dns, instances, overlap, rack, site, vpc
+from testbed.topology.rules import dns, instances, internet, overlap, rack, site, vpc
 from testbed.topology.rules.buildable import check_buildable
 from testbed.topology.schema import TopologyForm
 
@@ -16,8 +16,9 @@ __all__ = ["check", "check_buildable"]
 
 def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     """Report everything in which the resolved topology contradicts a rule."""
-    vpc.check(topology, report)
     dns.check(topology, report)
+    vpc.check(form, topology, report)
+    internet.check(form, topology, report)
     instances.check(form, topology, report)
     rack.check(form, topology, report)
     site.check(form, topology, report)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
-
 from testbed.topology.position import Path
 from testbed.topology.report import Report
-from testbed.topology.schema import OutpostForm, RouteForm, TopologyForm, VpcForm
+from testbed.topology.rules.routes import specific
+from testbed.topology.schema import OutpostForm, TopologyForm, VpcForm
 
-BUILT = {"local-gateway", "instance", "network-interface", "local"}
-SPECIFIC_TARGETS = {"network-interface", "instance", "local", "local-gateway"}
+BUILT = {
+    "instance",
+    "internet-gateway",
+    "local",
+    "local-gateway",
+    "nat-gateway",
+    "network-interface",
+    "vpc-endpoint",  # refused by a rule of AWS's
+}
 
 
 def check_buildable(form: TopologyForm, report: Report) -> None:
@@ -50,7 +56,7 @@ def _routes(path: Path, vpc: VpcForm, servers: set[str], report: Report) -> None
     for name, table in vpc.route_tables.items():
         for index, route in enumerate(table.routes):
             at = (*path, "route_tables", name, "routes", index)
-            _specific(at, vpc.cidr, route, report)
+            specific(at, vpc.cidr, route, report)
             if route.target.kind not in BUILT:
                 message = f"the target {route.target} cannot be built yet"
                 report.add((*at, "target"), message, "use OUTPOST.local-gateway")
@@ -58,15 +64,3 @@ def _routes(path: Path, vpc: VpcForm, servers: set[str], report: Report) -> None
             elif route.target.kind == "local-gateway" and route.target.name in servers:
                 message = "an Outposts server has no local gateway: it is rack only"
                 report.add((*at, "target"), f"{message} (AWS: local gateways)")
-
-
-def _specific(path: Path, cidr: IPv4Network, route: RouteForm, report: Report) -> None:
-    """A route inside the VPC's CIDR may target only some things (V; text: user logs)."""
-    if route.destination.subnet_of(cidr) and route.target.kind not in SPECIFIC_TARGETS:
-        message = (
-            f"InvalidParameterValue: The destination CIDR block {route.destination} is equal to or"
-            " more specific than one of this VPC's CIDR blocks. This route can target only an"
-            " interface or an instance."
-        )
-        hint = "a local gateway may be the target too: OUTPOST.local-gateway"
-        report.add((*path, "destination"), message, hint)

@@ -18,13 +18,17 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     """Check every instance and network interface."""
     owners: dict[tuple[str, str, IPv4Address], str] = {}
     for interface in topology.network_interfaces.values():
-        _addresses(form, topology, interface, owners, report)
+        if interface.requester is None:
+            _addresses(form, topology, interface, owners, report)
     _attachments(topology, report)
     _unique_names(form, topology, report)
 
 
 def path_of(interface: NetworkInterface) -> Path:
     """Where the file has the interface: a primary one is its instance's."""
+    if interface.requester is not None:
+        group = "nat_gateways" if interface.requester.kind == "nat-gateway" else "endpoints"
+        return ("vpcs", interface.vpc, group, interface.requester.name)
     group = "network_interfaces" if interface.device_index else "instances"
     return (group, interface.name)
 
@@ -111,15 +115,19 @@ def _where(outpost: str | None) -> str:
 
 def _unique_names(form: TopologyForm, topology: Topology, report: Report) -> None:
     """Devices, hosts and instances are nodes, by their plain names; interfaces share those."""
+    internet = topology.region.internet
+    hosts = internet.hosts if internet else ()
     kinds: Mapping[str, list[str]] = {
         "a customer device": [device.name for device in topology.site.devices],
         "a host": [host.name for host in topology.site.hosts],
+        "an internet host": [host.name for host in hosts],
         "an instance": list(topology.instances),
         "a network interface": list(form.network_interfaces),
     }
     paths: Mapping[str, Path] = {
         "a customer device": ("site", "devices"),
         "a host": ("site", "hosts"),
+        "an internet host": ("region", "internet", "hosts"),
         "an instance": ("instances",),
         "a network interface": ("network_interfaces",),
     }

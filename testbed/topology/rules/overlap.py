@@ -12,7 +12,9 @@ from testbed.topology.position import Path
 from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
 
-_APART = frozenset({"public", "infrastructure", "segment", "links", "internal"})
+_APART = frozenset(
+    {"public", "elastic", "internet", "infrastructure", "segment", "links", "internal"}
+)
 # which kinds must not overlap which; a service link's routes suffer from every
 # overlap (S2), a routing domain's ranges must not overlap (L3)
 CONFLICTS = {
@@ -71,6 +73,12 @@ def _ranges(form: TopologyForm, topology: Topology) -> Iterator[Range]:
     yield Range(INTERNAL, "internal", "the testbed's own addresses inside AWS", ("nowhere",))
     public = topology.region.public_cidr
     yield Range(public, "public", "the Region's public_cidr", ("region", "public_cidr"))
+    if topology.region.internet:
+        title = "the Region's elastic_ip_cidr"
+        elastic = topology.region.elastic_ip_cidr
+        yield Range(elastic, "elastic", title, ("region", "elastic_ip_cidr"))
+        title, cidr = "the internet's cidr", topology.region.internet.cidr
+        yield Range(cidr, "internet", title, ("region", "internet", "cidr"))
     links = form.site.link_cidr or LINK_CIDR
     yield Range(links, "links", "the site's link_cidr", ("site", "link_cidr"))
     for vpc in topology.vpcs.values():

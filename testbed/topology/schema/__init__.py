@@ -21,7 +21,7 @@ from testbed.topology.schema.outpost import (
     UplinksForm,
     VifForm,
 )
-from testbed.topology.schema.region import RegionForm
+from testbed.topology.schema.region import InternetForm, InternetHostForm, RegionForm
 from testbed.topology.schema.site import (
     DeviceForm,
     HostForm,
@@ -31,20 +31,31 @@ from testbed.topology.schema.site import (
     SiteForm,
     WanForm,
 )
-from testbed.topology.schema.vpc import RouteForm, RouteTableForm, SubnetForm, VpcForm
+from testbed.topology.schema.vpc import (
+    EndpointForm,
+    NatGatewayForm,
+    RouteForm,
+    RouteTableForm,
+    SubnetForm,
+    VpcForm,
+)
 from testbed.topology.values import DomainName, Name
 
 __all__ = [
     "DeviceForm",
     "DhcpOptionsForm",
+    "EndpointForm",
     "Form",
     "GatewayRouteForm",
     "HostForm",
     "HostedZoneForm",
     "InstanceForm",
+    "InternetForm",
+    "InternetHostForm",
     "LinkForm",
     "LocalGatewayForm",
     "Name",
+    "NatGatewayForm",
     "NetworkInterfaceForm",
     "OutpostForm",
     "RecordForm",

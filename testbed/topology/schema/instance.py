@@ -8,7 +8,7 @@ from pydantic import Field
 
 from testbed.topology.model import Service
 from testbed.topology.schema.base import Form
-from testbed.topology.values import Address, Name, SubnetName
+from testbed.topology.values import Address, ElasticIp, Name, SubnetName
 
 SUBNET = "Its subnet: the name, or vpc/subnet where two VPCs use the name."
 ADDRESS = "Its primary private address. Default: the subnet's first free one from .4 on."
@@ -18,6 +18,12 @@ CHECK = (
     " routers, NAT and other appliances. Default: true."
 )
 
+ELASTIC_IP = (
+    "The Elastic IP address of its primary private address, or auto: one from elastic_ip_cidr."
+    " Default: none."
+)
+ELASTIC_IPS = "Elastic IP addresses of its secondary ones: private address to Elastic IP or auto."
+
 
 class InstanceForm(Form):
     """An EC2 instance; subnet, addresses and check are those of its primary network interface."""
@@ -25,6 +31,10 @@ class InstanceForm(Form):
     subnet: SubnetName = Field(description=SUBNET)
     address: Address | None = Field(None, description=ADDRESS)
     secondary_addresses: list[Address] = Field(default=[], description=SECONDARY)
+    elastic_ip: ElasticIp | None = Field(None, description=ELASTIC_IP)
+    elastic_ips: dict[Address, ElasticIp] = Field(
+        default={}, description=f"{ELASTIC_IPS} Default: none."
+    )
     source_destination_check: bool = Field(default=True, description=CHECK)
     state: Literal["running", "stopped"] = Field(
         "running", description="running or stopped. Default: running."
@@ -40,6 +50,10 @@ class NetworkInterfaceForm(Form):
     subnet: SubnetName = Field(description=SUBNET)
     address: Address | None = Field(None, description=ADDRESS)
     secondary_addresses: list[Address] = Field(default=[], description=SECONDARY)
+    elastic_ip: ElasticIp | None = Field(None, description=ELASTIC_IP)
+    elastic_ips: dict[Address, ElasticIp] = Field(
+        default={}, description=f"{ELASTIC_IPS} Default: none."
+    )
     source_destination_check: bool = Field(default=True, description=CHECK)
     instance: Name | None = Field(
         None, description="The instance that it is attached to. Default: it is detached."

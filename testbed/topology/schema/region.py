@@ -4,8 +4,31 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from testbed.topology.model import Service
 from testbed.topology.schema.base import Form
-from testbed.topology.values import Address, Cidr, CustomerAsn, Name
+from testbed.topology.values import Address, Cidr, CustomerAsn, Delay, Name
+
+
+class InternetHostForm(Form):
+    """A machine on the internet."""
+
+    address: Address | None = Field(
+        None, description="Its address. Default: the first free one from the cidr's .10 on."
+    )
+    services: list[Service] = Field(
+        default=[], description="What it runs to be reached: http, echo. Default: nothing."
+    )
+
+
+class InternetForm(Form):
+    """A small internet, behind the internet gateways and the Region's edge."""
+
+    cidr: Cidr | None = Field(
+        None, description="The addresses of its hosts, /8 to /28. Default: 192.0.2.0/24."
+    )
+    hosts: dict[Name, InternetHostForm] = Field(
+        default={}, description="Its hosts, by name. Default: none."
+    )
 
 
 class RegionForm(Form):
@@ -26,4 +49,20 @@ class RegionForm(Form):
         None,
         description="The two service link anchors, name to address, inside public_cidr."
         " Default: anchor1 and anchor2, public_cidr's base plus 11 and plus 12.",
+    )
+    elastic_ip_cidr: Cidr | None = Field(
+        None, description="Where Elastic IP addresses come from. Default: 203.0.113.0/24."
+    )
+    zone_delay: Delay = Field(
+        0.5, description="One-way delay between two Availability Zones. Default: 0.5ms."
+    )
+    internet: InternetForm | None = Field(
+        None,
+        description="The internet. Default: none, or an empty one where a VPC has an internet"
+        " gateway.",
+    )
+    prefix_lists: dict[Name, list[Cidr]] = Field(
+        default={},
+        description="The customer-managed prefix lists: name to CIDR blocks. AWS's own are"
+        " com.amazonaws.REGION.s3 and com.amazonaws.REGION.dynamodb. Default: none.",
     )

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.dns import DhcpOptionsForm
-from testbed.topology.values import Cidr, Name, Target
+from testbed.topology.values import (
+    Address,
+    Cidr,
+    Destination,
+    ElasticIp,
+    Name,
+    ServiceName,
+    Target,
+)
 
 
 class SubnetForm(Form):
@@ -22,10 +32,12 @@ class SubnetForm(Form):
 class RouteForm(Form):
     """A route of a VPC route table."""
 
-    destination: Cidr = Field(description="The destination CIDR block.")
+    destination: Destination = Field(
+        description="The destination: a CIDR block, or the name of a prefix list."
+    )
     target: Target = Field(
-        description="Where to: OUTPOST.local-gateway, INSTANCE.instance,"
-        " INTERFACE.network-interface, local."
+        description="Where to: OUTPOST.local-gateway, internet-gateway, NAT.nat-gateway,"
+        " INSTANCE.instance, INTERFACE.network-interface, local."
     )
 
 
@@ -37,6 +49,53 @@ class RouteTableForm(Form):
     )
     routes: list[RouteForm] = Field(
         default=[], max_length=1000, description="Its routes beside the local one. Default: none."
+    )
+
+
+class NatGatewayForm(Form):
+    """A public NAT gateway, in a subnet of the Region."""
+
+    subnet: Name = Field(description="The subnet that it is in; its route table is the gateway's.")
+    elastic_ip: ElasticIp = Field(
+        "auto", description="Its Elastic IP address. Default: auto, derived from elastic_ip_cidr."
+    )
+    address: Address | None = Field(
+        None,
+        description="Its private address. Default: the subnet's last free one.",
+    )
+    state: Literal["available", "deleted"] = Field(
+        "available",
+        description="available, or deleted: then routes to it are blackholes. Default: available.",
+    )
+
+
+class EndpointForm(Form):
+    """A VPC endpoint: the way from a VPC to a service of the Region's."""
+
+    service: ServiceName = Field(
+        description="The service, without com.amazonaws.REGION: such as s3, ec2 or ecr.api."
+    )
+    type: Literal["gateway", "interface"] = Field(
+        description="gateway (s3 and dynamodb only) or interface."
+    )
+    route_tables: list[Name] = Field(
+        default=[],
+        description="The route tables that get a route to it (gateway only). Default: none.",
+    )
+    subnets: list[Name] = Field(
+        default=[],
+        description="The subnets that have a network interface of it (interface only),"
+        " one in each zone. Default: none.",
+    )
+    security_groups: list[Name] = Field(
+        default=[],
+        description="The security groups of its network interfaces (interface only)."
+        " Default: the VPC's default group.",
+    )
+    private_dns: bool = Field(
+        default=True,
+        description="Whether the service's own name leads to it inside the VPC (interface only)."
+        " Default: true.",
     )
 
 
@@ -58,4 +117,19 @@ class VpcForm(Form):
         default={},
         description="Its route tables, by name. `main` is the main route table, for the subnets"
         " that no other table names; it exists even when it is left out.",
+    )
+    internet_gateway: bool = Field(
+        default=False, description="Whether an internet gateway is attached to it. Default: false."
+    )
+    nat_gateways: dict[Name, NatGatewayForm] = Field(
+        default={}, description="Its NAT gateways, by name. Default: none."
+    )
+    endpoints: dict[Name, EndpointForm] = Field(
+        default={}, description="Its VPC endpoints, by name. Default: none."
+    )
+    routes_per_route_table: int = Field(
+        50,
+        ge=50,
+        le=1000,
+        description="The quota of routes in each of its route tables, 50 to 1000. Default: 50.",
     )

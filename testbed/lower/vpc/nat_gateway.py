@@ -1,0 +1,48 @@
+"""A NAT gateway: many private addresses behind its own, with port translation.
+
+One interface in a subnet of the Region, whose route table leads on, to the
+internet gateway as a rule. TCP, UDP and ICMP only, source ports 1024 to
+65535; it answers nobody itself and nobody outside can open a connection
+through it (AWS: NAT gateway basics).
+"""
+
+from __future__ import annotations
+
+from testbed.lower import names
+from testbed.lower.builder import Draft, NodeDraft
+from testbed.topology.model import NetworkInterface
+
+RULESET = """\
+# {title}
+table ip nat_gateway {{
+  chain outward {{
+    type nat hook postrouting priority srcnat; policy accept;
+    meta l4proto {{ tcp, udp }} snat to {address}:1024-65535
+    meta l4proto icmp snat to {address}
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy drop;
+    meta l4proto {{ tcp, udp, icmp }} accept
+    counter
+  }}
+  chain input {{
+    type filter hook input priority filter; policy drop;
+    ct state established,related accept
+    counter
+  }}
+}}
+"""
+
+
+def add_node(draft: Draft, interface: NetworkInterface) -> NodeDraft:
+    """Add the node of the NAT gateway that a network interface belongs to."""
+    assert interface.requester is not None
+    title = f"NAT gateway {interface.requester.name} ({interface.address})"
+    node = draft.router(names.nat_gateway(interface.name), "nat-gateway", "region", title)
+    # in and out by one interface is what it is for
+    node.sysctls |= {
+        "net/ipv4/conf/all/send_redirects": "0",
+        "net/ipv4/conf/default/send_redirects": "0",
+    }
+    node.nftables = RULESET.format(title=title, address=interface.address)
+    return node
