@@ -145,8 +145,8 @@ class Client:
         try:
             return dial(self.name)
         except PermissionError:
-            hint = "testbeds belong to the user who started them: use sudo"
-            raise HostError(f"not allowed to talk to testbed {self.name}", hint=hint) from None
+            hint = "testbeds belong to the user who started them"
+            raise HostError(f"testbed {self.name} is another user's", hint=hint) from None
         except OSError:
             raise self._not_running() from None
 

@@ -14,8 +14,7 @@ import os
 import select
 import shutil
 import signal
-import socket
-import struct
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,12 +28,12 @@ from testbed.protocol import (
     NAME_PATTERN,
     NETNS_DIRECTORY,
     dial,
+    peer,
     runtime_directory,
     testbed_directory,
 )
 
 STOP_TIMEOUT_S = 10.0
-UCRED = struct.Struct("3i")  # struct ucred of SO_PEERCRED: pid, uid, gid
 VM_CHOICES = ("auto", "always", "never", "uml", "qemu")
 
 
@@ -45,9 +44,7 @@ def owner(name: str) -> int | None:
     except OSError:
         return None
     with sock:
-        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
-        pid: int = UCRED.unpack(credentials)[0]
-        return pid
+        return peer(sock)[0]
 
 
 def alive(name: str) -> bool:
@@ -62,15 +59,25 @@ def running() -> list[str]:
 
 
 def _registered() -> list[str]:
+    """The names under which this user has directories, of testbeds that run or have died."""
     directory = runtime_directory()
-    if not directory.is_dir():
-        return []
     try:
-        names = sorted(entry.name for entry in directory.iterdir() if entry.is_dir())
+        names = sorted(entry.name for entry in directory.iterdir() if _is_own(entry))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     except PermissionError as error:
-        hint = "testbeds of root are seen by root: use sudo"
+        hint = "each user has testbeds of their own: is TESTBED_RUNTIME_DIR another user's?"
         raise HostError(f"can't read {directory}", hint=hint) from error
     return [name for name in names if NAME_PATTERN.fullmatch(name)]
+
+
+def _is_own(path: Path) -> bool:
+    """Whether it is a directory of this user's."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def sweep() -> None:
@@ -122,9 +129,17 @@ def _locked(name: str, *, wait: bool = True) -> Iterator[bool]:
 
 def _make(path: Path) -> None:
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A user's own in /tmp is for nobody else; `parents` would make it for all to see.
+        private = os.geteuid() != 0
+        path.parent.mkdir(mode=0o700 if private else 0o755, parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise HostError(f"can't register the testbed at {path}: {error.strerror}") from error
+        hint = "TESTBED_RUNTIME_DIR names another directory"
+        text = f"can't register the testbed at {path}: {error.strerror}"
+        raise HostError(text, hint=hint) from error
+    if not _is_own(path):
+        hint = "choose another name with -n, or another TESTBED_RUNTIME_DIR"
+        raise HostError(f"{path} is another user's", hint=hint)
 
 
 def _is_same(descriptor: int, path: Path) -> bool:
@@ -153,8 +168,6 @@ def ensure_running(
     if not NAME_PATTERN.fullmatch(name):
         hint = "lower-case letters, digits and inner dashes, at most 32 characters"
         raise UsageError(f"bad testbed name {name!r}", hint=hint)
-    if os.geteuid() != 0:  # before the runtime directory, which may not be ours to make
-        raise HostError("a testbed needs root", hint="run the command with sudo")
     with _locked(name):
         if alive(name):
             return False

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import socket
+import stat
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
+
+from testbed.errors import HostError
 
 HEADER = struct.Struct("!BI")
 MAX_FRAME = 256 * 1024 * 1024
@@ -41,12 +45,37 @@ def pack_message(message: dict[str, Any]) -> bytes:
 
 
 def runtime_directory() -> Path:
-    """Where the running testbeds of this user are registered; TESTBED_RUNTIME_DIR overrides it."""
+    """Where the running testbeds of this user are registered; TESTBED_RUNTIME_DIR overrides it.
+
+    Root's is /run/testbed. A user's is in XDG_RUNTIME_DIR or, where that is
+    not set or another user's (`su` passes it on), in /run/user/UID; without a
+    session, as in containers, it is /tmp/testbed-UID. HostError when somebody
+    else has put something there.
+    """
     if override := os.environ.get("TESTBED_RUNTIME_DIR"):
         return Path(override)
-    if os.geteuid() == 0:
+    user = os.geteuid()
+    if user == 0:
         return Path("/run/testbed")
-    return Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")) / "testbed"
+    for parent in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"):
+        if parent and _is_own(Path(parent)):
+            return Path(parent, "testbed")
+    path = Path(f"/tmp/testbed-{user}")  # noqa: S108  its owner and mode are checked
+    with suppress(FileNotFoundError):
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != user or status.st_mode & 0o077:
+            hint = "set XDG_RUNTIME_DIR or TESTBED_RUNTIME_DIR to a directory of your own"
+            raise HostError(f"{path} is not a directory for user {user} only", hint=hint)
+    return path
+
+
+def _is_own(directory: Path) -> bool:
+    """Whether the directory is there, this user's, and writable."""
+    try:
+        is_own = directory.is_dir() and directory.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
+    return is_own and os.access(directory, os.W_OK | os.X_OK)
 
 
 def testbed_directory(name: str) -> Path:
@@ -78,12 +107,28 @@ def control_address(directory: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
+UCRED = struct.Struct("3i")  # struct ucred of SO_PEERCRED: pid, uid, gid
+
+
+def peer(sock: socket.socket) -> tuple[int, int]:
+    """The process and the user at the other end of a connection."""
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
+    pid, uid, _ = UCRED.unpack(credentials)
+    return pid, uid
+
+
 def dial(name: str) -> socket.socket:
-    """A connection to the keeper of testbed `name`; OSError when nobody listens."""
+    """A connection to the keeper of testbed `name`.
+
+    OSError when nobody listens; PermissionError when another user does: root
+    could talk to that one, but has no business with it.
+    """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with control_address(testbed_directory(name)) as address:
             sock.connect(address)
+        if peer(sock)[1] != os.geteuid():
+            raise PermissionError(errno.EPERM, "the testbed is another user's")
     except OSError:
         sock.close()
         raise

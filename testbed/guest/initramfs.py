@@ -111,7 +111,10 @@ def private_directories() -> list[str]:
 
 
 def fstab(private: list[str], root: str = "/root") -> str:
-    """Return the table of what is mounted below the guest's root."""
+    """Return the table of what is mounted below the guest's root.
+
+    A directory that this user may not read is an empty one there.
+    """
     lines = [
         f"proc {root}/proc proc rw 0 0",
         f"sys {root}/sys sysfs rw 0 0",
@@ -119,6 +122,9 @@ def fstab(private: list[str], root: str = "/root") -> str:
         f"shm {root}/dev/shm tmpfs mode=1777 0 0",  # noqa: S108
     ]
     for name in private:
+        if not os.access(f"/{name}", os.R_OK | os.X_OK):  # root's home, for an ordinary user
+            lines.append(f"{name} {root}/{name} tmpfs mode=700 0 0")
+            continue
         layers = f"{root}/run/.testbed/{name}"
         options = f"lowerdir={root}/{name},upperdir={layers}/upper,workdir={layers}/work"
         lines.append(f"{name} {root}/{name} overlay {options} 0 0")

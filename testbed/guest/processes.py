@@ -10,13 +10,15 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING
 
+from testbed.kernel import rights
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x4000, 0x40000
-CLONE_NEWNS = 0x20000
+CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = -100, 0x8000, 0x1
 SYS_MOUNT_SETATTR = 442
 
@@ -43,6 +45,10 @@ def start(
             os._exit(1)
         if prepare is not None:
             prepare()
+            # Whoever changes rights on the way, as into a user namespace, may lose it.
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != parent:
+                os._exit(1)
 
     return subprocess.Popen(
         argv,
@@ -80,13 +86,22 @@ class _MountAttributes(ctypes.Structure):
     )
 
 
-def see_everything_read_only() -> bool:
+def see_everything_read_only(*, as_root: bool = False) -> bool:
     """Make every mount read-only for the calling process; whether it has the right to.
 
-    Without the right (a container) nothing changes, and what protects the
-    host's files is that the guest mounts them read-only.
+    An ordinary user's process has it in a user namespace of its own, in which
+    it stays the same user, or becomes `as_root`. Without the right (a
+    container) nothing changes, and what protects the host's files is that the
+    guest mounts them read-only.
     """
-    if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None):
+    user = os.geteuid()
+    if user != 0:
+        if libc.unshare(CLONE_NEWUSER | CLONE_NEWNS):
+            return False
+        rights.map_user(user, os.getegid(), as_root=as_root)
+    elif libc.unshare(CLONE_NEWNS):
+        return False
+    if libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None):
         return False
     attributes = _MountAttributes(set=MOUNT_ATTR_RDONLY)
     failed: int = libc.syscall(

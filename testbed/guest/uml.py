@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from testbed.guest.base import Boot
 
 CONTROL_PORT = "/dev/ttyS0"
-SHARED_MEMORY = "/dev/shm"  # noqa: S108  only files without a name are made in it
+# Where memory is kept without mounts of one's own: only files without a name are made in them.
+MEMORY_PLACES = ("/dev/shm", "/tmp", "/var/tmp")  # noqa: S108
 BUILD_HINT = (
     "run `testbed kernel build` (some minutes, once): the guest is up in half a second, "
     "and everything in it is ten times faster"
@@ -130,7 +131,7 @@ class UmlGuest:
                     _arguments(path, boot, control_far.fileno(), console_far.fileno()),
                     pass_fds=(control_far.fileno(), console_far.fileno()),
                     output=console_far.fileno(),
-                    prepare=_prepare(directory),
+                    prepare=_prepare(directory, boot.memory_mb),
                     environment={"TMPDIR": ".", "PATH": "/usr/bin:/bin"},
                 )
             except (OSError, subprocess.SubprocessError) as error:
@@ -181,7 +182,7 @@ def tidy(directory: Path) -> None:
         directory.rmdir()
 
 
-def _prepare(directory: Path) -> Callable[[], None]:
+def _prepare(directory: Path, memory_mb: int) -> Callable[[], None]:
     """Return what the new process does before it becomes the kernel."""
     processor = _least_used_processor()
 
@@ -194,18 +195,28 @@ def _prepare(directory: Path) -> Callable[[], None]:
         if processes.see_everything_read_only() and processes.mount_private(directory):
             os.chdir(directory)
         else:
-            os.chdir(SHARED_MEMORY if _is_usable(SHARED_MEMORY) else directory)
+            os.chdir(_place_for_memory(memory_mb) or directory)
 
     return prepare
 
 
-def _is_usable(directory: str) -> bool:
-    """Whether programs can run from files of this directory, and it can be written to."""
+def _place_for_memory(memory_mb: int) -> str | None:
+    """Return the first directory that holds so much; a container's /dev/shm often has 64 MB.
+
+    A guest that finds no room for a page of its memory ends at once.
+    """
+    return next((place for place in MEMORY_PLACES if _is_usable(place, memory_mb)), None)
+
+
+def _is_usable(directory: str, memory_mb: int) -> bool:
+    """Whether programs can run from files of this directory, and so many can be written."""
     try:
-        flags = os.statvfs(directory).f_flag
+        state = os.statvfs(directory)
     except OSError:
         return False
-    return not flags & os.ST_NOEXEC and os.access(directory, os.W_OK | os.X_OK)
+    room = state.f_bavail * state.f_frsize // (1024 * 1024)
+    may_run = not state.f_flag & os.ST_NOEXEC and os.access(directory, os.W_OK | os.X_OK)
+    return may_run and room >= memory_mb
 
 
 def _least_used_processor() -> int:

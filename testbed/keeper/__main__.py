@@ -1,18 +1,18 @@
-"""The native keeper: `python -m testbed.keeper NAME DIRECTORY`, as root.
+"""The native keeper: `python -m testbed.keeper NAME DIRECTORY`.
 
 Started by `testbed.launch`. It moves into PID, mount, network, UTS and IPC
-namespaces of its own, so that nothing it makes outlives it and nothing it
-does touches the host, and becomes the first process in there. A first line
-of JSON on standard output says `{"ready": true, "pid": n}` or `{"error": …}`;
-standard input is a leash: when the launcher lets go of it before the first
-`apply` has come through, the keeper ends.
+namespaces of its own (an ordinary user's: inside a user namespace), so that
+nothing it makes outlives it and nothing it does touches the host, and becomes
+the first process in there. A first line of JSON on standard output says
+`{"ready": true, "pid": n}` or `{"error": …}`; standard input is a leash: when
+the launcher lets go of it before the first `apply` has come through, the
+keeper ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -24,50 +24,22 @@ from typing import Any
 
 from testbed.errors import HostError, TestbedError
 from testbed.keeper.server import Keeper
+from testbed.kernel import isolation
 from testbed.protocol import CONTROL_SOCKET, NAME_PATTERN, NETNS_DIRECTORY, control_address
-
-CLONE_NEWNS = 0x00020000
-CLONE_NEWUTS = 0x04000000
-CLONE_NEWIPC = 0x08000000
-CLONE_NEWPID = 0x20000000
-CLONE_NEWNET = 0x40000000
-MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
-MS_REC, MS_PRIVATE = 0x4000, 1 << 18
-
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _check(result: int, what: str) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise HostError(
-            f"can't {what}: {os.strerror(number)}",
-            hint="run as root; in a container, with the SYS_ADMIN and NET_ADMIN capabilities",
-        )
-
-
-def mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:
-    """Mount a file system; HostError when refused."""
-    arguments = [item.encode() if item is not None else None for item in (source, target, kind)]
-    _check(libc.mount(*arguments, flags, data.encode()), f"mount {target}")
 
 
 def enter_namespaces() -> None:
     """Leave the host's namespaces; returns in a child that is process 1 of the new ones."""
-    flags = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
-    _check(libc.unshare(flags), "make namespaces")
+    try:
+        isolation.leave_host()
+    except OSError as error:
+        hint = "`testbed doctor` says what forbids it; --vm uml does without"
+        if os.geteuid() == 0:
+            hint = "in a container: with the SYS_ADMIN and NET_ADMIN capabilities, or --vm always"
+        raise HostError(f"can't leave this machine's namespaces: {error}", hint=hint) from error
     if os.fork():
         os._exit(0)
     os.setsid()
-
-
-def private_mounts() -> None:
-    """A /proc for the new PID namespace and an empty /run, seen by nobody else."""
-    mount("none", "/", None, MS_REC | MS_PRIVATE)
-    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
-    for directory in ("/run/node", "/run/lock"):
-        Path(directory).mkdir()
 
 
 class NamespaceLinks:
@@ -142,10 +114,12 @@ def main(name: str, directory: str) -> None:
     """Become the keeper of testbed `name`, whose socket goes into `directory`."""
     if not NAME_PATTERN.fullmatch(name):
         raise HostError(f"bad testbed name {name!r}")
+    is_root = os.geteuid() == 0  # in a user namespace of its own it seems so, too
     try:
         enter_namespaces()
         pid = int(str(Path("/proc/self").readlink()))  # still the host's /proc: the host's number
-        links = NamespaceLinks(name, pid)
+        # An ordinary user can't write to /run/netns, nor enter what is linked there.
+        publish = NamespaceLinks(name, pid).update if is_root else None
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         Path(directory, CONTROL_SOCKET).unlink(missing_ok=True)
         os.umask(0o077)
@@ -153,8 +127,10 @@ def main(name: str, directory: str) -> None:
             server.bind(address)
         os.umask(0o022)
         server.listen(64)
-        private_mounts()
-        keeper = Keeper(name, links.update)
+        isolation.settle()
+        for node_files in ("/run/node", "/run/lock"):
+            Path(node_files).mkdir()
+        keeper = Keeper(name, publish)
         asyncio.run(serve(keeper, server))
     except TestbedError as error:
         _report({"error": error.to_json()})

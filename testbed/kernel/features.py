@@ -71,9 +71,7 @@ class Program:
 def probe() -> list[Feature]:
     """Try everything once; takes some 50 ms on the host's own kernel.
 
-    Without root a user namespace stands in, so that the kernel's features
-    are known all the same; only `namespaces` is then reported as not ok, and
-    modules that only root can load quietly are taken to work.
+    An ordinary user has those features that work in a user namespace.
     Never raises: what goes wrong is in the features' `error`.
     """
     errors = _errors_from_child(_load_quiet_modules())
@@ -154,21 +152,27 @@ def _loads(library: str) -> bool:
     return True
 
 
-def _load_quiet_modules() -> set[str]:
+def _load_quiet_modules() -> dict[str, str]:
     """Load the modules that the kernel would load with an interface for the host's namespace.
 
-    Without the right to, the features that must therefore not be tried.
+    Without the right to: the features that must not be tried, let alone used,
+    until root has done so, and the reason.
     """
     folder = Path("/lib/modules", os.uname().release)
     wanted = {n: m for n, m in QUIET_MODULES.items() if not Path("/sys/module", m[0]).is_dir()}
     if not wanted or not folder.is_dir():
-        return set()
+        return {}
     if os.geteuid():
         try:
             loadable = (folder / "modules.dep").read_text()
         except OSError:
-            return set()
-        return {name for name, (module, _) in wanted.items() if f"/{module}.ko" in loadable}
+            return {}
+        return {
+            name: "loading the module now would give this machine an interface, unless "
+            f"root does it: sudo modprobe {module} {parameter}"
+            for name, (module, parameter) in wanted.items()
+            if f"/{module}.ko" in loadable
+        }
     for module, parameter in wanted.values():
         if _found("modprobe"):
             subprocess.run(
@@ -179,19 +183,19 @@ def _load_quiet_modules() -> set[str]:
                 stderr=subprocess.DEVNULL,
                 env={"PATH": PROGRAM_PATH},
             )
-    return set()
+    return {}
 
 
-def _errors_from_child(trusted: set[str]) -> dict[str, str]:
+def _errors_from_child(withheld: dict[str, str]) -> dict[str, str]:
     """Run the probes in a forked child; the text of each one's error, empty if it worked.
 
-    The `trusted` ones are taken to work. The key "" holds the reason why the
-    child could not run any.
+    Those `withheld` are not tried. The key "" holds the reason why the child
+    could not run any.
     """
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _child(writer, trusted)
+        _child(writer, withheld)
     os.close(writer)
     chunks: list[bytes] = []
     deadline = time.monotonic() + DEADLINE_S
@@ -213,13 +217,13 @@ def _errors_from_child(trusted: set[str]) -> dict[str, str]:
     return errors
 
 
-def _child(writer: int, trusted: set[str]) -> None:
+def _child(writer: int, withheld: dict[str, str]) -> None:
     """Probe and report over the pipe; does not return."""
     # For libnftables, as in `namespace.out_of_the_way`.
     os.closerange(3, writer)
     os.closerange(writer + 1, sys.maxsize >> 32)
     try:
-        report = json.dumps(try_all(trusted)).encode()
+        report = json.dumps(try_all(withheld)).encode()
         while report:
             report = report[os.write(writer, report) :]
     finally:

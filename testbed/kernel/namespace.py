@@ -46,7 +46,7 @@ def create() -> None:
         reason = os.strerror(ctypes.get_errno())
         raise HostError(
             f"making a network namespace: {reason}",
-            hint="run as root, or let the testbed run in its micro VM: --vm always",
+            hint="`testbed doctor` says why; or let the testbed run in a micro VM: --vm always",
         )
 
 
@@ -104,7 +104,7 @@ def write_sysctls(node: str, settings: Iterable[tuple[str, str]]) -> None:
         try:
             fd = os.open(f"/proc/sys/{key}", os.O_WRONLY | os.O_CLOEXEC)
             try:
-                os.write(fd, value.encode())
+                _write_sysctl(fd, key, value)
             finally:
                 os.close(fd)
         except OSError as error:
@@ -112,8 +112,18 @@ def write_sysctls(node: str, settings: Iterable[tuple[str, str]]) -> None:
                 continue  # the kernel has no IPv6: nothing to switch off
             raise HostError(
                 f"{node}: sysctl {key} = {value}: {error.strerror}",
-                hint="is /proc/sys writable here (not in an unprivileged container)?",
+                hint="is /proc/sys writable here (not so in containers)? --vm always does without",
             ) from error
+
+
+def _write_sysctl(fd: int, key: str, value: str) -> None:
+    try:
+        os.write(fd, value.encode())
+    except OSError as error:
+        # A user namespace that was made without privilege has group 0, and no other.
+        if error.errno != errno.EINVAL or key != "net/ipv4/ping_group_range":
+            raise
+        os.write(fd, b"0 0")
 
 
 def iproute(link: Path) -> IPRoute:

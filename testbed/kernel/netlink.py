@@ -38,6 +38,7 @@ _BUFFER = 8 << 20
 _RECEIVE = 1 << 16  # the kernel puts at most 32 KiB into a packet of a dump
 _TRUNCATED = int(socket.MSG_TRUNC)
 _CHUNK_BYTES, _CHUNK_MESSAGES = 192 * 1024, 1000
+_CHUNK_MESSAGES_UNPRIVILEGED = 250  # whose refusals fit into 400 KB, twice net.core.rmem_max
 _SMALL_MESSAGES = 32  # the answers to so many fit into a socket as it comes
 
 _SIOCGSKNS = 0x894C  # the namespace of a socket, as a descriptor
@@ -155,6 +156,7 @@ class NetlinkSocket:
         )
         self._sequence = 0
         self._roomy = False
+        self._most = _CHUNK_MESSAGES
         self._strict = False
         for option in (_OPTION_CAP_ACK, _OPTION_EXT_ACK):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
@@ -168,8 +170,9 @@ class NetlinkSocket:
         ):
             try:
                 self._socket.setsockopt(socket.SOL_SOCKET, forced, _BUFFER)
-            except OSError:  # not root of the machine
+            except OSError:  # not root of the machine: as much room as the system gives anybody
                 self._socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+                self._most = _CHUNK_MESSAGES_UNPRIVILEGED
 
     def keep(self) -> None:
         """Make room for others, as a socket that stays open."""
@@ -209,7 +212,7 @@ class NetlinkSocket:
         parts: list[bytes] = []
         size = 0
         index = start
-        last = min(len(messages), start + _CHUNK_MESSAGES)
+        last = min(len(messages), start + self._most)
         while index < last and size < _CHUNK_BYTES:
             kind, flags, body = messages[index]
             index += 1

@@ -6,16 +6,14 @@ host's namespaces before it tries anything.
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import os
 import socket
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.errors import HostError
-from testbed.kernel import nftables
+from testbed.kernel import isolation, nftables
 from testbed.kernel.netlink import (
     F_CREATE,
     F_EXCL,
@@ -30,9 +28,7 @@ from testbed.kernel.netlink import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
+    from collections.abc import Callable, Mapping
 
 _IFINFO = struct.Struct("=BxHiII")
 _ROUTE_OR_RULE = struct.Struct("=BBBBBBBBI")
@@ -220,34 +216,27 @@ PROBES = (
 )
 
 
-def try_all(trusted: set[str]) -> dict[str, str]:
-    """Try every feature but the trusted; the text of each one's error, empty if it worked.
+def try_all(withheld: Mapping[str, str]) -> dict[str, str]:
+    """Try every feature but those withheld; the text of each one's error, empty if it worked.
 
-    The key "" holds the reason why nothing could be tried.
+    `withheld` has the reasons. The key "" holds the reason why nothing could be tried.
     """
     errors: dict[str, str] = {}
-    native = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID
-    errors["namespaces"] = _attempt(lambda: _unshare(native))
-    if errors["namespaces"]:
-        without_root = _attempt(lambda: _unshare(CLONE_NEWUSER | CLONE_NEWNET))
-        if without_root:
+    errors["namespaces"] = _attempt(isolation.leave_host)
+    if not errors["namespaces"]:
+        errors["namespaces"] = _attempt(isolation.try_to_settle)
+    else:  # for the kernel's other features this will do
+        flags = isolation.CLONE_NEWUSER | isolation.CLONE_NEWNET
+        if without_root := _attempt(lambda: isolation.unshare(flags)):
             return {**errors, "": f"no namespace to try it in: {without_root}"}
     trial = _Trial()
     trial.up(_LO)
     for item in PROBES:
-        if item.name in trusted:
-            errors[item.name] = ""
+        if item.name in withheld:
+            errors[item.name] = withheld[item.name]
             continue
         errors[item.name] = _attempt(lambda run=item.run: run(trial))  # type: ignore[misc]
     return errors
-
-
-def _unshare(flags: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(flags):
-        code = ctypes.get_errno()
-        rights = " (needs root with CAP_SYS_ADMIN)" if code == errno.EPERM else ""
-        raise OSError(code, os.strerror(code) + rights)
 
 
 def _attempt(action: Callable[[], None]) -> str:

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from testbed.kernel import features, trials
+from testbed.kernel import features, isolation, trials
 from testbed.kernel.features import Feature, lacking, programs, required
 from testbed.plan import model as m
 
@@ -112,14 +112,17 @@ def test_without_root_no_module_is_loaded_that_would_touch_the_host(
     )
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(features, "Path", lambda *parts: Path(str(tmp_path) + parts[0], *parts[1:]))
-    assert features._load_quiet_modules() == {"bond"}
+    assert set(features._load_quiet_modules()) == {"bond"}
+    assert "sudo modprobe bonding max_bonds=0" in features._load_quiet_modules()["bond"]
 
 
-def test_what_is_trusted_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_withheld_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
-    monkeypatch.setattr(trials, "_unshare", lambda _: None)
+    monkeypatch.setattr(isolation, "leave_host", lambda: None)
+    monkeypatch.setattr(isolation, "try_to_settle", lambda: None)
     monkeypatch.setattr(trials, "_Trial", Mock)
     probe = trials.Probe("bond", "", "", "", lambda _: tried.append("bond"))
     monkeypatch.setattr(trials, "PROBES", (probe, replace(probe, name="other")))
-    assert trials.try_all({"bond"}) == {"namespaces": "", "bond": "", "other": ""}
+    expected = {"namespaces": "", "bond": "first load it", "other": ""}
+    assert trials.try_all({"bond": "first load it"}) == expected
     assert tried == ["bond"]

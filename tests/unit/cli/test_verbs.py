@@ -496,11 +496,12 @@ def test_a_node_without_its_group_is_recognised() -> None:
     assert no_such_node("zzz", "demo", ["a", "b"]).hint == "nodes: a, b"
 
 
-def test_without_root_up_says_so(monkeypatch: pytest.MonkeyPatch, runtime: Path) -> None:
+def test_testbeds_of_others_are_not_seen(monkeypatch: pytest.MonkeyPatch, runtime: Path) -> None:
     from testbed import launch
 
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    for vm in launch.VM_CHOICES:
-        with pytest.raises(HostError, match="needs root"):
-            launch.ensure_running("demo", vm=vm, plan=small_plan())
-    assert not list(runtime.iterdir())
+    (runtime / "theirs").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert launch.running() == []
+    with pytest.raises(HostError, match="another user's"):
+        launch.ensure_running("theirs", vm="never", plan=small_plan())
+    assert (runtime / "theirs").is_dir()
