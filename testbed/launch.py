@@ -23,6 +23,7 @@ from typing import IO
 
 from testbed.errors import HostError, UsageError, error_from_json
 from testbed.kernel import features
+from testbed.kernel.trials import UNTRIED
 from testbed.plan.model import Plan
 from testbed.protocol import (
     NAME_PATTERN,
@@ -161,7 +162,8 @@ def ensure_running(
 
     Returns whether it was started here.
 
-    `vm` is ``auto`` (a micro VM where the kernel lacks what the plan needs),
+    `vm` is ``auto`` (a micro VM where the kernel lacks what the plan needs, or
+    gives an ordinary user no namespaces),
     ``always``, ``never``, or the kind of micro VM to use: ``uml`` or ``qemu``.
     Raises HostError when the host can't.
     """
@@ -192,12 +194,22 @@ def _choose(vm: str, plan: Plan, on_progress: Callable[[str], None]) -> list[str
     lacking = features.lacking(plan)
     if not lacking:
         return ["testbed.keeper"]
-    names = ", ".join(feature.name for feature in lacking)
     if vm == "never":
         hint = "use --vm auto to run in a micro VM; `testbed doctor` says what is missing"
-        raise HostError(f"this kernel lacks: {names}", hint=hint)
-    on_progress(f"this kernel lacks {names}: using a micro VM")
+        raise HostError(_obstacle(lacking), hint=hint)
+    on_progress(f"{_obstacle(lacking)}: using a micro VM")
     return _relay(plan)
+
+
+def _obstacle(lacking: list[features.Feature]) -> str:
+    """What keeps a plan from running in this kernel."""
+    words = []
+    if refused := next((f.error for f in lacking if f.name == "namespaces"), None):
+        words.append(f"gives us no namespaces ({refused})")
+    known = (f.name for f in lacking if f.name != "namespaces" and f.error != UNTRIED)
+    if names := ", ".join(known):
+        words.append(f"lacks {names}")
+    return f"this kernel {' and '.join(words)}"
 
 
 def _relay(plan: Plan, kind: str | None = None) -> list[str]:

@@ -12,6 +12,8 @@ from testbed.cli.common import echo_json, json_option, unused_name_option, verb
 from testbed.errors import EXIT_HOST, TestbedError
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from testbed.guest.base import Guest
     from testbed.kernel.features import Feature, Program
 
@@ -21,17 +23,22 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(context: click.Context, *, as_json: bool) -> None:
-    """Say what this machine can do: kernel features, programs, micro VM.
+    """Say what this machine can do for this user: kernel features, programs, micro VM.
 
-    Exits with 3 when testbeds can run neither in its kernel nor in a micro VM.
+    Root is not needed, neither for this nor for testbeds. Exits with 3 when
+    they can run neither in its kernel nor in a micro VM.
     """
-    from testbed.kernel import features  # noqa: PLC0415
+    from testbed.kernel import features, rights  # noqa: PLC0415
 
     found = features.probe()
     missing = features.programs()
     guests = _guests()
     guest = _chosen(guests)
-    native = os.geteuid() == 0 and all(feature.ok for feature in found)
+    root = os.geteuid() == 0
+    native = all(feature.ok for feature in found)
+    refused = any(feature.name == "namespaces" and not feature.ok for feature in found)
+    obstacles = rights.obstacles(root=root) if refused else []
+    devices = rights.devices()
     required = [program for program in missing if program.required]
     ok = (native or guest["ok"]) and not required
     if as_json:
@@ -39,9 +46,12 @@ def command(context: click.Context, *, as_json: bool) -> None:
             {
                 "ok": ok,
                 "native": native,
-                "root": os.geteuid() == 0,
+                "root": root,
+                "way": _way(native=native, guest=guest) if ok else None,
                 "kernel": os.uname().release,
                 "features": [asdict(feature) for feature in found],
+                "obstacles": [asdict(obstacle) for obstacle in obstacles],
+                "devices": [asdict(device) for device in devices],
                 "missing_programs": [asdict(program) for program in missing],
                 "guest": guest,
                 "guests": guests,
@@ -49,6 +59,12 @@ def command(context: click.Context, *, as_json: bool) -> None:
         )
     else:
         _print(found, missing, guests)
+        if obstacles:
+            click.echo(f"{'Root' if root else 'An ordinary user'} gets no namespaces here:")
+        for obstacle in (*obstacles, *devices):
+            click.echo(
+                f"  {obstacle.problem}\n    {click.style('hint:', fg='cyan')} {obstacle.remedy}"
+            )
         click.echo(_verdict(native=native, guest=guest, required=required))
     if not ok:
         context.exit(EXIT_HOST)
@@ -85,8 +101,6 @@ def _chosen(guests: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _print(found: list[Feature], missing: list[Program], guests: list[dict[str, Any]]) -> None:
-    from rich.text import Text  # noqa: PLC0415
-
     from testbed.render.console import console  # noqa: PLC0415
     from testbed.render.tables import rows_table  # noqa: PLC0415
 
@@ -94,7 +108,7 @@ def _print(found: list[Feature], missing: list[Program], guests: list[dict[str, 
     rows = (
         [
             feature.name,
-            Text("yes", style="green") if feature.ok else Text("no", style="bold red"),
+            _works(feature),
             feature.needed_for,
             feature.kernel_option,
             feature.package_or_module,
@@ -116,6 +130,16 @@ def _print(found: list[Feature], missing: list[Program], guests: list[dict[str, 
             output.print(f"  {line}")
 
 
+def _works(feature: Feature) -> Text:
+    from rich.text import Text  # noqa: PLC0415
+
+    from testbed.kernel.trials import UNTRIED  # noqa: PLC0415
+
+    if feature.ok:
+        return Text("yes", style="green")
+    return Text("?", style="yellow") if feature.error == UNTRIED else Text("no", style="bold red")
+
+
 def _state(guest: dict[str, Any]) -> str:
     if guest["problems"]:
         return "can't run"
@@ -126,13 +150,19 @@ def _state(guest: dict[str, Any]) -> str:
     return f"can run, {'on the processor (KVM)' if guest['accelerated'] else 'emulated, slow'}"
 
 
+def _way(*, native: bool, guest: dict[str, Any]) -> str:
+    """Return where `up` runs a testbed that needs every feature: native, or the kind of guest."""
+    return "native" if native else str(guest["kind"])
+
+
 def _verdict(*, native: bool, guest: dict[str, Any], required: list[Program]) -> str:
+    who = "" if os.geteuid() == 0 else ", without root"
     if required:
         packages = " ".join(sorted({program.package or program.name for program in required}))
         return click.style(f"testbeds can't run: install {packages}", fg="red")
     if native:
-        return click.style("testbeds run in this kernel", fg="green")
+        return click.style(f"testbeds run in this kernel{who}", fg="green")
     if guest["ok"]:
-        return click.style(f"testbeds run in a micro VM ({guest['kind']})", fg="green")
-    reason = "not root" if os.geteuid() else "this kernel lacks features, and there is no micro VM"
+        return click.style(f"testbeds run in a micro VM ({guest['kind']}){who}", fg="green")
+    reason = "this kernel has not all that they need, and there is no micro VM"
     return click.style(f"testbeds can't run: {reason}", fg="red")

@@ -94,11 +94,11 @@ def see_everything_read_only(*, as_root: bool = False) -> bool:
     container) nothing changes, and what protects the host's files is that the
     guest mounts them read-only.
     """
-    user = os.geteuid()
+    user, group = os.geteuid(), os.getegid()  # unknown once the namespace is there
     if user != 0:
         if libc.unshare(CLONE_NEWUSER | CLONE_NEWNS):
             return False
-        rights.map_user(user, os.getegid(), as_root=as_root)
+        rights.map_user(user, group, as_root=as_root)
     elif libc.unshare(CLONE_NEWNS):
         return False
     if libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from testbed.errors import HostError
 from testbed.guest import initramfs, kernels, processes, vmlinux
 from testbed.guest.kernels import Kernel
+from testbed.kernel import rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,18 +66,24 @@ class QemuGuest:
     has_modules = True
 
     @cached_property
-    def _virtiofsd(self) -> str | None:
+    def _installed_virtiofsd(self) -> str | None:
         return next((path for path in VIRTIOFSD if os.access(path, os.X_OK)), None) or shutil.which(
             "virtiofsd"
         )
+
+    @cached_property
+    def _virtiofsd(self) -> str | None:
+        """The file server, if this user can run it: QEMU's own in C has to be some kind of root."""
+        program = self._installed_virtiofsd
+        if program and not rights.can_be_root() and not _is_rewrite(program):
+            return None
+        return program
 
     def problems(self) -> list[str]:
         """List what this host lacks to run a QEMU guest."""
         found = []
         if platform.machine() != "x86_64":
             found.append("a QEMU guest needs an x86-64 host")
-        if os.geteuid() != 0:
-            found.append("a QEMU guest needs root, to offer the host's file system to it")
         if shutil.which(PROGRAM) is None:
             found.append(f"{PROGRAM} is not installed: apt-get install qemu-system-x86")
         if initramfs.find_busybox() is None:
@@ -95,11 +102,18 @@ class QemuGuest:
             available = [kernel for kernel in available if kernel.image == Path(wanted)]
         for root in roots:
             for kernel in available:
-                if kernel.has(*kernels.COMMON, *root):
+                if kernel.has(*kernels.COMMON, *root) and os.access(kernel.image, os.R_OK):
                     return kernel
         return None
 
     def _kernel_problem(self) -> str:
+        if closed := [k.image for k in kernels.installed() if not os.access(k.image, os.R_OK)]:
+            return f"only root can read {closed[0]}: sudo chmod a+r {closed[0]}"
+        if self._installed_virtiofsd and not self._virtiofsd:
+            return (
+                "this user gets no user namespace, which virtiofsd needs, and no kernel is "
+                "installed that works without it: apt-get install linux-image-amd64"
+            )
         if self._virtiofsd:
             return "no kernel for the guest is installed: apt-get install linux-image-cloud-amd64"
         return (
@@ -258,15 +272,22 @@ def _ports(control: int, console: int) -> list[str]:
     ]
 
 
-def _virtiofsd_arguments(program: str, listener: int) -> list[str]:
+def _is_rewrite(program: str) -> bool:
+    """Whether it is the rewrite in Rust, rather than the one that QEMU had until 7.2."""
     usage = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    return "--shared-dir" in usage.stdout + usage.stderr
+
+
+def _virtiofsd_arguments(program: str, listener: int) -> list[str]:
     common = [program, f"--fd={listener}", "--rlimit-nofile=0"]
-    if "--shared-dir" in usage.stdout + usage.stderr:  # the rewrite in Rust
-        return [*common, "--shared-dir=/", "--cache=always", "--sandbox=chroot"]
+    if _is_rewrite(program):
+        sandbox = "chroot" if rights.can_be_root() else "none"
+        return [*common, "--shared-dir=/", "--cache=always", f"--sandbox={sandbox}"]
     options = "source=/,cache=always,sandbox=chroot,no_posix_lock"
     return [*common, "-o", options]
 
 
 def _prepare_file_server() -> None:
     processes.raise_file_limit()
-    processes.see_everything_read_only()
+    # It has to be root to leave everything but the shared directory, and be it of a namespace.
+    processes.see_everything_read_only(as_root=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
+from pathlib import Path
 
 from testbed.kernel import pretence, rights
 
@@ -52,12 +54,17 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str = ""
 def settle() -> None:
     """As their first process, make the new namespaces fit to live in.
 
-    They get a /proc of their own and an empty /run. Where there is but one
+    They get a /proc of their own, and /run and /var/tmp are empty. Where there is but one
     user, programs that would become another one are told that they are.
     """
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    # FRR's daemons leave directories in it, for which different users' would compete.
+    scratch = Path("/var/tmp")  # noqa: S108
+    ours = (Path(__file__), Path(sys.prefix))
+    if scratch.is_dir() and not any(path.is_relative_to(scratch) for path in ours):
+        mount("tmpfs", str(scratch), "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
     if not rights.maps_everybody():
         pretence.begin()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +44,56 @@ def maps_everybody() -> bool:
     return sum(int(line.split()[2]) for line in lines) > 1
 
 
-def obstacles() -> list[Obstacle]:
-    """List what may keep ordinary users from making the namespaces that a testbed needs.
+def can_be_root() -> bool:
+    """Whether this user is root, or can be in a user namespace; tried in a child."""
+    if os.geteuid() == 0:
+        return True
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            user, group = os.geteuid(), os.getegid()
+            if ctypes.CDLL(None).unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0:
+                map_user(user, group, as_root=True)
+                code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def obstacles(*, root: bool) -> list[Obstacle]:
+    """List what may keep root, or an ordinary user, from making a testbed's namespaces.
 
     Sources: user_namespaces(7) and namespaces(7) for the limit; Debian's and
     Ubuntu's kernels add the other two settings:
     https://discourse.ubuntu.com/t/spec-unprivileged-user-namespace-restrictions-via-apparmor-in-ubuntu-23-10/37626
     """
-    found = []
+    found = [] if root else _settings()
+    if _seccomp_filters():
+        found.append(
+            Obstacle(
+                "a seccomp filter is in force, as in containers; it may refuse namespaces",
+                "docker run --privileged"
+                if root
+                else "docker run --security-opt seccomp=unconfined",
+            )
+        )
+    if masked := masked_proc():
+        found.append(
+            Obstacle(
+                f"parts of /proc are masked, as in containers ({', '.join(masked[:3])}): "
+                "no /proc of a testbed's own can be mounted",
+                "docker run --security-opt systempaths=unconfined",
+            )
+        )
+    return found
+
+
+def _settings() -> list[Obstacle]:
+    """List the settings that forbid ordinary users to make user namespaces."""
     if not (PROC / "self/ns/user").exists():
         return [Obstacle("this kernel has no user namespaces", "one with CONFIG_USER_NS")]
+    found = []
     if _setting("kernel/unprivileged_userns_clone") == 0:
         found.append(_sysctl("kernel.unprivileged_userns_clone", "0", "1"))
     if _setting("user/max_user_namespaces") == 0:
@@ -63,21 +106,26 @@ def obstacles() -> list[Obstacle]:
                 "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
             )
         )
-    if _seccomp_filters():
-        found.append(
-            Obstacle(
-                "a seccomp filter is in force, as in containers; it may refuse namespaces",
-                "docker run --security-opt seccomp=unconfined",
-            )
-        )
-    if masked := masked_proc():
-        found.append(
-            Obstacle(
-                f"parts of /proc are masked, as in containers ({', '.join(masked[:3])}): "
-                "no /proc of a testbed's own can be mounted",
-                "docker run --security-opt systempaths=unconfined",
-            )
-        )
+    return found
+
+
+def devices() -> list[Obstacle]:
+    """List the devices that are missing or closed to us, and that something would use."""
+    wanted = {
+        "/dev/ptmx": ("shells have no terminal", "mount devpts with ptmxmode=666"),
+        "/dev/net/tun": (
+            "no tap device can be attached to a testbed",
+            "docker run --device /dev/net/tun, or sudo chmod 666 /dev/net/tun",
+        ),
+    }
+    found = [
+        Obstacle(f"{path} can't be opened: {effect}", remedy)
+        for path, (effect, remedy) in wanted.items()
+        if not os.access(path, os.R_OK | os.W_OK)
+    ]
+    if Path("/dev/kvm").exists() and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        remedy = "sudo usermod -aG kvm USER, then log in again"
+        found.append(Obstacle("/dev/kvm is not ours to use: QEMU emulates, slowly", remedy))
     return found
 
 
