@@ -20,6 +20,7 @@ has() { command -v "$1" >/dev/null 2>&1; }
 can_be_root() { [ "$(id -u)" = 0 ] || { has sudo && { sudo -n true 2>/dev/null || [ -t 2 ]; }; }; }
 
 # The words that make a command run as root: none for root, sudo for others, exit 3 without sudo.
+# Testbeds need no root; packages do.
 become_root=()
 need_root() { # need_root WHAT-FOR
     [ "$(id -u)" = 0 ] && return

@@ -126,15 +126,16 @@ class Node:
     def iproute(self) -> IPRoute:
         """The node's kernel tables as pyroute2's `IPRoute`; use it in a `with` block.
 
-        Only where the testbed runs on this kernel: HostError in a micro VM,
-        where `run(["ip", "-json", …])` does.
+        Only where the testbed is root's and runs on this kernel: HostError in a
+        micro VM and without root, where `run(["ip", "-json", …])` does.
         """
         from testbed.kernel.namespace import iproute  # noqa: PLC0415
 
         link = netns_link(self._testbed.name, self.name)
         if not link.exists():
             hint = 'use run(["ip", "-json", …]) there'
-            raise HostError(f"{self._testbed.name} does not run on this kernel", hint=hint)
+            text = "runs in a micro VM, or as an ordinary user: its namespaces can't be entered"
+            raise HostError(f"{self._testbed.name} {text}", hint=hint)
         return iproute(link)
 
     def http(self, url: str, *, timeout_s: float = 5.0) -> HttpReply:

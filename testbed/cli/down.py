@@ -18,7 +18,7 @@ from testbed.cli.common import (
 
 @verb("down", "testbed down\ntestbed down two-racks\ntestbed down --all")
 @click.argument("testbeds", nargs=-1, metavar="[NAME|FILE]...", shell_complete=complete_names)
-@click.option("--all", "everything", is_flag=True, help="End every testbed that runs.")
+@click.option("--all", "everything", is_flag=True, help="End every testbed of this user.")
 @name_option()
 @json_option
 @click.pass_context

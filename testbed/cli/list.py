@@ -17,7 +17,7 @@ HELLO_TIMEOUT_S = 2.0
 @name_option("List only this testbed.")
 @json_option
 def command(*, name: str | None, as_json: bool) -> None:
-    """List the testbeds that run."""
+    """List the testbeds of this user that run."""
     from testbed import launch  # noqa: PLC0415
 
     rows = [_row(entry) for entry in launch.running() if name in {None, entry}]

@@ -70,6 +70,8 @@ def command(
 
     Of a testbed that runs only what differs is changed. Exits with 1 when not
     everything is ready in time; the testbed then stays up, to be looked at.
+    No root is needed: an ordinary user's runs in this kernel where it has all
+    that is needed and lets users make namespaces, else in a micro VM.
     """
     from testbed import launch  # noqa: PLC0415
     from testbed.bringup import bring_up  # noqa: PLC0415

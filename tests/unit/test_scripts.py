@@ -205,6 +205,28 @@ def test_missing_programs_are_named_where_they_cannot_be_installed(
     assert "frr" in done.stderr
 
 
+@pytest.fixture
+def no_root(tmp_path: Path) -> str:
+    """A PATH on which one is an ordinary user, and sudo refuses."""
+    executable(tmp_path / "user" / "id", "#!/bin/sh\necho 1000\n")
+    executable(tmp_path / "user" / "sudo", "#!/bin/sh\nexit 1\n")
+    return f"{tmp_path / 'user'}:{os.environ['PATH']}"
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/usr/lib/frr").is_dir() or shutil.which("apt-get") is None,
+    reason="hides FRR in a mount namespace",
+)
+def test_an_ordinary_user_is_told_what_an_administrator_has_to_run(
+    checkout: Path, prepared: dict[str, str], no_root: str
+) -> None:
+    hidden = f"mount -t tmpfs none /usr/lib/frr && PATH='{no_root}' '{checkout}/scripts/setup'"
+    done = run(Path("/usr/bin/unshare"), "--mount", "sh", "-c", hidden, env=prepared)
+    assert done.returncode == 3
+    command = "an administrator has to run: apt-get install --no-install-recommends frr"
+    assert command in done.stderr
+
+
 # -- scripts/quickstart -----------------------------------------------------------------------
 
 
@@ -244,6 +266,25 @@ def test_quickstart_fails_when_anything_does(
     done = run(checkout / "scripts" / "quickstart", env=stubbed | {"BROKEN": broken})
     assert done.returncode == 1
     assert "all worked" not in done.stdout
+
+
+@pytest.mark.parametrize(("way", "sudo"), [("native", 0), ("uml", 0), ("qemu", 1)])
+def test_quickstart_asks_for_root_only_where_that_is_faster(
+    checkout: Path, stubbed: dict[str, str], no_root: str, way: str, sudo: int
+) -> None:
+    """As an ordinary user who may use sudo."""
+    doctor = f'case $1 in doctor) echo \'  "way": "{way}",\' ;; esac\n'
+    executable(checkout / ".venv" / "bin" / "testbed", TESTBED + doctor)
+    stubs = Path(stubbed["PATH"].partition(":")[0])
+    executable(
+        stubs / "sudo",
+        f'#!/bin/sh\n[ "$1" != -n ] || shift\necho "$*" >>"{stubs}/sudo.calls"\nexec "$@"\n',
+    )
+    path = f"{stubs}:{no_root}"
+    done = run(checkout / "scripts" / "quickstart", env=stubbed | {"PATH": path})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (stubs / "sudo.calls").exists() == bool(sudo)
+    assert ("sudo " in done.stdout) == bool(sudo)
 
 
 def test_quickstart_fails_when_too_big_a_packet_passes(
