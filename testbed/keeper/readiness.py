@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from testbed.errors import HostError
-from testbed.keeper import bird, frr
+from testbed.keeper import bird, frr, gateways
 from testbed.keeper.processes import ProcessTable, Running
 from testbed.kernel import observe
 from testbed.kernel.apply import Kernel
@@ -23,6 +24,7 @@ from testbed.plan.model import (
     LagCheck,
     LinkCheck,
     ListenCheck,
+    LocalGatewayCheck,
     Node,
     Plan,
     RouteCheck,
@@ -71,11 +73,12 @@ class Observer:
         observe_row: dict[type, Callable[[Any], Row]] = {
             LinkCheck: self._link,
             LagCheck: self._lag,
-            BgpCheck: self._bgp,
+            BgpCheck: self.bgp_row,
             TunnelCheck: self._tunnel,
             RouteCheck: self._route,
             TableRouteCheck: self._table_route,
             ListenCheck: self._listen,
+            LocalGatewayCheck: partial(gateways.local_gateway, self),
         }
         return observe_row[type(check)](check)
 
@@ -120,7 +123,8 @@ class Observer:
             "partner": list(link.member.partner),
         }
 
-    def _bgp(self, check: BgpCheck) -> Row:
+    def bgp_row(self, check: BgpCheck) -> Row:
+        """State of a BGP session, as its daemon has it."""
         row: Row = {
             "title": check.title,
             "node": check.node,
@@ -204,10 +208,20 @@ class Observer:
             return row | {"ok": False, "state": f"last handshake {age:.0f} s ago"}
         return row | {"ok": True, "state": "handshake done"}
 
+    def table(self, node: str, number: int) -> dict[str, observe.RouteState]:
+        """A kernel table's routes by destination."""
+        fd = self._kernel.fd(node)
+        found: dict[str, observe.RouteState] = self._once(
+            ("routes", node, number),
+            # The kernel lists the preferred one of several with the same destination first.
+            lambda: {route.destination: route for route in reversed(observe.routes(fd, number))},
+        )
+        return found
+
     def _route(self, check: RouteCheck) -> Row:
         row: Row = {"title": check.title, "node": check.node, "table": check.table}
         row |= {"destination": check.destination}
-        route = self._table(check.node, check.table).get(check.destination)
+        route = self.table(check.node, check.table).get(check.destination)
         if route is None:
             return row | {"ok": False, "state": "not in the table", "nexthops": []}
         hops = [{"via": hop.via, "dev": hop.dev, "alive": hop.alive} for hop in route.hops]
@@ -227,7 +241,7 @@ class Observer:
 
     def _table_route(self, check: TableRouteCheck) -> Row:
         """A route is active where each of its destinations leads somewhere (facts: API)."""
-        table = self._table(check.node, check.table)
+        table = self.table(check.node, check.table)
         routes = [table.get(destination) for destination in check.destinations]
         state = "active" if all(route and _leads_on(route) for route in routes) else "blackhole"
         return {
@@ -345,6 +359,7 @@ def status(plan: Plan, kernel: Kernel, processes: ProcessTable) -> Row:
         "route": "routes",
         "table_route": "route_tables",
         "listen": "listeners",
+        "local-gateway": "local_gateways",
     }
     result |= {subject: [] for subject in subjects.values()}
     for check in plan.checks:

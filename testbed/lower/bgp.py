@@ -34,7 +34,8 @@ class Session:
     """A BGP session with a directly connected neighbour.
 
     `exports` None announces everything in the VRF's table; `imports` None
-    accepts everything.
+    accepts everything. `preference` is the local preference of what comes in
+    (BIRD only), `outside` says that the interface is not in the VRF.
     """
 
     name: str
@@ -46,6 +47,8 @@ class Session:
     exports: tuple[Export, ...] | None = None
     imports: tuple[IPv4Network, ...] | None = None
     bfd: bool = False
+    preference: int | None = None
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,10 @@ class Instance:
     """The routing instance of one VRF: kernel `table`, own ASN, sessions, what it originates.
 
     `connected` are interfaces whose subnets are announced, `static` are
-    prefixes that are announced whether or not there is anything behind them.
+    prefixes that are announced whether or not there is anything behind them;
+    what of them has no route is unreachable, unless `install_static` is false.
+    What `to_main` (a session's name) brings goes into the kernel's main table
+    as well (BIRD only).
     """
 
     name: str
@@ -63,6 +69,8 @@ class Instance:
     sessions: tuple[Session, ...]
     connected: tuple[tuple[str, IPv4Network], ...] = ()
     static: tuple[IPv4Network, ...] = ()
+    install_static: bool = True
+    to_main: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

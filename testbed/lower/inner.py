@@ -16,7 +16,8 @@ TUNNELS = (IPv4Network("100.96.0.0/16"), IPv4Network("100.97.0.0/16"))
 OVERLAY_ENDPOINTS = IPv4Network("100.98.0.0/16")
 RACK_LINKS = IPv4Network("100.99.0.0/17")
 VPC_LINKS = IPv4Network("100.99.128.0/17")
-FABRIC_LINKS = IPv4Network("100.100.0.0/17")
+FABRIC_LINKS = IPv4Network("100.100.0.0/18")
+COIP_LINKS = IPv4Network("100.100.64.0/18")  # the same ones on each Outpost
 INTERNET_LINKS = IPv4Network("100.100.128.0/17")
 RESOLVERS = IPv4Network("100.101.0.0/16")
 OUTPOST_RESOLVERS = IPv4Network("100.102.0.0/15")
@@ -52,6 +53,11 @@ def rack_link(outpost: Outpost, device: int, gateway: bool) -> tuple[IPv4Interfa
 def gateway_link(outpost: Outpost, vpc: Vpc) -> tuple[IPv4Interface, IPv4Interface]:
     """(local gateway, VPC router) of the link between the two."""
     return point_to_point(GATEWAY_LINKS, vpc.number * OUTPOSTS + outpost.number)
+
+
+def coip_link(vpc: Vpc) -> tuple[IPv4Interface, IPv4Interface]:
+    """(local gateway, translation) of the link between the two, for a VPC in CoIP mode."""
+    return point_to_point(COIP_LINKS, vpc.number)
 
 
 def overlay_link(outpost: Outpost, vpc: Vpc) -> tuple[IPv4Interface, IPv4Interface]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from testbed.lower.builder import interface_name
-from testbed.topology.model import Lag, Outpost
+from testbed.topology.model import Lag, Outpost, Vpc
 
 VRF_SERVICE_LINK = "sl"
 VRF_LOCAL_GATEWAY = "lgw"
@@ -27,6 +27,11 @@ def ond(outpost: Outpost, device: int) -> str:
 def local_gateway(outpost: Outpost) -> str:
     """The node of the local gateway."""
     return f"{outpost.name}.lgw"
+
+
+def coip(outpost: Outpost, vpc: Vpc) -> str:
+    """The node that translates a VPC's customer-owned IP addresses."""
+    return f"{outpost.name}.coip-{vpc.name}"
 
 
 def service_link(outpost: Outpost) -> str:

@@ -18,6 +18,7 @@ OND_MEMBER = "uplink"
 TO_SERVICE_LINK = "to-sl"
 TO_LOCAL_GATEWAY = "to-lgw"
 BACKUP_PREPEND = 3  # path length 4 in all (facts: R1, R2)
+DRAINED_PREFERENCE = 50  # less than BGP's default of 100: what the other OND has is preferred
 # On a customer's VLAN an OND speaks for its address there, not for those inside the rack.
 OND_SYSCTLS = {"net/ipv4/conf/all/arp_ignore": "1", "net/ipv4/conf/all/arp_announce": "2"}
 LAST_METRIC = 4278198272  # what the kernel's documentation of VRFs takes for this; no daemon does
@@ -33,6 +34,8 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
         peer = (lag.customer_device, names.customer_bond(outpost, lag))
         add_vrf(node, names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK)
         add_vrf(node, names.VRF_LOCAL_GATEWAY, names.TABLE_LOCAL_GATEWAY)
+        # What comes from the local gateway goes to the customer and nowhere else.
+        node.routes.append(Route("0.0.0.0/0", type="blackhole", metric=LAST_METRIC))
         add_lag(draft, node, names.OND_BOND, lag, peer, member_prefix=OND_MEMBER)
         add_vlan(node, names.OND_BOND, lag.service_link, names.VRF_SERVICE_LINK, outpost_side=True)
         add_vlan(
@@ -91,13 +94,26 @@ def add_vlan(node: NodeDraft, bond: str, vif: Vif, vrf: str, *, outpost_side: bo
     return name
 
 
+def _infrastructure(outpost: Outpost, lag: Lag) -> tuple[bgp.Export, ...]:
+    """The two /27s: the own one with path length 1, the other one with 4 (facts: R1, R2).
+
+    A drained OND announces both with 4, and the other one both with 1: with
+    equal lengths half the traffic would stay (docs/fidelity.md).
+    """
+    exports = []
+    for device in (1, 2):
+        here = lag.device not in outpost.drained
+        short = here and (device == lag.device or device in outpost.drained)
+        prefix = outpost.service_link.own_prefix(device)
+        exports.append(bgp.Export(prefix, prepend=0 if short else BACKUP_PREPEND))
+    return tuple(exports)
+
+
 def _router(topology: Topology, outpost: Outpost, lag: Lag) -> bgp.Router:
-    own = outpost.service_link.own_prefix(lag.device)
-    infrastructure = tuple(
-        bgp.Export(prefix, prepend=0 if prefix == own else BACKUP_PREPEND)
-        for prefix in (outpost.service_link.own_prefix(device) for device in (1, 2))
-    )
-    announced = tuple(bgp.Export(subnet.cidr) for subnet in topology.announced_subnets(outpost))
+    infrastructure = _infrastructure(outpost, lag)
+    prepend = BACKUP_PREPEND if lag.device in outpost.drained else 0
+    announced = tuple(bgp.Export(cidr, prepend) for cidr in topology.announced(outpost))
+    uplink = _uplink(outpost, lag, lag.local_gateway, "local-gateway", announced)
     service_link = bgp.Instance(
         name="t_sl",
         vrf=names.VRF_SERVICE_LINK,
@@ -114,9 +130,10 @@ def _router(topology: Topology, outpost: Outpost, lag: Lag) -> bgp.Router:
         table=names.TABLE_LOCAL_GATEWAY,
         asn=outpost.local_gateway.asn,
         sessions=(
-            _uplink(outpost, lag, lag.local_gateway, "local-gateway", announced),
+            uplink,
             _internal(outpost, lag, TO_LOCAL_GATEWAY, outpost.local_gateway.asn),
         ),
+        to_main=uplink.name,
     )
     return bgp.Router(lag.service_link.local_address.ip, (service_link, local_gateway))
 
@@ -135,6 +152,7 @@ def _uplink(
         title=f"{ends}, {purpose} VLAN {vif.vlan}",
         exports=exports,
         bfd=lag.bfd,
+        preference=DRAINED_PREFERENCE if lag.device in outpost.drained else None,
     )
 
 
@@ -150,4 +168,5 @@ def _internal(outpost: Outpost, lag: Lag, interface: str, asn: int) -> bgp.Sessi
         neighbor=neighbor.ip,
         remote_asn=asn,
         title=f"{outpost.name} OND{lag.device} - {other} (inside the rack)",
+        outside=gateway,
     )

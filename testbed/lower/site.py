@@ -233,19 +233,23 @@ def _expect_routes(draft: Draft, topology: Topology, devices: dict[str, _DeviceD
     table = names.TABLE_LOCAL_GATEWAY
     for outpost in topology.outposts.values():
         for lag in outpost.lags:
-            for subnet in topology.announced_subnets(outpost):
-                title = f"{lag.customer_device}: {outpost.name} subnet {subnet.cidr}"
-                draft.checks.append(RouteCheck(lag.customer_device, table, str(subnet.cidr), title))
+            for cidr in topology.announced(outpost):
+                title = f"{lag.customer_device}: {outpost.name} {_what(outpost)} {cidr}"
+                draft.checks.append(RouteCheck(lag.customer_device, table, str(cidr), title))
         area = set().union(*(areas[lag.customer_device] for lag in outpost.lags))
         wanted = {cidr: f"LAN {cidr}" for name in area for _, cidr in devices[name].lgw.connected}
         for other in topology.outposts.values():
             if other is not outpost and area & {lag.customer_device for lag in other.lags}:
-                for subnet in topology.announced_subnets(other):
-                    wanted[subnet.cidr] = f"{other.name} subnet {subnet.cidr}"
+                for cidr in topology.announced(other):
+                    wanted[cidr] = f"{other.name} {_what(other)} {cidr}"
         node = names.local_gateway(outpost)
         for cidr in sorted(wanted):
             title = f"{outpost.name} local gateway: {wanted[cidr]}"
             draft.checks.append(RouteCheck(node, names.TABLE_VIF_GROUP, str(cidr), title))
+
+
+def _what(outpost: Outpost) -> str:
+    return "CoIP pool" if outpost.local_gateway.mode == "coip" else "subnet"
 
 
 def _areas(site: Site) -> dict[str, set[str]]:

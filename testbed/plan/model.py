@@ -343,7 +343,66 @@ class ListenCheck:
     kind: ClassVar[str] = "listen"
 
 
-Check = LinkCheck | LagCheck | BgpCheck | TunnelCheck | RouteCheck | TableRouteCheck | ListenCheck
+RouteState = Literal["pending", "active", "blackhole"]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPort:
+    """A way into and out of a route table: an interface and, if any, BIRD's session on it.
+
+    `role` is what it stands for ("vif", "vpc").
+    """
+
+    role: str
+    name: str
+    node: str
+    interface: str
+    protocol: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRoute:
+    """A route of a route table, and the state that it is expected in.
+
+    Its state is what the kernel's `table` has for the destination; a route
+    that leads `through` a kind of port also needs one that works.
+    """
+
+    destination: str
+    target: str
+    origin: Literal["static", "propagated"]
+    table: int
+    expected: RouteState = "active"
+    through: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalGatewayCheck:
+    """The route table of a local gateway: its ports work, its routes are as expected.
+
+    `mode` cannot be changed without making the table anew; `lacks` says what
+    it needs before it can be active.
+    """
+
+    node: str
+    title: str
+    mode: str
+    ports: tuple[GatewayPort, ...] = ()
+    routes: tuple[GatewayRoute, ...] = ()
+    lacks: tuple[str, ...] = ()
+    kind: ClassVar[str] = "local-gateway"
+
+
+Check = (
+    LinkCheck
+    | LagCheck
+    | BgpCheck
+    | TunnelCheck
+    | RouteCheck
+    | TableRouteCheck
+    | LocalGatewayCheck
+    | ListenCheck
+)
 
 
 @dataclass(frozen=True, slots=True)

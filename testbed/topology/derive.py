@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 
 from testbed.topology import references
+from testbed.topology.derive_coip import derive_coips
 from testbed.topology.derive_dns import derive_dhcp, derive_zones
 from testbed.topology.derive_instances import derive_instances
 from testbed.topology.derive_managed import (
@@ -60,6 +61,7 @@ def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topol
         for number, (name, _) in enumerate(form.vpcs.items(), start=1)
     }
     instances, interfaces = derive_instances(form, vpcs, report)
+    interfaces = derive_coips(form, vpcs, outposts, interfaces, report)
     interfaces |= managed_interfaces(form, vpcs, interfaces, report)
     interfaces = with_elastic_ips(form, region.elastic_ip_cidr, interfaces, report)
     return Topology(
@@ -82,7 +84,8 @@ def _vpc(form: TopologyForm, region: Region, name: str, number: int) -> Vpc:
     for subnet_name, subnet in vpc.subnets.items():
         outpost = form.outposts[subnet.outpost] if subnet.outpost else None
         zone = subnet.zone or (outpost.zone if outpost else None) or region.zones[0]
-        subnets.append(Subnet(subnet_name, name, subnet.cidr, zone, subnet.outpost))
+        pool = subnet.map_customer_owned_ip_on_launch
+        subnets.append(Subnet(subnet_name, name, subnet.cidr, zone, subnet.outpost, pool))
     found = endpoints(region.name, name, vpc)
     return Vpc(
         name=name,

@@ -7,7 +7,15 @@ from ipaddress import IPv4Interface, IPv4Network
 from typing import Literal
 
 from testbed.topology import references
-from testbed.topology.model import Lag, LocalGateway, Outpost, ServiceLink, Vif
+from testbed.topology.model import (
+    CoipPool,
+    GatewayRoute,
+    Lag,
+    LocalGateway,
+    Outpost,
+    ServiceLink,
+    Vif,
+)
 from testbed.topology.position import Path
 from testbed.topology.report import Report
 from testbed.topology.schema import LocalGatewayForm, OutpostForm, TopologyForm, VifForm
@@ -113,6 +121,7 @@ def derive_outpost(
         lags=lags,
         service_link=ServiceLink(own["service_link"], infrastructure),
         local_gateway=_gateway(form, name, gateway, own["local_gateway"]),
+        drained=tuple(outpost.drained),
     )
 
 
@@ -124,10 +133,20 @@ def _gateway(form: TopologyForm, name: str, gateway: LocalGatewayForm, asn: int)
             for vpc, spec in form.vpcs.items()
             if any(subnet.outpost == name for subnet in spec.subnets.values())
         ]
-    routes: tuple[IPv4Network, ...] = (DEFAULT_ROUTE,)
+    routes: tuple[GatewayRoute, ...] = (GatewayRoute(DEFAULT_ROUTE),)
     if gateway.routes is not None:
-        routes = tuple(route.destination for route in gateway.routes)
-    return LocalGateway(asn, gateway.mode, tuple(vpcs), routes)
+        routes = tuple(
+            GatewayRoute(route.destination, references.interface_of(route.target))
+            for route in gateway.routes
+        )
+    return LocalGateway(
+        asn=asn,
+        mode=gateway.mode,
+        vif_group=gateway.vif_group,
+        vpcs=tuple(vpcs),
+        routes=routes,
+        pools=tuple(CoipPool(n, tuple(pool.cidrs)) for n, pool in gateway.coip_pools.items()),
+    )
 
 
 def _vif(

@@ -46,6 +46,15 @@ def device_names(site: SiteForm) -> list[str]:
     return list(site.devices if site.devices is not None else DEFAULT_DEVICES)
 
 
+def interface_of(target: str) -> str | None:
+    """The network interface in a local gateway route's target; None for the VIF group.
+
+    An instance's name is that of its primary interface.
+    """
+    name, _, _ = target.rpartition(".")
+    return name or None
+
+
 def check(form: TopologyForm, report: Report) -> bool:
     """Report unknown names; True when something had to be left out and `form` is stale."""
     before = len(report.spoiled)
@@ -161,6 +170,18 @@ class _References:
         if gateway is not None and gateway.vpcs is not None:
             at = (*path, "local_gateway", "vpcs")
             self._names(at, gateway.vpcs, self.form.vpcs, ("vpcs",))
+        for index, route in enumerate(gateway.routes or [] if gateway else []):
+            at = (*path, "local_gateway", "routes", index)
+            self._gateway_target(at, route.target)
+
+    def _gateway_target(self, path: Path, target: str) -> None:
+        """Check the name in a local gateway route's target; `path` is the route's."""
+        name = interface_of(target)
+        if name is not None:
+            instance = target.endswith(".instance")
+            known: Collection[str] = self.form.instances if instance else self.interfaces
+            owner: Path = ("instances",) if instance else ("network_interfaces",)
+            self._name((*path, "target"), name, known, owner, path)
 
     def zone(self, path: Path, zone: HostedZoneForm) -> None:
         """Check the VPCs that a private hosted zone is associated with."""

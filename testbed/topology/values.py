@@ -37,6 +37,7 @@ SINGLE_TARGETS: tuple[TargetKind, ...] = (  # of which a VPC has one
     "local",
     "virtual-private-gateway",
 )
+INTERFACE_TARGETS = ("instance", "network-interface")  # of a local gateway's static routes
 MIN_MTU, MAX_MTU = 576, 9216
 AMAZON_PROVIDED_DNS = "AmazonProvidedDNS"
 
@@ -220,6 +221,19 @@ def _target(value: Any) -> RouteTarget:
     raise wrong(f"must be a target such as op-a.local-gateway, is {show(value)}", hint)
 
 
+def _gateway_target(value: Any) -> str:
+    text = value if isinstance(value, str) else ""
+    owner, _, word = text.rpartition(".")
+    if text == "vif-group" or (word in INTERFACE_TARGETS and _NAME.match(owner)):
+        return text
+    hint = "targets are vif-group, INSTANCE.instance and INTERFACE.network-interface"
+    raise wrong(f"must be the target of a local gateway route, is {show(value)}", hint)
+
+
+def _customer_owned_ip(value: Any) -> IPv4Address | Literal["auto"]:
+    return "auto" if value == "auto" else _address(value)
+
+
 def _subnet(value: Any) -> str:
     text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
     parts = text.split("/")
@@ -276,6 +290,16 @@ Target = Annotated[
         _target,
         pattern=rf"^({NAME_PATTERN[1:-1]}\.({'|'.join(OWNED_TARGETS)})|{'|'.join(SINGLE_TARGETS)})$",
     ),
+]
+GatewayTarget = Annotated[
+    str,
+    *_type(
+        _gateway_target,
+        pattern=rf"^({NAME_PATTERN[1:-1]}\.({'|'.join(INTERFACE_TARGETS)})|vif-group)$",
+    ),
+]
+CustomerOwnedIp = Annotated[
+    IPv4Address | Literal["auto"], *_type(_customer_owned_ip, pattern=rf"^({_OCTETS}|auto)$")
 ]
 SubnetName = Annotated[
     str, *_type(_subnet, pattern=rf"{NAME_PATTERN[:-1]}(?:/{NAME_PATTERN[1:-1]})?$")

@@ -42,6 +42,7 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
         if vpc.name in outpost.local_gateway.vpcs:
             local_gateway.attach(draft, topology, outpost, vpc, router.node)
             router.ruleset.forward.append('iifname "lgw" oifname "sl" counter drop')
+            routes.add_ingress(topology, router)
         routers.append(router)
     region.ruleset.forward.append('iifname "op-*" oifname "op-*" counter drop')
     routes.expect(draft, topology, routers)

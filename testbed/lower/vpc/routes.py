@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Network
 
-from testbed.lower import inner
+from testbed.lower import gateway_table, inner
 from testbed.lower.builder import Draft
 from testbed.lower.vpc import interfaces, overlay
 from testbed.lower.vpc.router import NextHop, VpcRouter
@@ -30,8 +30,10 @@ from testbed.topology.model import (
     VpcRoute,
 )
 
+PRIORITY_INGRESS = 80
 PRIORITY_SAME_SUBNET = 90
 PRIORITY_ROUTE_TABLE = 100
+TABLE_INGRESS = 2000
 FIRST_MARK = 1
 NOT_FORWARDED = IPv4Network("169.254.168.0/22")  # facts: V route tables
 DEFAULT = IPv4Network("0.0.0.0/0")
@@ -94,6 +96,34 @@ def _add_same_subnet(router: VpcRouter, table: RouteTable, users: Iterable[Subne
             cidr = str(subnet.cidr)
             rule = Rule(PRIORITY_SAME_SUBNET, TABLE_MAIN, source=cidr, destination=cidr)
             router.node.rules.append(rule)
+
+
+def add_ingress(topology: Topology, router: VpcRouter) -> None:
+    """Lead to network interfaces what the local gateway's static routes send to them (facts: L2).
+
+    The local gateway has chosen this VPC by the longest prefix of its whole
+    table; of that, what leads into this VPC is enough to choose again.
+    """
+    assert router.outpost is not None
+    table = [
+        entry
+        for entry in gateway_table.entries(topology, router.outpost)
+        if entry.vpc == router.vpc.name
+    ]
+    if all(entry.interface is None for entry in table):
+        return
+    router.node.rules.append(Rule(PRIORITY_INGRESS, TABLE_INGRESS, iif="lgw"))
+    if router.outpost.local_gateway.mode == "coip":  # what was translated is for an instance
+        router.node.routes.append(Route(str(router.vpc.cidr), type="throw", table=TABLE_INGRESS))
+    for entry in table:
+        if entry.kind == "subnet":
+            route = Route(str(entry.destination), type="throw", table=TABLE_INGRESS)
+            router.node.routes.append(route)
+        if entry.interface is None:
+            continue
+        hop = _to_interface(topology, router, entry.interface)
+        assert hop is not None
+        router.node.route(entry.destination, via=hop[0], dev=hop[1], table=TABLE_INGRESS)
 
 
 def _next_hop(

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 from testbed.topology.model.base import INTERNAL, Quality, Service, Time
 from testbed.topology.model.dns import DhcpOptions, HostedZone, Record, RecordType
 from testbed.topology.model.instance import Instance, InstanceState, NetworkInterface, Requester
 from testbed.topology.model.outpost import (
+    CoipPool,
     FormFactor,
+    GatewayRoute,
     Lag,
     LocalGateway,
     LocalGatewayMode,
@@ -54,11 +57,13 @@ from testbed.topology.model.vpc import (
 __all__ = [
     "INTERNAL",
     "Anchor",
+    "CoipPool",
     "Daemon",
     "Device",
     "DhcpOptions",
     "Endpoint",
     "FormFactor",
+    "GatewayRoute",
     "Host",
     "HostedZone",
     "Instance",
@@ -133,9 +138,13 @@ class Topology:
         """The subnets that `outpost`'s local gateway announces in direct VPC routing.
 
         Only subnets on this Outpost, of an associated VPC, whose route table
-        has a route that targets this local gateway (facts: R1 tip, L2).
+        has a route that targets this local gateway (facts: R1 tip, L2), and
+        none while the local gateway's route table is inactive.
         """
         found: list[Subnet] = []
+        gateway = outpost.local_gateway
+        if gateway.mode != "direct-vpc-routing" or gateway.lacks:
+            return ()
         for vpc in (self.vpcs[name] for name in outpost.local_gateway.vpcs):
             for subnet in vpc.subnets:
                 targets = {route.target for route in vpc.table_of(subnet.name).routes}
@@ -143,3 +152,10 @@ class Topology:
                 if subnet.outpost == outpost.name and own in targets:
                     found.append(subnet)
         return tuple(found)
+
+    def announced(self, outpost: Outpost) -> tuple[IPv4Network, ...]:
+        """What `outpost`'s local gateway announces: subnets, or the CoIP pools (facts: R1)."""
+        gateway = outpost.local_gateway
+        if gateway.mode == "coip":
+            return () if gateway.lacks else gateway.pool_cidrs
+        return tuple(subnet.cidr for subnet in self.announced_subnets(outpost))

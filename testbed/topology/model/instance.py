@@ -27,7 +27,9 @@ class NetworkInterface:
     0. `instance` is None while the interface is detached, and where
     `requester` says that AWS made it for one of its own; such an interface
     has a name with a dot and is in the Region, whatever its subnet.
-    `elastic_ips` are pairs of a private address and its Elastic IP.
+    `elastic_ips` are pairs of a private address and its Elastic IP. A
+    customer-owned IP address stands for its primary private address on the
+    Outpost's local network.
     """
 
     name: str
@@ -40,6 +42,7 @@ class NetworkInterface:
     device_index: int
     elastic_ips: tuple[tuple[IPv4Address, IPv4Address], ...] = ()
     requester: Requester | None = None
+    customer_owned_ip: IPv4Address | None = None
 
     @property
     def addresses(self) -> tuple[IPv4Address, ...]:

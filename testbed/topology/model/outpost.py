@@ -51,24 +51,63 @@ class ServiceLink:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayRoute:
+    """A static route of a local gateway route table (facts: B, L2).
+
+    Its target is the network interface `interface`, or the VIF group where
+    that is None.
+    """
+
+    destination: IPv4Network
+    interface: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CoipPool:
+    """A pool of customer-owned IP addresses (facts: L4, R1)."""
+
+    name: str
+    cidrs: tuple[IPv4Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LocalGateway:
     """A rack's local gateway with its one route table.
 
-    `vpcs` are the VPC associations; `static_routes` the destinations that are
-    routed to the VIF group (without one, nothing is forwarded; facts: L3).
+    `vif_group` says whether the table is associated with the VIF group, `vpcs`
+    are its VPC associations, `routes` its static routes, `pools` the
+    customer-owned IP pools of a table in CoIP mode.
     """
 
     asn: int
     mode: LocalGatewayMode
+    vif_group: bool
     vpcs: tuple[str, ...]
-    static_routes: tuple[IPv4Network, ...]
+    routes: tuple[GatewayRoute, ...]
+    pools: tuple[CoipPool, ...]
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What the route table needs before it forwards anything (facts: L1, L3)."""
+        needs = {
+            "VIF group association": self.vif_group,
+            "VPC association": bool(self.vpcs),
+            "static route to the VIF group": any(r.interface is None for r in self.routes),
+        }
+        return tuple(name for name, there in needs.items() if not there)
+
+    @property
+    def pool_cidrs(self) -> tuple[IPv4Network, ...]:
+        """The CIDR blocks of all pools."""
+        return tuple(cidr for pool in self.pools for cidr in pool.cidrs)
 
 
 @dataclass(frozen=True, slots=True)
 class Outpost:
     """An Outposts rack; `number` counts from 1 in the file's order.
 
-    `resolver` says whether Route 53 Resolver on Outposts runs on it.
+    `resolver` says whether Route 53 Resolver on Outposts runs on it, `drained`
+    are the ONDs that traffic is shifted off, for maintenance (facts: R1, H1).
     """
 
     name: str
@@ -79,3 +118,4 @@ class Outpost:
     service_link: ServiceLink
     local_gateway: LocalGateway
     resolver: bool = False
+    drained: tuple[int, ...] = ()

@@ -11,13 +11,18 @@ from testbed.topology.model.dns import DhcpOptions
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """A VPC subnet, in an Availability Zone of the Region or on an Outpost."""
+    """A VPC subnet, in an Availability Zone of the Region or on an Outpost.
+
+    Its network interfaces get addresses of `customer_owned_ip_pool`, where it
+    names one.
+    """
 
     name: str
     vpc: str
     cidr: IPv4Network
     zone: str
     outpost: str | None
+    customer_owned_ip_pool: str | None = None
 
     @property
     def router(self) -> IPv4Address:

@@ -7,7 +7,16 @@ right. Tags such as R1 or L3 in docstrings name the source of a fact.
 
 from testbed.topology.model import Topology
 from testbed.topology.report import Report
-from testbed.topology.rules import dns, instances, internet, overlap, rack, site, vpc
+from testbed.topology.rules import (
+    dns,
+    instances,
+    internet,
+    local_gateway,
+    overlap,
+    rack,
+    site,
+    vpc,
+)
 from testbed.topology.rules.buildable import check_buildable
 from testbed.topology.schema import TopologyForm
 
@@ -21,5 +30,6 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     internet.check(form, topology, report)
     instances.check(form, topology, report)
     rack.check(form, topology, report)
+    local_gateway.check(form, topology, report)
     site.check(form, topology, report)
     overlap.check(form, topology, report)

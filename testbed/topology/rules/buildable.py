@@ -19,13 +19,10 @@ BUILT = {
 
 
 def check_buildable(form: TopologyForm, report: Report) -> None:
-    """Report servers, CoIP and route targets other than local gateways, and leave them out."""
+    """Report servers and route targets that are not built, and leave them out."""
     servers = {name for name, outpost in form.outposts.items() if outpost.form_factor == "server"}
     for name, outpost in form.outposts.items():
         path: Path = ("outposts", name)
-        if outpost.local_gateway and outpost.local_gateway.mode == "coip":
-            message = "CoIP mode cannot be built yet"
-            report.add((*path, "local_gateway", "mode"), message, "use direct-vpc-routing")
         if name in servers:
             _server(path, outpost, report)
             report.spoil(path)
@@ -41,6 +38,9 @@ def _server(path: Path, outpost: OutpostForm, report: Report) -> None:
         )
         hint = "leave it out; a server's instances use local network interfaces"
         report.add((*path, "local_gateway"), message, hint, key=True)
+    if "drained" in outpost.model_fields_set:
+        message = "a server has no Outpost networking devices to drain (AWS: local-server)"
+        report.add((*path, "drained"), message, "leave it out", key=True)
     if "uplinks" in outpost.model_fields_set:
         message = "a server has one service link port and one LNI port, no LAGs (AWS: local-server)"
         report.add((*path, "uplinks"), message, "leave it out", key=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from testbed.topology.derive_site import LINK_CIDR
-from testbed.topology.model import INTERNAL, Topology
+from testbed.topology.model import INTERNAL, Outpost, Subnet, Topology
 from testbed.topology.position import Path
 from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
@@ -20,6 +20,7 @@ _APART = frozenset(
 CONFLICTS = {
     **dict.fromkeys(_APART, _APART),
     "vif": _APART,
+    "coip": _APART | {"coip", "vif"},
     "vpc": frozenset({"infrastructure", "internal"}),
     "outpost subnet": frozenset({"segment", "links"}),
 }
@@ -85,23 +86,37 @@ def _ranges(form: TopologyForm, topology: Topology) -> Iterator[Range]:
         at: Path = ("vpcs", vpc.name)
         yield Range(vpc.cidr, "vpc", f"the VPC {vpc.name}", (*at, "cidr"))
         for subnet in vpc.subnets:
-            if subnet.outpost:
+            if subnet.outpost and _is_direct(topology, subnet):
                 title = f"the Outpost subnet {subnet.name}"
                 path = (*at, "subnets", subnet.name, "cidr")
                 yield Range(subnet.cidr, "outpost subnet", title, path)
-    for name, outpost in topology.outposts.items():
-        at = ("outposts", name)
-        path = (*at, "service_link", "infrastructure_cidr")
-        title = f"the infrastructure subnet of {name}"
-        yield Range(outpost.service_link.infrastructure_cidr, "infrastructure", title, path)
-        for lag in outpost.lags:
-            for kind, vif in (
-                ("service_link", lag.service_link),
-                ("local_gateway", lag.local_gateway),
-            ):
-                words = kind.replace("_", " ")
-                title = f"the {words} VIF of {name} on device {lag.device}"
-                yield Range(vif.local_address.network, "vif", title, (*at, kind, "vifs"))
+    for outpost in topology.outposts.values():
+        yield from _outpost_ranges(outpost)
     for segment in topology.site.segments:
         path = ("site", "segments", segment.name, "cidr")
         yield Range(segment.cidr, "segment", f"the segment {segment.name}", path)
+
+
+def _outpost_ranges(outpost: Outpost) -> Iterator[Range]:
+    name = outpost.name
+    at: Path = ("outposts", name)
+    path = (*at, "service_link", "infrastructure_cidr")
+    title = f"the infrastructure subnet of {name}"
+    yield Range(outpost.service_link.infrastructure_cidr, "infrastructure", title, path)
+    for pool in outpost.local_gateway.pools:
+        for index, cidr in enumerate(pool.cidrs):
+            path = (*at, "local_gateway", "coip_pools", pool.name, "cidrs", index)
+            yield Range(cidr, "coip", f"the customer-owned IP pool {pool.name} of {name}", path)
+    for lag in outpost.lags:
+        for kind, vif in (
+            ("service_link", lag.service_link),
+            ("local_gateway", lag.local_gateway),
+        ):
+            words = kind.replace("_", " ")
+            title = f"the {words} VIF of {name} on device {lag.device}"
+            yield Range(vif.local_address.network, "vif", title, (*at, kind, "vifs"))
+
+
+def _is_direct(topology: Topology, subnet: Subnet) -> bool:
+    """Whether the site knows the subnet by its own addresses."""
+    return topology.outposts[subnet.outpost or ""].local_gateway.mode == "direct-vpc-routing"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Interface, IPv4Network
-from itertools import combinations
 
 from testbed.topology.derive_rack import Kind, vifs
 from testbed.topology.model import Lag, Outpost, Topology, Vif
@@ -33,7 +32,6 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
             report.add(path, message, f"did you mean 'op-{name[:29]}'?", key=True)
         _uplinks(path, outpost, report)
         _infrastructure(path, outpost, report)
-        _associations(path, outpost, topology, report)
         for lag in outpost.lags:
             _Lag(path, form.outposts[name], outpost, lag, topology, report).check()
     _vif_overlaps(form, topology, report)
@@ -60,26 +58,6 @@ def _infrastructure(path: Path, outpost: Outpost, report: Report) -> None:
         report.add(at, f"{message} (AWS: local-rack)", hint)
     else:
         size(at, cidr, 8, INFRASTRUCTURE_LENGTH, "an infrastructure subnet", report)
-
-
-def _associations(path: Path, outpost: Outpost, topology: Topology, report: Report) -> None:
-    """VPCs of one routing domain may not overlap (L3); a destination has one static route."""
-    at = (*path, "local_gateway", "vpcs")
-    for first, second in combinations(dict.fromkeys(outpost.local_gateway.vpcs), 2):
-        one, other = topology.vpcs[first], topology.vpcs[second]
-        if one.cidr.overlaps(other.cidr):
-            message = (
-                f"the VPCs {first} ({one.cidr}) and {second} ({other.cidr}) overlap: ranges must"
-                " not overlap within a routing domain (AWS: routing domains)"
-            )
-            report.add(at, message, "associate one of them, or change a CIDR block")
-    seen: set[IPv4Network] = set()
-    for index, destination in enumerate(outpost.local_gateway.static_routes):
-        if destination in seen:
-            message = f"there is a route to {destination} in this table already"
-            place = (*path, "local_gateway", "routes", index, "destination")
-            report.add(place, message, "keep one of them")
-        seen.add(destination)
 
 
 def vif_path(path: Path, form: OutpostForm, kind: Kind, device: int) -> Path:

@@ -14,6 +14,7 @@ from testbed.topology.schema.base import Form
 from testbed.topology.schema.dns import DhcpOptionsForm, HostedZoneForm, RecordForm
 from testbed.topology.schema.instance import InstanceForm, NetworkInterfaceForm
 from testbed.topology.schema.outpost import (
+    CoipPoolForm,
     GatewayRouteForm,
     LocalGatewayForm,
     OutpostForm,
@@ -42,6 +43,7 @@ from testbed.topology.schema.vpc import (
 from testbed.topology.values import DomainName, Name
 
 __all__ = [
+    "CoipPoolForm",
     "DeviceForm",
     "DhcpOptionsForm",
     "EndpointForm",

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from testbed.topology.model import Service
 from testbed.topology.schema.base import Form
-from testbed.topology.values import Address, ElasticIp, Name, SubnetName
+from testbed.topology.values import Address, CustomerOwnedIp, ElasticIp, Name, SubnetName
 
 SUBNET = "Its subnet: the name, or vpc/subnet where two VPCs use the name."
 ADDRESS = "Its primary private address. Default: the subnet's first free one from .4 on."
@@ -16,6 +16,10 @@ SECONDARY = "Its secondary private addresses, inside the subnet. Default: none."
 CHECK = (
     "Whether the VPC drops what is not from or for the interface's own addresses; false for"
     " routers, NAT and other appliances. Default: true."
+)
+COIP = (
+    "Its customer-owned IP address: auto or an address of the Outpost's pools; it stands for the"
+    " primary private address. Default: none, or what its subnet assigns."
 )
 
 ELASTIC_IP = (
@@ -36,6 +40,7 @@ class InstanceForm(Form):
         default={}, description=f"{ELASTIC_IPS} Default: none."
     )
     source_destination_check: bool = Field(default=True, description=CHECK)
+    customer_owned_ip: CustomerOwnedIp | None = Field(None, description=COIP)
     state: Literal["running", "stopped"] = Field(
         "running", description="running or stopped. Default: running."
     )
@@ -55,6 +60,7 @@ class NetworkInterfaceForm(Form):
         default={}, description=f"{ELASTIC_IPS} Default: none."
     )
     source_destination_check: bool = Field(default=True, description=CHECK)
+    customer_owned_ip: CustomerOwnedIp | None = Field(None, description=COIP)
     instance: Name | None = Field(
         None, description="The instance that it is attached to. Default: it is detached."
     )

@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from testbed.topology.schema.base import Form
-from testbed.topology.values import Cidr, CustomerAsn, Interface, Name, OutpostAsn, Vlan
+from testbed.topology.values import (
+    Cidr,
+    CustomerAsn,
+    GatewayTarget,
+    Interface,
+    Name,
+    OutpostAsn,
+    Vlan,
+)
 
 Speed = Literal["1G", "10G", "40G", "100G"]
 
@@ -68,8 +76,18 @@ class GatewayRouteForm(Form):
     """A static route of the local gateway's route table."""
 
     destination: Cidr = Field(description="The destination CIDR block.")
-    target: Literal["vif-group"] = Field(
-        "vif-group", description="Where to: the VIF group. Default: vif-group."
+    target: GatewayTarget = Field(
+        "vif-group",
+        description="Where to: vif-group, INSTANCE.instance or INTERFACE.network-interface."
+        " Default: vif-group.",
+    )
+
+
+class CoipPoolForm(Form):
+    """A pool of customer-owned IP addresses, announced in CoIP mode."""
+
+    cidrs: list[Cidr] = Field(
+        min_length=1, description="Its CIDR blocks, /26 or larger, public or private."
     )
 
 
@@ -79,7 +97,12 @@ class LocalGatewayForm(Form):
     asn: OutpostAsn | None = Field(None, description="The Outpost's ASN. Default: derived.")
     mode: Literal["direct-vpc-routing", "coip"] = Field(
         "direct-vpc-routing",
-        description="The route table's mode. Default: direct-vpc-routing. coip comes later.",
+        description="The route table's mode; changing it replaces the table, and traffic stops"
+        " meanwhile. Default: direct-vpc-routing.",
+    )
+    vif_group: bool = Field(
+        default=True,
+        description="Whether the route table is associated with the VIF group. Default: true.",
     )
     vpcs: list[Name] | None = Field(
         None,
@@ -87,9 +110,11 @@ class LocalGatewayForm(Form):
         " on this Outpost.",
     )
     routes: list[GatewayRouteForm] | None = Field(
-        None,
-        max_length=100,
-        description="The static routes. Default: 0.0.0.0/0 to the VIF group.",
+        None, description="The static routes. Default: 0.0.0.0/0 to the VIF group."
+    )
+    coip_pools: dict[Name, CoipPoolForm] = Field(
+        default={},
+        description="The customer-owned IP pools, by name; at most 10. Default: none.",
     )
     vifs: Vifs = Field(default=[], description="The virtual interfaces. Default: derived.")
 
@@ -123,4 +148,9 @@ class OutpostForm(Form):
     )
     local_gateway: LocalGatewayForm | None = Field(
         None, description="The local gateway (racks only). Default: all derived."
+    )
+    drained: list[Literal[1, 2]] = Field(
+        default=[],
+        description="The Outpost networking devices that traffic is shifted off, as AWS does for"
+        " maintenance. Default: none.",
     )

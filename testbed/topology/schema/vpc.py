@@ -27,6 +27,11 @@ class SubnetForm(Form):
     zone: Name | None = Field(
         None, description="Its Availability Zone. Default: its Outpost's, else the first zone."
     )
+    map_customer_owned_ip_on_launch: Name | None = Field(
+        None,
+        description="The pool of the Outpost's local gateway from which each of its network"
+        " interfaces gets a customer-owned IP address. Default: none.",
+    )
 
 
 class RouteForm(Form):

@@ -8,6 +8,7 @@ import pytest
 
 from testbed.errors import TopologyError, UsageError
 from testbed.topology import load, loads
+from testbed.topology.model import GatewayRoute
 
 TOPOLOGIES = Path(__file__).parents[3] / "topologies"
 MINIMAL = """\
@@ -77,7 +78,7 @@ def test_everything_is_derived_from_a_minimal_file() -> None:
     assert [lag.local_gateway.vlan for lag in outpost.lags] == [2001, 2002]
     assert outpost.service_link.infrastructure_cidr == IPv4Network("10.200.0.0/26")
     assert outpost.local_gateway.vpcs == ("app",)
-    assert outpost.local_gateway.static_routes == (IPv4Network("0.0.0.0/0"),)
+    assert outpost.local_gateway.routes == (GatewayRoute(IPv4Network("0.0.0.0/0")),)
     assert {link.vrf for link in topology.site.links} == {"sl", "lgw"}
     assert [uplink.device for uplink in topology.site.region_uplinks] == ["cnd1", "cnd2"]
     assert topology.site.wan is None
