@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 
-from testbed.topology import references
+from testbed.topology import derive_security, references
 from testbed.topology.derive_coip import derive_coips
 from testbed.topology.derive_dns import derive_dhcp, derive_zones
 from testbed.topology.derive_instances import derive_instances
@@ -85,7 +85,17 @@ def _vpc(form: TopologyForm, region: Region, name: str, number: int) -> Vpc:
         outpost = form.outposts[subnet.outpost] if subnet.outpost else None
         zone = subnet.zone or (outpost.zone if outpost else None) or region.zones[0]
         pool = subnet.map_customer_owned_ip_on_launch
-        subnets.append(Subnet(subnet_name, name, subnet.cidr, zone, subnet.outpost, pool))
+        subnets.append(
+            Subnet(
+                subnet_name,
+                name,
+                subnet.cidr,
+                zone,
+                subnet.outpost,
+                pool,
+                network_acl=subnet.network_acl or derive_security.DEFAULT,
+            )
+        )
     found = endpoints(region.name, name, vpc)
     return Vpc(
         name=name,
@@ -98,6 +108,8 @@ def _vpc(form: TopologyForm, region: Region, name: str, number: int) -> Vpc:
         internet_gateway=vpc.internet_gateway,
         nat_gateways=nat_gateways(name, vpc),
         endpoints=found,
+        security_groups=derive_security.security_groups(form, name, region.prefix_lists),
+        network_acls=derive_security.network_acls(vpc),
     )
 
 

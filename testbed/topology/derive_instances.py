@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 
-from testbed.topology import references
+from testbed.topology import derive_security, references
 from testbed.topology.derive_site import first_free
 from testbed.topology.model import Instance, NetworkInterface, Vpc
 from testbed.topology.position import Path
@@ -97,4 +97,5 @@ class _Addresses:
             source_destination_check=form.source_destination_check,
             instance=owner,
             device_index=index,
+            security_groups=derive_security.groups_of(self.form, vpc, form.security_groups),
         )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
+from testbed.topology import derive_security
 from testbed.topology.model import (
     Endpoint,
     NatGateway,
@@ -91,6 +92,7 @@ def managed_interfaces(
                 instance=None,
                 device_index=0,
                 requester=requester,
+                security_groups=_groups(form, vpc, requester),
             )
     return made
 
@@ -111,6 +113,14 @@ def _wanted(
         requester = Requester("vpc-endpoint", endpoint.name)
         for interface, subnet in zip(endpoint.interfaces, subnets, strict=False):
             yield path, interface, subnet, None, requester
+
+
+def _groups(form: TopologyForm, vpc: Vpc, requester: Requester) -> tuple[str, ...]:
+    """An endpoint's interfaces have security groups, a NAT gateway's have none (V)."""
+    if requester.kind == "nat-gateway":
+        return ()
+    endpoint = form.vpcs[vpc.name].endpoints[requester.name]
+    return derive_security.groups_of(form, vpc.name, endpoint.security_groups)
 
 
 def _last_free(cidr: IPv4Network, taken: set[IPv4Address]) -> IPv4Address | None:

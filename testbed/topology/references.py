@@ -8,6 +8,7 @@ referring object is left out of what is checked next.
 from __future__ import annotations
 
 from collections.abc import Collection
+from ipaddress import IPv4Network
 
 from testbed.topology.model import Target
 from testbed.topology.position import Path
@@ -53,6 +54,18 @@ def interface_of(target: str) -> str | None:
     """
     name, _, _ = target.rpartition(".")
     return name or None
+
+
+def security_groups(vpc: VpcForm) -> list[str]:
+    """The VPC's security groups, `default` among them; none where the file declares none."""
+    if vpc.security_groups is None:
+        return []
+    return list(dict.fromkeys(["default", *vpc.security_groups]))
+
+
+def prefix_lists(form: TopologyForm) -> list[str]:
+    """The prefix lists that routes and rules may name: the customer's, and AWS's own."""
+    return [*form.region.prefix_lists, *aws_prefix_lists(form.region.name)]
 
 
 def check(form: TopologyForm, report: Report) -> bool:
@@ -133,13 +146,45 @@ class _References:
             self._names((*at, "subnets"), endpoint.subnets, vpc.subnets, (*path, "subnets"))
             owner = (*path, "route_tables")
             self._names((*at, "route_tables"), endpoint.route_tables, tables, owner)
+            self._groups(at, endpoint.security_groups, str(path[1]))
+        for name, group in (vpc.security_groups or {}).items():
+            at = (*path, "security_groups", name)
+            for index, ingress in enumerate(group.ingress or []):
+                self._peer((*at, "ingress", index), "source", ingress.source, path, vpc)
+            for index, egress in enumerate(group.egress or []):
+                self._peer((*at, "egress", index), "destination", egress.destination, path, vpc)
+
+    def _peer(
+        self, path: Path, key: str, peer: IPv4Network | str, owner: Path, vpc: VpcForm
+    ) -> None:
+        """Check what a security group's rule names; `path` is the rule's, `owner` the VPC's."""
+        if isinstance(peer, IPv4Network):
+            return
+        other, slash, group = peer.partition("/")
+        if slash:
+            if self._name((*path, key), other, self.form.vpcs, ("vpcs",), path):
+                known = security_groups(self.form.vpcs[other])
+                owner = ("vpcs", other, "security_groups")
+                self._name((*path, key), group, known, owner, path)
+            return
+        groups, lists = security_groups(vpc), prefix_lists(self.form)
+        if peer in groups and peer in lists:
+            message = f"{show(peer)} is a security group and a prefix list"
+            self.report.add((*path, key), message, "give one of them another name")
+            self.report.spoil(self.report.original(path))
+        elif peer not in groups and peer not in lists:
+            here: tuple[Path, ...] = ((*owner, "security_groups"), ("region", "prefix_lists"))
+            if not any(self.report.document.has((*place, peer)) for place in here):
+                message = f"there is no security group or prefix list named {show(peer)}"
+                what = "security groups and prefix lists"
+                self.report.add((*path, key), message, choices(peer, [*groups, *lists], what))
+            self.report.spoil(self.report.original(path))
 
     def _prefix_list(self, path: Path, route: RouteForm) -> None:
         """Check the name of a route's destination, where it is a prefix list's."""
         if isinstance(route.destination, str):
-            region = self.form.region
-            known = [*region.prefix_lists, *aws_prefix_lists(region.name)]
             owner = ("region", "prefix_lists")
+            known = prefix_lists(self.form)
             self._name((*path, "destination"), route.destination, known, owner, path)
 
     def _target(self, path: Path, target: Target, owner_path: Path, vpc: VpcForm) -> None:
@@ -160,6 +205,10 @@ class _References:
             self._name((*path, "outpost"), subnet.outpost, outposts, ("outposts",), path)
         if subnet.zone is not None:
             self._zone((*path, "zone"), subnet.zone, path)
+        if subnet.network_acl is not None:
+            owner = (*path[:-2], "network_acls")
+            known = ["default", *self.form.vpcs[str(path[1])].network_acls]
+            self._name((*path, "network_acl"), subnet.network_acl, known, owner, path)
 
     def outpost(self, path: Path, outpost: OutpostForm) -> None:
         if outpost.zone is not None:
@@ -222,7 +271,8 @@ class _References:
         if slash:
             if self._name(at, vpc, self.form.vpcs, ("vpcs",), path):
                 known = self.form.vpcs[vpc].subnets
-                self._name(at, subnet, known, ("vpcs", vpc, "subnets"), path)
+                if self._name(at, subnet, known, ("vpcs", vpc, "subnets"), path):
+                    self._groups(path, interface.security_groups, vpc)
             return
         owners = owners_of(self.form, subnet)
         if len(owners) > 1:
@@ -237,6 +287,27 @@ class _References:
                 message = f"there is no subnet named {show(subnet)}"
                 self.report.add(at, message, choices(subnet, there, "subnets"))
             self.report.spoil(path)
+        else:
+            self._groups(path, interface.security_groups, owners[0])
+
+    def _groups(self, path: Path, groups: list[str] | None, vpc: str) -> None:
+        """Check the security groups of an interface; they are those of its VPC."""
+        known = security_groups(self.form.vpcs[vpc])
+        owner: Path = ("vpcs", vpc, "security_groups")
+        for index, name in enumerate(groups or []):
+            others = [
+                v for v in self.form.vpcs if name in (self.form.vpcs[v].security_groups or {})
+            ]
+            at = (*path, "security_groups", index)
+            if name not in known and others and not self.report.document.has((*owner, name)):
+                message = (
+                    f"the security group {show(name)} is one of the VPC {others[0]}: an interface"
+                    f" has groups of its own VPC, {vpc} (AWS: security groups)"
+                )
+                self.report.add(at, message, choices(name, known, f"groups of {vpc}"))
+                self.report.spoil(self.report.original(path))
+            else:
+                self._name(at, name, known, owner, path)
 
 
 def owners_of(form: TopologyForm, subnet: str) -> list[str]:

@@ -50,6 +50,9 @@ _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}(?:\.[a-z0-9-]{1,32}){0,2}")
 _DELAY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(us|ms|s)")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?|\*")
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([kKMGT])(?:bit|bps|bit/s)?")
+_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+MANAGED_LIST = re.compile(r"com\.amazonaws\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,40}")
+PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 _MBPS = {"k": 0.001, "K": 0.001, "M": 1.0, "G": 1000.0, "T": 1_000_000.0}
 
@@ -254,6 +257,49 @@ def _name_server(value: Any) -> IPv4Address | str:
     return value if value == AMAZON_PROVIDED_DNS else _address(value)
 
 
+def _peer(value: Any) -> IPv4Network | str:
+    text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
+    if "/" in text and text[0].isdigit() and "." in text:
+        return _cidr(text)
+    parts = text.split("/")
+    if MANAGED_LIST.fullmatch(text) or (
+        len(parts) <= 2 and all(_NAME.match(part) for part in parts)
+    ):
+        return text
+    hint = f"did you mean {text}/32?" if _ADDRESS.fullmatch(text) else None
+    raise wrong(f"must be a CIDR block, a security group or a prefix list, is {show(value)}", hint)
+
+
+def _protocol(value: Any) -> int | None:
+    if value == "all":
+        return None
+    if isinstance(value, str) and value in PROTOCOLS:
+        return PROTOCOLS[value]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
+        return value
+    hint = None
+    if value == -1:
+        hint = "AWS's -1 is 'all' here"
+    raise wrong(f"must be {', '.join(PROTOCOLS)}, all or a number to 255, is {show(value)}", hint)
+
+
+def _ports(value: Any) -> tuple[int, int]:
+    first: Any = value
+    last: Any = value
+    if isinstance(value, str) and (match := _PORTS.fullmatch(value)):
+        first = int(match[1])
+        last = int(match[2] or match[1])
+    if isinstance(first, bool) or not isinstance(first, int) or not isinstance(last, int):
+        raise wrong(f"must be a port such as 80 or a range such as 80-90, is {show(value)}")
+    if not 0 <= first <= 65535 or not 0 <= last <= 65535:
+        raise wrong(f"is {value}; a port is 0 to 65535")
+    if first > last:
+        raise wrong(
+            f"is {value}; a range begins with its lower port", f"did you mean {last}-{first}?"
+        )
+    return first, last
+
+
 def _plain_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
@@ -310,3 +356,28 @@ DomainName = Annotated[str, *_type(_domain_name)]
 NameServer = Annotated[IPv4Address | str, *_type(_name_server)]
 Delay = Annotated[float, *_type(_delay, pattern=rf"^{_DELAY.pattern}$")]
 Rate = Annotated[float, *_type(_rate, pattern=rf"^({_RATE.pattern}|unlimited)$")]
+Peer = Annotated[IPv4Network | str, *_type(_peer)]
+Protocol = Annotated[
+    int | None,
+    PlainValidator(_protocol),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": [*PROTOCOLS, "all"]},
+                {"type": "integer", "minimum": 0, "maximum": 255},
+            ]
+        }
+    ),
+]
+Ports = Annotated[
+    tuple[int, int],
+    PlainValidator(_ports),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 65535},
+                {"type": "string", "pattern": rf"^{_PORTS.pattern}$"},
+            ]
+        }
+    ),
+]

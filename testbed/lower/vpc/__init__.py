@@ -13,6 +13,7 @@ from testbed.lower.builder import Draft
 from testbed.lower.vpc import (
     dns,
     endpoints,
+    filters,
     interfaces,
     internet_gateway,
     overlay,
@@ -48,6 +49,7 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
     routes.expect(draft, topology, routers)
     for router in routers:
         routes.add_tables(topology, router, region)
+        filters.add(topology, router)
         router.node.nftables = router.ruleset.text(f"{router.node.title} ({vpc.cidr})")
 
 

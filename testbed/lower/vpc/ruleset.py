@@ -37,6 +37,16 @@ class Ruleset:
     """Port of a gateway in the Region and the mark of what comes from it."""
     forward: list[str] = field(default_factory=list)
     """Rules for what is never forwarded, whatever else would allow it."""
+    filters: list[str] = field(default_factory=list)
+    """Rules of the filters that the VPC's owner has, in order; `return` ends them."""
+    output: list[str] = field(default_factory=list)
+    """Rules for what the router itself sends."""
+    sets: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    """Further sets by name: their type and flags, their elements."""
+    maps: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    """Further maps by name."""
+    chains: dict[str, list[str]] = field(default_factory=dict)
+    """Further chains by name: their rules."""
 
     def text(self, title: str) -> str:
         """The whole ruleset in nft's language."""
@@ -44,6 +54,7 @@ class Ruleset:
         if self.gateway_marks:
             marks = ", ".join(self.gateway_marks)
             from_gateways = f"    meta mark set iifname map {{ {marks} }}\n"
+        forward = [*self.forward, *(["jump filters"] if self.filters else [])]
         return f"""\
 # {title}
 table inet vpc {{
@@ -67,7 +78,7 @@ table inet vpc {{
     type ifname : mark
     {_elements(self.marks)}
   }}
-  chain prerouting {{
+{self._declarations()}  chain prerouting {{
     type filter hook prerouting priority mangle; policy accept;
 {from_gateways}    iifname "eni-*" jump from_interface
   }}
@@ -79,12 +90,30 @@ table inet vpc {{
   }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
-{_lines(self.resolver)}{_lines(self.forward)}    oifname "eni-*" jump to_interface
+{_lines(self.resolver)}{_lines(forward)}    oifname "eni-*" jump to_interface
   }}
   chain to_interface {{
     oifname . ip daddr @interface_addresses return
     oifname @unchecked_ports return
     counter drop
   }}
-}}
+{self._chains()}}}
 """
+
+    def _declarations(self) -> str:
+        """The further sets and maps, which come before the chains that look things up in them."""
+        text = ""
+        for word, objects in (("set", self.sets), ("map", self.maps)):
+            for name, (kind, items) in objects.items():
+                text += f"  {word} {name} {{\n    {kind}\n    {_elements(items)}\n  }}\n"
+        return text
+
+    def _chains(self) -> str:
+        text = ""
+        chains = {**self.chains, **({"filters": self.filters} if self.filters else {})}
+        for name, rules in chains.items():
+            text += f"  chain {name} {{\n{_lines(rules)}  }}\n"
+        if self.output:
+            hook = "type filter hook output priority filter; policy accept;"
+            text += f"  chain output {{\n    {hook}\n{_lines(self.output)}  }}\n"
+        return text

@@ -33,6 +33,14 @@ from testbed.topology.model.region import (
     PublicService,
     Region,
 )
+from testbed.topology.model.security import (
+    EVERYWHERE,
+    NetworkAcl,
+    NetworkAclEntry,
+    SecurityGroup,
+    SecurityRule,
+    Traffic,
+)
 from testbed.topology.model.site import (
     Daemon,
     Device,
@@ -55,6 +63,7 @@ from testbed.topology.model.vpc import (
 )
 
 __all__ = [
+    "EVERYWHERE",
     "INTERNAL",
     "Anchor",
     "CoipPool",
@@ -74,6 +83,8 @@ __all__ = [
     "LocalGateway",
     "LocalGatewayMode",
     "NatGateway",
+    "NetworkAcl",
+    "NetworkAclEntry",
     "NetworkInterface",
     "Outpost",
     "PublicService",
@@ -83,6 +94,8 @@ __all__ = [
     "Region",
     "Requester",
     "RouteTable",
+    "SecurityGroup",
+    "SecurityRule",
     "Segment",
     "Service",
     "ServiceLink",
@@ -93,6 +106,7 @@ __all__ = [
     "TargetKind",
     "Time",
     "Topology",
+    "Traffic",
     "Uplink",
     "Vif",
     "Vpc",

@@ -29,7 +29,8 @@ class NetworkInterface:
     has a name with a dot and is in the Region, whatever its subnet.
     `elastic_ips` are pairs of a private address and its Elastic IP. A
     customer-owned IP address stands for its primary private address on the
-    Outpost's local network.
+    Outpost's local network. Without security groups, which is where
+    the VPC has none, it is not filtered.
     """
 
     name: str
@@ -43,6 +44,7 @@ class NetworkInterface:
     elastic_ips: tuple[tuple[IPv4Address, IPv4Address], ...] = ()
     requester: Requester | None = None
     customer_owned_ip: IPv4Address | None = None
+    security_groups: tuple[str, ...] = ()
 
     @property
     def addresses(self) -> tuple[IPv4Address, ...]:

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
 from testbed.topology.model.dns import DhcpOptions
+from testbed.topology.model.security import NetworkAcl, SecurityGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Subnet:
     zone: str
     outpost: str | None
     customer_owned_ip_pool: str | None = None
+    network_acl: str = "default"
 
     @property
     def router(self) -> IPv4Address:
@@ -117,7 +119,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Vpc:
-    """A VPC; `number` counts from 1 in the file's order and never repeats."""
+    """A VPC; `number` counts from 1 in the file's order and never repeats.
+
+    Without security groups nothing is filtered at its network interfaces.
+    """
 
     name: str
     number: int
@@ -129,6 +134,8 @@ class Vpc:
     internet_gateway: bool = False
     nat_gateways: tuple[NatGateway, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
+    security_groups: tuple[SecurityGroup, ...] = ()
+    network_acls: tuple[NetworkAcl, ...] = ()
 
     @property
     def resolver(self) -> IPv4Address:

@@ -14,6 +14,7 @@ from testbed.topology.rules import (
     local_gateway,
     overlap,
     rack,
+    security,
     site,
     vpc,
 )
@@ -29,6 +30,7 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     vpc.check(form, topology, report)
     internet.check(form, topology, report)
     instances.check(form, topology, report)
+    security.check(form, topology, report)
     rack.check(form, topology, report)
     local_gateway.check(form, topology, report)
     site.check(form, topology, report)

@@ -23,6 +23,14 @@ from testbed.topology.schema.outpost import (
     VifForm,
 )
 from testbed.topology.schema.region import InternetForm, InternetHostForm, RegionForm
+from testbed.topology.schema.security import (
+    EgressRuleForm,
+    IngressRuleForm,
+    NetworkAclEntryForm,
+    NetworkAclForm,
+    SecurityGroupForm,
+    TrafficForm,
+)
 from testbed.topology.schema.site import (
     DeviceForm,
     HostForm,
@@ -46,11 +54,13 @@ __all__ = [
     "CoipPoolForm",
     "DeviceForm",
     "DhcpOptionsForm",
+    "EgressRuleForm",
     "EndpointForm",
     "Form",
     "GatewayRouteForm",
     "HostForm",
     "HostedZoneForm",
+    "IngressRuleForm",
     "InstanceForm",
     "InternetForm",
     "InternetHostForm",
@@ -58,6 +68,8 @@ __all__ = [
     "LocalGatewayForm",
     "Name",
     "NatGatewayForm",
+    "NetworkAclEntryForm",
+    "NetworkAclForm",
     "NetworkInterfaceForm",
     "OutpostForm",
     "RecordForm",
@@ -65,11 +77,13 @@ __all__ = [
     "RegionLinkForm",
     "RouteForm",
     "RouteTableForm",
+    "SecurityGroupForm",
     "SegmentForm",
     "ServiceLinkForm",
     "SiteForm",
     "SubnetForm",
     "TopologyForm",
+    "TrafficForm",
     "UplinksForm",
     "VifForm",
     "VpcForm",
@@ -119,13 +133,23 @@ def _tidy(schema: Any) -> Any:
         return [_tidy(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    alternatives = [item for item in schema.get("anyOf", []) if item != {"type": "null"}]
-    if len(alternatives) == 1:
+    alternatives = [item for item in _alternatives(schema) if item != {"type": "null"}]
+    if len(alternatives) > 1:
+        schema = {**schema, "anyOf": alternatives}
+    elif len(alternatives) == 1:
         schema = {**alternatives[0], **{k: v for k, v in schema.items() if k != "anyOf"}}
     tidy = {key: _tidy(value) for key, value in schema.items() if not _noise(key, value)}
     if "patternProperties" in tidy:
         tidy["additionalProperties"] = False
     return tidy
+
+
+def _alternatives(schema: dict[str, Any]) -> list[Any]:
+    """What a union may be, without unions inside it."""
+    found: list[Any] = []
+    for item in schema.get("anyOf", []):
+        found += _alternatives(item) if set(item) == {"anyOf"} else [item]
+    return found
 
 
 def _noise(key: str, value: Any) -> bool:

@@ -27,6 +27,7 @@ ELASTIC_IP = (
     " Default: none."
 )
 ELASTIC_IPS = "Elastic IP addresses of its secondary ones: private address to Elastic IP or auto."
+GROUPS = "Its security groups, at most 5. Default: the VPC's `default` group."
 
 
 class InstanceForm(Form):
@@ -41,6 +42,7 @@ class InstanceForm(Form):
     )
     source_destination_check: bool = Field(default=True, description=CHECK)
     customer_owned_ip: CustomerOwnedIp | None = Field(None, description=COIP)
+    security_groups: list[Name] | None = Field(None, min_length=1, description=GROUPS)
     state: Literal["running", "stopped"] = Field(
         "running", description="running or stopped. Default: running."
     )
@@ -61,6 +63,7 @@ class NetworkInterfaceForm(Form):
     )
     source_destination_check: bool = Field(default=True, description=CHECK)
     customer_owned_ip: CustomerOwnedIp | None = Field(None, description=COIP)
+    security_groups: list[Name] | None = Field(None, min_length=1, description=GROUPS)
     instance: Name | None = Field(
         None, description="The instance that it is attached to. Default: it is detached."
     )

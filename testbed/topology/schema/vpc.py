@@ -8,6 +8,7 @@ from pydantic import Field
 
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.dns import DhcpOptionsForm
+from testbed.topology.schema.security import NetworkAclForm, SecurityGroupForm
 from testbed.topology.values import (
     Address,
     Cidr,
@@ -31,6 +32,9 @@ class SubnetForm(Form):
         None,
         description="The pool of the Outpost's local gateway from which each of its network"
         " interfaces gets a customer-owned IP address. Default: none.",
+    )
+    network_acl: Name | None = Field(
+        None, description="Its network ACL. Default: `default`, which allows everything."
     )
 
 
@@ -137,4 +141,12 @@ class VpcForm(Form):
         ge=50,
         le=1000,
         description="The quota of routes in each of its route tables, 50 to 1000. Default: 50.",
+    )
+    security_groups: dict[Name, SecurityGroupForm] | None = Field(
+        None,
+        description="Its security groups, by name. Default: no filtering at all; with this key,"
+        " even empty, every network interface has groups, as in AWS.",
+    )
+    network_acls: dict[Name, NetworkAclForm] = Field(
+        default={}, description="Its network ACLs, by name. Default: only `default`."
     )
