@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from testbed import launch
 from testbed.client import Client
 from testbed.errors import HostError, TestbedError, UsageError
+from testbed.kernel import host_interfaces
 from testbed.protocol import NAME_PATTERN
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from testbed.plan.model import Plan
     from testbed.topology.model import Topology
@@ -92,6 +93,7 @@ def bring_up(
     vm: str = "auto",
     wait: bool = True,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    take: Collection[str] = (),
     on_progress: Callable[[str], None] = lambda _: None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Outcome:
@@ -99,8 +101,10 @@ def bring_up(
 
     When a first `up` fails, nothing of it is left; one that only misses its
     deadline leaves the testbed running, and `pending` says what is not ready.
+    `take` names host interfaces that are attached though the host uses them.
     """
     name = plan.name
+    host_interfaces.require(plan, take)
     started = time.perf_counter()
     first = launch.ensure_running(name, vm=vm, plan=plan, on_progress=on_progress)
     starting = (time.perf_counter() - started) * 1000

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from testbed.errors import HostError, UsageError, error_from_json
-from testbed.kernel import features
+from testbed.kernel import features, host_interfaces
 from testbed.kernel.trials import UNTRIED
 from testbed.plan.model import Plan
 from testbed.protocol import (
@@ -222,7 +222,7 @@ def _relay(plan: Plan, kind: str | None = None) -> list[str]:
     words = ["testbed.guest.relay", "--guest", kind]
     if kind == "uml" and (kernel := uml_kernels.find(needed)) is not None:
         words += ["--kernel", str(kernel.path)]
-    return words
+    return words + [word for name in host_interfaces.of(plan) for word in ("--attach", name)]
 
 
 def _start(

@@ -170,14 +170,17 @@ class Testbed:
         name: str | None = None,
         vm: str = "auto",
         timeout_s: float = 120.0,
+        take: Sequence[str] = (),
     ) -> Self:
         """Bring a topology up and wait until it is ready.
 
         Raises TestbedError as `testbed up` does; when not everything is ready
         in time it is taken down again, and the NetworkError says what was missing.
+        `take` names host interfaces that are attached though the host uses them.
         """
         plan = plan_of(source, settings, name)
-        outcome = bring_up(plan, vm=vm, timeout_s=timeout_s, source={"file": str(source)})
+        origin = {"file": str(source)}
+        outcome = bring_up(plan, vm=vm, timeout_s=timeout_s, take=take, source=origin)
         if outcome.pending:
             take_down(plan.name)
             raise _not_ready(outcome.pending, timeout_s)

@@ -40,6 +40,7 @@ def command(context: click.Context, *, as_json: bool) -> None:
     obstacles = rights.obstacles(root=root) if refused else []
     devices = rights.devices()
     required = [program for program in missing if program.required]
+    interfaces = _host_interfaces()
     ok = (native or guest["ok"]) and not required
     if as_json:
         echo_json(
@@ -55,6 +56,7 @@ def command(context: click.Context, *, as_json: bool) -> None:
                 "missing_programs": [asdict(program) for program in missing],
                 "guest": guest,
                 "guests": guests,
+                "host_interfaces": interfaces,
             }
         )
     else:
@@ -65,6 +67,7 @@ def command(context: click.Context, *, as_json: bool) -> None:
             click.echo(
                 f"  {obstacle.problem}\n    {click.style('hint:', fg='cyan')} {obstacle.remedy}"
             )
+        _print_host_interfaces(interfaces)
         click.echo(_verdict(native=native, guest=guest, required=required))
     if not ok:
         context.exit(EXIT_HOST)
@@ -93,6 +96,23 @@ def _guest(guest: Guest) -> dict[str, Any]:
         "lacking": lacking,
         "hints": hints,
     }
+
+
+def _host_interfaces() -> dict[str, Any]:
+    """Whether interfaces of this host can be attached to testbeds, and what is against each."""
+    from testbed.guest import wires  # noqa: PLC0415
+    from testbed.kernel import host_interfaces  # noqa: PLC0415
+
+    try:
+        found = host_interfaces.look()
+    except OSError as error:
+        return {"problems": [str(error)], "interfaces": []}
+    rows = [
+        {"name": name, "problem": host_interfaces.problem(name, found)}
+        for name, link in found.items()
+        if not link.loopback
+    ]
+    return {"problems": wires.problems(), "interfaces": rows}
 
 
 def _chosen(guests: list[dict[str, Any]]) -> dict[str, Any]:
@@ -138,6 +158,14 @@ def _works(feature: Feature) -> Text:
     if feature.ok:
         return Text("yes", style="green")
     return Text("?", style="yellow") if feature.error == UNTRIED else Text("no", style="bold red")
+
+
+def _print_host_interfaces(interfaces: dict[str, Any]) -> None:
+    rows = interfaces["interfaces"]
+    states = ", ".join(f"{row['name']} {row['problem'] or 'can be attached'}" for row in rows)
+    click.echo(f"Host interfaces: {states or 'none'}")
+    for line in interfaces["problems"]:
+        click.echo(f"  in a micro VM: {line}")
 
 
 def _state(guest: dict[str, Any]) -> str:

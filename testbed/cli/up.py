@@ -51,6 +51,12 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="Run in a micro VM: where this kernel can't, always, never; uml or qemu: in that kind.",
 )
+@click.option(
+    "--take",
+    multiple=True,
+    metavar="INTERFACE",
+    help="Attach this host interface though the host itself uses it.",
+)
 @name_option("Name the testbed so instead of as the file says.")
 @json_option
 @click.pass_context
@@ -63,6 +69,7 @@ def command(
     timeout: float,
     timings: bool,
     vm: str,
+    take: tuple[str, ...],
     name: str | None,
     as_json: bool,
 ) -> None:
@@ -87,6 +94,7 @@ def command(
                 vm=vm,
                 wait=wait,
                 timeout_s=timeout,
+                take=take,
                 on_progress=shown.starting,
                 on_event=shown.event,
             )

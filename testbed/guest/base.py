@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from testbed.guest.wires import Wire
+
 
 @dataclass(frozen=True, slots=True)
 class Boot:
@@ -18,6 +20,7 @@ class Boot:
     `python` and `code` are what runs as process 1 of the guest once the host's
     file system is mounted there. `memory_mb` is a ceiling: the host gives
     memory as the guest uses it. `accelerate` false means pure emulation.
+    Each of the `wires` is a network device of the guest.
     """
 
     name: str
@@ -27,6 +30,7 @@ class Boot:
     processors: int = 2
     accelerate: bool = True
     kernel: Path | None = None
+    wires: tuple[Wire, ...] = ()
 
 
 class Running(Protocol):

@@ -11,23 +11,26 @@ from pathlib import Path
 import testbed
 from testbed.guest.base import Boot, Guest
 from testbed.guest.initramfs import find_busybox
-from testbed.guest.kernels import NETWORK
+from testbed.guest.kernels import NETWORK, WIRED
+from testbed.guest.wires import Wire
 
 KEEPER = "testbed.keeper.server:Keeper"
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 GUEST_PACKAGES = ("", "plan", "kernel", "keeper", "guest")
 
 
-def prepare(name: str, guest: Guest, *, keeper: str = KEEPER) -> Boot:
+def prepare(name: str, guest: Guest, *, keeper: str = KEEPER, wires: tuple[Wire, ...] = ()) -> Boot:
     """Return the boot of testbed `name` in that kind of guest."""
     compile_package(Path(testbed.__file__).parent)
+    modules = (*NETWORK, *WIRED) if wires else NETWORK
     parameters = {
         "name": name,
         "environment": {**environment(), "TESTBED_GUEST": guest.name},
-        "modprobe": [str(find_busybox()), "modprobe", "-qa", *NETWORK] if guest.has_modules else [],
+        "modprobe": [str(find_busybox()), "modprobe", "-qa", *modules] if guest.has_modules else [],
         "port": guest.control_port,
         "mounts": guest.mounts(),
         "keeper": keeper,
+        "wires": {wire.interface: wire.mac for wire in wires},
     }
     code = (
         f"import sys; sys.path[:] = {search_path()!r}; "
@@ -35,7 +38,7 @@ def prepare(name: str, guest: Guest, *, keeper: str = KEEPER) -> Boot:
     )
     # Neither a virtual environment nor a version manager's wrapper: both cost time.
     python = getattr(sys, "_base_executable", None) or sys.executable
-    return Boot(name=name, python=os.path.realpath(python), code=code)
+    return Boot(name=name, python=os.path.realpath(python), code=code, wires=wires)
 
 
 def environment() -> dict[str, str]:

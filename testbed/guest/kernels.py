@@ -32,6 +32,8 @@ NETWORK = (
     *("sch_netem", "sch_tbf", "sch_ingress", "act_mirred", "cls_matchall"),
 )
 """Loaded in the background of the boot. What a kernel lacks here is the keeper's to report."""
+WIRED = ("virtio_net", "cls_u32", "act_mirred", "sch_ingress")
+"""Loaded, too, where host interfaces are attached."""
 
 
 def normal(module: str) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from testbed.guest.base import Boot
+    from testbed.guest.wires import Wire
 
 PROGRAM = "qemu-system-x86_64"
 VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd")
@@ -171,12 +172,14 @@ class QemuGuest:
                     *("-kernel", str(vmlinux.bootable(boot.kernel or kernel.image))),
                     *root.arguments,
                     *_ports(control_far.fileno(), console_far.fileno()),
+                    *(word for wire in boot.wires for word in _device(wire)),
                 ]
                 with os.fdopen(os.memfd_create("initramfs"), "wb") as file:
                     file.write(archive)
                     file.flush()
                     argv += ["-initrd", f"/proc/self/fd/{file.fileno()}"]
-                    inherited = (file.fileno(), control_far.fileno(), console_far.fileno())
+                    inherited = [file.fileno(), control_far.fileno(), console_far.fileno()]
+                    inherited += [wire.tap for wire in boot.wires]
                     process = processes.start(
                         argv, pass_fds=(*inherited, *root.inherited), output=console_far.fileno()
                     )
@@ -270,6 +273,13 @@ def _ports(control: int, console: int) -> list[str]:
         *("-chardev", f"socket,id=control,fd={control}", "-device", "virtio-serial-pci"),
         *("-device", "virtserialport,chardev=control,name=testbed.control"),
     ]
+
+
+def _device(wire: Wire) -> list[str]:
+    """A network device on an open tap."""
+    name = f"wire{wire.tap}"
+    device = f"virtio-net-pci,netdev={name},mac={wire.mac},host_mtu={wire.mtu}"
+    return ["-netdev", f"tap,id={name},fd={wire.tap},vhost=off", "-device", device]
 
 
 def _is_rewrite(program: str) -> bool:

@@ -29,6 +29,7 @@ from testbed.guest.bootstrap import KEEPER, prepare
 from testbed.guest.kinds import KINDS, preferred
 from testbed.guest.mux import Mux, streams
 from testbed.guest.stopping import StopWatcher
+from testbed.guest.wires import connect
 from testbed.protocol import HEADER, NAME_PATTERN, Frame, control_socket, pack_message
 
 if TYPE_CHECKING:
@@ -360,6 +361,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--memory-mb", type=int, default=2048)
     result.add_argument("--processors", type=int, default=min(2, os.cpu_count() or 1))
     result.add_argument("--deadline-s", type=float, default=90.0)
+    result.add_argument(
+        "--attach", action="append", default=[], metavar="NAME", help="a host interface to attach"
+    )
     result.add_argument("--emulate", action="store_true", help="do not use KVM")
     result.add_argument("--kernel", type=Path, help="another kernel, with the same modules")
     result.add_argument("--keeper", default=KEEPER, help="module:class that serves connections")
@@ -385,13 +389,14 @@ def main() -> int:
 
 
 def requested(arguments: argparse.Namespace, guest: Guest) -> Boot:
-    """Return the boot that the command line asks for; raises UsageError."""
+    """Return the boot that the command line asks for; raises UsageError, HostError."""
     name = arguments.name
     if not NAME_PATTERN.fullmatch(name):
         raise UsageError(f"{name!r} is not a testbed's name")
     require_unused(control_socket(name))
+    wires = tuple(connect(arguments.attach))
     return replace(
-        prepare(name, guest, keeper=arguments.keeper),
+        prepare(name, guest, keeper=arguments.keeper, wires=wires),
         memory_mb=arguments.memory_mb,
         processors=arguments.processors,
         accelerate=not arguments.emulate,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from testbed.guest.base import Boot
+    from testbed.guest.wires import Wire
 
 CONTROL_PORT = "/dev/ttyS0"
 # Where memory is kept without mounts of one's own: only files without a name are made in them.
@@ -119,6 +120,7 @@ class UmlGuest:
     def start(self, boot: Boot) -> UmlRunning:
         """Start it; raises HostError where `problems` has something to say."""
         path = boot.kernel or self._kernel().path
+        taps = [wire.tap for wire in boot.wires]
         directory = testbed_directory(boot.name)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         control, control_far = socket.socketpair()
@@ -129,7 +131,7 @@ class UmlGuest:
             try:
                 process = processes.start(
                     _arguments(path, boot, control_far.fileno(), console_far.fileno()),
-                    pass_fds=(control_far.fileno(), console_far.fileno()),
+                    pass_fds=(control_far.fileno(), console_far.fileno(), *taps),
                     output=console_far.fileno(),
                     prepare=_prepare(directory, boot.memory_mb),
                     environment={"TMPDIR": ".", "PATH": "/usr/bin:/bin"},
@@ -160,6 +162,7 @@ def _arguments(path: Path, boot: Boot, control: int, console: int) -> list[str]:
         *("quiet", "panic=-1", "noreboot", "random.trust_cpu=on"),
         *(f"uml_dir={testbed_directory(boot.name)}/", f"umid={UMID}"),
         *("net.ifnames=0", "bonding.max_bonds=0", "dummy.numdummies=0", "ifb.numifbs=0"),
+        *(_device(number, wire) for number, wire in enumerate(boot.wires)),
         f"init={_quoted(boot.python)}",
         *("--", "-I", "-S", "-B", "-X", "utf8", "-c", _quoted(loader)),
     ]
@@ -167,6 +170,11 @@ def _arguments(path: Path, boot: Boot, control: int, console: int) -> list[str]:
         hint = "shorten PATH, PYTHONPATH and the TESTBED_ variables"
         raise HostError("the guest's environment does not fit its kernel's command line", hint=hint)
     return arguments
+
+
+def _device(number: int, wire: Wire) -> str:
+    """A network device on an open tap, read and written frame by frame (`vec=0`)."""
+    return f"vec{number}:transport=fd,fd={wire.tap},vec=0,mac={wire.mac},mtu={wire.mtu}"
 
 
 def _quoted(argument: str) -> str:

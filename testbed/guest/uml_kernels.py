@@ -33,6 +33,8 @@ GUEST_OPTIONS = {
     "CONFIG_NET_NS": "nodes",
     "CONFIG_PID_NS": "nodes",
 }
+WIRE_OPTIONS = {"CONFIG_MACVLAN": "CONFIG_UML_NET_VECTOR"}
+"""What an option needs beside it, where the host's interfaces come as devices."""
 OPTION = re.compile(r"CONFIG_\w+")
 
 
@@ -62,7 +64,7 @@ class UmlKernel:
             probe.name
             for probe in PROBES
             if (wanted is None or probe.name in wanted)
-            and not self.options.issuperset(OPTION.findall(probe.option))
+            and not self.options.issuperset(_options(probe.option))
         ]
 
     def problems(self) -> list[str]:
@@ -87,6 +89,11 @@ class UmlKernel:
         except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
             return ""
         return done.stdout
+
+
+def _options(text: str) -> set[str]:
+    named = set(OPTION.findall(text))
+    return named | {WIRE_OPTIONS[option] for option in named & WIRE_OPTIONS.keys()}
 
 
 def numbers(version: str) -> tuple[int, ...]:

@@ -24,7 +24,8 @@ from typing import Any
 
 from testbed.errors import HostError, TestbedError
 from testbed.keeper.server import Keeper
-from testbed.kernel import isolation
+from testbed.kernel import isolation, namespace
+from testbed.kernel.host_interfaces import Outside
 from testbed.protocol import CONTROL_SOCKET, NAME_PATTERN, NETNS_DIRECTORY, control_address
 
 
@@ -116,6 +117,7 @@ def main(name: str, directory: str) -> None:
         raise HostError(f"bad testbed name {name!r}")
     is_root = os.geteuid() == 0  # in a user namespace of its own it seems so, too
     try:
+        outside = Outside(namespace.current())
         enter_namespaces()
         pid = int(str(Path("/proc/self").readlink()))  # still the host's /proc: the host's number
         # An ordinary user can't write to /run/netns, nor enter what is linked there.
@@ -130,7 +132,7 @@ def main(name: str, directory: str) -> None:
         isolation.settle()
         for node_files in ("/run/node", "/run/lock"):
             Path(node_files).mkdir()
-        keeper = Keeper(name, publish)
+        keeper = Keeper(name, publish, outside)
         asyncio.run(serve(keeper, server))
     except TestbedError as error:
         _report({"error": error.to_json()})

@@ -41,7 +41,8 @@ def main(parameters: dict[str, Any]) -> None:
     `parameters`: `name` of the testbed, `environment`, `modprobe` (argument
     vector that loads the network modules, if there are any), `port` (the
     control port's device, empty for virtio's), `mounts` (an fstab, if anything
-    is left to be mounted) and `keeper` ("module:class").
+    is left to be mounted), `keeper` ("module:class") and `wires` (host
+    interfaces, each with the address of the device that leads to it).
     """
     try:
         if table := parameters["mounts"]:
@@ -139,7 +140,9 @@ async def _serve(parameters: dict[str, Any]) -> None:
     from testbed.guest.mux import FRAME, Kind, Mux, streams
 
     module, _, name = parameters["keeper"].partition(":")
-    keeper = getattr(importlib.import_module(module), name)(parameters["name"])
+    keeper = getattr(importlib.import_module(module), name)(
+        parameters["name"], **_wired(parameters)
+    )
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(channel: Channel) -> None:
@@ -175,6 +178,16 @@ async def _serve(parameters: dict[str, Any]) -> None:
         import termios
 
         termios.tcdrain(port)
+
+
+def _wired(parameters: dict[str, Any]) -> dict[str, Any]:
+    """What the keeper has to know of host interfaces, where there are any."""
+    if not parameters["wires"]:
+        return {}
+    from testbed.kernel import namespace
+    from testbed.kernel.host_interfaces import Outside
+
+    return {"outside": Outside(namespace.current(), parameters["wires"])}
 
 
 def set_clock(payload: bytes) -> None:

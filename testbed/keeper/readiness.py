@@ -21,6 +21,7 @@ from testbed.kernel.apply import Kernel
 from testbed.plan.model import (
     BgpCheck,
     Check,
+    HostInterface,
     LagCheck,
     LinkCheck,
     ListenCheck,
@@ -346,11 +347,10 @@ def status(plan: Plan, kernel: Kernel, processes: ProcessTable) -> Row:
     result: Row = {"version": STATUS_VERSION, "name": plan.name}
     result["nodes"] = [_node_row(node, processes) for node in plan.nodes]
     result["links"] = [
-        observer.link_row(node.name, interface.name)
-        | {"peer": f"{interface.device.peer_node} {interface.device.peer}"}
+        observer.link_row(node.name, interface.name) | {"peer": _far_end(interface.device)}
         for node in plan.nodes
         for interface in node.interfaces
-        if isinstance(interface.device, Veth)
+        if isinstance(interface.device, Veth | HostInterface)
     ]
     subjects = {
         "lag": "lags",
@@ -368,6 +368,12 @@ def status(plan: Plan, kernel: Kernel, processes: ProcessTable) -> Row:
     rows = [row for key in ("nodes", "links", *subjects.values()) for row in result[key]]
     result["ok"] = bool(rows) and all(row["ok"] for row in rows)
     return result
+
+
+def _far_end(device: Veth | HostInterface) -> str:
+    if isinstance(device, Veth):
+        return f"{device.peer_node} {device.peer}"
+    return f"host interface {device.interface}"
 
 
 def _node_row(node: Node, processes: ProcessTable) -> Row:

@@ -25,6 +25,7 @@ from testbed.keeper.execute import Execution
 from testbed.keeper.logs import send_logs
 from testbed.keeper.processes import ProcessTable
 from testbed.kernel.apply import Kernel
+from testbed.kernel.host_interfaces import Outside
 from testbed.plan import codec
 from testbed.plan.diff import diff
 from testbed.plan.model import Plan
@@ -39,14 +40,19 @@ class Keeper:
     """A testbed's state and the operations on it.
 
     `on_nodes` is called with the namespaces (node name to descriptor)
-    whenever they have changed.
+    whenever they have changed. `outside` is where the host's interfaces are.
     """
 
-    def __init__(self, name: str, on_nodes: Callable[[dict[str, int]], None] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        on_nodes: Callable[[dict[str, int]], None] | None = None,
+        outside: Outside | None = None,
+    ) -> None:
         self.name = name
         self._on_nodes = on_nodes or (lambda _: None)
         self._processes = ProcessTable(self._namespace)
-        self._kernel = Kernel(self._processes)
+        self._kernel = Kernel(self._processes, outside)
         self._plan = Plan(name, ())
         self._source: Any = None
         self._started = time.time()

@@ -20,11 +20,12 @@ from testbed.kernel import messages as m
 from testbed.kernel import namespace, nftables, refusals, wireguard
 from testbed.kernel.netlink import NetlinkSocket, attribute, u32
 from testbed.plan import steps as s
-from testbed.plan.model import Bond, Interface, Veth, Vlan, Vxlan, WireGuard
+from testbed.plan.model import Bond, HostInterface, Interface, Veth, Vlan, Vxlan, WireGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from testbed.kernel.host_interfaces import Outside
     from testbed.kernel.netlink import Failure, Message
 
     OnPhase = Callable[[str, str, float], None]
@@ -149,12 +150,13 @@ class Kernel:
     """The namespaces of a testbed and everything in them.
 
     Not for several threads: a step moves the calling thread into a namespace
-    and back.
+    and back. Without `outside` there are no host interfaces to attach.
     """
 
-    def __init__(self, programs: Programs | None = None) -> None:
+    def __init__(self, programs: Programs | None = None, outside: Outside | None = None) -> None:
         namespace.raise_file_limit()
         self._programs: Programs = programs or NoPrograms()
+        self._outside = outside
         self._nodes: dict[str, _Namespace] = {}
         self._settle: dict[str, list[int]] = {}
         self._wide_indexes = itertools.count(FIRST_WIDE_INDEX)
@@ -172,8 +174,18 @@ class Kernel:
         return self._nodes[node].indexes[interface]
 
     def close(self) -> None:
-        """Let go of all namespaces; the kernel removes them and what is in them."""
+        """Let go of all namespaces; the kernel removes them and what is in them.
+
+        Host interfaces are free at once, not when the kernel comes to it.
+        """
         for node in self._nodes.values():
+            attached = [
+                m.delete_link(node.indexes[name])
+                for name, interface in node.interfaces.items()
+                if isinstance(interface.device, HostInterface)
+            ]
+            if attached:
+                node.socket.send(attached)
             node.close()
         self._nodes.clear()
         self._settle.clear()
@@ -257,7 +269,10 @@ class Kernel:
 
     def _encode(self, batch: _Batch, step: s.Step) -> None:
         if isinstance(step, s.CreateInterface):
-            batch.add(*self._create(step))
+            if isinstance(step.interface.device, HostInterface):
+                self._attach(step.node, step.interface, step.interface.device)
+            else:
+                batch.add(*self._create(step))
         elif isinstance(step, s.SetInterface):
             batch.add(step.node, step, *self._set(self._nodes[step.node], step))
         else:
@@ -286,6 +301,14 @@ class Kernel:
             return device.underlay_node, step, m.create_link(interface, index, namespace=here.fd)
         parent = here.indexes[device.parent] if isinstance(device, Vlan) else None
         return step.node, step, m.create_link(interface, index, parent=parent)
+
+    def _attach(self, node: str, interface: Interface, device: HostInterface) -> None:
+        if self._outside is None:
+            raise HostError(f"{node}: no host interface can be attached here: {device.interface}")
+        here = self._nodes[node]
+        index = here.indexes.setdefault(interface.name, next(self._wide_indexes))
+        here.interfaces[interface.name] = interface
+        self._outside.attach(device.interface, interface, index, here.fd)
 
     def _set(self, here: _Namespace, step: s.SetInterface) -> Iterator[Message]:
         interface, changed = step.interface, step.changed

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from testbed.plan.model import Plan
 
 DEADLINE_S = 20.0  # of all probes together; an emulated guest takes up to one second
-BY_KIND = frozenset({"veth", "bond", "vlan", "vrf", "bridge", "dummy", "wireguard", "vxlan"})
+OF_KIND = {
+    kind: kind for kind in ("veth", "bond", "vlan", "vrf", "bridge", "dummy", "wireguard", "vxlan")
+} | {"host": "macvlan"}
 ROUTING_DAEMONS = frozenset({"bird", "zebra", "bgpd"})
 PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr"
 OWN_PROGRAMS = "testbed-"  # what the keeper itself provides
@@ -94,7 +96,8 @@ def required(plan: Plan) -> set[str]:
     """Name the features that the plan needs."""
     needed = {"namespaces"}
     for node in plan.nodes:
-        needed |= {interface.device.kind for interface in node.interfaces} & BY_KIND
+        kinds = {interface.device.kind for interface in node.interfaces}
+        needed |= {OF_KIND[kind] for kind in kinds & OF_KIND.keys()}
         needed |= {p.name for p in PROBES if p.nftables and re.search(p.nftables, node.nftables)}
         if any(interface.netem for interface in node.interfaces):
             needed.add("netem")

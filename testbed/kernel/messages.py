@@ -100,7 +100,8 @@ _ONE_QUEUE = u32(IFLA_NUM_TX_QUEUES, 1) + u32(IFLA_NUM_RX_QUEUES, 1)
 _VETH = text(INFO_KIND, "veth")
 
 
-def _identity(interface: Interface) -> bytes:
+def identity(interface: Interface) -> bytes:
+    """A link's name, and what else it is to have from the start."""
     parts = [text(IFLA_IFNAME, interface.name)]
     if interface.mac is not None:
         parts.append(attribute(IFLA_ADDRESS, hardware_address(interface.mac)))
@@ -119,12 +120,12 @@ def create_veth(
     up: bool,
 ) -> Message:
     """A veth pair, both ends made in place; only this end can come up with it."""
-    other = ifinfo(peer_index) + _identity(peer) + _ONE_QUEUE
+    other = ifinfo(peer_index) + identity(peer) + _ONE_QUEUE
     other += u32(IFLA_NET_NS_FD, peer_namespace)
     flag = IFF_UP if up else 0
     body = (
         ifinfo(index, flag, flag)
-        + _identity(interface)
+        + identity(interface)
         + _ONE_QUEUE
         + nested(IFLA_LINKINFO, _VETH, nested(INFO_DATA, nested(VETH_PEER, other)))
     )
@@ -142,7 +143,7 @@ def create_link(
     info = [text(INFO_KIND, interface.device.kind)]
     if data := _link_data(interface):
         info.append(nested(INFO_DATA, data))
-    body = ifinfo(index) + _identity(interface)
+    body = ifinfo(index) + identity(interface)
     if parent is not None:
         body += u32(IFLA_LINK, parent)
     if namespace is not None:

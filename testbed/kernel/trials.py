@@ -101,6 +101,10 @@ def _vxlan(trial: _Trial) -> None:
     trial.link(_OTHER + 6, "vxlan", u32(1, 7) + ends + u8(7, 0) + port)
 
 
+def _macvlan(trial: _Trial) -> None:
+    trial.link(_OTHER + 7, "macvlan", u32(1, 8), extra=u32(5, _VETH))  # mode: passthru
+
+
 def _netem(trial: _Trial) -> None:
     trial.qdisc(_VETH, "netem", struct.pack("=6I", 0, 1000, 0, 0, 0, 0))
 
@@ -174,6 +178,7 @@ PROBES = (
     Probe("dummy", "addresses of routers", "CONFIG_DUMMY", "dummy", _dummy),
     Probe("wireguard", "service link tunnels", "CONFIG_WIREGUARD", "wireguard", _wireguard),
     Probe("vxlan", "VPC overlays in the service link", "CONFIG_VXLAN", "vxlan", _vxlan),
+    Probe("macvlan", "host interfaces", "CONFIG_MACVLAN", "macvlan", _macvlan),
     Probe("netem", "delay, rate and loss of links", "CONFIG_NET_SCH_NETEM", "sch_netem", _netem),
     Probe("tbf", "rate limits", "CONFIG_NET_SCH_TBF", "sch_tbf", _tbf),
     Probe("policy-routing", "route tables", "CONFIG_IP_MULTIPLE_TABLES", "built in", _rule),

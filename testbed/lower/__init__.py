@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.lower import internet, local_gateway, rack, region, service_link, site, vpc
+from testbed.lower import internet, local_gateway, rack, real, region, service_link, site, vpc
 from testbed.lower.builder import Draft
 from testbed.plan.model import Plan
 from testbed.topology.model import Topology
@@ -22,4 +22,5 @@ def lower(topology: Topology) -> Plan:
     site.lower(draft, topology)
     for entry in topology.vpcs.values():
         vpc.lower(draft, topology, entry)
-    return replace(draft.build(), time=topology.time, seed=topology.seed)
+    plan = replace(draft.build(), time=topology.time, seed=topology.seed)
+    return real.take_out(plan, topology)

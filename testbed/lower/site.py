@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv4Network
 
 from testbed.lower import bgp, names, rack, region
-from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
+from testbed.lower.builder import ETHERNET_MTU, Draft, NodeDraft, interface_name, netem
 from testbed.lower.services import add_services
-from testbed.plan.model import Bridge, RouteCheck
+from testbed.plan.model import Bridge, HostInterface, RouteCheck
 from testbed.topology.model import Device, Lag, Outpost, Site, SiteLink, Topology, Uplink
 
 GROUP = "site"
@@ -182,6 +182,10 @@ def _add_segments(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) ->
                 masters=(names.VRF_LOCAL_GATEWAY, "br0"),
             )
             entry.lgw.connected.append((lan, segment.cidr))
+        for port in segment.host_interfaces:
+            switch.add(
+                interface_name("real-", port), HostInterface(port), mtu=ETHERNET_MTU, master="br0"
+            )
         gateways = tuple((address.ip, "eth0") for _, address in segment.routers)
         for host in site.hosts:
             if host.segment != segment.name:

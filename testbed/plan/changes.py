@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from testbed.plan.effective import NodeView, network_of
 from testbed.plan.model import (
     Bond,
+    HostInterface,
     Interface,
     Kind,
     Loopback,
@@ -264,13 +265,15 @@ class Changes:
         """Interfaces of namespaces that go, which use a namespace that stays.
 
         A namespace dies some time after its last user; what it still holds of
-        another one (a UDP port) would be in the way until then.
+        another one (a UDP port, a host interface) would be in the way until then.
         """
         going = [change.before for change in self.nodes if change.fresh and change.before]
         ends = []
         for view in [*self.removed, *going]:
             for interface in view.interfaces.values():
                 device: Kind = interface.device
+                if isinstance(device, HostInterface):
+                    ends.append((view.name, interface.name))
                 held = None
                 if isinstance(device, WireGuard):
                     held = device.socket_node

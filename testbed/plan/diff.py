@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     Phase = Callable[[Changes], Iterator[s.Step]]
 
-_RANK = {"vrf": 0, "bond": 1, "bridge": 2, "dummy": 3, "veth": 4, "wireguard": 5, "vxlan": 6}
+_RANK = {
+    "vrf": 0,
+    "bond": 1,
+    "bridge": 2,
+    "dummy": 3,
+    "veth": 4,
+    "wireguard": 5,
+    "vxlan": 6,
+    "host": 7,
+}
 _MASTERS = {"vrf": 0, "bond": 2, "bridge": 2}
 _ENSLAVED, _OTHERS = 1, 3
 

@@ -118,7 +118,19 @@ class Vxlan:
     kind: ClassVar[str] = "vxlan"
 
 
-Kind = Loopback | Veth | Bond | Vlan | Vrf | Bridge | Dummy | WireGuard | Vxlan
+@dataclass(frozen=True, slots=True)
+class HostInterface:
+    """The far end of a cable is the host's: what is wired to its interface `interface`.
+
+    Every frame passes as it is, both ways. The interface's address is the host
+    interface's, its MTU at most that one's.
+    """
+
+    interface: str
+    kind: ClassVar[str] = "host"
+
+
+Kind = Loopback | Veth | Bond | Vlan | Vrf | Bridge | Dummy | WireGuard | Vxlan | HostInterface
 
 
 @dataclass(frozen=True, slots=True)

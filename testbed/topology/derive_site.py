@@ -11,6 +11,7 @@ from testbed.topology.derive_rack import device_pair, point_to_point
 from testbed.topology.model import (
     Device,
     Host,
+    HostInterfaces,
     Quality,
     Segment,
     Site,
@@ -21,6 +22,7 @@ from testbed.topology.model import (
 from testbed.topology.report import Report
 from testbed.topology.schema import (
     DeviceForm,
+    HostInterfacesForm,
     LinkForm,
     RegionLinkForm,
     SegmentForm,
@@ -91,8 +93,19 @@ def _devices(
             except ValueError as error:
                 report.add(("site", "devices", name, "config"), str(error))
         asn = device.asn or asns[groups[name]]
-        devices.append(Device(name, asn, device.daemon, text))
+        ports = _host_interfaces(device.host_interfaces) if device.host_interfaces else None
+        devices.append(Device(name, asn, device.daemon, text, ports))
     return tuple(devices)
+
+
+def _host_interfaces(form: HostInterfacesForm) -> HostInterfaces:
+    return HostInterfaces(
+        uplinks={name: tuple(ports) for name, ports in form.uplinks.items()},
+        region=form.region,
+        wan=form.wan,
+        links={name: tuple(ports) for name, ports in form.links.items()},
+        segments=dict(form.segments),
+    )
 
 
 def _quarter(cidr: IPv4Network, number: int) -> IPv4Network:
@@ -147,7 +160,8 @@ def _segments(form: TopologyForm, report: Report) -> tuple[Segment, ...]:
         if len(routers) < len(segment.devices):
             message = f"{segment.cidr} has no room for {len(segment.devices)} routers"
             report.add(("site", "segments", name, "cidr"), message)
-        segments.append(Segment(name, segment.cidr, tuple(routers)))
+        ports = tuple(segment.host_interfaces)
+        segments.append(Segment(name, segment.cidr, tuple(routers), ports))
     return tuple(segments)
 
 

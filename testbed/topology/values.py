@@ -38,10 +38,12 @@ SINGLE_TARGETS: tuple[TargetKind, ...] = (  # of which a VPC has one
     "virtual-private-gateway",
 )
 INTERFACE_TARGETS = ("instance", "network-interface")  # of a local gateway's static routes
+HOST_INTERFACE_PATTERN = r"^[^\s/:@]{1,15}$"  # what the kernel allows, without its separators
 MIN_MTU, MAX_MTU = 576, 9216
 AMAZON_PROVIDED_DNS = "AmazonProvidedDNS"
 
 _NAME = re.compile(NAME_PATTERN[:-1] + r"\Z")
+_HOST_INTERFACE = re.compile(HOST_INTERFACE_PATTERN[:-1] + r"\Z")
 _OCTETS = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
 _ADDRESS = re.compile(_OCTETS)
 _PREFIX = re.compile(_OCTETS + r"/[0-9]{1,2}")
@@ -237,6 +239,13 @@ def _customer_owned_ip(value: Any) -> IPv4Address | Literal["auto"]:
     return "auto" if value == "auto" else _address(value)
 
 
+def _host_interface(value: Any) -> str:
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if _HOST_INTERFACE.match(text) and text not in {".", "..", "lo"}:
+        return text
+    raise wrong(f"must be the name of an interface of the host, such as eth1, is {show(value)}")
+
+
 def _subnet(value: Any) -> str:
     text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
     parts = text.split("/")
@@ -350,6 +359,7 @@ CustomerOwnedIp = Annotated[
 SubnetName = Annotated[
     str, *_type(_subnet, pattern=rf"{NAME_PATTERN[:-1]}(?:/{NAME_PATTERN[1:-1]})?$")
 ]
+HostInterface = Annotated[str, *_type(_host_interface, pattern=HOST_INTERFACE_PATTERN)]
 Vlan = Annotated[int, *_type(_vlan, "integer", minimum=1, maximum=4094)]
 Mtu = Annotated[int, *_type(_mtu, "integer", minimum=MIN_MTU, maximum=MAX_MTU)]
 DomainName = Annotated[str, *_type(_domain_name)]

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "bringup": {
         "errors",
         "protocol",
+        "kernel",
         "topology",
         "topology.model",
         "plan",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
 from typing import Literal
@@ -12,17 +13,33 @@ Daemon = Literal["bird", "frr"]
 
 
 @dataclass(frozen=True, slots=True)
+class HostInterfaces:
+    """What a real device is cabled to: interfaces of the host, by the other end.
+
+    `uplinks` are by Outpost, `links` (VRF sl, VRF lgw) by device, `segments` by name.
+    """
+
+    uplinks: Mapping[str, tuple[str, ...]]
+    region: str | None
+    wan: str | None
+    links: Mapping[str, tuple[str, ...]]
+    segments: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """A customer network device (CND): router, LAG peer and VRF owner.
 
     `config` is the text of the customer's own daemon configuration, which
-    then replaces the generated one.
+    then replaces the generated one. One with `host_interfaces` is real: all
+    that is built is the other ends of its cables.
     """
 
     name: str
     asn: int
     daemon: Daemon
     config: str | None = None
+    host_interfaces: HostInterfaces | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +79,14 @@ class Wan:
 class Segment:
     """A LAN: one broadcast domain in the devices' VRF lgw.
 
-    `routers` are the devices' addresses on it, (device, address with prefix length).
+    `routers` are the devices' addresses on it, (device, address with prefix length);
+    `host_interfaces` are the host's interfaces that are ports of it.
     """
 
     name: str
     cidr: IPv4Network
     routers: tuple[tuple[str, IPv4Interface], ...]
+    host_interfaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

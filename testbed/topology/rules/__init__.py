@@ -14,6 +14,7 @@ from testbed.topology.rules import (
     local_gateway,
     overlap,
     rack,
+    real,
     security,
     site,
     vpc,
@@ -34,4 +35,5 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     rack.check(form, topology, report)
     local_gateway.check(form, topology, report)
     site.check(form, topology, report)
+    real.check(topology, report)
     overlap.check(form, topology, report)

@@ -34,6 +34,7 @@ from testbed.topology.schema.security import (
 from testbed.topology.schema.site import (
     DeviceForm,
     HostForm,
+    HostInterfacesForm,
     LinkForm,
     RegionLinkForm,
     SegmentForm,
@@ -59,6 +60,7 @@ __all__ = [
     "Form",
     "GatewayRouteForm",
     "HostForm",
+    "HostInterfacesForm",
     "HostedZoneForm",
     "IngressRuleForm",
     "InstanceForm",

@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from testbed.topology.model import Service
 from testbed.topology.schema.base import Form
-from testbed.topology.values import Address, Cidr, CustomerAsn, Delay, Mtu, Name, Rate
+from testbed.topology.values import (
+    Address,
+    Cidr,
+    CustomerAsn,
+    Delay,
+    HostInterface,
+    Mtu,
+    Name,
+    Rate,
+)
+
+
+class HostInterfacesForm(Form):
+    """What a real customer device is cabled to: an interface of the host for each link."""
+
+    uplinks: dict[Name, list[HostInterface]] = Field(
+        default={},
+        description="For each of its Outposts, one for each link, in the LAG's order; those of"
+        " OND 1 first where both ONDs are connected to it.",
+    )
+    region: HostInterface | None = Field(
+        None, description="For its link to the Region, where site.region_link has one."
+    )
+    wan: HostInterface | None = Field(
+        None, description="For its connection to the WAN, where site.wan has one."
+    )
+    links: dict[Name, Annotated[list[HostInterface], Field(min_length=2, max_length=2)]] = Field(
+        default={},
+        description="For its link to each emulated device two: for the VRF of the service link,"
+        " then for that of the local gateway.",
+    )
+    segments: dict[Name, HostInterface] = Field(
+        default={}, description="For each LAN segment that it is a router of."
+    )
 
 
 class DeviceForm(Form):
@@ -28,6 +61,10 @@ class DeviceForm(Form):
         max_length=255,
         description="A file with its own daemon configuration, instead of a generated one; a"
         " path relative to the topology file, not above it.",
+    )
+    host_interfaces: HostInterfacesForm | None = Field(
+        None,
+        description="That it is a real one, and what it is cabled to. Default: it is emulated.",
     )
 
 
@@ -74,6 +111,11 @@ class SegmentForm(Form):
         default={},
         description="The devices' addresses on it, device to address. Default: the first free"
         " ones from .2 on.",
+    )
+    host_interfaces: list[HostInterface] = Field(
+        default=[],
+        description="Interfaces of the host that are ports of it, for real machines."
+        " Default: none.",
     )
 
 

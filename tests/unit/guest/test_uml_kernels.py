@@ -11,10 +11,14 @@ import pytest
 from testbed.errors import HostError, TestbedError, UsageError
 from testbed.guest import kernel_build, kernel_source, uml_kernels
 from testbed.guest.kinds import preferred
-from testbed.guest.uml_kernels import GUEST_OPTIONS, OPTION, UmlKernel
+from testbed.guest.uml_kernels import GUEST_OPTIONS, OPTION, WIRE_OPTIONS, UmlKernel
 from testbed.kernel.trials import PROBES
 
-EVERYTHING = {*GUEST_OPTIONS, *(name for probe in PROBES for name in OPTION.findall(probe.option))}
+EVERYTHING = {
+    *GUEST_OPTIONS,
+    *WIRE_OPTIONS.values(),
+    *(name for probe in PROBES for name in OPTION.findall(probe.option)),
+}
 MAKE = """\
 #!/bin/bash
 echo "$*" >>"$(dirname "$0")/calls"
