@@ -80,6 +80,19 @@ def lower_topology(topology: Topology) -> Plan:
     return lower(topology)
 
 
+def with_time(plan: Plan, time: str | None, seed: int | None) -> Plan:
+    """The plan with another time, real or virtual, and seed than its topology's, if given."""
+    if time not in {None, "real", "virtual"}:
+        raise UsageError(f"time {time!r} is none of real, virtual")
+    if time is not None:
+        plan = replace(plan, time="virtual" if time == "virtual" else "real")
+    if seed is None:
+        return plan
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"seed {seed} is not between 0 and 2^63 - 1")
+    return replace(plan, seed=seed)
+
+
 def links_of(plan: Plan) -> int:
     """How many cables the plan has."""
     ends = sum(i.device.kind == "veth" for node in plan.nodes for i in node.interfaces)

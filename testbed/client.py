@@ -44,11 +44,16 @@ class Completed:
 
 
 class RemoteProcess:
-    """A command that runs in a node. Closing it before its end hangs up on it (SIGHUP)."""
+    """A command that runs in a node. Closing it before its end hangs up on it (SIGHUP).
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    Virtual time passes for it while somebody waits for what it writes, or
+    for its end, unless it `drives` the clock all the time.
+    """
+
+    def __init__(self, connection: Connection, name: str, *, drives: bool = False) -> None:
         self.connection = connection
         self.name = name
+        self.drives = drives
         self.returncode: int | None = None
         self.stderr = bytearray()
 
@@ -84,6 +89,12 @@ class RemoteProcess:
         self.connection.queue_message({"resize": [rows, columns]})
         self.connection.flush()
 
+    def drive(self, *, clock: bool) -> None:
+        """Let virtual time pass for the command, or no longer; real time passes anyway."""
+        self.drives = clock
+        self.connection.queue_message({"clock": clock})
+        self.connection.flush()
+
     def take(self, kind: Frame, payload: bytes) -> bytes:
         """Account for a received frame; what it adds to the standard output."""
         if kind is Frame.STDOUT:
@@ -104,12 +115,20 @@ class RemoteProcess:
         Standard error is collected in `stderr`. Raises TimeoutError when the
         deadline (monotonic clock) passes, HostError when the testbed ends.
         """
-        while self.returncode is None:
-            frame = self.connection.receive(deadline)
-            if frame is None:
-                raise HostError(ENDED)
-            if data := self.take(*frame):
-                yield data
+        drives = self.drives
+        if not drives and self.returncode is None:
+            self.drive(clock=True)
+        try:
+            while self.returncode is None:
+                frame = self.connection.receive(deadline)
+                if frame is None:
+                    raise HostError(ENDED)
+                if data := self.take(*frame):
+                    yield data
+        finally:
+            if not drives and self.returncode is None:
+                with contextlib.suppress(OSError):
+                    self.drive(clock=False)
 
     def __iter__(self) -> Iterator[bytes]:
         return self.chunks()
@@ -231,6 +250,21 @@ class Client:
         """End the testbed; returns when everything in it is gone."""
         self._ask({"op": "stop"})
 
+    def events(self) -> list[dict[str, Any]]:
+        """What has happened, oldest first (docs/commands/events.md)."""
+        events: list[dict[str, Any]] = self._ask({"op": "events"})["events"]
+        return events
+
+    def advance(self, seconds: float, *, on_event: OnEvent | None = None) -> dict[str, Any]:
+        """Let so many seconds pass: at once where time is virtual. Its ``clock`` afterwards."""
+        return self._ask({"op": "advance", "seconds": seconds}, on_event=on_event)
+
+    def require_real_time(self, what: str) -> None:
+        """Raise UsageError where time is virtual: `what` would then measure nothing real."""
+        if self.hello()["clock"]["time"] != "real":
+            hint = "a processor that takes no time has no limits: use testbed up --time real"
+            raise UsageError(f"{what} needs real time; {self.name} runs in virtual time", hint=hint)
+
     def popen(
         self,
         node: str,
@@ -239,13 +273,20 @@ class Client:
         env: Mapping[str, str] | None = None,
         tty: bool = False,
         size: tuple[int, int] = (24, 80),
+        clock: bool = False,
+        until: str | None = None,
     ) -> RemoteProcess:
-        """Start a command in a node; `size` is the terminal's rows and columns."""
+        """Start a command in a node; `size` is the terminal's rows and columns.
+
+        Virtual time passes until it has written `until`; to its end with `clock`.
+        """
         request: dict[str, Any] = {"op": "exec", "node": node, "argv": list(argv)}
         request |= {"tty": tty, "rows": size[0], "columns": size[1], "env": dict(env or {})}
-        connection = self._open(request)
-        connection.write_some()
-        return RemoteProcess(connection, f"{argv[0]} in {node}")
+        request |= {"clock": clock or until is not None, "until": until}
+        process = RemoteProcess(self._open(request), f"{argv[0]} in {node}", drives=clock)
+        if not clock:
+            process.connection.write_some()
+        return process
 
     def run(
         self,
@@ -257,7 +298,7 @@ class Client:
         timeout: float | None = None,
     ) -> Completed:
         """Run a command in a node to its end; NetworkError when that takes over `timeout` s."""
-        with self.popen(node, argv, env=env) as process:
+        with self.popen(node, argv, env=env, clock=True) as process:
             if input:
                 process.connection.queue(Frame.STDIN, input)
             process.connection.queue(Frame.STDIN, b"")

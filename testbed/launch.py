@@ -187,6 +187,8 @@ def _choose(vm: str, plan: Plan, on_progress: Callable[[str], None]) -> list[str
     """The module that runs the keeper, and its options: here, or a micro VM's relay."""
     if vm not in VM_CHOICES:
         raise UsageError(f"--vm {vm!r} is none of {', '.join(VM_CHOICES)}")
+    if plan.time == "virtual":
+        return _virtual(vm, plan)
     if vm == "always":
         return _relay(plan)
     if vm not in {"auto", "never"}:
@@ -210,6 +212,25 @@ def _obstacle(lacking: list[features.Feature]) -> str:
     if names := ", ".join(known):
         words.append(f"lacks {names}")
     return f"this kernel {' and '.join(words)}"
+
+
+def _virtual(vm: str, plan: Plan) -> list[str]:
+    """The relay of a guest that skips idle time: only a user-mode kernel does."""
+    from testbed.guest import uml_kernels  # noqa: PLC0415
+
+    if vm in {"never", "qemu"}:
+        where = "this machine's own kernel" if vm == "never" else "QEMU"
+        hint = "use --vm uml or --vm auto, or real time"
+        raise UsageError(f"{where} can't skip time (--vm {vm})", hint=hint)
+    if attached := host_interfaces.of(plan):
+        hint = "leave the host interface out of the topology, or use real time"
+        raise UsageError(f"what is at {attached[0]} does not skip time", hint=hint)
+    kernel = uml_kernels.find(features.required(plan), virtual_time=True)
+    if kernel is None:
+        hint = "build one: testbed kernel build"
+        raise HostError("virtual time needs a user-mode kernel with time travel", hint=hint)
+    words = ["testbed.guest.relay", "--guest", "uml", "--kernel", str(kernel.path)]
+    return [*words, "--virtual-time", str(plan.seed)]
 
 
 def _relay(plan: Plan, kind: str | None = None) -> list[str]:

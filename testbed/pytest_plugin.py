@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     TestbedFactory = Callable[..., Testbed]
 
-MARKER = "topology(file, **settings): the topology file of the `testbed` fixture, and its variables"
+MARKERS = (
+    "topology(file, **settings): the topology file of the `testbed` fixture, and its variables",
+    "testbed(time, seed): the `testbed` time, real or virtual, and what chance begins with",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,8 +57,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
-    config.addinivalue_line("markers", MARKER)
+    """Declare the markers."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
 
 
 class _Testbeds:
@@ -66,12 +70,14 @@ class _Testbeds:
         self._running: dict[tuple[Any, ...], Testbed] = {}
         self._failed: dict[tuple[Any, ...], str] = {}
 
-    def get(self, file: str | Path, settings: dict[str, Any]) -> Testbed:
+    def get(
+        self, file: str | Path, settings: dict[str, Any], time: str | None, seed: int | None
+    ) -> Testbed:
         from testbed.errors import TestbedError  # noqa: PLC0415
         from testbed.testing import Testbed  # noqa: PLC0415
 
         variables = {name: str(value) for name, value in settings.items()}
-        key = (str(Path(file).resolve()), *sorted(variables.items()))
+        key = (str(Path(file).resolve()), *sorted(variables.items()), time, seed)
         if key in self._failed:  # a second attempt would only take time
             pytest.fail(self._failed[key], pytrace=False)
         if key not in self._running:
@@ -82,6 +88,8 @@ class _Testbeds:
                     name=self._name(),
                     vm=self._config.getoption("testbed_vm"),
                     timeout_s=self._config.getoption("testbed_timeout"),
+                    time=time,
+                    seed=seed,
                 )
             except TestbedError as error:
                 self._failed[key] = _failure(file, error.message, error.hint)
@@ -118,12 +126,19 @@ def testbed_factory(pytestconfig: pytest.Config) -> Iterator[TestbedFactory]:
     """Return the function that brings a topology file up: `factory(file, **settings) -> Testbed`.
 
     The same file with the same settings is brought up once in a session, and
-    taken down at its end.
+    taken down at its end. `testbed_time` and `testbed_seed` are those of the
+    marker `testbed`.
     """
     testbeds = _Testbeds(pytestconfig)
 
-    def factory(file: str | Path, **settings: Any) -> Testbed:
-        return testbeds.get(file, settings)
+    def factory(
+        file: str | Path,
+        *,
+        testbed_time: str | None = None,
+        testbed_seed: int | None = None,
+        **settings: Any,
+    ) -> Testbed:
+        return testbeds.get(file, settings, testbed_time, testbed_seed)
 
     try:
         yield factory
@@ -138,16 +153,26 @@ def testbed(request: pytest.FixtureRequest, testbed_factory: TestbedFactory) -> 
     What the test changed with `Testbed.apply` is put back after it.
     """
     marker = request.node.get_closest_marker("topology")
+    settings = _time_of(request) | (marker.kwargs if marker else {})
     if marker is not None and marker.args:
-        made = testbed_factory(_find(request, marker.args[0]), **marker.kwargs)
+        made = testbed_factory(_find(request, marker.args[0]), **settings)
     elif option := request.config.getoption("topology"):
-        file = request.config.invocation_params.dir / option
-        made = testbed_factory(file, **(marker.kwargs if marker else {}))
+        made = testbed_factory(request.config.invocation_params.dir / option, **settings)
     else:
         text = 'no topology: use @pytest.mark.topology("FILE") or --topology FILE'
         pytest.fail(text, pytrace=False)
     yield made
     made.restore()
+
+
+def _time_of(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What the marker `testbed` asks for, as arguments of the factory."""
+    marker = request.node.get_closest_marker("testbed")
+    asked = dict(marker.kwargs) if marker else {}
+    settings = {f"testbed_{key}": asked.pop(key, None) for key in ("time", "seed")}
+    if asked or (marker and marker.args):
+        pytest.fail("the marker testbed takes time=… and seed=… only", pytrace=False)
+    return settings
 
 
 def _find(request: pytest.FixtureRequest, file: str | Path) -> Path:

@@ -68,7 +68,7 @@ def run_interactive(
     with contextlib.ExitStack() as stack:
         wakeup = stack.enter_context(_signals(tty=tty))
         process = stack.enter_context(
-            client.popen(node, argv, env=env, tty=tty, size=window_size())
+            client.popen(node, argv, env=env, tty=tty, size=window_size(), clock=True)
         )
         if tty:
             stack.enter_context(_raw(sys.stdin.fileno()))

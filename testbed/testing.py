@@ -10,7 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from testbed.bringup import address_of, bring_up, load_topology, lower_topology, take_down
+from testbed.bringup import (
+    address_of,
+    bring_up,
+    load_topology,
+    lower_topology,
+    take_down,
+    with_time,
+)
 from testbed.client import Client, Completed
 from testbed.errors import HostError, NetworkError, UsageError
 from testbed.plan.model import Plan
@@ -35,13 +42,24 @@ RUN_TIMEOUT_S = 60.0
 POLL_S = 0.05
 
 
-def eventually(function: Callable[[], T], timeout: float = 10.0, *, interval: float = POLL_S) -> T:
+def eventually(
+    function: Callable[[], T],
+    timeout: float = 10.0,
+    *,
+    interval: float = POLL_S,
+    clock: Testbed | None = None,
+) -> T:
     """Call `function` until it returns something true, and return that.
 
     An AssertionError or NetworkError that it raises counts as not yet. When
     `timeout` seconds are over: AssertionError with the last value or error.
+    With a `clock` they are seconds of that testbed: one whose time is virtual
+    does not go on by itself between two calls.
     """
-    deadline = time.monotonic() + timeout
+    virtual = clock is not None and clock.is_virtual
+    now = clock.elapsed if clock is not None and virtual else time.monotonic
+    sleep = clock.advance if clock is not None and virtual else time.sleep
+    deadline = now() + timeout
     while True:
         cause: Exception | None = None
         last = ""
@@ -52,9 +70,9 @@ def eventually(function: Callable[[], T], timeout: float = 10.0, *, interval: fl
             last = f"the last value was {value!r}"
         except (AssertionError, NetworkError) as error:
             cause, last = error, f"the last error was: {error}"
-        if time.monotonic() >= deadline:
+        if now() >= deadline:
             raise AssertionError(f"not true within {timeout:g} s; {last}") from cause
-        time.sleep(interval)
+        sleep(interval)
 
 
 class Node:
@@ -171,6 +189,8 @@ class Testbed:
         vm: str = "auto",
         timeout_s: float = 120.0,
         take: Sequence[str] = (),
+        time: str | None = None,
+        seed: int | None = None,
     ) -> Self:
         """Bring a topology up and wait until it is ready.
 
@@ -178,7 +198,7 @@ class Testbed:
         in time it is taken down again, and the NetworkError says what was missing.
         `take` names host interfaces that are attached though the host uses them.
         """
-        plan = plan_of(source, settings, name)
+        plan = with_time(plan_of(source, settings, name), time, seed)
         origin = {"file": str(source)}
         outcome = bring_up(plan, vm=vm, timeout_s=timeout_s, take=take, source=origin)
         if outcome.pending:
@@ -241,6 +261,35 @@ class Testbed:
         """The state of everything, as `testbed status --json` prints it."""
         return self.client.status()
 
+    def events(self) -> list[dict[str, Any]]:
+        """What has happened, oldest first, as `testbed events --json` prints it."""
+        return self.client.events()
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether its time is virtual."""
+        return self.plan.time == "virtual"
+
+    def elapsed(self) -> float:
+        """How many seconds the testbed's clock has run."""
+        return float(self.client.hello()["clock"]["elapsed_s"])
+
+    def advance(self, seconds: float) -> float:
+        """Let so many seconds pass: at once where time is virtual, else by waiting.
+
+        Returns how long the testbed's clock has run then.
+        """
+        return float(self.client.advance(seconds)["clock"]["elapsed_s"])
+
+    def eventually(
+        self, function: Callable[[], T], timeout: float = 10.0, *, interval: float = POLL_S
+    ) -> T:
+        """Call `function` until it returns something true, as `testbed.testing.eventually` does.
+
+        Timeout and interval are the testbed's own time.
+        """
+        return eventually(function, timeout, interval=interval, clock=self)
+
     def apply(
         self,
         source: Source,
@@ -254,8 +303,7 @@ class Testbed:
         NetworkError when not everything is ready in time. The fixture puts
         the original back after the test.
         """
-        plan = plan_of(source, settings, self.name)
-        assert self.plan
+        plan = with_time(plan_of(source, settings, self.name), self.plan.time, self.plan.seed)
         self._plan = None
         result = self.client.apply(plan, wait=wait, timeout_s=timeout_s)
         self._plan = plan

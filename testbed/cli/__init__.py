@@ -24,6 +24,8 @@ VERBS = (
     "exec",
     "shell",
     "ping",
+    "advance",
+    "events",
     "logs",
     "graph",
     "doctor",

@@ -27,11 +27,15 @@ def command(*, name: str | None, as_json: bool) -> None:
     if not rows:
         click.echo("no testbed is running")
         return
+    from testbed.render.clocks import clock_text  # noqa: PLC0415
     from testbed.render.console import console  # noqa: PLC0415
     from testbed.render.tables import rows_table  # noqa: PLC0415
 
-    columns = ("name", "state", "nodes", "runs in", "since")
-    lines = ((r["name"], r["state"], r["nodes"], _where(r), r["since"]) for r in rows)
+    columns = ("name", "state", "nodes", "runs in", "since", "time")
+    lines = (
+        (r["name"], r["state"], r["nodes"], _where(r), r["since"], clock_text(r["clock"]))
+        for r in rows
+    )
     console().print(rows_table("Testbeds", columns, lines))
 
 
@@ -41,6 +45,7 @@ def _row(name: str) -> dict[str, Any]:
 
     row: dict[str, Any] = {"name": name, "state": "busy", "nodes": None}
     row |= {"pid": launch.owner(name), "guest": None, "since": None}
+    row["clock"] = None
     try:
         hello = Client.connect(name).hello(HELLO_TIMEOUT_S)
     except TimeoutError:
@@ -50,6 +55,7 @@ def _row(name: str) -> dict[str, Any]:
     row["state"] = "up" if hello.get("ready", True) else "starting"
     row["nodes"] = hello.get("nodes")
     row["guest"] = hello.get("guest")
+    row["clock"] = hello.get("clock")
     if started := hello.get("started"):
         since = datetime.fromtimestamp(started, UTC).astimezone()
         row["since"] = since.isoformat(timespec="seconds")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import click
@@ -57,6 +57,17 @@ if TYPE_CHECKING:
     metavar="INTERFACE",
     help="Attach this host interface though the host itself uses it.",
 )
+@click.option(
+    "--time",
+    type=click.Choice(["real", "virtual"]),
+    help="Let time pass, or skip it where nobody waits [what the topology says].",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    metavar="N",
+    help="What chance begins with where time is virtual [what the topology says].",
+)
 @name_option("Name the testbed so instead of as the file says.")
 @json_option
 @click.pass_context
@@ -70,6 +81,8 @@ def command(
     timings: bool,
     vm: str,
     take: tuple[str, ...],
+    time: str | None,
+    seed: int | None,
     name: str | None,
     as_json: bool,
 ) -> None:
@@ -81,12 +94,13 @@ def command(
     that is needed and lets users make namespaces, else in a micro VM.
     """
     from testbed import launch  # noqa: PLC0415
-    from testbed.bringup import bring_up  # noqa: PLC0415
+    from testbed.bringup import bring_up, with_time  # noqa: PLC0415
     from testbed.render.progress import progress  # noqa: PLC0415
 
     variables = parse_settings(settings)
     with progress(quiet=as_json) as shown:
         plan, spent = _plan(file, variables, name, shown)
+        plan = with_time(plan, time, seed)
         try:
             outcome = bring_up(
                 plan,
@@ -121,11 +135,11 @@ def _plan(
     from testbed.bringup import links_of, load_topology, lower_topology  # noqa: PLC0415
 
     shown.doing("reading the topology")
-    started = time.perf_counter()
+    started = perf_counter()
     topology = load_topology(file, variables, name)
-    loaded = time.perf_counter()
+    loaded = perf_counter()
     plan = lower_topology(topology)
-    lowered = time.perf_counter()
+    lowered = perf_counter()
     spent = {"load": (loaded - started) * 1000, "lower": (lowered - loaded) * 1000}
     shown.done("load", spent["load"], plan.name)
     shown.done("lower", spent["lower"], f"{len(plan.nodes)} nodes and {links_of(plan)} links")

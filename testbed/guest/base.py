@@ -20,7 +20,8 @@ class Boot:
     `python` and `code` are what runs as process 1 of the guest once the host's
     file system is mounted there. `memory_mb` is a ceiling: the host gives
     memory as the guest uses it. `accelerate` false means pure emulation.
-    Each of the `wires` is a network device of the guest.
+    Each of the `wires` is a network device of the guest. Where its time is
+    virtual, `parameters` is put where `code` looks for it.
     """
 
     name: str
@@ -31,6 +32,25 @@ class Boot:
     accelerate: bool = True
     kernel: Path | None = None
     wires: tuple[Wire, ...] = ()
+    virtual_time: bool = False
+    parameters: str = ""
+
+
+@dataclass
+class VirtualTime:
+    """The host's ends of a guest's virtual time (testbed/guest/calendar.py)."""
+
+    listener: socket.socket
+    """Where the guest's kernel asks for time; it connects once."""
+    inbox: Path
+    """Where the guest reads what it is sent."""
+    doorbell: socket.socket
+    """Connected to the reading side of its control port."""
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self.listener.close()
+        self.doorbell.close()
 
 
 class Running(Protocol):
@@ -42,6 +62,8 @@ class Running(Protocol):
     """What the guest's kernel and its emulator say; read-only."""
     pace: int | None
     """Bytes that may be on their way into the control port; None: it has no limit."""
+    time: VirtualTime | None
+    """What it takes to give it time, where its time is virtual."""
 
     def pids(self) -> list[int]:
         """Host processes that the guest is made of; the first one's end is the guest's end."""

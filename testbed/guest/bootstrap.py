@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import py_compile
 import sys
@@ -12,6 +13,7 @@ import testbed
 from testbed.guest.base import Boot, Guest
 from testbed.guest.initramfs import find_busybox
 from testbed.guest.kernels import NETWORK, WIRED
+from testbed.guest.uml_time import INBOX_IN_GUEST, PARAMETERS
 from testbed.guest.wires import Wire
 
 KEEPER = "testbed.keeper.server:Keeper"
@@ -19,8 +21,18 @@ SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 GUEST_PACKAGES = ("", "plan", "kernel", "keeper", "guest")
 
 
-def prepare(name: str, guest: Guest, *, keeper: str = KEEPER, wires: tuple[Wire, ...] = ()) -> Boot:
-    """Return the boot of testbed `name` in that kind of guest."""
+def prepare(
+    name: str,
+    guest: Guest,
+    *,
+    keeper: str = KEEPER,
+    wires: tuple[Wire, ...] = (),
+    seed: int | None = None,
+) -> Boot:
+    """Return the boot of testbed `name` in that kind of guest.
+
+    With a `seed` its time is virtual, and chance in it begins with that number.
+    """
     compile_package(Path(testbed.__file__).parent)
     modules = (*NETWORK, *WIRED) if wires else NETWORK
     parameters = {
@@ -31,14 +43,23 @@ def prepare(name: str, guest: Guest, *, keeper: str = KEEPER, wires: tuple[Wire,
         "mounts": guest.mounts(),
         "keeper": keeper,
         "wires": {wire.interface: wire.mac for wire in wires},
+        "virtual": None if seed is None else {"seed": seed, "inbox": INBOX_IN_GUEST},
     }
+    given = parameters if seed is None else f"{INBOX_IN_GUEST}/{PARAMETERS}"
     code = (
         f"import sys; sys.path[:] = {search_path()!r}; "
-        f"from testbed.keeper.guest_main import main; main({parameters!r})"
+        f"from testbed.keeper.guest_main import main; main({given!r})"
     )
     # Neither a virtual environment nor a version manager's wrapper: both cost time.
     python = getattr(sys, "_base_executable", None) or sys.executable
-    return Boot(name=name, python=os.path.realpath(python), code=code, wires=wires)
+    return Boot(
+        name=name,
+        python=os.path.realpath(python),
+        code=code,
+        wires=wires,
+        virtual_time=seed is not None,
+        parameters=json.dumps(parameters),
+    )
 
 
 def environment() -> dict[str, str]:

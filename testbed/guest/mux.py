@@ -141,6 +141,10 @@ class Channel(asyncio.Transport):
         self._update_pressure()
         return FRAME.pack(Kind.DATA, self.number, size) + head
 
+    def is_starved(self) -> bool:
+        """Whether it has something to send, and no credit left."""
+        return bool(self._unsent) and not self._sendable
+
     def received(self, data: bytes) -> None:
         """Take in what the other end sent."""
         self._receivable -= len(data)
@@ -230,6 +234,8 @@ class Mux(asyncio.Protocol):
         self._abandon = abandon
         self._on_lost = lost
         self._buffer = bytearray()
+        self.sent = self.received = 0  # bytes
+        self.heard: Callable[[], None] = lambda: None  # called when something was taken apart
         self._channels: dict[int, Channel] = {}
         self._waiting: dict[Channel, None] = {}
         self._transport: asyncio.WriteTransport | None = None
@@ -281,6 +287,10 @@ class Mux(asyncio.Protocol):
         """Send a frame whose payload is one number."""
         self._write(header + WINDOW.pack(number))
 
+    def is_starved(self) -> bool:
+        """Whether a channel waits for the other end to take in what it was sent."""
+        return any(channel.is_starved() for channel in self._channels.values())
+
     def forget(self, channel: Channel) -> None:
         """Forget a closed channel; what still comes for it is dropped."""
         self._channels.pop(channel.number, None)
@@ -329,6 +339,7 @@ class Mux(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take apart what came."""
+        self.received += len(data)
         if self._acknowledges:
             self.send(FRAME.pack(Kind.TAKEN, 0, WINDOW.size), len(data))
         buffer = self._buffer
@@ -348,6 +359,7 @@ class Mux(asyncio.Protocol):
             self._fail(error)
             return
         del buffer[:start]
+        self.heard()
 
     def _dispatch(self, kind: int, number: int, payload: bytes) -> None:
         channel = self._channels.get(number)
@@ -388,6 +400,7 @@ class Mux(asyncio.Protocol):
             self._held += data
             self._send_held()
         elif self._transport is not None:
+            self.sent += len(data)
             self._transport.write(data)
 
     def _send_held(self) -> None:

@@ -20,7 +20,7 @@ from testbed.kernel import rights
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from testbed.guest.base import Boot
+    from testbed.guest.base import Boot, VirtualTime
     from testbed.guest.wires import Wire
 
 PROGRAM = "qemu-system-x86_64"
@@ -46,6 +46,7 @@ class QemuRunning:
     console: socket.socket
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     pace: int | None = None
+    time: VirtualTime | None = None
 
     def pids(self) -> list[int]:
         """Host processes: QEMU, then its file server if it has one."""

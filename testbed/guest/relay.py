@@ -26,16 +26,26 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.errors import HostError, TestbedError, UsageError
 from testbed.guest.bootstrap import KEEPER, prepare
+from testbed.guest.calendar import Calendar, patience_s
 from testbed.guest.kinds import KINDS, preferred
 from testbed.guest.mux import Mux, streams
 from testbed.guest.stopping import StopWatcher
+from testbed.guest.uml_time import SOCKET
 from testbed.guest.wires import connect
-from testbed.protocol import HEADER, NAME_PATTERN, Frame, control_socket, pack_message
+from testbed.protocol import (
+    HEADER,
+    MAX_FRAME,
+    NAME_PATTERN,
+    Frame,
+    control_socket,
+    pack_message,
+    testbed_directory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed.guest.base import Boot, Guest, Running
+    from testbed.guest.base import Boot, Guest, Running, VirtualTime
 
 CONSOLE_TAIL = 64 * 1024
 CONSOLE_LINES = 15
@@ -60,10 +70,13 @@ class Relay:
         self.awake = asyncio.Event()
         self.gone = asyncio.Event()
         self._console = bytearray()
-        self._mux = Mux(clock=self._tell_time, lost=lambda _: self.ended.set(), pace=running.pace)
+        pace = None if running.time else running.pace
+        self._mux = Mux(clock=self._tell_time, lost=lambda _: self.ended.set(), pace=pace)
         self._tasks: set[asyncio.Task[None]] = set()
         self._pidfds: list[int] = []
         self._server: asyncio.Server | None = None
+        self._giving_time: asyncio.Task[None] | None = None
+        self.reason: HostError | None = None  # why it was ended
 
     async def attach(self) -> None:
         """Take up the guest's control port and console, and watch its processes."""
@@ -74,7 +87,38 @@ class Relay:
             loop.add_reader(descriptor, self.ended.set)
         self.running.console.setblocking(False)
         loop.add_reader(self.running.console, self._read_console)
+        if self.running.time is not None:
+            await self._give_time(self.running.time)
         await loop.create_unix_connection(lambda: self._mux, sock=self.running.control)
+
+    async def _give_time(self, virtual: VirtualTime) -> None:
+        """Become the guest's calendar as soon as its kernel asks for one."""
+        loop = asyncio.get_running_loop()
+        calendar = Calendar(
+            virtual.inbox,
+            virtual.doorbell,
+            patience_s=patience_s(),
+            heard=lambda: self._mux.received,
+            stuck=self._stuck,
+        )
+        self._mux.heard = calendar.listen
+        self._mux.use_writer(calendar.writer)
+        virtual.listener.setblocking(False)
+
+        async def serve() -> None:
+            connection, _ = await loop.sock_accept(virtual.listener)
+            (testbed_directory(self.name) / SOCKET).unlink(missing_ok=True)
+            await loop.create_unix_connection(lambda: calendar, sock=connection)
+
+        self._giving_time = loop.create_task(serve())
+
+    def _stuck(self) -> None:
+        """End a guest in which no time passes: nothing else would ever happen in it."""
+        seconds = f"{patience_s():g} s"
+        text = f"in testbed {self.name} no virtual time passed for {seconds}: a program in it spins"
+        hint = "it was ended; TESTBED_SPIN_TIMEOUT=SECONDS at `up` gives it more patience"
+        self.reason = HostError(text, hint=hint)
+        self.ended.set()
 
     def close(self) -> None:
         """End the guest and every connection; again, it does nothing."""
@@ -86,6 +130,8 @@ class Relay:
             loop.remove_reader(descriptor)
             os.close(descriptor)
         self._pidfds.clear()
+        if self._giving_time is not None:
+            self._giving_time.cancel()
         self._read_console()
         loop.remove_reader(self.running.console)
         self.running.kill()
@@ -118,7 +164,8 @@ class Relay:
 
     def _tell_time(self, _: bytes) -> None:
         self.awake.set()
-        self._mux.send_clock(struct.pack("!d", time.time()))
+        if self.running.time is None:
+            self._mux.send_clock(struct.pack("!d", time.time()))
 
     async def hello(self) -> None:
         """Wait until the keeper answers.
@@ -145,8 +192,14 @@ class Relay:
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        # Who only looks whether someone is there does not get as far as the guest.
+        first = await _first(reader)
+        if not first:
+            writer.close()
+            return
         far_reader, far_writer = streams(self._mux.open())
         watcher = StopWatcher()
+        far_writer.write(watcher.request(first))
         outgoing = asyncio.create_task(_copy(reader, far_writer, watcher.request))
         outgoing.add_done_callback(lambda _: far_writer.close())
         try:
@@ -157,10 +210,27 @@ class Relay:
                 with contextlib.suppress(ConnectionError):
                     writer.write(watcher.held)
                     await writer.drain()
+            elif self.reason is not None:
+                with contextlib.suppress(ConnectionError):
+                    writer.write(pack_message({"error": self.reason.to_json()}))
+                    await writer.drain()
         finally:
             outgoing.cancel()
             far_writer.close()
             writer.close()
+
+
+async def _first(reader: asyncio.StreamReader) -> bytes:
+    """Return a connection's first frame, whole, and what came with it."""
+    data = b""
+    with contextlib.suppress(ConnectionError):
+        while chunk := await reader.read(BLOCK):
+            data += chunk
+            if len(data) >= HEADER.size:
+                _, length = HEADER.unpack_from(data)
+                if len(data) >= HEADER.size + length or length > MAX_FRAME:
+                    break
+    return data
 
 
 async def _copy(
@@ -366,6 +436,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--emulate", action="store_true", help="do not use KVM")
     result.add_argument("--kernel", type=Path, help="another kernel, with the same modules")
+    result.add_argument("--virtual-time", type=int, metavar="SEED", help="skip idle time")
     result.add_argument("--keeper", default=KEEPER, help="module:class that serves connections")
     return result
 
@@ -396,7 +467,7 @@ def requested(arguments: argparse.Namespace, guest: Guest) -> Boot:
     require_unused(control_socket(name))
     wires = tuple(connect(arguments.attach))
     return replace(
-        prepare(name, guest, keeper=arguments.keeper, wires=wires),
+        prepare(name, guest, keeper=arguments.keeper, wires=wires, seed=arguments.virtual_time),
         memory_mb=arguments.memory_mb,
         processors=arguments.processors,
         accelerate=not arguments.emulate,

@@ -22,13 +22,15 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import HostError
 from testbed.guest import initramfs, processes, uml_kernels
+from testbed.guest.gate import INBOX
 from testbed.guest.uml_kernels import UmlKernel
+from testbed.guest.uml_time import SOCKET, Setup
 from testbed.protocol import testbed_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from testbed.guest.base import Boot
+    from testbed.guest.base import Boot, VirtualTime
     from testbed.guest.wires import Wire
 
 CONTROL_PORT = "/dev/ttyS0"
@@ -55,6 +57,7 @@ class UmlRunning:
     process: subprocess.Popen[bytes]
     directory: Path
     pace: int | None = PACE
+    time: VirtualTime | None = None
 
     def pids(self) -> list[int]:
         """The kernel's process."""
@@ -65,6 +68,8 @@ class UmlRunning:
         processes.stop(self.process)
         self.control.close()
         self.console.close()
+        if self.time is not None:
+            self.time.close()
         tidy(self.directory)
 
 
@@ -127,21 +132,33 @@ class UmlGuest:
         console, console_far = socket.socketpair()
         for end in (control, control_far):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-        with control_far, console_far:
+        with control_far, console_far, contextlib.ExitStack() as stack:
+            words = _ports(boot, control_far.fileno(), console_far.fileno())
+            descriptors = [control_far.fileno(), console_far.fileno()]
+            prepare, time = _prepare(directory, boot.memory_mb), None
+            if boot.virtual_time:
+                setup = Setup(directory, control_far, console_far)
+                stack.callback(setup.close)
+                words, descriptors, time = setup.words(), setup.descriptors, setup.host
+                prepare = setup.prepare(prepare, boot.parameters)
             try:
                 process = processes.start(
-                    _arguments(path, boot, control_far.fileno(), console_far.fileno()),
-                    pass_fds=(control_far.fileno(), console_far.fileno(), *taps),
+                    _arguments(path, boot, words),
+                    pass_fds=(*descriptors, *taps),
                     output=console_far.fileno(),
-                    prepare=_prepare(directory, boot.memory_mb),
+                    prepare=prepare,
                     environment={"TMPDIR": ".", "PATH": "/usr/bin:/bin"},
                 )
             except (OSError, subprocess.SubprocessError) as error:
                 control.close()
                 console.close()
+                if time is not None:
+                    time.close()
                 tidy(directory)
                 raise HostError(f"{path} does not start: {error}", hint="testbed doctor") from error
-        return UmlRunning(control, console, process, directory)
+        if time is not None:  # its directory as it sees it
+            time.inbox = Path(f"/proc/{process.pid}/root{time.inbox}")
+        return UmlRunning(control, console, process, directory, time=time)
 
     def _kernel(self) -> UmlKernel:
         kernel = uml_kernels.find() or uml_kernels.find(())
@@ -151,16 +168,22 @@ class UmlGuest:
         return kernel
 
 
-def _arguments(path: Path, boot: Boot, control: int, console: int) -> list[str]:
+def _ports(boot: Boot, control: int, console: int) -> list[str]:
+    return [
+        *("con=null", f"con0=null,fd:{console}", "ssl=null", f"ssl0=fd:{control}"),
+        f"uml_dir={testbed_directory(boot.name)}/",
+    ]
+
+
+def _arguments(path: Path, boot: Boot, ports: list[str]) -> list[str]:
     code = base64.b64encode(zlib.compress(boot.code.encode(), 9)).decode()
     loader = f"import base64, zlib; exec(zlib.decompress(base64.b64decode('{code}')))"
     arguments = [
         str(path),
         f"mem={boot.memory_mb}M",
         *("rootfstype=hostfs", "rootflags=/", "ro", "seccomp=on"),
-        *("con=null", f"con0=null,fd:{console}", "ssl=null", f"ssl0=fd:{control}"),
-        *("quiet", "panic=-1", "noreboot", "random.trust_cpu=on"),
-        *(f"uml_dir={testbed_directory(boot.name)}/", f"umid={UMID}"),
+        *ports,
+        *("quiet", "panic=-1", "noreboot", "random.trust_cpu=on", f"umid={UMID}"),
         *("net.ifnames=0", "bonding.max_bonds=0", "dummy.numdummies=0", "ifb.numifbs=0"),
         *(_device(number, wire) for number, wire in enumerate(boot.wires)),
         f"init={_quoted(boot.python)}",
@@ -185,7 +208,9 @@ def _quoted(argument: str) -> str:
 
 def tidy(directory: Path) -> None:
     """Remove what a kernel without mounts of its own leaves, and the directory if that was all."""
-    shutil.rmtree(directory / UMID, ignore_errors=True)
+    for name in (UMID, INBOX):
+        shutil.rmtree(directory / name, ignore_errors=True)
+    (directory / SOCKET).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         directory.rmdir()
 

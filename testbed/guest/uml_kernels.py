@@ -57,6 +57,16 @@ class UmlKernel:
         lines = self._ask("--showconfig").splitlines()
         return frozenset(line[:-2] for line in lines if line.endswith("=y"))
 
+    @property
+    def skips_time(self) -> bool:
+        """Whether its time can be virtual, and what chance does in it repeated.
+
+        With a random number generator of its host's it could not be.
+        """
+        return "CONFIG_UML_TIME_TRAVEL_SUPPORT" in self.options and not (
+            {"CONFIG_UML_RANDOM", "CONFIG_SMP"} & self.options
+        )
+
     def lacking(self, features: Iterable[str] | None = None) -> list[str]:
         """Return which of these features (None: of all that a plan may need) it has not."""
         wanted = None if features is None else set(features)
@@ -132,7 +142,12 @@ def candidates() -> list[UmlKernel]:
     return found
 
 
-def find(features: Iterable[str] | None = None) -> UmlKernel | None:
+def find(features: Iterable[str] | None = None, *, virtual_time: bool = False) -> UmlKernel | None:
     """Return the first kernel that works and has the features; None where there is none."""
     wanted = None if features is None else set(features)
-    return next((k for k in candidates() if not k.problems() and not k.lacking(wanted)), None)
+    for kernel in candidates():
+        if virtual_time and not kernel.skips_time:
+            continue
+        if not kernel.problems() and not kernel.lacking(wanted):
+            return kernel
+    return None

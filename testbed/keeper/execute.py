@@ -13,6 +13,7 @@ import struct
 import termios
 from typing import Any
 
+from testbed.keeper.clock import Clock, Drive
 from testbed.keeper.connection import ClientGone, Connection
 from testbed.keeper.processes import ProcessTable, Running
 from testbed.protocol import Frame
@@ -29,7 +30,11 @@ def set_window(terminal: int, rows: int, columns: int) -> None:
 class Execution:
     """One command: its process and the descriptors that lead to it."""
 
-    def __init__(self, connection: Connection, processes: ProcessTable) -> None:
+    def __init__(self, connection: Connection, processes: ProcessTable, clock: Clock) -> None:
+        self._clock = clock
+        self._drive: Drive | None = None
+        self._until = b""  # what it has to write before it no longer needs time
+        self._written = b""
         self._connection = connection
         self._processes = processes
         self._stdin: int | None = None
@@ -40,7 +45,14 @@ class Execution:
 
     async def run(self, request: dict[str, Any]) -> int:
         """Run what the request asks for; the command's exit status as a shell would give it."""
+        at_once = bool(request.get("clock", True))
+        with self._clock.driven(paced=bool(request.get("tty")), at_once=at_once) as self._drive:
+            return await self._run(request)
+
+    async def _run(self, request: dict[str, Any]) -> int:
+        self._until = str(request.get("until") or "").encode()
         running = self._start(request)
+        self._clock.stir()
         pumps = [asyncio.create_task(self._pump(fd, kind)) for fd, kind in self._outputs]
         inward = asyncio.create_task(self._inward(running))
         ended = asyncio.create_task(running.ended.wait())
@@ -110,10 +122,18 @@ class Execution:
     async def _pump(self, descriptor: int, kind: Frame) -> None:
         """Send what the command writes until it closes the stream."""
         while data := await _read(descriptor):
+            self._look_for_end(data)
             self._sending += 1
             await self._connection.send_stream(kind, data)
             self._sending -= 1
             self._moved += len(data)
+
+    def _look_for_end(self, data: bytes) -> None:
+        if self._until and self._drive is not None:
+            self._written = (self._written + data)[-CHUNK - len(self._until) :]
+            if self._until in self._written:
+                self._until = b""
+                self._drive.stop()
 
     async def _drain(self, pumps: set[asyncio.Task[None]]) -> None:
         """Send the rest; what a child of the command holds open silently is let go."""
@@ -130,6 +150,7 @@ class Execution:
                 kind, payload = await self._connection.receive()
             except ClientGone:
                 return
+            self._clock.stir()
             if kind is Frame.STDIN:
                 await self._feed(payload)
             elif kind is Frame.MESSAGE:
@@ -153,6 +174,8 @@ class Execution:
         with contextlib.suppress(ValueError, OSError):
             if "signal" in message:
                 running.signal(signal.Signals(int(message["signal"])))
+            if "clock" in message and self._drive is not None:
+                (self._drive.start if message["clock"] else self._drive.stop)()
             if "resize" in message and self._terminal:
                 rows, columns = message["resize"]
                 set_window(self._outputs[0][0], int(rows), int(columns))

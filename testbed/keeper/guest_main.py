@@ -35,21 +35,32 @@ SETTINGS = {
 }
 
 
-def main(parameters: dict[str, Any]) -> None:
+def main(parameters: dict[str, Any] | str) -> None:
     """Run the keeper until it was told to stop, then switch the machine off.
 
-    `parameters`: `name` of the testbed, `environment`, `modprobe` (argument
-    vector that loads the network modules, if there are any), `port` (the
-    control port's device, empty for virtio's), `mounts` (an fstab, if anything
-    is left to be mounted), `keeper` ("module:class") and `wires` (host
-    interfaces, each with the address of the device that leads to it).
+    `parameters`, or what the JSON file of that name has: `name` of the
+    testbed, `environment`, `modprobe` (argument vector that loads the network
+    modules, if there are any), `port` (the control port's device, empty for
+    virtio's), `mounts` (an fstab, if anything is left to be mounted), `keeper`
+    ("module:class"), `wires` (host interfaces, each with the address of the
+    device that leads to it), and `virtual` where time is: its `seed`, and the
+    `inbox` on the host.
     """
     try:
+        if isinstance(parameters, str):
+            parameters = _read(parameters)
+        if virtual := parameters["virtual"]:
+            # Before mounts of our own hide the host's.
+            virtual["inbox"] = os.open(virtual["inbox"], os.O_RDONLY | os.O_DIRECTORY)
         if table := parameters["mounts"]:
             from testbed.keeper.mounts import mount_all
 
             mount_all(table)
         os.environ.update(parameters["environment"])
+        if virtual:
+            from testbed.keeper.chance import begin
+
+            begin(virtual["seed"])
         if modprobe := parameters["modprobe"]:
             os.posix_spawn(modprobe[0], modprobe, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         _run(parameters)
@@ -66,6 +77,14 @@ def main(parameters: dict[str, Any]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         switch_off()
+
+
+def _read(path: str) -> dict[str, Any]:
+    import json
+
+    with open(path, "rb") as file:  # noqa: PTH123
+        parameters: dict[str, Any] = json.load(file)
+    return parameters
 
 
 def switch_off() -> None:
@@ -86,7 +105,13 @@ def _run(parameters: dict[str, Any]) -> None:
 
     del sys.modules["ssl"]
     _set_up(parameters["name"])
-    asyncio.run(_serve(parameters))
+    if not parameters["virtual"]:
+        asyncio.run(_serve(parameters))
+        return
+    from testbed.keeper.clock import VirtualLoop
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(_serve(parameters))
 
 
 def _set_up(name: str) -> None:
@@ -156,15 +181,19 @@ async def _serve(parameters: dict[str, Any]) -> None:
         finally:
             writer.close()
 
+    virtual = parameters["virtual"]
     mux = Mux(
         accept=accept,
         clock=set_clock,
         abandon=getattr(keeper, "abandon", None),
-        acknowledges=bool(parameters["port"]),
+        acknowledges=bool(parameters["port"]) and not virtual,
     )
     if hasattr(keeper, "child_ended"):
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, keeper.child_ended)
-    port = await _attach(mux, parameters["port"])
+    if virtual:
+        port = await _attach_virtual(mux, keeper, parameters)
+    else:
+        port = await _attach(mux, parameters["port"])
     mux.send_clock(b"")
     await keeper.wait_stopped()
     if tasks:
@@ -207,4 +236,24 @@ async def _attach(mux: Mux, path: str) -> int:
     writer, _ = await loop.connect_write_pipe(mux.writer_protocol, outgoing)
     mux.use_writer(writer)
     await loop.connect_read_pipe(lambda: mux, os.fdopen(port, "rb", 0))
+    return port
+
+
+async def _attach_virtual(mux: Mux, keeper: Any, parameters: dict[str, Any]) -> int:
+    """Write to the control port; what is read there only says that there is something to read."""
+    import asyncio
+
+    from testbed.keeper.clock import VirtualClock, VirtualLoop
+
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    port = control_port(parameters["port"])
+    outgoing = os.fdopen(os.dup(port), "wb", 0)
+    writer, _ = await loop.connect_write_pipe(mux.writer_protocol, outgoing)
+    mux.use_writer(writer)
+    virtual = parameters["virtual"]
+    clock = VirtualClock(virtual["seed"], virtual["inbox"], mux)
+    loop.add_reader(port, lambda: clock.rung(os.read(port, 4096)))
+    keeper.clock = clock
+    loop.use(clock)
     return port

@@ -20,7 +20,9 @@ from typing import Any
 from testbed import __version__
 from testbed.errors import HostError, TestbedError, UsageError, no_such_node
 from testbed.keeper import readiness
+from testbed.keeper.clock import Clock
 from testbed.keeper.connection import ClientGone, Connection
+from testbed.keeper.events import Recorder
 from testbed.keeper.execute import Execution
 from testbed.keeper.logs import send_logs
 from testbed.keeper.processes import ProcessTable
@@ -33,6 +35,8 @@ from testbed.protocol import PROTOCOL_VERSION
 
 FIRST_APPLY_TIMEOUT_S = 60.0
 DEFAULT_WAIT_S = 120.0
+LONGEST_ADVANCE_S = 366 * 86400.0
+ADVANCE_REPORTS = 100
 Handler = Callable[["Keeper", Connection, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -50,6 +54,8 @@ class Keeper:
         outside: Outside | None = None,
     ) -> None:
         self.name = name
+        self._recorder: Recorder | None = None
+        self.clock = Clock()
         self._on_nodes = on_nodes or (lambda _: None)
         self._processes = ProcessTable(self._namespace)
         self._kernel = Kernel(self._processes, outside)
@@ -125,6 +131,7 @@ class Keeper:
             "ready": self._established,
             "kernel": os.uname().release,
             "guest": os.environ.get("TESTBED_GUEST"),
+            "clock": self.clock.to_json(),
         }
 
     async def plan(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +144,9 @@ class Keeper:
             if self._writing.locked():
                 await connection.send({"event": "queued"})
             async with _while_open(connection), self._writing:
-                result = await self._apply(connection, request)
+                self._check_time(request["plan"])
+                with self.clock.driven():
+                    result = await self._apply(connection, request)
             await connection.send({"event": "applied"})
         except BaseException:
             if not self._established:
@@ -145,6 +154,15 @@ class Keeper:
             raise
         self._established = True
         return result
+
+    def _check_time(self, plan: dict[str, Any]) -> None:
+        """Refuse a plan whose time is another one than this testbed's."""
+        asked = str(plan.get("time", "real"))
+        if asked == self.clock.kind:
+            return
+        own = self.clock.kind
+        hint = f"use --time {own}, or take it down first: testbed down -n {self.name}"
+        raise UsageError(f"testbed {self.name} runs in {own} time, not in {asked} time", hint=hint)
 
     async def _apply(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         plan = codec.from_json(request["plan"])
@@ -156,6 +174,8 @@ class Keeper:
         if steps:
             timings |= self._change(plan, steps)
         self._plan, self._source = plan, request.get("source")
+        if self.clock.kind == "virtual":
+            self._record()
         for phase, ms in timings.items():
             await connection.send({"event": "phase", "phase": phase, "state": "done", "ms": ms})
         pending: list[dict[str, str]] = []
@@ -164,12 +184,22 @@ class Keeper:
             timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
             pending = await self._wait_ready(connection, timeout)
             timings["ready"] = (time.perf_counter() - started) * 1000
+        self._record()
         return {
             "changed": bool(steps),
             "steps": len(steps),
             "timings": timings,
             "pending": pending,
         }
+
+    def _record(self) -> None:
+        """Record what happens from now on: in real time, from when the testbed is ready."""
+        if self._recorder is None:
+            self._recorder = Recorder(self.clock)
+        self._recorder.follow(self._plan, self._namespaces())
+
+    def _namespaces(self) -> dict[str, int]:
+        return {node: self._kernel.fd(node) for node in self._kernel.nodes()}
 
     def _change(self, plan: Plan, steps: list[Any]) -> dict[str, float]:
         """Carry out the steps; when one fails, what ran before is built anew."""
@@ -178,6 +208,8 @@ class Keeper:
             self._publish()
         except Exception as problem:
             self._processes.forget(node.name for node in (*self._plan.nodes, *plan.nodes))
+            if self._recorder is not None:
+                self._recorder.close()
             self._kernel.close()
             self._build_anew(problem)
             raise
@@ -194,7 +226,7 @@ class Keeper:
             raise HostError(message, hint="the testbed has ended: start it again") from error
 
     def _publish(self) -> None:
-        nodes = {node: self._kernel.fd(node) for node in self._kernel.nodes()}
+        nodes = self._namespaces()
         self._processes.keep_views(nodes)
         self._on_nodes(nodes)
 
@@ -211,12 +243,34 @@ class Keeper:
 
     async def status(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
         """The state of everything, as documented in docs/commands/status.md."""
-        return readiness.status(self._plan, self._kernel, self._processes)
+        result = readiness.status(self._plan, self._kernel, self._processes)
+        return result | {"clock": self.clock.to_json()}
+
+    async def events(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+        """What has happened (docs/commands/events.md)."""
+        if self._recorder is None:
+            return {"events": [], "dropped": 0}
+        return self._recorder.to_json()
+
+    async def advance(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Let so many seconds pass."""
+        seconds = float(request["seconds"])
+        if not 0 <= seconds <= LONGEST_ADVANCE_S:
+            raise UsageError(f"can't advance by {seconds:g} s", hint="at most a year at once")
+        loop = asyncio.get_running_loop()
+        async with _while_open(connection):
+            with self.clock.driven():
+                end = loop.time() + seconds
+                while (left := end - loop.time()) > 0:
+                    await asyncio.sleep(min(left, max(seconds / ADVANCE_REPORTS, 1.0)))
+                    elapsed = seconds - max(0.0, end - loop.time())
+                    await connection.send({"event": "advanced", "seconds": elapsed})
+        return {"clock": self.clock.to_json()}
 
     async def execute(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """Run a command in a node."""
         self._need_node(request)
-        return {"returncode": await Execution(connection, self._processes).run(request)}
+        return {"returncode": await Execution(connection, self._processes, self.clock).run(request)}
 
     async def logs(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """Send the logs of a node's daemons."""
@@ -237,6 +291,8 @@ class Keeper:
     async def stop(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
         """End the testbed. Everything is gone once the connection closes."""
         async with self._writing:
+            if self._recorder is not None:
+                self._recorder.close()
             self._processes.forget(node.name for node in self._plan.nodes)
             self._kernel.close()
             self._on_nodes({})
@@ -273,8 +329,10 @@ async def _while_open(connection: Connection) -> AsyncIterator[None]:
 HANDLERS: dict[str, Handler] = {
     "hello": Keeper.hello,
     "plan": Keeper.plan,
+    "advance": Keeper.advance,
     "apply": Keeper.apply,
     "status": Keeper.status,
+    "events": Keeper.events,
     "exec": Keeper.execute,
     "logs": Keeper.logs,
     "stop": Keeper.stop,

@@ -32,6 +32,7 @@ _F_CAPPED, _F_ACK_TLVS = 0x100, 0x200
 _ERROR, _DONE = 2, 3
 _EXTENDED_ACK_MESSAGE = 1
 _SOL_NETLINK = 270
+_OPTION_ADD_MEMBERSHIP = 1
 _OPTION_CAP_ACK, _OPTION_EXT_ACK, _OPTION_STRICT = 10, 11, 12
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _BUFFER = 8 << 20
@@ -183,6 +184,29 @@ class NetlinkSocket:
     def namespace(self) -> int:
         """A descriptor of the namespace that the socket is in."""
         return fcntl.ioctl(self._socket, _SIOCGSKNS)
+
+    def subscribe(self, *groups: int) -> None:
+        """Be sent the notifications of these groups (RTNLGRP_…) from now on."""
+        self._make_room()
+        for group in groups:
+            self._socket.setsockopt(_SOL_NETLINK, _OPTION_ADD_MEMBERSHIP, group)
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
+
+    def notifications(self) -> Iterator[tuple[int, bytes]]:
+        """Type and payload of what has been sent to the groups since the last call.
+
+        Raises OSError ENOBUFS when some of it got lost.
+        """
+        while True:
+            try:
+                data = self._socket.recv(_RECEIVE, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            for kind, _, _, body in _split(data):
+                yield kind, body
 
     def close(self) -> None:
         """Close the socket."""

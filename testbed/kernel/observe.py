@@ -128,7 +128,7 @@ def _links(answers: list[bytes]) -> dict[str, Link]:
     masters: dict[str, int] = {}
     found: dict[str, Link] = {}
     for answer in answers:
-        link, master = _link(answer)
+        link, master = parse_link(answer)
         found[link.name] = link
         if master:
             masters[link.name] = master
@@ -139,7 +139,8 @@ def _links(answers: list[bytes]) -> dict[str, Link]:
     return found
 
 
-def _link(answer: bytes) -> tuple[Link, int]:
+def parse_link(answer: bytes) -> tuple[Link, int]:
+    """The interface that an RTM_NEWLINK is about, and its master's index or 0."""
     _, index, flags = struct.unpack_from("=HxxiI", answer)
     values = attributes(answer, 16)
     info = attributes(values.get(m.IFLA_LINKINFO, b""))
@@ -230,11 +231,12 @@ def routes(fd: int, table: int | None = None) -> list[RouteState]:
         except FileNotFoundError:
             return []
         names = dict(socket.if_nameindex())
-    found = [_route(answer, names) for answer in answers]
+    found = [parse_route(answer, names) for answer in answers]
     return [route for route in found if table is None or route.table == table]
 
 
-def _route(answer: bytes, names: dict[int, str]) -> RouteState:
+def parse_route(answer: bytes, names: dict[int, str]) -> RouteState:
+    """The route that an RTM_NEWROUTE or RTM_DELROUTE is about; `names` are its interfaces'."""
     _, length, _, _, table, protocol, _, kind, flags = struct.unpack_from("=BBBBBBBBI", answer)
     values = attributes(answer, 12)
     hops: tuple[Hop, ...] = ()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.02
+LISTENING = "listening on"
 _COUNTS = re.compile(
     rb"(\d+) packets? captured\D+(\d+) packets? received by filter\D+(\d+) packets? dropped"
 )
@@ -54,11 +55,11 @@ class Capture:
         self._packets: Any = None
 
     def __enter__(self) -> Self:
-        self._process = self._client.popen(self.node, self._argv)
+        self._process = self._client.popen(self.node, self._argv, until=LISTENING)
         self._process.close_stdin()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._wait(lambda: b"listening on" in self._stderr, START_TIMEOUT_S):
+        if not self._wait(lambda: LISTENING.encode() in self._stderr, START_TIMEOUT_S):
             self._close()
             raise self._error("does not start")
         return self
@@ -72,6 +73,7 @@ class Capture:
         try:
             if kind is None:
                 self._settle()
+            self._process.drive(clock=True)  # it waits for the kernel to let go of its socket
             self._process.signal(signal.SIGINT)
             if not self._wait(lambda: self._ended, STOP_TIMEOUT_S) and kind is None:
                 raise self._error("does not end")

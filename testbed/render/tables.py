@@ -9,6 +9,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from testbed.render.clocks import clock_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -145,6 +147,8 @@ def print_status(console: Console, status: Mapping[str, Any], *, everything: boo
         style = "green" if good == len(rows) else "bold red"
         summary.add_row(Text(heading), Text(str(good), style=style), Text(str(len(rows))))
     console.print(summary)
+    if (clock := status.get("clock")) and clock.get("time") == "virtual":
+        console.print(Text(f"time: {clock_text(clock)}"))
     for subject in SUBJECTS:
         rows = sorted(status.get(subject) or [], key=lambda row: bool(row.get("ok")))
         if subject in SHORT and not everything:

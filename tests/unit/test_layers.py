@@ -25,9 +25,10 @@ MAY_IMPORT = {
     "plan": {"errors"},
     "lower": {"errors", "topology.model", "plan"},
     "kernel": {"errors", "plan"},
+    "guest.gate": set(),  # known at both ends of virtual time
     "guest.mux": {"errors", "protocol"},  # spoken at both ends of the guest's port
-    "keeper": {"errors", "protocol", "plan", "kernel", "services", "guest.mux"},
-    "guest": {"errors", "protocol", "plan", "kernel", "keeper", "guest.mux"},
+    "keeper": {"errors", "protocol", "plan", "kernel", "services", "guest.gate", "guest.mux"},
+    "guest": {"errors", "protocol", "plan", "kernel", "keeper", "guest.gate", "guest.mux"},
     "launch": {"errors", "protocol", "plan", "kernel", "guest"},
     "frames": {"errors", "protocol"},
     "client": {"errors", "protocol", "frames", "plan", "launch"},

@@ -1,0 +1,52 @@
+"""`testbed events`."""
+
+from __future__ import annotations
+
+import click
+
+from testbed.cli.common import (
+    connect,
+    echo_json,
+    json_option,
+    name_option,
+    node_argument,
+    unknown_node,
+    verb,
+)
+
+KINDS = ("link", "lacp", "bgp", "bfd", "route")
+
+
+@verb("events", "testbed events\ntestbed events cnd1 --kind bgp --json")
+@node_argument("nodes", nargs=-1, metavar="[NODE]...")
+@click.option("--kind", type=click.Choice(KINDS), multiple=True, help="Only these. Repeatable.")
+@name_option()
+@json_option
+def command(
+    *, nodes: tuple[str, ...], kind: tuple[str, ...], name: str | None, as_json: bool
+) -> None:
+    """Show what has happened: changes of links, LACP, BGP, BFD and routes, with their time.
+
+    The time is the testbed's own, in seconds since its start. Where it is
+    virtual, the same topology and seed give the same events.
+    """
+    client = connect(name)
+    if nodes:
+        plan, _ = client.plan()
+        for node in nodes:
+            if all(entry.name != node for entry in plan.nodes):
+                raise unknown_node(node, plan)
+    events = [
+        event
+        for event in client.events()
+        if (not nodes or event["node"] in nodes) and (not kind or event["kind"] in kind)
+    ]
+    if as_json:
+        echo_json(events)
+        return
+    if not events:
+        click.echo("nothing has happened")
+        return
+    for event in events:
+        text = f"{event['node']} {event['kind']} {event['subject']}: {event['state']}"
+        click.echo(f"{event['at']:14.6f}  {text}")

@@ -1,0 +1,145 @@
+"""What happens in a testbed, with the time at which it does, by the testbed's own clock.
+
+Interfaces, LACP and routes are told by the kernel; sessions of BGP and BFD by
+the daemons, in their logs. What is read is the change of a state; a state
+that comes and goes within one moment may be missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import re
+import struct
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed.kernel.monitor import Monitor
+from testbed.plan.model import NODE_DIRECTORY
+
+if TYPE_CHECKING:
+    from testbed.keeper.clock import Clock
+    from testbed.plan.model import Plan
+
+KEPT = 100_000
+IN_MODIFY, IN_CLOEXEC, IN_NONBLOCK = 0x2, 0o2000000, 0o4000
+WATCH = struct.Struct("iIII")  # struct inotify_event: watch, mask, cookie, length of the name
+CHUNK = 65536
+
+# BIRD with `debug protocols { states }`: "bird: NAME: BGP session established",
+# "… State changed to stop", "… Session to 10.0.0.1 changed state from Up to Down".
+BIRD_BGP = re.compile(
+    r"(?:^|\s|> )(?P<subject>[\w.]+): (?:BGP session (?P<up>established)|"
+    r"State changed to (?P<state>\w+))$"
+)
+BIRD_BFD = re.compile(r"Session to (?P<subject>\S+) changed state from \w+ to (?P<state>\w+)")
+FRR_BGP = re.compile(
+    r"%ADJCHANGE: neighbor (?P<subject>\S+?)\(.*?\) in vrf (?P<vrf>\S+) "
+    r"(?P<state>Up|Down)(?: (?P<why>.*))?$"
+)
+
+
+def session_change(line: str) -> tuple[str, str, str] | None:
+    """Kind, subject and state of the session whose change a daemon's log line tells of."""
+    if match := FRR_BGP.search(line):
+        state = "Established" if match["state"] == "Up" else f"down: {match['why'] or 'unknown'}"
+        return "bgp", f"{match['subject']} vrf {match['vrf']}", state
+    if match := BIRD_BFD.search(line):
+        return "bfd", match["subject"], match["state"]
+    if match := BIRD_BGP.search(line):
+        return "bgp", match["subject"], "Established" if match["up"] else match["state"]
+    return None
+
+
+class Recorder:
+    """Watches a testbed's nodes and keeps what has changed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._events: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._count = 0
+        self._monitors: dict[str, tuple[int, Monitor]] = {}
+        self._logs: dict[int, tuple[str, Path]] = {}
+        self._offsets: dict[Path, int] = {}
+        self._inotify: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """All events that are kept, oldest first, and how many are no longer."""
+        return {"events": list(self._events), "dropped": self._count - len(self._events)}
+
+    def follow(self, plan: Plan, namespaces: dict[str, int]) -> None:
+        """Watch these nodes from now on; those that are watched already are not disturbed."""
+        loop = asyncio.get_running_loop()
+        identities = {node: os.fstat(descriptor).st_ino for node, descriptor in namespaces.items()}
+        for node, (identity, _) in list(self._monitors.items()):
+            if identities.get(node) != identity:  # it has gone, or was built anew
+                self._forget(node)
+        for node, descriptor in namespaces.items():
+            if node not in self._monitors:
+                monitor = Monitor(descriptor)
+                self._monitors[node] = identities[node], monitor
+                loop.add_reader(monitor, self._read_monitor, node, monitor)
+        for entry in plan.nodes:
+            for process in entry.processes:
+                self._watch_log(entry.name, Path(NODE_DIRECTORY, entry.name, f"{process.name}.log"))
+
+    def close(self) -> None:
+        """Watch nothing any more: a socket would keep its namespace alive."""
+        for node in list(self._monitors):
+            self._forget(node)
+
+    def _forget(self, node: str) -> None:
+        _, monitor = self._monitors.pop(node)
+        asyncio.get_running_loop().remove_reader(monitor)
+        monitor.close()
+
+    def _add(self, node: str, kind: str, subject: str, state: str) -> None:
+        self._count += 1
+        event = {"at": self._clock.elapsed(), "node": node, "kind": kind}
+        self._events.append(event | {"subject": subject, "state": state})
+
+    def _read_monitor(self, node: str, monitor: Monitor) -> None:
+        try:
+            for change in monitor.read():
+                self._add(node, *change)
+        except OSError as error:  # more at once than its socket holds
+            self._add(node, "trace", "kernel", f"incomplete: {error.strerror}")
+
+    def _watch_log(self, node: str, path: Path) -> None:
+        if path in self._offsets or not path.exists():
+            return
+        libc = ctypes.CDLL(None, use_errno=True)
+        if self._inotify is None:
+            self._inotify = libc.inotify_init1(IN_CLOEXEC | IN_NONBLOCK)
+            asyncio.get_running_loop().add_reader(self._inotify, self._read_inotify)
+        watch = libc.inotify_add_watch(self._inotify, os.fsencode(path), IN_MODIFY)
+        self._offsets[path] = 0
+        if watch >= 0:
+            self._logs[watch] = node, path
+            self._read_log(node, path)
+
+    def _read_inotify(self) -> None:
+        assert self._inotify is not None
+        data = os.read(self._inotify, CHUNK)
+        changed: dict[int, None] = {}
+        offset = 0
+        while offset < len(data):
+            watch, _, _, length = WATCH.unpack_from(data, offset)
+            offset += WATCH.size + length
+            changed[watch] = None
+        for watch in changed:
+            if watch in self._logs:
+                self._read_log(*self._logs[watch])
+
+    def _read_log(self, node: str, path: Path) -> None:
+        """Take in the whole lines that have been added."""
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            file.seek(self._offsets[path])
+            whole, newline, _ = file.read().rpartition(b"\n")
+            self._offsets[path] += len(whole) + len(newline)
+            for line in whole.decode(errors="replace").splitlines():
+                if change := session_change(line):
+                    self._add(node, *change)
