@@ -222,7 +222,7 @@ def _virtual(vm: str, plan: Plan) -> list[str]:
         where = "this machine's own kernel" if vm == "never" else "QEMU"
         hint = "use --vm uml or --vm auto, or real time"
         raise UsageError(f"{where} can't skip time (--vm {vm})", hint=hint)
-    if attached := host_interfaces.of(plan):
+    if attached := list(host_interfaces.of(plan)):
         hint = "leave the host interface out of the topology, or use real time"
         raise UsageError(f"what is at {attached[0]} does not skip time", hint=hint)
     kernel = uml_kernels.find(features.required(plan), virtual_time=True)
