@@ -29,7 +29,7 @@ NETWORK = (
     *("bonding", "dummy", "8021q", "vrf", "veth", "wireguard", "vxlan", "bridge"),
     *("nf_tables", "nft_ct", "nft_nat", "nft_chain_nat", "nft_masq", "nft_redir", "nft_limit"),
     *("nft_reject_inet", "nft_log", "nft_fib_inet", "nft_objref", "nft_hash", "nft_numgen"),
-    *("sch_netem", "sch_tbf", "sch_ingress", "act_mirred", "cls_matchall"),
+    *("sch_netem", "sch_prio", "sch_tbf", "sch_ingress", "act_mirred", "cls_matchall"),
 )
 """Loaded in the background of the boot. What a kernel lacks here is the keeper's to report."""
 WIRED = ("virtio_net", "cls_u32", "act_mirred", "sch_ingress")

@@ -68,11 +68,6 @@ _SIMPLE: dict[type, Callable[[Any, dict[str, int]], Message]] = {
     s.DeleteRoute: lambda step, _: m.delete_route(step.route),
     s.AddRule: lambda step, _: m.rule(step.rule, add=True),
     s.DeleteRule: lambda step, _: m.rule(step.rule, add=False),
-    s.SetNetem: lambda step, to: (
-        m.set_netem(to[step.interface], step.netem)
-        if step.netem
-        else m.delete_qdisc(to[step.interface])
-    ),
 }
 
 
@@ -275,6 +270,10 @@ class Kernel:
                 batch.add(*self._create(step))
         elif isinstance(step, s.SetInterface):
             batch.add(step.node, step, *self._set(self._nodes[step.node], step))
+        elif isinstance(step, s.SetNetem):
+            index = self._nodes[step.node].indexes[step.interface]
+            qdiscs = m.set_netem(index, step.netem) if step.netem else (m.delete_qdisc(index),)
+            batch.add(step.node, step, *qdiscs)
         else:
             indexes = self._nodes[step.node].indexes
             batch.add(step.node, step, _SIMPLE[type(step)](step, indexes))

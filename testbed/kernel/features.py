@@ -101,6 +101,8 @@ def required(plan: Plan) -> set[str]:
         needed |= {p.name for p in PROBES if p.nftables and re.search(p.nftables, node.nftables)}
         if any(interface.netem for interface in node.interfaces):
             needed.add("netem")
+        if any(interface.netem and interface.netem.classified for interface in node.interfaces):
+            needed.add("prio")
         if node.rules or any(interface.device.kind == "vrf" for interface in node.interfaces):
             needed.add("policy-routing")
         daemons = {Path(process.argv[0]).name for process in node.processes if process.argv}

@@ -72,7 +72,7 @@ _ROUTE_TYPES = {"unicast": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8, "
 _RULE_ACTIONS = {"lookup": 1, "blackhole": 6, "unreachable": 7}
 _PERMANENT = 0x80
 _TC_ROOT = 0xFFFFFFFF
-_NETEM_HANDLE = 0x10000
+_NETEM_HANDLE, PRIO_HANDLE, _BAND_HANDLE = 0x10000, 0x20000, 0x30000
 
 
 @lru_cache(maxsize=4096)
@@ -294,12 +294,25 @@ def rule(entry: Rule, *, add: bool) -> Message:
 # Queueing
 
 
-def set_netem(index: int, netem: Netem) -> Message:
+def set_netem(index: int, netem: Netem) -> tuple[Message, ...]:
     """Put netem at the root of the link's egress, or change what is there.
 
-    Every parameter is given, since the kernel keeps the old value of one
-    that is not.
+    A classified one is the second band of a prio qdisc, whose first one is
+    for all packets that do not name the second as their priority. Every
+    parameter is given, since the kernel keeps the old value of one that is
+    not.
     """
+    if not netem.classified:
+        return (_netem(index, netem, _NETEM_HANDLE, _TC_ROOT),)
+    root = _TCMSG.pack(AF_UNSPEC, index, PRIO_HANDLE, _TC_ROOT, 0)
+    root += text(1, "prio") + attribute(2, struct.pack("=i16B", 2, *[0] * 16))
+    return (
+        Message(NEWQDISC, F_CREATE | F_REPLACE, root),
+        _netem(index, netem, _BAND_HANDLE, PRIO_HANDLE | 2),
+    )
+
+
+def _netem(index: int, netem: Netem, handle: int, parent: int) -> Message:
     loss = round(min(netem.loss_percent, 100.0) / 100 * 0xFFFFFFFF)
     rate = round(netem.rate_mbps * 1e6 / 8)
     options = (
@@ -309,7 +322,7 @@ def set_netem(index: int, netem: Netem) -> Message:
         + u64(10, round(netem.delay_ms * 1e6))
         + u64(11, round(netem.jitter_ms * 1e6))
     )
-    body = _TCMSG.pack(AF_UNSPEC, index, _NETEM_HANDLE, _TC_ROOT, 0)
+    body = _TCMSG.pack(AF_UNSPEC, index, handle, parent, 0)
     body += text(1, "netem") + attribute(2, options)
     return Message(NEWQDISC, F_CREATE | F_REPLACE, body)
 

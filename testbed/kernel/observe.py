@@ -272,18 +272,22 @@ def _hop(values: dict[int, bytes], index: int, flags: int, names: dict[int, str]
 
 
 def qdiscs(fd: int) -> dict[str, tuple[str, Netem | None]]:
-    """The root queueing discipline of each interface, with its parameters when it is netem."""
+    """The root queueing discipline of each interface, with the parameters of its netem."""
+    classified: dict[str, Netem] = {}
     found: dict[str, tuple[str, Netem | None]] = {}
     with _socket(fd) as netlink:
         names = dict(socket.if_nameindex())
         for answer in _dump(netlink, m.GETQDISC, bytes(20)):
             _, index, _, parent, _ = struct.unpack_from("=BxxxiIII", answer)
+            name = names.get(index, str(index))
+            values = attributes(answer, 20)
+            kind = to_text(values[1])
+            netem = _netem(values[2]) if kind == "netem" else None
             if parent == 0xFFFFFFFF:
-                values = attributes(answer, 20)
-                kind = to_text(values[1])
-                netem = _netem(values[2]) if kind == "netem" else None
-                found[names.get(index, str(index))] = (kind, netem)
-    return found
+                found[name] = (kind, netem)
+            elif netem is not None and parent == m.PRIO_HANDLE | 2:
+                classified[name] = replace(netem, classified=True)
+    return {name: (kind, classified.get(name, netem)) for name, (kind, netem) in found.items()}
 
 
 def _netem(options: bytes) -> Netem:

@@ -109,6 +109,10 @@ def _netem(trial: _Trial) -> None:
     trial.qdisc(_VETH, "netem", struct.pack("=6I", 0, 1000, 0, 0, 0, 0))
 
 
+def _prio(trial: _Trial) -> None:
+    trial.qdisc(_PEER, "prio", struct.pack("=i16B", 2, *[0] * 16))
+
+
 def _tbf(trial: _Trial) -> None:
     rate = struct.pack("=BBHhHI", 0, 1, 0, 0, 0, 1_000_000)  # cells of Ethernet; bytes per second
     parameters = rate + bytes(12) + struct.pack("=III", 100_000, 1_000_000, 0)
@@ -180,6 +184,7 @@ PROBES = (
     Probe("vxlan", "VPC overlays in the service link", "CONFIG_VXLAN", "vxlan", _vxlan),
     Probe("macvlan", "host interfaces", "CONFIG_MACVLAN", "macvlan", _macvlan),
     Probe("netem", "delay, rate and loss of links", "CONFIG_NET_SCH_NETEM", "sch_netem", _netem),
+    Probe("prio", "delay between Availability Zones", "CONFIG_NET_SCH_PRIO", "sch_prio", _prio),
     Probe("tbf", "rate limits", "CONFIG_NET_SCH_TBF", "sch_tbf", _tbf),
     Probe("policy-routing", "route tables", "CONFIG_IP_MULTIPLE_TABLES", "built in", _rule),
     Probe("multipath", "balancing", "CONFIG_IP_ROUTE_MULTIPATH", "built in", _multipath),

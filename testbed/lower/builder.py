@@ -130,6 +130,12 @@ class NodeDraft:
                 texts = (*interface.addresses, *(str(address) for address in addresses))
                 self.interfaces[index] = replace(interface, addresses=texts)
 
+    def impair(self, name: str, netem: Netem | None) -> None:
+        """Set the impairment of what an interface that was added before sends."""
+        for index, interface in enumerate(self.interfaces):
+            if interface.name == name:
+                self.interfaces[index] = replace(interface, netem=netem)
+
     def loopback(self, *addresses: IPv4Address) -> None:
         """Put host addresses on `lo`."""
         texts = tuple(f"{address}/32" for address in addresses)

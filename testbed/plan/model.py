@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 
 TABLE_MAIN = 254
 TABLE_LOCAL = 255
+SLOW = "2:2"  # the class of the packets that a classified Netem is for
 RESOLV_CONF = "resolv.conf"  # a file of a node's that its programs find in /etc
 NODE_DIRECTORY = "/run/node"  # in the keeper's private /run: NODE_DIRECTORY/<node>/<file>
 
@@ -137,7 +138,8 @@ Kind = Loopback | Veth | Bond | Vlan | Vrf | Bridge | Dummy | WireGuard | Vxlan 
 class Netem:
     """Egress impairment: one-way delay, rate limit (0: none), random loss in percent.
 
-    `limit` is the queue's length in packets.
+    `limit` is the queue's length in packets. With `classified` it is only for
+    packets whose priority (nftables: `meta priority`) is SLOW; others pass.
     """
 
     delay_ms: float = 0.0
@@ -145,6 +147,7 @@ class Netem:
     loss_percent: float = 0.0
     rate_mbps: float = 0.0
     limit: int = 1000
+    classified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

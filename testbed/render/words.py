@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from testbed.plan.model import TABLE_MAIN, Veth, WireGuard
+from testbed.plan.model import SLOW, TABLE_MAIN, Veth, WireGuard
 
 if TYPE_CHECKING:
     from testbed.plan.model import Check, Interface, Kind, Netem, Process, Route, Rule
@@ -37,7 +37,8 @@ def netem(entry: Netem | None) -> str:
         parts.append(f"loss {entry.loss_percent:g}%")
     if entry.rate_mbps:
         parts.append(f"rate {rate(entry.rate_mbps)}")
-    return " ".join([*parts, f"limit {entry.limit}"])
+    parts.append(f"limit {entry.limit}")
+    return " ".join([*parts, f"for packets of priority {SLOW}"] if entry.classified else parts)
 
 
 def interface(entry: Interface) -> str:

@@ -29,6 +29,8 @@ BY_HAND = {
     "wireguard": "ip link add one type wireguard; ip link set one up",
     "vxlan": "ip link add one type vxlan id 7 local 192.0.2.1 remote 192.0.2.2 dstport 4789",
     "netem": "ip link add one type veth peer name two; tc qdisc add dev one root netem delay 1ms",
+    "prio": "ip link add one type veth peer name two; tc qdisc add dev one root prio bands 2 "
+    "priomap 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
     "tbf": "ip link add one type veth peer name two; "
     "tc qdisc add dev one root tbf rate 8mbit burst 100k latency 50ms",
     "policy-routing": "ip rule add priority 1000 table 1003",

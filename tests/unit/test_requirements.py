@@ -39,6 +39,9 @@ def test_a_vrf_needs_rules() -> None:
 def test_delay_needs_netem() -> None:
     slow = m.Interface("a", m.Veth("x", "y"), netem=m.Netem(delay_ms=1))
     assert "netem" in required(plan(interfaces=(slow,)))
+    assert "prio" not in required(plan(interfaces=(slow,)))
+    some = m.Interface("a", m.Veth("x", "y"), netem=m.Netem(delay_ms=1, classified=True))
+    assert required(plan(interfaces=(some,))) >= {"netem", "prio"}
 
 
 def test_balancing_needs_multipath() -> None:

@@ -18,6 +18,7 @@ from testbed.lower.vpc import (
     internet_gateway,
     overlay,
     routes,
+    zones,
 )
 from testbed.lower.vpc.router import VpcRouter
 from testbed.topology.model import Outpost, Topology, Vpc
@@ -46,6 +47,7 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
             routes.add_ingress(topology, router)
         routers.append(router)
     region.ruleset.forward.append('iifname "op-*" oifname "op-*" counter drop')
+    zones.add_delays(topology, region)
     routes.expect(draft, topology, routers)
     for router in routers:
         routes.add_tables(topology, router, region)
