@@ -41,14 +41,20 @@ def status(testbed: Testbed) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("address", [EC2, LOGS])
-@pytest.mark.parametrize("port", [80, 443])
 def test_an_interface_endpoint_answers_over_the_service_link(
-    testbed: Testbed, address: str, port: int
+    testbed: Testbed, address: str
 ) -> None:
     """Also the one whose subnet is on the Outpost (facts: H3)."""
-    with testbed["op.vpc-app"].capture("sl", f"tcp port {port}") as crossing:
-        assert client_of(testbed["plain"], f"http://{address}:{port}/") == "10.77.8.4"
+    with testbed["op.vpc-app"].capture("sl", "tcp port 443") as crossing:
+        assert client_of(testbed["plain"], f"http://{address}:443/") == "10.77.8.4"
     assert crossing.packets
+
+
+@pytest.mark.parametrize("address", [EC2, LOGS])
+def test_an_interface_endpoint_has_security_groups(testbed: Testbed, address: str) -> None:
+    """Port 443 only, for members of one group only."""
+    assert client_of(testbed["plain"], f"http://{address}/") == ""
+    assert client_of(testbed["stranger"], f"http://{address}:443/") == ""
 
 
 def test_private_names_lead_to_interface_endpoints(testbed: Testbed) -> None:
@@ -67,7 +73,7 @@ def test_the_customer_reaches_instances_but_no_endpoint(testbed: Testbed) -> Non
     assert client_of(desk, f"http://{APP}/") == desk.address
     with testbed["op.vpc-app"].capture("sl", f"host {desk.address}") as crossing:
         for address in (LOGS, EC2, S3):
-            assert client_of(desk, f"http://{address}/") == ""
+            assert client_of(desk, f"http://{address}:443/") == ""
     assert not crossing.packets
 
 
@@ -78,7 +84,7 @@ def test_without_the_service_link_no_endpoint_answers(testbed: Testbed) -> None:
         for tunnel in tunnels:
             node.run(["ip", "link", "set", tunnel, "down"])
         for address in (LOGS, EC2, S3):
-            assert client_of(testbed["app"], f"http://{address}/") == ""
+            assert client_of(testbed["app"], f"http://{address}:443/") == ""
         assert client_of(testbed["desk"], f"http://{APP}/") == testbed["desk"].address
     finally:
         for tunnel in tunnels:
