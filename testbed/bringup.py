@@ -150,15 +150,21 @@ def _discard(name: str) -> None:
             return
     except (TestbedError, TimeoutError):
         pass
-    take_down(name)
+    if launch.alive(name):  # of a micro VM that died the console is kept
+        take_down(name)
+    launch.sweep()
 
 
 def take_down(name: str) -> bool:
-    """End a testbed and wait until nothing of it is left; False when it did not run."""
+    """End a testbed and wait until nothing of it is left; False when it did not run.
+
+    What is kept of one whose micro VM died goes, too.
+    """
     was_running = launch.alive(name)
     if was_running:
         launch.end(name, lambda: Client.connect(name).stop())
     launch.sweep()
+    launch.forget(name)
     if was_running and launch.alive(name):
         raise HostError(f"testbed {name} does not end", hint="see `testbed list` for its process")
     return was_running

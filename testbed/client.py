@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from testbed.errors import HostError, NetworkError, UsageError, error_from_json
+from testbed import guest_log
+from testbed.errors import HostError, NetworkError, TestbedError, UsageError, error_from_json
 from testbed.frames import Connection, message_of
 from testbed.protocol import Frame, dial
 
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
     OnEvent = Callable[[dict[str, Any]], None]
 
 ENDED = "the testbed ended before it answered"
+
+
+def ended(name: str) -> HostError:
+    """The error of a command whose testbed has ended: why, where its micro VM has died."""
+    how = guest_log.ended(name)
+    return HostError(ENDED) if how is None else guest_log.error(name, how)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +57,12 @@ class RemoteProcess:
     for its end, unless it `drives` the clock all the time.
     """
 
-    def __init__(self, connection: Connection, name: str, *, drives: bool = False) -> None:
+    def __init__(
+        self, connection: Connection, name: str, testbed: str, *, drives: bool = False
+    ) -> None:
         self.connection = connection
         self.name = name
+        self.testbed = testbed
         self.drives = drives
         self.returncode: int | None = None
         self.stderr = bytearray()
@@ -122,7 +132,7 @@ class RemoteProcess:
             while self.returncode is None:
                 frame = self.connection.receive(deadline)
                 if frame is None:
-                    raise HostError(ENDED)
+                    raise ended(self.testbed)
                 if data := self.take(*frame):
                     yield data
         finally:
@@ -169,9 +179,11 @@ class Client:
         except OSError:
             raise self._not_running() from None
 
-    def _not_running(self) -> UsageError:
+    def _not_running(self) -> TestbedError:
         from testbed.launch import running  # noqa: PLC0415 - only on the way to an error
 
+        if (how := guest_log.ended(self.name)) is not None:
+            return guest_log.error(self.name, how)
         names = running()
         hint = f"these run: {', '.join(names)}" if names else "start it: testbed up FILE"
         return UsageError(f"testbed {self.name} is not running", hint=hint)
@@ -203,7 +215,7 @@ class Client:
                     return result
                 if on_event:
                     on_event(message)
-        raise HostError(ENDED)
+        raise ended(self.name)
 
     # Operations
 
@@ -283,7 +295,8 @@ class Client:
         request: dict[str, Any] = {"op": "exec", "node": node, "argv": list(argv)}
         request |= {"tty": tty, "rows": size[0], "columns": size[1], "env": dict(env or {})}
         request |= {"clock": clock or until is not None, "until": until}
-        process = RemoteProcess(self._open(request), f"{argv[0]} in {node}", drives=clock)
+        connection = self._open(request)
+        process = RemoteProcess(connection, f"{argv[0]} in {node}", self.name, drives=clock)
         if not clock:
             process.connection.write_some()
         return process
@@ -337,4 +350,4 @@ class Client:
                     raise error_from_json(message["error"])
                 if "result" in message:
                     return
-        raise HostError(ENDED)
+        raise ended(self.name)

@@ -2,7 +2,8 @@
 
 A testbed is a directory under `protocol.runtime_directory()` whose
 `control.sock` answers. A directory whose socket does not is what a killed
-keeper left behind; `sweep` removes it.
+keeper left behind; `sweep` removes it, but for the console of a micro VM that
+died (`testbed.guest_log`), which goes with the testbed's next `up` or `down`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import fcntl
 import json
 import os
 import select
-import shutil
 import signal
 import stat
 import subprocess
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from testbed import guest_log
 from testbed.errors import HostError, UsageError, error_from_json
 from testbed.kernel import features, host_interfaces
 from testbed.kernel.trials import UNTRIED
@@ -59,6 +60,12 @@ def running() -> list[str]:
     return [name for name in _registered() if alive(name)]
 
 
+def dead() -> dict[str, guest_log.Ended]:
+    """How the micro VMs ended that died and have not been forgotten, by their testbeds' names."""
+    found = ((name, guest_log.ended(name)) for name in _registered() if not alive(name))
+    return {name: how for name, how in found if how is not None}
+
+
 def _registered() -> list[str]:
     """The names under which this user has directories, of testbeds that run or have died."""
     directory = runtime_directory()
@@ -82,11 +89,11 @@ def _is_own(path: Path) -> bool:
 
 
 def sweep() -> None:
-    """Remove the directories and namespace links of testbeds that died."""
+    """Remove what testbeds that died have left, but the console of a micro VM."""
     for name in _registered():
         with _locked(name, wait=False) as held:
             if held and not alive(name):
-                shutil.rmtree(testbed_directory(name), ignore_errors=True)
+                guest_log.clear(name)
                 _sweep_links(name)
 
 
@@ -174,11 +181,12 @@ def ensure_running(
         if alive(name):
             return False
         directory = testbed_directory(name)
+        guest_log.forget(name)
         try:
             words = _choose(vm, plan, on_progress)
             _start(words, name, directory, on_progress)
         except BaseException:
-            shutil.rmtree(directory, ignore_errors=True)
+            guest_log.clear(name)
             raise
     return True
 
@@ -300,6 +308,17 @@ def kill(name: str) -> None:
             _kill(keeper)
             _wait_gone(keeper)
     sweep()
+
+
+def forget(name: str) -> bool:
+    """Remove what is kept of a testbed whose micro VM died; whether there was anything."""
+    if alive(name) or guest_log.ended(name) is None:
+        return False
+    with _locked(name) as held:
+        if held and not alive(name):
+            guest_log.forget(name)
+    sweep()
+    return True
 
 
 @contextlib.contextmanager

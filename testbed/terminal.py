@@ -13,8 +13,7 @@ import termios
 import tty as terminal_modes
 from typing import TYPE_CHECKING, Any
 
-from testbed.client import ENDED, Client, RemoteProcess
-from testbed.errors import HostError
+from testbed.client import Client, RemoteProcess, ended
 from testbed.protocol import Frame
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ class _Pump:
                 elif descriptor == self._stdin:
                     self._read_stdin()
                 elif not self._exchange():
-                    raise HostError(ENDED)
+                    raise ended(self._process.testbed)
         return self._process.returncode
 
     def _wait(self) -> list[tuple[int, int]]:

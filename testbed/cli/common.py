@@ -128,9 +128,9 @@ def choose_name(name: str | None) -> str:
         from testbed.bringup import check_name  # noqa: PLC0415
 
         return check_name(name)
-    from testbed.launch import running  # noqa: PLC0415
+    from testbed.launch import dead, running  # noqa: PLC0415
 
-    names = running()
+    names = running() or list(dead())
     if len(names) == 1:
         return names[0]
     if names:

@@ -42,19 +42,21 @@ def command(
     named = name if given is click.core.ParameterSource.COMMANDLINE else None
     if sum((everything, bool(named), bool(testbeds))) > 1:
         raise click.UsageError("--all, --name and names exclude each other", context)
-    running = launch.running()
+    dead = launch.dead()
+    known = [*launch.running(), *dead]
     if everything:
-        names = running
+        names = known
     elif testbeds:
         names = list(dict.fromkeys(_name_of(word) for word in testbeds))
     else:
-        names = [] if not name and not running else [choose_name(name)]
+        names = [] if not name and not known else [choose_name(name)]
     rows = [{"name": entry, "stopped": take_down(entry)} for entry in names]
     if as_json:
         echo_json(rows)
         return
     for row in rows:
-        click.echo(f"{row['name']}: {'is down' if row['stopped'] else 'was not running'}")
+        otherwise = "had died" if row["name"] in dead else "was not running"
+        click.echo(f"{row['name']}: {'is down' if row['stopped'] else otherwise}")
     if not rows:
         click.echo("no testbed is running")
 

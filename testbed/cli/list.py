@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from testbed.cli.common import echo_json, json_option, name_option, verb
 from testbed.errors import TestbedError
+
+if TYPE_CHECKING:
+    from testbed.guest_log import Ended
 
 HELLO_TIMEOUT_S = 2.0
 
@@ -21,6 +24,7 @@ def command(*, name: str | None, as_json: bool) -> None:
     from testbed import launch  # noqa: PLC0415
 
     rows = [_row(entry) for entry in launch.running() if name in {None, entry}]
+    rows += [_dead(*entry) for entry in launch.dead().items() if name in {None, entry[0]}]
     if as_json:
         echo_json(rows)
         return
@@ -62,6 +66,14 @@ def _row(name: str) -> dict[str, Any]:
     return row
 
 
+def _dead(name: str, how: Ended) -> dict[str, Any]:
+    died = datetime.fromtimestamp(how.at, UTC).astimezone().isoformat(timespec="seconds")
+    row = {"name": name, "state": "dead", "nodes": None, "pid": None, "guest": None}
+    return row | {"since": died, "reason": how.reason}
+
+
 def _where(row: dict[str, Any]) -> str:
+    if row["state"] == "dead":
+        return str(row["reason"])
     place = f"{row['guest']} guest" if row["guest"] else "this kernel"
     return f"{place}, process {row['pid']}"

@@ -68,6 +68,9 @@ class Running(Protocol):
     def pids(self) -> list[int]:
         """Host processes that the guest is made of; the first one's end is the guest's end."""
 
+    def fate(self) -> str:
+        """Say, as a clause, how it has ended, or that it still runs."""
+
     def kill(self) -> None:
         """End all of them now, and wait until they are gone."""
 

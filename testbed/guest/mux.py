@@ -242,6 +242,8 @@ class Mux(asyncio.Protocol):
         self._paused = False
         self._drained: asyncio.Event | None = None
         self._next = 1
+        self.farewell = False
+        """Whether the other end has said that it ends: it closed channel 0, which nobody has."""
 
     def open(self) -> Channel:
         """Open a channel to the other end."""
@@ -375,6 +377,8 @@ class Mux(asyncio.Protocol):
         elif kind == Kind.TAKEN and self._pace is not None:
             self._on_the_way -= WINDOW.unpack(payload)[0]
             self._send_held()
+        elif kind == Kind.CLOSE and number == 0:
+            self.farewell = True
         elif kind > max(Kind):
             raise ProtocolError(f"a frame of unknown type {kind}")
         elif channel is not None:

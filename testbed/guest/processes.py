@@ -21,6 +21,11 @@ MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x4000, 0x40000
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = -100, 0x8000, 0x1
 SYS_MOUNT_SETATTR = 442
+FATE_WAIT_S = 0.5
+FATES = {
+    "SIGBUS": " (no memory is left on the host)",
+    "SIGKILL": " (as the host does when its memory is used up)",
+}
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -66,6 +71,27 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     process.wait()
+
+
+def fate(*processes: tuple[subprocess.Popen[bytes], str]) -> str:
+    """Say, as a clause, which of these processes has ended, and how.
+
+    They come with what to call them. One that has closed its connections may
+    not be all gone yet, so the first is given a moment.
+    """
+    if all(process.poll() is None for process, _ in processes):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            processes[0][0].wait(FATE_WAIT_S)
+    for process, name in processes:
+        code = process.returncode
+        if code is not None and code < 0:
+            name_of_signal = signal.Signals(-code).name
+            return f"{name} was killed by {name_of_signal}{FATES.get(name_of_signal, '')}"
+        if code:
+            return f"{name} ended with status {code}"
+        if code == 0:
+            return "it switched itself off"
+    return "it lost its control port"
 
 
 def raise_file_limit() -> None:

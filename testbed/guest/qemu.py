@@ -52,6 +52,10 @@ class QemuRunning:
         """Host processes: QEMU, then its file server if it has one."""
         return [process.pid for process in self.processes]
 
+    def fate(self) -> str:
+        """Say how QEMU has ended, or the file server without which it is of no use."""
+        return processes.fate(*zip(self.processes, (PROGRAM, "virtiofsd"), strict=False))
+
     def kill(self) -> None:
         """End them."""
         for process in self.processes:

@@ -24,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed import guest_log
 from testbed.errors import HostError, TestbedError, UsageError
 from testbed.guest.bootstrap import KEEPER, prepare
 from testbed.guest.calendar import Calendar, patience_s
@@ -55,6 +56,7 @@ PANIC_DETAIL = re.compile(
     r"\[<|[0-9a-f]{8,16}[ :]|\? |RIP|R[A-Z0-9]{2}:|Code:|CR2:|FS:|CS:|PKRU:|Call |Stack|CPU:|"
     r"Hardware name|Modules linked|<TASK>|</TASK>|Kernel Offset|---\[|\w+\+0x[0-9a-f]+/0x)"
 )
+PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 BLOCK = 64 * 1024
 EXIT_DEADLINE_S = 5.0
 ACCELERATED_DEADLINE_S = 15.0
@@ -67,9 +69,11 @@ class Relay:
         self.name = name
         self.running = running
         self.ended = asyncio.Event()
+        self.stopping = False
         self.awake = asyncio.Event()
         self.gone = asyncio.Event()
         self._console = bytearray()
+        self._log = guest_log.ConsoleLog(name)
         pace = None if running.time else running.pace
         self._mux = Mux(clock=self._tell_time, lost=lambda _: self.ended.set(), pace=pace)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -124,6 +128,7 @@ class Relay:
         """End the guest and every connection; again, it does nothing."""
         if self.gone.is_set():
             return
+        self._keep_or_forget()
         self.gone.set()
         loop = asyncio.get_running_loop()
         for descriptor in self._pidfds:
@@ -137,7 +142,22 @@ class Relay:
         self.running.kill()
         if self._server is not None:
             self._server.close()
-            withdraw(control_socket(self.name))
+        withdraw(control_socket(self.name))
+
+    def _keep_or_forget(self) -> None:
+        """Keep the console of a guest that died; forget that of one that ended as it should."""
+        if self.stopping or self._mux.farewell:
+            guest_log.forget(self.name)
+        elif self._server is not None:
+            guest_log.record(self.name, self.reason(), self.console_tail())
+
+    def reason(self) -> str:
+        """Say why the guest has ended, as a clause."""
+        fate = self.running.fate()
+        self._read_console()
+        if panic := PANIC.findall(self._console.decode(errors="replace").replace("\r", "")):
+            return f"its kernel panicked: {panic[-1].strip()}"
+        return fate
 
     async def finish(self) -> None:
         """Let the connections hear that the guest is gone."""
@@ -155,8 +175,14 @@ class Relay:
         with contextlib.suppress(BlockingIOError, ConnectionError):
             while data := self.running.console.recv(BLOCK):
                 self._console += data
+                self._log.write(data)
                 del self._console[:-CONSOLE_TAIL]
             asyncio.get_running_loop().remove_reader(self.running.console)
+
+    def stop(self) -> None:
+        """End the guest because somebody wants it."""
+        self.stopping = True
+        self.ended.set()
 
     def abandon(self) -> None:
         """Tell the keeper that the launcher is gone; it ends unless it has work."""
@@ -204,8 +230,10 @@ class Relay:
         outgoing.add_done_callback(lambda _: far_writer.close())
         try:
             await _copy(far_reader, writer, watcher.answer)
+            if self.ended.is_set():  # who hears of it is to find what is kept of the guest
+                await self.gone.wait()
             if watcher.held:
-                asyncio.get_running_loop().call_later(EXIT_DEADLINE_S, self.ended.set)
+                asyncio.get_running_loop().call_later(EXIT_DEADLINE_S, self.stop)
                 await self.gone.wait()
                 with contextlib.suppress(ConnectionError):
                     writer.write(watcher.held)
@@ -283,7 +311,7 @@ def watch_leash(let_go: Callable[[], None]) -> None:
 def withdraw(path: Path) -> None:
     """Remove the socket and, if nothing else is in it, its directory."""
     with contextlib.suppress(OSError):
-        path.unlink()
+        path.unlink(missing_ok=True)
         path.parent.rmdir()
 
 
@@ -340,6 +368,8 @@ async def boot(guest: Guest, what: Boot, report: Report, deadline: float) -> Rel
         try:
             return await _boot_once(guest, replace(what, accelerate=accelerate), report, seconds)
         except BootError as error:
+            if last and not error.final:
+                guest_log.record(what.name, error.reason, error.console)
             if last or error.final:
                 raise
             report.send(progress=f"not {how}: {error.message.splitlines()[0]}")
@@ -352,6 +382,8 @@ class BootError(HostError):
     def __init__(self, message: str, console: str, *, final: bool = False) -> None:
         text = f"{message}; its console's last lines:\n{console}" if console else message
         super().__init__(text, hint="testbed doctor")
+        self.reason = message.removeprefix("the micro VM ")
+        self.console = console
         self.final = final
 
 
@@ -376,7 +408,7 @@ async def _boot_once(guest: Guest, what: Boot, report: Report, seconds: float) -
         await asyncio.wait(tasks.values(), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if tasks["ready"].done() and not tasks["ready"].exception():
             await relay.listen()
-            loop.add_signal_handler(signal.SIGTERM, relay.ended.set)
+            loop.add_signal_handler(signal.SIGTERM, relay.stop)
             total = round(1000 * (time.monotonic() - started))
             kernel = awake.result() if awake.done() else total
             timings = {"kernel": kernel, "keeper": total - kernel}
@@ -396,9 +428,10 @@ async def _boot_once(guest: Guest, what: Boot, report: Report, seconds: float) -
 def _why(tasks: dict[str, asyncio.Task[Any]], relay: Relay, seconds: float) -> BootError:
     console = relay.console_tail()
     if tasks["cancelled"].done():
+        relay.stopping = True
         return BootError("the boot of the micro VM was cancelled", "", final=True)
     if tasks["ended"].done() or tasks["ready"].done():
-        return BootError("the micro VM ended while it booted", console)
+        return BootError(f"the micro VM ended while it booted: {relay.reason()}", console)
     return BootError(f"the micro VM did not come up in {seconds:.0f} s", console)
 
 
@@ -466,6 +499,7 @@ def requested(arguments: argparse.Namespace, guest: Guest) -> Boot:
         raise UsageError(f"{name!r} is not a testbed's name")
     require_unused(control_socket(name))
     wires = tuple(connect(arguments.attach))
+    guest_log.forget(name)
     return replace(
         prepare(name, guest, keeper=arguments.keeper, wires=wires, seed=arguments.virtual_time),
         memory_mb=arguments.memory_mb,

@@ -63,6 +63,10 @@ class UmlRunning:
         """The kernel's process."""
         return [self.process.pid]
 
+    def fate(self) -> str:
+        """Say how it has ended."""
+        return processes.fate((self.process, "the user-mode kernel"))
+
     def kill(self) -> None:
         """End it."""
         processes.stop(self.process)

@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 
+from testbed import guest_log
 from testbed.guest.kinds import KINDS
 from testbed.protocol import HEADER, Frame, control_socket, pack, pack_message
 
@@ -310,16 +311,52 @@ def test_stop_answers_when_all_is_gone(guest: Started) -> None:
     assert guest.process.wait(TIMEOUT_S) == 0
 
 
-def test_killed_machine_takes_all_with_it(guest: Started, kind: str) -> None:
+def kept(name: str) -> set[str]:
+    """The files in a testbed's directory."""
+    directory = control_socket(name).parent
+    return {path.name for path in directory.iterdir()} if directory.exists() else set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS])
+def test_killed_machine_takes_all_with_it(guest: Started, kind: str, number: int) -> None:
     children = guest.children()
     assert sorted(children) == PROCESSES[kind]
     inside = offspring(*children.values())
     waiting = guest.connect(op="echo")
-    os.kill(children[PROCESSES[kind][0]], signal.SIGKILL)
-    assert guest.process.wait(TIMEOUT_S) == 0
+    os.kill(children[PROCESSES[kind][0]], number)
     assert waiting.file.read() == b""
+    how = guest_log.ended("mortal")  # kept before any command hears of it
+    assert guest.process.wait(TIMEOUT_S) == 0
     assert all(gone(pid) for pid in (*children.values(), *inside))
-    assert not control_socket("mortal").parent.exists()
+    assert how is not None
+    assert signal.Signals(number).name in how.reason or "its kernel panicked" in how.reason
+    assert kept("mortal") == {guest_log.CONSOLE, guest_log.END}
+
+
+def test_panic_is_kept_with_all_that_was_said(guest: Started) -> None:
+    waiting = guest.connect(op="echo")
+    guest.connect(op="die")
+    assert waiting.file.read() == b""
+    how = guest_log.ended("mortal")
+    assert guest.process.wait(TIMEOUT_S) == 0
+    assert how is not None
+    assert "its kernel panicked: Attempted to kill init" in how.reason
+    assert "Attempted to kill init" in how.tail
+    assert "Call Trace" not in how.tail
+    assert how.tail.splitlines()[-1] in guest_log.console("mortal").read_text()
+
+
+def test_memory_that_is_used_up_inside_costs_only_who_uses_it(start: Starter) -> None:
+    small = start("small", "--keeper", "stand_in_keeper:Keeper", "--memory-mb", "256")
+    assert small.outcome().get("ready")
+    try:
+        hog = [sys.executable, "-c", "x = [b'x' * (n + (1 << 20)) for n in range(1000)]"]
+        assert small.ask(op="run", argv=hog)["returncode"] == -signal.SIGKILL
+        assert small.ask(op="hello")["pid"] == 1
+        assert "Out of memory: Killed process" in guest_log.console("small").read_text()
+    finally:
+        small.end()
+    assert not control_socket("small").parent.exists()
 
 
 def test_killed_relay_takes_all_with_it(guest: Started) -> None:
@@ -358,8 +395,7 @@ def test_relay_killed_while_it_boots(start: Starter, milliseconds: int) -> None:
     started.process.kill()
     started.process.wait(TIMEOUT_S)
     assert all(gone(pid) for pid in (*children, *inside))
-    left = [path.name for path in control_socket("young").parent.glob("*")]
-    assert left in ([], ["control.sock"])
+    assert kept("young") <= {"control.sock", guest_log.CONSOLE}
 
 
 def test_launcher_that_goes_away_cancels_the_boot(start: Starter) -> None:
@@ -388,7 +424,7 @@ def test_kernel_that_does_not_boot(start: Starter, kind: str, tmp_path: Path) ->
     message = outcome["error"]["message"]
     assert ("ended while it booted" if kind == "qemu" else "does not start") in message
     assert ("qemu" if kind == "qemu" else str(image)) in message
-    assert not control_socket("broken").parent.exists()
+    assert not control_socket("broken").exists()
 
 
 def test_panic_is_told_with_what_led_to_it(start: Starter) -> None:
@@ -396,6 +432,7 @@ def test_panic_is_told_with_what_led_to_it(start: Starter) -> None:
     message = outcome["error"]["message"]
     assert "Attempted to kill init" in message
     assert "Call Trace" not in message
+    assert kept("panicking") == {guest_log.CONSOLE, guest_log.END}
 
 
 def test_keeper_that_does_not_start(start: Starter) -> None:

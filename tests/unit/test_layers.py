@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "testbed": set(),
     "errors": set(),
     "protocol": {"errors"},
+    "guest_log": {"errors", "protocol"},
     "services": set(),  # a program of its own, which runs inside the nodes
     "topology.model": set(),
     "topology": {"errors", "topology.model"},
@@ -28,10 +29,19 @@ MAY_IMPORT = {
     "guest.gate": set(),  # known at both ends of virtual time
     "guest.mux": {"errors", "protocol"},  # spoken at both ends of the guest's port
     "keeper": {"errors", "protocol", "plan", "kernel", "services", "guest.gate", "guest.mux"},
-    "guest": {"errors", "protocol", "plan", "kernel", "keeper", "guest.gate", "guest.mux"},
-    "launch": {"errors", "protocol", "plan", "kernel", "guest"},
+    "guest": {
+        "errors",
+        "protocol",
+        "guest_log",
+        "plan",
+        "kernel",
+        "keeper",
+        "guest.gate",
+        "guest.mux",
+    },
+    "launch": {"errors", "protocol", "guest_log", "plan", "kernel", "guest"},
     "frames": {"errors", "protocol"},
-    "client": {"errors", "protocol", "frames", "plan", "launch"},
+    "client": {"errors", "protocol", "guest_log", "frames", "plan", "launch"},
     "render": {"errors", "protocol", "plan", "topology", "topology.model", "client"},
     "probes": {"errors", "protocol", "plan", "client"},
     "bringup": {
@@ -63,6 +73,7 @@ PART_OF = {"terminal": "client", "__main__": "cli"}  # modules that are one laye
 STANDARD_LIBRARY_ONLY = {
     "errors",
     "protocol",
+    "guest_log",
     "services",
     "plan",
     "kernel",
