@@ -93,7 +93,7 @@ def _list(*, as_json: bool) -> None:
             row["origin"],
             f"{row['bytes'] / 1e6:.1f} MB",
             row["path"],
-            "; ".join([*row["problems"], *(f"lacks {name}" for name in row["lacking"])]),
+            "; ".join(row["complaints"]),
         )
         for row in rows
     )
@@ -101,14 +101,14 @@ def _list(*, as_json: bool) -> None:
 
 
 def _row(kernel: UmlKernel) -> dict[str, Any]:
-    problems = kernel.problems()
     return {
         "path": str(kernel.path),
         "version": kernel.version,
         "origin": kernel.origin,
         "bytes": kernel.path.stat().st_size if kernel.path.exists() else 0,
-        "problems": problems,
-        "lacking": [] if problems else kernel.lacking(),
+        "problems": kernel.problems(),
+        "lacking": kernel.lacking() if kernel.version else [],
+        "complaints": kernel.complaints(),
     }
 
 

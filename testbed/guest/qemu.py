@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from testbed.guest.wires import Wire
 
 PROGRAM = "qemu-system-x86_64"
+CPUINFO, KVM = Path("/proc/cpuinfo"), Path("/dev/kvm")
 VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd")
 
 # RDRAND: without it the kernel gathers entropy for a second when the first
@@ -133,8 +134,8 @@ class QemuGuest:
         /dev/kvm alone proves nothing: under paravirtual nesting it opens, and
         guests never come up; there the processor shows no vmx and no svm.
         """
-        flags = Path("/proc/cpuinfo").read_text().partition("\nflags")[2].partition("\n")[0].split()
-        return ("vmx" in flags or "svm" in flags) and os.access("/dev/kvm", os.R_OK | os.W_OK)
+        flags = CPUINFO.read_text().partition("\nflags")[2].partition("\n")[0].split()
+        return ("vmx" in flags or "svm" in flags) and os.access(KVM, os.R_OK | os.W_OK)
 
     def hints(self) -> list[str]:
         """Return nothing: its packages are all that it needs."""

@@ -90,20 +90,18 @@ class UmlGuest:
             return ["a user-mode kernel needs an x86-64 host"]
         if uml_kernels.find(()) is not None:
             return []
-        return ["no user-mode kernel is here that works", *self._complaints()]
-
-    def _complaints(self) -> list[str]:
-        return [
-            f"{kernel.path} ({kernel.origin}): {problem}"
-            for kernel in uml_kernels.candidates()
-            for problem in kernel.problems()
-        ]
+        return ["no user-mode kernel is here that works"]
 
     def hints(self) -> list[str]:
-        """Say how to get a kernel, where there is none that has everything."""
-        if platform.machine() != "x86_64" or uml_kernels.find() is not None:
+        """Say what is wrong with each kernel, and how to get one where none has everything."""
+        if platform.machine() != "x86_64":
             return []
-        return [BUILD_HINT]
+        complaints = [
+            f"{kernel.path} ({kernel.origin}): {'; '.join(wrong)}"
+            for kernel in uml_kernels.candidates()
+            if (wrong := kernel.complaints())
+        ]
+        return complaints if uml_kernels.find() else [*complaints, BUILD_HINT]
 
     def lacking(self, features: Iterable[str] | None) -> list[str]:
         """Return which of the features no kernel here has, or the best one has not."""

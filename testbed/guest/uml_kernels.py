@@ -22,6 +22,7 @@ PROGRAM = "linux"
 DISTRIBUTION = "linux.uml"
 OLDEST = (6, 16)
 """The first version with seccomp mode, without which every system call takes ten times as long."""
+CPUINFO = Path("/proc/cpuinfo")
 SYSTEM_CACHE = Path("/var/cache/testbed")
 GUEST_OPTIONS = {
     "CONFIG_HOSTFS": "the host's file system",
@@ -52,10 +53,14 @@ class UmlKernel:
         return text if re.match(r"\d+\.\d+", text) else ""
 
     @cached_property
+    def _configuration(self) -> dict[str, str]:
+        lines = (line.partition("=") for line in self._ask("--showconfig").splitlines())
+        return {name: value for name, _, value in lines if value in {"y", "m"}}
+
+    @property
     def options(self) -> frozenset[str]:
         """The options that are part of it."""
-        lines = self._ask("--showconfig").splitlines()
-        return frozenset(line[:-2] for line in lines if line.endswith("=y"))
+        return frozenset(name for name, value in self._configuration.items() if value == "y")
 
     @property
     def skips_time(self) -> bool:
@@ -68,7 +73,10 @@ class UmlKernel:
         )
 
     def lacking(self, features: Iterable[str] | None = None) -> list[str]:
-        """Return which of these features (None: of all that a plan may need) it has not."""
+        """Return which of these features (None: of all that a plan may need) it has not.
+
+        What it has as a module counts as lacking: modules are not loaded.
+        """
         wanted = None if features is None else set(features)
         return [
             probe.name
@@ -77,6 +85,21 @@ class UmlKernel:
             and not self.options.issuperset(_options(probe.option))
         ]
 
+    def complaints(self) -> list[str]:
+        """List all that is wrong with it: what keeps it from running, and what it lacks."""
+        found = self.problems()
+        lacking = self.lacking() if self.version else []
+        modules = [name for name in lacking if self._is_module(name)]
+        if without := [name for name in lacking if name not in modules]:
+            found.append(f"lacks {', '.join(without)}")
+        if modules:
+            found.append(f"has {', '.join(modules)} only as modules, which are not loaded")
+        return found
+
+    def _is_module(self, feature: str) -> bool:
+        option = next(probe.option for probe in PROBES if probe.name == feature)
+        return self._configuration.keys() >= set(OPTION.findall(option))
+
     def problems(self) -> list[str]:
         """List what keeps it from running any testbed."""
         if not os.access(self.path, os.X_OK):
@@ -84,7 +107,10 @@ class UmlKernel:
         if not self.version:
             return [f"{self.path} is not a user-mode kernel"]
         if numbers(self.version) < OLDEST:
-            return [f"{self.version} is older than {OLDEST[0]}.{OLDEST[1]}, which has seccomp mode"]
+            text = f"{self.version} is older than {OLDEST[0]}.{OLDEST[1]}, which has seccomp mode"
+            if " amx_tile " in CPUINFO.read_text():
+                text += ", and may crash on this processor, which has AMX"
+            return [text]
         return [
             f"{self.version} lacks {option} ({purpose})"
             for option, purpose in GUEST_OPTIONS.items()

@@ -11,6 +11,7 @@ import pytest
 from testbed.errors import HostError, TestbedError, UsageError
 from testbed.guest import kernel_build, kernel_source, uml_kernels
 from testbed.guest.kinds import preferred
+from testbed.guest.uml import UmlGuest
 from testbed.guest.uml_kernels import GUEST_OPTIONS, OPTION, WIRE_OPTIONS, UmlKernel
 from testbed.kernel.trials import PROBES
 
@@ -86,6 +87,40 @@ def test_what_is_no_kernel_is_said(cache: Path, tmp_path: Path) -> None:
     assert "not a user-mode kernel" in UmlKernel(other).problems()[0]
     assert "not a program" in UmlKernel(tmp_path / "none").problems()[0]
     assert uml_kernels.find(()) is None
+
+
+def test_the_distributions_kernel_is_used_where_it_suffices(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uml_kernels, "DISTRIBUTION", "linux.uml")
+    path = kernel(tmp_path / "bin" / "linux.uml", "7.2.1", EVERYTHING - {"CONFIG_WIREGUARD"})
+    monkeypatch.setenv("PATH", str(path.parent), prepend=":")
+    assert preferred().name == "qemu"
+    assert preferred({"bond", "vlan"}).name == "uml"
+    found = uml_kernels.find({"bond", "vlan"})
+    assert found is not None
+    assert (found.path, found.origin) == (path, "the distribution's")
+    assert found.complaints() == ["lacks wireguard"]
+    assert f"{path} (the distribution's): lacks wireguard" in UmlGuest().hints()
+    kernel(cache / "7.2.0-aa" / "linux", "7.2.0", EVERYTHING)  # one built here comes first
+    assert [k.origin for k in uml_kernels.candidates()] == ["built here", "the distribution's"]
+
+
+def test_an_old_kernel_with_modules_is_told_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = {"CONFIG_BONDING", "CONFIG_VETH"}
+    path = kernel(tmp_path / "old", "6.1.176", EVERYTHING - modules - {"CONFIG_WIREGUARD"})
+    listed = "".join(f"{option}=m\n" for option in sorted(modules))
+    path.write_text(path.read_text().replace("echo '", f"echo '{listed}"))
+    monkeypatch.setattr(uml_kernels, "CPUINFO", tmp_path / "cpuinfo")
+    (tmp_path / "cpuinfo").write_text("flags : fpu amx_tile avx\n")
+    amx = ", and may crash on this processor, which has AMX"
+    assert UmlKernel(path).complaints() == [
+        f"6.1.176 is older than 6.16, which has seccomp mode{amx}",
+        "lacks wireguard",
+        "has veth, bond only as modules, which are not loaded",
+    ]
 
 
 def test_a_kernel_can_be_named(
