@@ -35,7 +35,7 @@ EMULATED_PROCESSOR = "qemu64,+rdrand,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16"
 COMMAND_LINE = (
     "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check mitigations=off nokaslr "
     "cryptomgr.notests audit=0 apparmor=0 selinux=0 random.trust_cpu=on net.ifnames=0 "
-    "bonding.max_bonds=0 dummy.numdummies=0 ifb.numifbs=0 rdinit=/init"
+    "bonding.max_bonds=0 dummy.numdummies=0 ifb.numifbs=0 fb_tunnels=none rdinit=/init"
 )
 
 

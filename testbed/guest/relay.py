@@ -76,6 +76,7 @@ class Relay:
         self._log = guest_log.ConsoleLog(name)
         pace = None if running.time else running.pace
         self._mux = Mux(clock=self._tell_time, lost=lambda _: self.ended.set(), pace=pace)
+        self._port: asyncio.Transport | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._pidfds: list[int] = []
         self._server: asyncio.Server | None = None
@@ -93,7 +94,9 @@ class Relay:
         loop.add_reader(self.running.console, self._read_console)
         if self.running.time is not None:
             await self._give_time(self.running.time)
-        await loop.create_unix_connection(lambda: self._mux, sock=self.running.control)
+        self._port, _ = await loop.create_unix_connection(
+            lambda: self._mux, sock=self.running.control
+        )
 
     async def _give_time(self, virtual: VirtualTime) -> None:
         """Become the guest's calendar as soon as its kernel asks for one."""
@@ -139,6 +142,8 @@ class Relay:
             self._giving_time.cancel()
         self._read_console()
         loop.remove_reader(self.running.console)
+        if self._port is not None:  # the next guest's port may get its number
+            self._port.abort()
         self.running.kill()
         if self._server is not None:
             self._server.close()
@@ -149,10 +154,12 @@ class Relay:
         if self.stopping or self._mux.farewell:
             guest_log.forget(self.name)
         elif self._server is not None:
-            guest_log.record(self.name, self.reason(), self.console_tail())
+            guest_log.record(self.name, self.cause(), self.console_tail())
 
-    def reason(self) -> str:
+    def cause(self) -> str:
         """Say why the guest has ended, as a clause."""
+        if self.reason is not None:
+            return self.reason.message.partition(f"in testbed {self.name} ")[2]
         fate = self.running.fate()
         self._read_console()
         if panic := PANIC.findall(self._console.decode(errors="replace").replace("\r", "")):
@@ -220,6 +227,9 @@ class Relay:
             task.add_done_callback(self._tasks.discard)
         # Who only looks whether someone is there does not get as far as the guest.
         first = await _first(reader)
+        if self.ended.is_set():  # it came too late
+            await self.gone.wait()
+            first = b""
         if not first:
             writer.close()
             return
@@ -431,7 +441,7 @@ def _why(tasks: dict[str, asyncio.Task[Any]], relay: Relay, seconds: float) -> B
         relay.stopping = True
         return BootError("the boot of the micro VM was cancelled", "", final=True)
     if tasks["ended"].done() or tasks["ready"].done():
-        return BootError(f"the micro VM ended while it booted: {relay.reason()}", console)
+        return BootError(f"the micro VM ended while it booted: {relay.cause()}", console)
     return BootError(f"the micro VM did not come up in {seconds:.0f} s", console)
 
 

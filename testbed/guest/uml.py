@@ -188,6 +188,7 @@ def _arguments(path: Path, boot: Boot, ports: list[str]) -> list[str]:
         *("quiet", "panic=-1", "noreboot", "random.trust_cpu=on", f"umid={UMID}"),
         *("net.ifnames=0", "bonding.max_bonds=0", "dummy.numdummies=0", "ifb.numifbs=0"),
         *(_device(number, wire) for number, wire in enumerate(boot.wires)),
+        "fb_tunnels=none",
         f"init={_quoted(boot.python)}",
         *("--", "-I", "-S", "-B", "-X", "utf8", "-c", _quoted(loader)),
     ]

@@ -13,125 +13,22 @@ import json
 import os
 import select
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from testbed import guest_log
-from testbed.guest.kinds import KINDS
-from testbed.protocol import HEADER, Frame, control_socket, pack, pack_message
+from testbed.protocol import Frame, control_socket, pack
+
+from .started import TIMEOUT_S, Started, gone, offspring
 
 pytestmark = pytest.mark.packets
 
 PROCESSES = {"qemu": ["qemu-system-x86", "virtiofsd"], "uml": ["linux"]}
-
-TIMEOUT_S = 120
-
-
-class Started:
-    """A relay, started as the client starts it."""
-
-    def __init__(self, name: str, *arguments: str) -> None:
-        self.name = name
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "testbed.guest.relay", name, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
-            start_new_session=True,
-        )
-        self.messages: list[dict[str, Any]] = []
-
-    def next_message(self) -> dict[str, Any] | None:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            return None
-        self.messages.append(json.loads(line))
-        return self.messages[-1]
-
-    def outcome(self) -> dict[str, Any]:
-        while self.next_message() is not None:
-            pass
-        return self.messages[-1]
-
-    def children(self) -> dict[str, int]:
-        task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return {
-            Path(f"/proc/{pid}/comm").read_text().strip(): int(pid)
-            for pid in task.read_text().split()
-        }
-
-    def connect(self, **request: Any) -> Connection:
-        return Connection(control_socket(self.name), request)
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        with contextlib.closing(self.connect(**request)) as connection:
-            return connection.result()
-
-    def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-        self.process.wait(TIMEOUT_S)
-
-
-class Connection:
-    def __init__(self, path: Path, request: dict[str, Any]) -> None:
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(TIMEOUT_S)
-        self.socket.connect(str(path))
-        self.socket.sendall(pack_message(request))
-        self.file = self.socket.makefile("rb")
-
-    def frame(self) -> tuple[int, bytes]:
-        kind, length = HEADER.unpack(self.file.read(HEADER.size))
-        return kind, self.file.read(length)
-
-    def result(self) -> dict[str, Any]:
-        while True:
-            kind, payload = self.frame()
-            if kind == Frame.MESSAGE and "result" in (message := json.loads(payload)):
-                result: dict[str, Any] = message["result"]
-                return result
-
-    def close(self) -> None:
-        self.file.close()
-        self.socket.close()
-
-
-def gone(pid: int, *, within_s: float = 20) -> bool:
-    """Whether a process ends in time."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    with os.fdopen(descriptor) as file:
-        return bool(select.select([file], [], [], within_s)[0])
-
-
-def offspring(*pids: int) -> list[int]:
-    """The processes below these: in a user-mode guest one for each inside."""
-    found: list[int] = []
-    for pid in pids:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        found += [int(child) for child in children]
-        found += offspring(*(int(child) for child in children))
-    return found
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    if problems := KINDS[name]().problems():
-        pytest.skip("; ".join(problems))
-    return name
 
 
 @pytest.fixture(scope="module")
@@ -154,8 +51,8 @@ class Starter:
 
 
 @pytest.fixture(scope="module")
-def start(runtime: None, kind: str) -> Starter:
-    return Starter(kind)
+def start(runtime: None, guest_kind: str) -> Starter:
+    return Starter(guest_kind)
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +81,7 @@ def test_socket_is_for_its_owner_only(shared: Started) -> None:
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.smoke
 def test_hello_comes_from_process_one_with_the_right_time(shared: Started) -> None:
     before = time.time()
     answer = shared.ask(op="hello")
@@ -206,6 +104,7 @@ def test_many_channels_at_once(shared: Started) -> None:
             connection.close()
 
 
+@pytest.mark.smoke
 def test_big_transfer_both_ways(shared: Started) -> None:
     data = os.urandom(64 * 1024)
     blocks = 64  # 4 MiB, many times the credit of a channel
@@ -237,6 +136,7 @@ def test_client_that_leaves_disturbs_nobody(shared: Started) -> None:
     assert shared.ask(op="hello")["pid"] == 1
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("directory", ["/tmp", "/var/tmp", "/etc", "/root", "/run", "/home"])
 def test_writes_stay_in_the_guest(shared: Started, directory: str) -> None:
     path = Path(directory, f"from-guest-{os.getpid()}")
@@ -263,6 +163,7 @@ def test_remounting_does_not_open_the_host(shared: Started) -> None:
         shared.ask(op="run", argv=["mount", "-o", "remount,ro", "/"])
 
 
+@pytest.mark.smoke
 def test_host_files_are_seen(shared: Started) -> None:
     for path in ("/etc/os-release", __file__):
         assert shared.ask(op="read", path=path) == {"text": Path(path).read_text()}
@@ -300,6 +201,7 @@ def test_second_relay_of_a_name_is_refused(shared: Started, start: Starter) -> N
     assert shared.ask(op="hello")["pid"] == 1
 
 
+@pytest.mark.smoke
 def test_stop_answers_when_all_is_gone(guest: Started) -> None:
     children = guest.children()
     connection = guest.connect(op="stop")
@@ -317,14 +219,15 @@ def kept(name: str) -> set[str]:
     return {path.name for path in directory.iterdir()} if directory.exists() else set()
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS])
-def test_killed_machine_takes_all_with_it(guest: Started, kind: str, number: int) -> None:
+def test_killed_machine_takes_all_with_it(guest: Started, guest_kind: str, number: int) -> None:
     children = guest.children()
-    assert sorted(children) == PROCESSES[kind]
+    assert sorted(children) == PROCESSES[guest_kind]
     inside = offspring(*children.values())
     waiting = guest.connect(op="echo")
-    os.kill(children[PROCESSES[kind][0]], number)
-    assert waiting.file.read() == b""
+    os.kill(children[PROCESSES[guest_kind][0]], number)
+    assert waiting.rest() == b""
     how = guest_log.ended("mortal")  # kept before any command hears of it
     assert guest.process.wait(TIMEOUT_S) == 0
     assert all(gone(pid) for pid in (*children.values(), *inside))
@@ -333,10 +236,11 @@ def test_killed_machine_takes_all_with_it(guest: Started, kind: str, number: int
     assert kept("mortal") == {guest_log.CONSOLE, guest_log.END}
 
 
+@pytest.mark.smoke
 def test_panic_is_kept_with_all_that_was_said(guest: Started) -> None:
     waiting = guest.connect(op="echo")
     guest.connect(op="die")
-    assert waiting.file.read() == b""
+    assert waiting.rest() == b""
     how = guest_log.ended("mortal")
     assert guest.process.wait(TIMEOUT_S) == 0
     assert how is not None
@@ -346,6 +250,7 @@ def test_panic_is_kept_with_all_that_was_said(guest: Started) -> None:
     assert how.tail.splitlines()[-1] in guest_log.console("mortal").read_text()
 
 
+@pytest.mark.smoke
 def test_memory_that_is_used_up_inside_costs_only_who_uses_it(start: Starter) -> None:
     small = start("small", "--keeper", "stand_in_keeper:Keeper", "--memory-mb", "256")
     assert small.outcome().get("ready")
@@ -369,8 +274,9 @@ def test_killed_relay_takes_all_with_it(guest: Started) -> None:
         guest.connect(op="hello")
 
 
-def test_killed_file_server_ends_the_guest(guest: Started, kind: str) -> None:
-    if kind != "qemu":
+@pytest.mark.smoke
+def test_killed_file_server_ends_the_guest(guest: Started, guest_kind: str) -> None:
+    if guest_kind != "qemu":
         pytest.skip("only QEMU has a file server")
     children = guest.children()
     os.kill(children["virtiofsd"], signal.SIGKILL)
@@ -385,6 +291,7 @@ def test_keeper_that_dies_ends_the_guest(guest: Started) -> None:
     assert all(gone(pid) for pid in children.values())
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("milliseconds", [0, 100, 700, 1500])
 def test_relay_killed_while_it_boots(start: Starter, milliseconds: int) -> None:
     started = start("young", "--keeper", "stand_in_keeper:Keeper")
@@ -407,6 +314,7 @@ def test_launcher_that_goes_away_cancels_the_boot(start: Starter) -> None:
     assert not control_socket("orphan").exists()
 
 
+@pytest.mark.smoke
 def test_leash_let_go_is_told_to_the_keeper(guest: Started) -> None:
     children = guest.children()
     assert guest.process.stdin is not None
@@ -416,14 +324,14 @@ def test_leash_let_go_is_told_to_the_keeper(guest: Started) -> None:
     assert not control_socket("mortal").exists()
 
 
-def test_kernel_that_does_not_boot(start: Starter, kind: str, tmp_path: Path) -> None:
+def test_kernel_that_does_not_boot(start: Starter, guest_kind: str, tmp_path: Path) -> None:
     image = tmp_path / "vmlinuz"
     image.write_bytes(b"no kernel at all")
     outcome = start("broken", "--kernel", str(image)).outcome()
     assert outcome["error"]["exit_code"] == 3
     message = outcome["error"]["message"]
-    assert ("ended while it booted" if kind == "qemu" else "does not start") in message
-    assert ("qemu" if kind == "qemu" else str(image)) in message
+    assert ("ended while it booted" if guest_kind == "qemu" else "does not start") in message
+    assert ("qemu" if guest_kind == "qemu" else str(image)) in message
     assert not control_socket("broken").exists()
 
 
@@ -445,6 +353,7 @@ def test_deadline(start: Starter) -> None:
     assert "did not come up in" in outcome["error"]["message"]
 
 
+@pytest.mark.smoke
 def test_two_guests_at_once(shared: Started, guest: Started) -> None:
     assert shared.ask(op="hello")["name"] == "shared"
     assert guest.ask(op="hello")["name"] == "mortal"

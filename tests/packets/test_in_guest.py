@@ -25,10 +25,13 @@ CAPABLE = all(feature.ok for feature in features.probe())
 @pytest.mark.timeout(TIMEOUT_S + 60)
 @pytest.mark.skipif(CAPABLE, reason="this kernel runs tests/native itself")
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
-def test_native_tests_in_a_micro_vm(file: Path) -> None:
+def test_native_tests_in_a_micro_vm(file: Path, pytestconfig: pytest.Config) -> None:
     """All of them pass, none is skipped, at least one is run."""
+    vm = pytestconfig.getoption("testbed_vm")
+    if vm == "never":
+        pytest.skip("no micro VM is wanted")
     plan = Plan("native-tests", (Node("host", role="host", group="host"),))
-    with Testbed.up(plan, vm="always") as guest:
+    with Testbed.up(plan, vm="always" if vm == "auto" else vm) as guest:
         command = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-s"]
         done = guest["host"].run(
             [*command, "--rootdir", str(ROOT), str(file)],

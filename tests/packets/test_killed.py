@@ -1,4 +1,9 @@
-"""A micro VM dies whole: whatever is killed, whenever, nothing is left."""
+"""A micro VM dies whole: whatever is killed, whenever, nothing is left.
+
+The commands run in a mount namespace whose /tmp and /dev/shm are layers of
+their own, so that only what they leave there is seen. Processes are told from
+those of other testbeds by the directory in which these are registered.
+"""
 
 from __future__ import annotations
 
@@ -6,107 +11,199 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from testbed import launch
+from testbed import guest_log, launch
 from testbed.guest.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 TOPOLOGY = ROOT / "topologies" / "rack.yaml"
-NAME = "killed"
 MOMENTS = {"uml": 12, "qemu": 10}
 MACHINES = {"uml": ("linux",), "qemu": ("qemu", "virtiofsd")}
+SHARED = ("/tmp", "/dev/shm")
+LAYERS = """\
+set -e
+for place in /tmp /dev/shm; do
+    mkdir -p "$0$place/new" "$0$place/work"
+    mount -t overlay layer -o "lowerdir=$place,upperdir=$0$place/new,workdir=$0$place/work" $place
+done
+echo ready
+exec cat
+"""
 
 pytestmark = [pytest.mark.packets, pytest.mark.timeout(900)]
 
 
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    if problems := KINDS[name]().problems():
-        pytest.skip("; ".join(problems))
-    return name
+class World:
+    """A runtime directory, and a view of the file system, for the testbeds of one test."""
+
+    def __init__(self, directory: Path) -> None:
+        self.runtime = directory / "run"
+        self.layers = directory / "layers"
+        self._sessions: set[int] = set()
+        self._holder = subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", LAYERS, self.layers],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._holder.stdout is not None
+        self.separate = self._holder.stdout.readline() == "ready\n"
+        if not self.separate:  # a container that may not mount: what others leave would count
+            print("without a view of its own, /tmp and /dev/shm are not looked at")
+        self._mounts = self.mounts()
+
+    def command(self, *arguments: str) -> list[str]:
+        """The words that run the command line in this view."""
+        view = ["nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", f"--wd={ROOT}"]
+        return [*(view if self.separate else []), sys.executable, "-m", "testbed", *arguments]
+
+    def up(self, name: str, kind: str) -> subprocess.Popen[bytes]:
+        words = self.command("up", str(TOPOLOGY), "-n", name, "--vm", kind, "--timeout", "280")
+        return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, timeout=300, check=False
+        )
+
+    def mounts(self) -> str:
+        return Path(f"/proc/{self._holder.pid}/mountinfo").read_text() if self.separate else ""
+
+    def processes(self) -> dict[int, list[str]]:
+        """Those that belong to the testbeds, with their words.
+
+        A process is ours by what it was started with, or by its session: that
+        of a relay, which a user-mode kernel's own processes are in, too.
+        """
+        found = {}
+        mark = str(self.runtime).encode()
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes()
+                session = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[3])
+                ours = mark in words + (entry / "environ").read_bytes()
+                if ours and session != os.getsid(0):
+                    self._sessions.add(session)
+                if ours or session in self._sessions:
+                    found[int(entry.name)] = words.decode(errors="replace").split("\0")
+        found.pop(self._holder.pid, None)
+        return found
+
+    def role(self, role: str, name: str) -> int | None:
+        """The relay of a testbed, or a process of its machine."""
+        for pid, words in self.processes().items():
+            program = words[0].rpartition("/")[2]
+            if role == "relay":
+                if "testbed.guest.relay" in words and name in words:
+                    return pid
+            elif program.startswith(role) and (role != "linux" or f"/{name}/" in " ".join(words)):
+                return pid
+        return None
+
+    def assert_empty(self) -> None:
+        """Fail unless everything of the testbeds is gone soon."""
+        deadline = time.monotonic() + 15
+        while (left := self.processes()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not left
+        assert self.mounts() == self._mounts
+        for place in SHARED if self.separate else ():
+            assert not list(Path(f"{self.layers}{place}/new").iterdir())
+
+    def close(self) -> None:
+        for name in launch.running():
+            launch.kill(name)
+        self._holder.kill()
+        self._holder.communicate()
 
 
 @pytest.fixture
-def runtime(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Testbeds of a test are registered in a directory of their own."""
-    directory = tmp_path / "run"
-    monkeypatch.setenv("TESTBED_RUNTIME_DIR", str(directory))
-    monkeypatch.setenv("TESTBED_VM", kind)
-    yield directory
-    for name in launch.running():
-        launch.kill(name)
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root for a view of its own")
+    directory = Path(tempfile.mkdtemp(prefix="tb-", dir="/run"))
+    monkeypatch.setenv("TESTBED_RUNTIME_DIR", str(directory / "run"))
+    made = World(directory)
+    try:
+        yield made
+    finally:
+        made.close()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def up() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "testbed", "up", str(TOPOLOGY), "-n", NAME]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "testbed", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-
-
-def descendants(parent: int) -> dict[str, int]:
-    """The relay that a command started, and its children, by role."""
-    found: dict[str, int] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            started_by = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            if b"testbed.guest.relay" in words and NAME.encode() in words:
-                found["relay"] = int(entry.name)
-            elif started_by == found.get("relay") or started_by == parent:
-                for role in (role for machine in MACHINES.values() for role in machine):
-                    if role.encode() in words[0].rpartition(b"/")[2]:
-                        found[role] = int(entry.name)
-    return found
-
-
-def wait_for_nothing(parent: int) -> None:
-    """Fail unless everything of the testbed is gone soon."""
-    deadline = time.monotonic() + 15
-    while (left := descendants(parent)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not left
-
-
-def test_killed_at_any_moment(runtime: Path, kind: str) -> None:
-    victims = ("command", "relay", *MACHINES[kind])
+def test_killed_at_any_moment(world: World, guest_kind: str) -> None:
+    name = "killed"
+    victims = ("command", "relay", *MACHINES[guest_kind])
     seed = random.randrange(1 << 32)
     moments = random.Random(seed)
     started = time.monotonic()
-    assert up().wait(300) == 0
+    assert world.up(name, guest_kind).wait(300) == 0
     duration = time.monotonic() - started
-    assert cli("down").returncode == 0
+    assert world.processes()
+    assert world.run("down").returncode == 0
     print(f"seed {seed}, up takes {duration:.1f} s")
-    for number in range(MOMENTS[kind]):
-        process = up()
+    for number in range(MOMENTS[guest_kind]):
+        process = world.up(name, guest_kind)
         moment = moments.uniform(0.1, 1.2 * duration)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(moment)
         victim = victims[number % len(victims)]
-        pid = process.pid if victim == "command" else descendants(process.pid).get(victim)
+        pid = process.pid if victim == "command" else world.role(victim, name)
         print(f"{moment:.2f} s: SIGKILL to {victim} {pid}")
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait(300)
-        if launch.alive(NAME) and process.returncode == 0:  # nothing was there to kill yet
-            assert cli("down").returncode == 0
-        wait_for_nothing(process.pid)
-        assert json.loads(cli("list", "--json").stdout) == []
-        assert not list(runtime.glob("*"))
-    assert up().wait(300) == 0
-    assert cli("ping", "web", "db", "-n", NAME).returncode == 0
-    assert cli("down").returncode == 0
-    wait_for_nothing(0)
+        if launch.alive(name) and process.returncode == 0:  # nothing was there to kill yet
+            assert world.run("down").returncode == 0
+        world.assert_empty()
+        # Of a guest that died while its relay lived, what it said is kept.
+        rows = json.loads(world.run("list", "--json").stdout)
+        assert [(row["name"], row["state"]) for row in rows] in ([], [(name, "dead")])
+        kept = {guest_log.CONSOLE, guest_log.END} if rows else None
+        left = {path.name for path in (world.runtime / name).glob("*")}
+        assert left == (kept or set())
+        assert (world.runtime / name).exists() == bool(rows)
+    assert world.up(name, guest_kind).wait(300) == 0
+    assert world.run("ping", "web", "db", "-n", name).returncode == 0
+    assert world.run("down").returncode == 0
+    assert not list(world.runtime.iterdir())
+    world.assert_empty()
+
+
+@pytest.mark.parametrize("other_kind", KINDS)
+def test_two_at_once_end_apart(world: World, guest_kind: str, other_kind: str) -> None:
+    """Two testbeds of the same topology, each with everything of its own."""
+    if problems := KINDS[other_kind]().problems():
+        pytest.skip("; ".join(problems))
+    ups = [world.up("one", guest_kind), world.up("two", other_kind)]
+    assert [process.wait(300) for process in ups] == [0, 0]
+    for name in ("one", "two"):
+        assert world.run("ping", "web", "db", "-n", name).returncode == 0
+    assert (
+        world.run("exec", "-n", "one", "web", "ip", "link", "set", "eth0", "down").returncode == 0
+    )
+    assert world.run("ping", "web", "db", "-n", "one", "--count", "1").returncode == 1
+    assert world.run("ping", "web", "db", "-n", "two").returncode == 0
+    machine = world.role(MACHINES[guest_kind][0], "one")
+    assert machine is not None
+    os.kill(machine, signal.SIGKILL)
+    said = world.run("ping", "web", "db", "-n", "one")
+    assert said.returncode == 3
+    assert "the micro VM of testbed one has died" in said.stderr
+    assert world.run("ping", "web", "db", "-n", "two").returncode == 0
+    assert world.run("down", "-n", "one").returncode == 0
+    assert world.run("status", "-n", "two").returncode == 0
+    assert world.run("down", "-n", "two").returncode == 0
+    assert not list(world.runtime.iterdir())
+    world.assert_empty()

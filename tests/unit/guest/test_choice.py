@@ -109,7 +109,7 @@ def test_auto(
     assert chosen("auto") == expected
     if expected != ["native"]:
         assert chosen("always") == expected
-        with pytest.raises(HostError, match="lacks: bond"):
+        with pytest.raises(HostError, match="lacks bond"):
             chosen("never")
 
 

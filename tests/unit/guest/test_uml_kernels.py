@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -229,3 +232,29 @@ def test_the_newest_package_by_number() -> None:
     names = ["linux-source-6.9", "linux-source-7.10", "linux-source-7.9", "linux-source"]
     assert kernel_source.newest(names) == "linux-source-7.10"
     assert kernel_source.newest(["linux-source-6.12"]) is None
+
+
+def test_a_build_whose_command_is_killed_ends_before_the_next(
+    cache: Path, tools: Path, tarball: Path
+) -> None:
+    """The lock is the compilers', too, and they end when the command does."""
+    script(
+        tools / "make",
+        '#!/bin/sh\ncase "$*" in *allnoconfig*) exit ;; esac\n'
+        'echo "  CC      1.o"; echo $$ >"$(dirname "$0")/pid"; exec sleep 600\n',
+    )
+    build = (
+        "import sys; from pathlib import Path; from testbed.guest import kernel_build as k; "
+        "k.missing_packages = list; k.build(Path(sys.argv[1]), lambda *_: None)"
+    )
+    command = subprocess.Popen([sys.executable, "-c", build, tarball])
+    deadline = time.monotonic() + 30
+    while not (tools / "pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with (cache / ".lock").open() as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        command.kill()
+        command.wait()
+        fcntl.flock(lock, fcntl.LOCK_EX)  # once the last compiler is gone
+    assert not Path("/proc", (tools / "pid").read_text().strip(), "exe").exists()
