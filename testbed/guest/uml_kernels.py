@@ -98,7 +98,7 @@ class UmlKernel:
 
     def _is_module(self, feature: str) -> bool:
         option = next(probe.option for probe in PROBES if probe.name == feature)
-        return self._configuration.keys() >= set(OPTION.findall(option))
+        return self._configuration.keys() >= _options(option)
 
     def problems(self) -> list[str]:
         """List what keeps it from running any testbed."""
