@@ -69,7 +69,7 @@ def _row(name: str) -> dict[str, Any]:
 def _dead(name: str, how: Ended) -> dict[str, Any]:
     died = datetime.fromtimestamp(how.at, UTC).astimezone().isoformat(timespec="seconds")
     row = {"name": name, "state": "dead", "nodes": None, "pid": None, "guest": None}
-    return row | {"since": died, "reason": how.reason}
+    return row | {"since": died, "clock": None, "reason": how.reason}
 
 
 def _where(row: dict[str, Any]) -> str:
