@@ -146,7 +146,8 @@ class User:
 
     def files(self) -> list[str]:
         """The user's files where testbeds could leave some."""
-        found = [str(path) for path in self.base.rglob("*") if not path.is_dir()]
+        files = (path for path in self.base.rglob("*") if not path.is_dir())
+        found = [str(path) for path in files if path.parent.name != "scapy"]  # its own cache
         for place in PLACES:
             with contextlib.suppress(OSError):
                 mine = (path for path in Path(place).iterdir() if path.lstat().st_uid == self.uid)

@@ -110,6 +110,15 @@ def private_directories() -> list[str]:
     ]
 
 
+def extra_root_options() -> str:
+    """Return how the host's files are mounted in the guest of this user, besides read-only.
+
+    To an ordinary user's guest root's files seem to be nobody's: its setuid
+    programs (mount, su) would make their callers that.
+    """
+    return "" if os.geteuid() == 0 else "nosuid"
+
+
 def fstab(private: list[str], root: str = "/root") -> str:
     """Return the table of what is mounted below the guest's root.
 
@@ -162,7 +171,7 @@ def build(
     init = INIT.format(
         modules=" ".join(m for m in modules if normal(m) in kernel.dependencies),
         root_type=root_type,
-        root_options=root_options,
+        root_options=",".join(filter(None, (root_options, extra_root_options()))),
         directories=" ".join(["/root/dev/pts", "/root/dev/shm", *layers]),
     )
     archive.file("init", init.encode(), 0o755)

@@ -122,6 +122,8 @@ class UmlGuest:
     def mounts(self) -> str:
         """Return what process 1 mounts, as an initramfs does elsewhere."""
         table = initramfs.fstab(initramfs.private_directories(), root="")
+        if root_options := initramfs.extra_root_options():
+            table += f"none / none remount,bind,ro,{root_options} 0 0\n"
         return "dev /dev devtmpfs rw 0 0\nrun /run tmpfs mode=755 0 0\n" + table
 
     def start(self, boot: Boot) -> UmlRunning:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
-MS_RDONLY = 1
+# Options that the kernel takes as flags; all others go to the file system.
+FLAGS = {"ro": 0x1, "rw": 0, "nosuid": 0x2, "remount": 0x20, "bind": 0x1000}
 
 
 def mount_all(table: str) -> None:
@@ -23,8 +24,8 @@ def mount_all(table: str) -> None:
             name, _, value = option.partition("=")
             if name in ("upperdir", "workdir"):
                 os.makedirs(value, exist_ok=True)  # noqa: PTH103
-        flags = MS_RDONLY if "ro" in options.split(",") else 0
-        data = ",".join(option for option in options.split(",") if option not in ("ro", "rw"))
+        flags = sum(FLAGS.get(option, 0) for option in options.split(","))
+        data = ",".join(option for option in options.split(",") if option not in FLAGS)
         if libc.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode()):
             code = ctypes.get_errno()
             if code == errno.EBUSY:  # the kernel mounted it by itself

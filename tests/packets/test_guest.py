@@ -142,7 +142,7 @@ def test_writes_stay_in_the_guest(shared: Started, directory: str) -> None:
     path = Path(directory, f"from-guest-{os.getpid()}")
     assert shared.ask(op="write", path=str(path)) == {"errno": 0}
     assert shared.ask(op="read", path=str(path)) == {"text": "from the guest"}
-    assert not path.exists()
+    assert not os.path.exists(path)  # noqa: PTH110  Path's fails where we may not look
 
 
 @pytest.mark.parametrize("directory", ["/usr", "/usr/local", "/opt", "/"])
