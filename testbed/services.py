@@ -52,9 +52,9 @@ class Server:
         self.name = name
         self.selector = selectors.DefaultSelector()
 
-    def listen(self, port: int, handle: Callable[[Connection], None]) -> None:
+    def listen(self, port: int, handle: Callable[[Connection], None], address: str = "") -> None:
         """Accept TCP connections on `port`; `handle` is called when one has new data."""
-        sock = socket.create_server(("", port), backlog=128, reuse_port=False)
+        sock = socket.create_server((address, port), backlog=128, reuse_port=False)
         sock.setblocking(False)
         self.selector.register(sock, selectors.EVENT_READ, lambda _: self._accept(sock, handle))
 

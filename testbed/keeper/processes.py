@@ -33,7 +33,15 @@ STOP_TIMEOUT_S = 3.0
 SOCKET_TIMEOUT_S = 5.0
 SOCKET_POLL_S = 0.002
 LOG_TAIL_BYTES = 2000
-BUILT_IN = {"testbed-services": (sys.executable, "-I", "-S", str(services.__file__))}
+PYTHON = (sys.executable, "-I", "-S")
+RUN_METADATA = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1));"
+    " from testbed.metadata import main; main(sys.argv[1:])"
+)
+BUILT_IN = {
+    "testbed-services": (*PYTHON, str(services.__file__)),
+    "testbed-metadata": (*PYTHON, "-c", RUN_METADATA, str(Path(services.__file__).parents[1])),
+}
 ALL_SIGNALS = set(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP, 32, 33}
 
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 from testbed.topology import derive_security, references
 from testbed.topology.derive_site import first_free
-from testbed.topology.model import Instance, NetworkInterface, Vpc
+from testbed.topology.model import Instance, MetadataOptions, NetworkInterface, Vpc
 from testbed.topology.position import Path
 from testbed.topology.report import Report
 from testbed.topology.schema import InstanceForm, NetworkInterfaceForm, TopologyForm
@@ -29,8 +29,20 @@ def derive_instances(
             continue
         services = tuple(dict.fromkeys(instance.services))
         interfaces[name] = primary
+        options = instance.metadata_options
         instances[name] = Instance(
-            name, primary.vpc, primary.subnet, primary.address, services, instance.state
+            name,
+            primary.vpc,
+            primary.subnet,
+            primary.address,
+            services,
+            instance.state,
+            type=instance.type,
+            metadata=MetadataOptions(
+                enabled=options.http_endpoint == "enabled",
+                token_required=options.http_tokens == "required",
+                hop_limit=options.http_put_response_hop_limit,
+            ),
         )
     indexes = _device_indexes(form)
     for name, interface in form.network_interfaces.items():

@@ -52,6 +52,7 @@ _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}(?:\.[a-z0-9-]{1,32}){0,2}")
 _DELAY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(us|ms|s)")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?|\*")
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([kKMGT])(?:bit|bps|bit/s)?")
+_INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]{0,15}\.[a-z0-9][a-z0-9-]{0,15}")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 MANAGED_LIST = re.compile(r"com\.amazonaws\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,40}")
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
@@ -309,6 +310,12 @@ def _ports(value: Any) -> tuple[int, int]:
     return first, last
 
 
+def _instance_type(value: Any) -> str:
+    if isinstance(value, str) and _INSTANCE_TYPE.fullmatch(value):
+        return value
+    raise wrong(f"must be an instance type such as c5.large, is {show(value)}")
+
+
 def _plain_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
@@ -391,3 +398,4 @@ Ports = Annotated[
         }
     ),
 ]
+InstanceType = Annotated[str, *_type(_instance_type, pattern=rf"^{_INSTANCE_TYPE.pattern}$")]

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "protocol": {"errors"},
     "guest_log": {"errors", "protocol"},
     "services": set(),  # a program of its own, which runs inside the nodes
+    "metadata": {"services"},  # as well
     "topology.model": set(),
     "topology": {"errors", "topology.model"},
     "plan": {"errors"},
@@ -75,6 +76,7 @@ STANDARD_LIBRARY_ONLY = {
     "protocol",
     "guest_log",
     "services",
+    "metadata",
     "plan",
     "kernel",
     "keeper",

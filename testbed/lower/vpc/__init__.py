@@ -16,6 +16,7 @@ from testbed.lower.vpc import (
     filters,
     interfaces,
     internet_gateway,
+    metadata,
     overlay,
     routes,
     zones,
@@ -52,6 +53,7 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
     for router in routers:
         routes.add_tables(topology, router, region)
         filters.add(topology, router)
+        metadata.add(draft, topology, router)
         router.node.nftables = router.ruleset.text(f"{router.node.title} ({vpc.cidr})")
 
 

@@ -39,6 +39,8 @@ class Ruleset:
     """Rules for what is never forwarded, whatever else would allow it."""
     filters: list[str] = field(default_factory=list)
     """Rules of the filters that the VPC's owner has, in order; `return` ends them."""
+    input: list[str] = field(default_factory=list)
+    """Rules for what is for the router itself."""
     output: list[str] = field(default_factory=list)
     """Rules for what the router itself sends."""
     sets: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
@@ -113,7 +115,8 @@ table inet vpc {{
         chains = {**self.chains, **({"filters": self.filters} if self.filters else {})}
         for name, rules in chains.items():
             text += f"  chain {name} {{\n{_lines(rules)}  }}\n"
-        if self.output:
-            hook = "type filter hook output priority filter; policy accept;"
-            text += f"  chain output {{\n    {hook}\n{_lines(self.output)}  }}\n"
+        for hook, rules in (("input", self.input), ("output", self.output)):
+            if rules:
+                head = f"type filter hook {hook} priority filter; policy accept;"
+                text += f"  chain {hook} {{\n    {head}\n{_lines(rules)}  }}\n"
         return text

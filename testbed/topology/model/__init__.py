@@ -14,7 +14,13 @@ from ipaddress import IPv4Network
 
 from testbed.topology.model.base import INTERNAL, Quality, Service, Time
 from testbed.topology.model.dns import DhcpOptions, HostedZone, Record, RecordType
-from testbed.topology.model.instance import Instance, InstanceState, NetworkInterface, Requester
+from testbed.topology.model.instance import (
+    Instance,
+    InstanceState,
+    MetadataOptions,
+    NetworkInterface,
+    Requester,
+)
 from testbed.topology.model.outpost import (
     CoipPool,
     FormFactor,
@@ -84,6 +90,7 @@ __all__ = [
     "Lag",
     "LocalGateway",
     "LocalGatewayMode",
+    "MetadataOptions",
     "NatGateway",
     "NetworkAcl",
     "NetworkAclEntry",

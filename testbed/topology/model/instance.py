@@ -53,6 +53,15 @@ class NetworkInterface:
 
 
 @dataclass(frozen=True, slots=True)
+class MetadataOptions:
+    """How an instance's metadata service is used (facts: E, instance metadata)."""
+
+    enabled: bool = True
+    token_required: bool = True
+    hop_limit: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """An EC2 instance; `vpc`, `subnet` and `address` are its primary interface's."""
 
@@ -62,3 +71,5 @@ class Instance:
     address: IPv4Address
     services: tuple[Service, ...]
     state: InstanceState
+    type: str = "c5.large"
+    metadata: MetadataOptions = MetadataOptions()

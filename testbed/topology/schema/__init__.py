@@ -12,7 +12,7 @@ from pydantic import Field
 
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.dns import DhcpOptionsForm, HostedZoneForm, RecordForm
-from testbed.topology.schema.instance import InstanceForm, NetworkInterfaceForm
+from testbed.topology.schema.instance import InstanceForm, MetadataOptionsForm, NetworkInterfaceForm
 from testbed.topology.schema.outpost import (
     CoipPoolForm,
     GatewayRouteForm,
@@ -68,6 +68,7 @@ __all__ = [
     "InternetHostForm",
     "LinkForm",
     "LocalGatewayForm",
+    "MetadataOptionsForm",
     "Name",
     "NatGatewayForm",
     "NetworkAclEntryForm",

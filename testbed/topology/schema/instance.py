@@ -8,7 +8,14 @@ from pydantic import Field
 
 from testbed.topology.model import Service
 from testbed.topology.schema.base import Form
-from testbed.topology.values import Address, CustomerOwnedIp, ElasticIp, Name, SubnetName
+from testbed.topology.values import (
+    Address,
+    CustomerOwnedIp,
+    ElasticIp,
+    InstanceType,
+    Name,
+    SubnetName,
+)
 
 SUBNET = "Its subnet: the name, or vpc/subnet where two VPCs use the name."
 ADDRESS = "Its primary private address. Default: the subnet's first free one from .4 on."
@@ -30,6 +37,22 @@ ELASTIC_IPS = "Elastic IP addresses of its secondary ones: private address to El
 GROUPS = "Its security groups, at most 5. Default: the VPC's `default` group."
 
 
+class MetadataOptionsForm(Form):
+    """How an instance's metadata service is used."""
+
+    http_endpoint: Literal["enabled", "disabled"] = Field(
+        "enabled", description="Whether it answers: enabled or disabled. Default: enabled."
+    )
+    http_tokens: Literal["required", "optional"] = Field(
+        "required",
+        description="Whether it wants session tokens, IMDSv2: required or optional. Default:"
+        " required.",
+    )
+    http_put_response_hop_limit: int = Field(
+        1, ge=1, le=64, description="How many hops a token's packets go, 1 to 64. Default: 1."
+    )
+
+
 class InstanceForm(Form):
     """An EC2 instance; subnet, addresses and check are those of its primary network interface."""
 
@@ -43,6 +66,10 @@ class InstanceForm(Form):
     source_destination_check: bool = Field(default=True, description=CHECK)
     customer_owned_ip: CustomerOwnedIp | None = Field(None, description=COIP)
     security_groups: list[Name] | None = Field(None, min_length=1, description=GROUPS)
+    type: InstanceType = Field("c5.large", description="Its instance type. Default: c5.large.")
+    metadata_options: MetadataOptionsForm = Field(
+        MetadataOptionsForm(), description="Its metadata service. Default: IMDSv2 only, one hop."
+    )
     state: Literal["running", "stopped"] = Field(
         "running", description="running or stopped. Default: running."
     )
