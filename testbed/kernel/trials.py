@@ -110,7 +110,7 @@ def _netem(trial: _Trial) -> None:
 
 
 def _prio(trial: _Trial) -> None:
-    trial.qdisc(_PEER, "prio", struct.pack("=i16B", 2, *[0] * 16))
+    trial.qdisc(_LO, "prio", struct.pack("=i16B", 2, *[0] * 16))
 
 
 def _tbf(trial: _Trial) -> None:
