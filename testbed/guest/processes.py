@@ -7,6 +7,7 @@ import ctypes
 import os
 import resource
 import signal
+import struct
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ PR_SET_PDEATHSIG = 1
 MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x4000, 0x40000
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = -100, 0x8000, 0x1
-SYS_MOUNT_SETATTR = 442
+SYS_MOUNT_SETATTR, SYS_SCHED_SETATTR = 442, 314
+SLICE_NS = 100_000
 FATE_WAIT_S = 0.5
 FATES = {
     "SIGBUS": " (no memory is left on the host)",
@@ -48,6 +50,7 @@ def start(
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
+        have_short_slices()
         if prepare is not None:
             prepare()
             # Whoever changes rights on the way, as into a user namespace, may lose it.
@@ -92,6 +95,17 @@ def fate(*processes: tuple[subprocess.Popen[bytes], str]) -> str:
         if code == 0:
             return "it switched itself off"
     return "it lost its control port"
+
+
+def have_short_slices() -> None:
+    """Let the scheduler run this process soon when it wakes up, for a shorter time (6.12 on).
+
+    Its share stays the same. Beside busy programs, a timer of a millisecond
+    was late by 6 ms rather than 11 in one of a hundred cases.
+    """
+    size, policy, flags, nice, priority = 48, 0, 0, 0, 0
+    attributes = struct.pack("=IIQiIQQQ", size, policy, flags, nice, priority, SLICE_NS, 0, 0)
+    libc.syscall(ctypes.c_long(SYS_SCHED_SETATTR), ctypes.c_int(0), attributes, ctypes.c_uint(0))
 
 
 def raise_file_limit() -> None:
