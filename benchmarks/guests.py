@@ -353,7 +353,7 @@ def show(results: Sequence[dict[str, Any]]) -> None:
                 continue
             unit, value = rows[title]
             ratio = ""
-            if rows is not base and title in base:
+            if rows is not base and base.get(title, ("", 0.0))[1]:
                 ratio = f" ({value / base[title][1]:.2f})"
             cells.append(
                 f"{value:.3g} {unit}{ratio}" if value < 100 else f"{value:.0f} {unit}{ratio}"
