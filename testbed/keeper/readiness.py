@@ -8,8 +8,9 @@ ok; nothing is ever ok for lack of data.
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -222,12 +223,16 @@ class Observer:
     def _route(self, check: RouteCheck) -> Row:
         row: Row = {"title": check.title, "node": check.node, "table": check.table}
         row |= {"destination": check.destination}
-        route = self.table(check.node, check.table).get(check.destination)
+        table = self.table(check.node, check.table)
+        longest = check.match == "longest"
+        route = _longest(table, check.destination) if longest else table.get(check.destination)
         if route is None:
             return row | {"ok": False, "state": "not in the table", "nexthops": []}
         hops = [{"via": hop.via, "dev": hop.dev, "alive": hop.alive} for hop in route.hops]
         alive = any(hop.alive for hop in route.hops)
         state = route.protocol if alive else f"{route.type}, no next hop is alive"
+        if longest:
+            state += f", by {route.destination}"
         return row | {"ok": alive, "state": state, "nexthops": hops}
 
     def _table(self, node: str, table: int) -> dict[str, observe.RouteState]:
@@ -269,6 +274,20 @@ class Observer:
 def _leads_on(route: observe.RouteState) -> bool:
     """Whether packets follow the route: to a next hop, or (throw) to the local route."""
     return route.type == "throw" or any(hop.alive for hop in route.hops)
+
+
+def _longest(
+    table: Mapping[str, observe.RouteState], destination: str
+) -> observe.RouteState | None:
+    """The route that the kernel takes to an address: the one with the longest prefix."""
+    address, _, length = destination.partition("/")
+    number = int.from_bytes(socket.inet_aton(address), "big")
+    for bits in range(int(length or 32), -1, -1):
+        number &= -1 << (32 - bits)
+        base = socket.inet_ntoa(number.to_bytes(4, "big"))
+        if route := table.get(f"{base}/{bits}"):
+            return route
+    return None
 
 
 async def watch(

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.lower import internet, local_gateway, rack, real, region, service_link, site, vpc
+from testbed.lower import (
+    direct_connect,
+    internet,
+    local_gateway,
+    rack,
+    real,
+    region,
+    service_link,
+    site,
+    transit_gateway,
+    vpc,
+)
 from testbed.lower.builder import Draft
 from testbed.plan.model import Plan
 from testbed.topology.model import Topology
@@ -13,8 +24,10 @@ from testbed.topology.model import Topology
 def lower(topology: Topology) -> Plan:
     """The plan of a topology: deterministic, complete, and needing no rights to compute."""
     draft = Draft(topology.name)
+    direct_connect.lower(draft, topology)
     region.lower(draft, topology)
     internet.lower(draft, topology)
+    transit_gateway.lower(draft, topology)
     for outpost in topology.outposts.values():
         rack.lower(draft, topology, outpost)
         local_gateway.lower(draft, topology, outpost)

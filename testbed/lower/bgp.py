@@ -17,6 +17,7 @@ from testbed.topology.model import Daemon
 
 HOLD_S = 90  # Direct Connect's; AWS documents no timers for Outposts (docs/fidelity.md)
 KEEPALIVE_S = 30
+PROPAGATED_LIMIT = 100  # propagated routes of a VPC route table (facts: V limits)
 BFD_MS = 300  # Direct Connect's, with multiplier 3
 BFD_MULTIPLIER = 3
 
@@ -34,8 +35,11 @@ class Session:
     """A BGP session with a directly connected neighbour.
 
     `exports` None announces everything in the VRF's table; `imports` None
-    accepts everything. `preference` is the local preference of what comes in
-    (BIRD only), `outside` says that the interface is not in the VRF.
+    accepts everything, but for what is inside `rejects`. `preference` is the
+    local preference of what comes in (BIRD only), `outside` says that the
+    interface is not in the VRF. More than `limit`
+    prefixes take the session down. With `reflect`, what iBGP brings is passed
+    on to this neighbour. `hold_s` 0: it is never taken for dead.
     """
 
     name: str
@@ -49,6 +53,10 @@ class Session:
     bfd: bool = False
     preference: int | None = None
     outside: bool = False
+    rejects: tuple[IPv4Network, ...] = ()
+    limit: int | None = None
+    reflect: bool = False
+    hold_s: int = HOLD_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +68,21 @@ class Instance:
     what of them has no route is unreachable, unless `install_static` is false.
     What `to_main` (a session's name) brings goes into the kernel's main table
     as well (BIRD only).
+    What is learned is `propagated` to further kernel tables, at most
+    PROPAGATED_LIMIT prefixes to each. BIRD only: those, no kernel table of its
+    own (None), and the sessions' `rejects`, `limit`, `reflect` and `hold_s`.
     """
 
     name: str
     vrf: str | None
-    table: int
+    table: int | None
     asn: int
     sessions: tuple[Session, ...]
     connected: tuple[tuple[str, IPv4Network], ...] = ()
     static: tuple[IPv4Network, ...] = ()
     install_static: bool = True
     to_main: str | None = None
+    propagated: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,11 @@ class Router:
 
     router_id: IPv4Address
     instances: tuple[Instance, ...]
+
+    @property
+    def propagated(self) -> list[int]:
+        """All kernel tables that something is propagated to."""
+        return sorted({table for instance in self.instances for table in instance.propagated})
 
     @property
     def bfd(self) -> bool:
@@ -96,6 +113,7 @@ environment.filters["symbol"] = symbol
 environment.globals.update(
     hold=HOLD_S,
     keepalive=KEEPALIVE_S,
+    propagated_limit=PROPAGATED_LIMIT,
     bfd_ms=BFD_MS,
     bfd_multiplier=BFD_MULTIPLIER,
     main_table=TABLE_MAIN,

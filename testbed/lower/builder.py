@@ -25,6 +25,8 @@ from testbed.topology.model import Quality
 
 IFNAMSIZ = 15  # characters, without the terminating zero
 ETHERNET_MTU = 1500
+# worse than any other route's: what the kernel's documentation of VRFs takes for this
+LAST_METRIC = 4278198272
 QUEUE_MS = 50.0  # how much a rate-limited link buffers
 
 HOST_SYSCTLS = {

@@ -10,15 +10,22 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from testbed.lower.builder import point_to_point
-from testbed.topology.model import Anchor, Outpost, Region, Vpc
+from testbed.topology.model import (
+    Outpost,
+    TransitGatewayAttachment,
+    Vpc,
+    VpcPeeringConnection,
+)
 
 TUNNELS = (IPv4Network("100.96.0.0/16"), IPv4Network("100.97.0.0/16"))
 OVERLAY_ENDPOINTS = IPv4Network("100.98.0.0/16")
 RACK_LINKS = IPv4Network("100.99.0.0/17")
 VPC_LINKS = IPv4Network("100.99.128.0/17")
-FABRIC_LINKS = IPv4Network("100.100.0.0/18")
+FABRIC_LINKS = IPv4Network("100.100.0.0/19")
+PEERING_LINKS = IPv4Network("100.100.32.0/19")
 COIP_LINKS = IPv4Network("100.100.64.0/18")  # the same ones on each Outpost
-INTERNET_LINKS = IPv4Network("100.100.128.0/17")
+INTERNET_LINKS = IPv4Network("100.100.128.0/18")
+TRANSIT_LINKS = IPv4Network("100.100.192.0/18")
 RESOLVERS = IPv4Network("100.101.0.0/16")
 OUTPOST_RESOLVERS = IPv4Network("100.102.0.0/15")
 GATEWAY_LINKS = IPv4Network("100.104.0.0/14")
@@ -92,6 +99,18 @@ def internet_link(vpc: Vpc | None) -> tuple[IPv4Interface, IPv4Interface]:
     return point_to_point(INTERNET_LINKS, vpc.number if vpc else 0)
 
 
-def fabric_link(region: Region, anchor: Anchor) -> tuple[IPv4Interface, IPv4Interface]:
-    """(fabric, anchor) of the link between the two."""
-    return point_to_point(FABRIC_LINKS, region.anchors.index(anchor))
+def fabric_link(number: int) -> tuple[IPv4Interface, IPv4Interface]:
+    """(fabric, anchor) of the link to anchor `number`."""
+    return point_to_point(FABRIC_LINKS, number)
+
+
+def peering_link(
+    connection: VpcPeeringConnection,
+) -> tuple[IPv4Interface, IPv4Interface]:
+    """(requester, accepter) of a peering connection's link; the same in every place."""
+    return point_to_point(PEERING_LINKS, connection.number)
+
+
+def transit_link(attachment: TransitGatewayAttachment) -> tuple[IPv4Interface, IPv4Interface]:
+    """(transit gateway, VPC router) of an attachment's link."""
+    return point_to_point(TRANSIT_LINKS, attachment.number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from testbed.lower.builder import interface_name
-from testbed.topology.model import Lag, Outpost, Vpc
+from testbed.topology.model import Anchor, DirectConnect, Lag, Outpost, TransitGateway, Vpc
 
 VRF_SERVICE_LINK = "sl"
 VRF_LOCAL_GATEWAY = "lgw"
@@ -44,6 +44,16 @@ def outpost_host(outpost: Outpost, index: int) -> str:
     return f"{outpost.name}.host{index + 1}"
 
 
+def anchor(owner: Outpost | None, entry: Anchor) -> str:
+    """The node of a service link anchor: a public one, or `owner`'s own."""
+    return f"region.{owner.name}-{entry.name}" if owner else f"region.{entry.name}"
+
+
+def fabric_port(owner: Outpost | None, entry: Anchor) -> str:
+    """The fabric's interface towards an anchor."""
+    return interface_name("", f"{owner.name}-{entry.name}" if owner else entry.name)
+
+
 def outpost_vpc(outpost: Outpost, vpc: str) -> str:
     """The node of the VPC's router on the Outpost."""
     return f"{outpost.name}.vpc-{vpc}"
@@ -82,6 +92,21 @@ def endpoint(name: str) -> str:
 def public_service(name: str) -> str:
     """The node of a service of AWS's on its public address."""
     return f"region.{name}"
+
+
+def virtual_private_gateway(vpc: str) -> str:
+    """The node of a VPC's virtual private gateway."""
+    return f"region.vgw-{vpc}"
+
+
+def direct_connect(connection: DirectConnect) -> str:
+    """The node of a Direct Connect location, where the customer's connection ends."""
+    return f"region.dx-{connection.name}"
+
+
+def transit_gateway(gateway: TransitGateway) -> str:
+    """The node of a transit gateway."""
+    return f"region.tgw-{gateway.name}"
 
 
 def segment(name: str) -> str:

@@ -9,7 +9,7 @@ router and one to its local gateway, with iBGP over both.
 from __future__ import annotations
 
 from testbed.lower import bgp, inner, names
-from testbed.lower.builder import Draft, NodeDraft
+from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft
 from testbed.lower.builder import netem as netem_of
 from testbed.plan.model import Bond, LagCheck, Netem, Route, Veth, Vlan, Vrf
 from testbed.topology.model import Lag, Outpost, Quality, Topology, Vif
@@ -21,7 +21,6 @@ BACKUP_PREPEND = 3  # path length 4 in all (facts: R1, R2)
 DRAINED_PREFERENCE = 50  # less than BGP's default of 100: what the other OND has is preferred
 # On a customer's VLAN an OND speaks for its address there, not for those inside the rack.
 OND_SYSCTLS = {"net/ipv4/conf/all/arp_ignore": "1", "net/ipv4/conf/all/arp_announce": "2"}
-LAST_METRIC = 4278198272  # what the kernel's documentation of VRFs takes for this; no daemon does
 
 
 def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:

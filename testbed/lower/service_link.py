@@ -56,9 +56,10 @@ def outpost_key(topology: Topology, outpost: Outpost, index: int) -> str:
     return private_key(topology.name, outpost.name, f"tunnel{index + 1}")
 
 
-def anchor_key(topology: Topology, anchor: Anchor) -> str:
-    """The private key of a service link anchor."""
-    return private_key(topology.name, topology.region.name, anchor.name)
+def anchor_key(topology: Topology, owner: Outpost | None, anchor: Anchor) -> str:
+    """The private key of a service link anchor, a public one or `owner`'s own."""
+    of = (owner.name,) if owner else ()
+    return private_key(topology.name, topology.region.name, *of, anchor.name)
 
 
 def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
@@ -69,7 +70,7 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
     # Without a tunnel, a default route of the customer's must not take what belongs into it.
     node.routes.append(Route(str(INTERNAL), type="blackhole"))
     sessions = [_cable_ond(draft, outpost, node, lag.device) for lag in outpost.lags]
-    for index, anchor in enumerate(topology.region.anchors):
+    for index, anchor in enumerate(topology.anchors(outpost)):
         _add_host(draft, outpost, node, index)
         sessions.append(_add_tunnel(draft, topology, outpost, node, index, anchor))
     halves = tuple(outpost.service_link.own_prefix(device) for device in (1, 2))
@@ -82,10 +83,14 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
         static=(*halves, IPv4Network(inner.overlay_endpoint(outpost))),
     )
     bgp.configure(draft, node, bgp.Router(inner.overlay_endpoint(outpost), (instance,)))
-    draft.checks += [
-        RouteCheck(node.name, 254, str(topology.region.public_cidr), f"{title}: to the Region"),
-        RouteCheck(node.name, 254, f"{inner.FABRIC_ENDPOINT}/32", f"{title}: through a tunnel"),
-    ]
+    for anchor in topology.anchors(outpost):
+        # by whatever the customer announces: the Region's range, a part of it, a default route
+        to_anchor = f"{title}: to {anchor.name}"
+        draft.checks.append(
+            RouteCheck(node.name, 254, f"{anchor.address}/32", to_anchor, match="longest")
+        )
+    endpoint = f"{inner.FABRIC_ENDPOINT}/32"
+    draft.checks.append(RouteCheck(node.name, 254, endpoint, f"{title}: through a tunnel"))
 
 
 def _cable_ond(draft: Draft, outpost: Outpost, node: NodeDraft, device: int) -> bgp.Session:
@@ -128,11 +133,12 @@ def _add_tunnel(
     draft: Draft, topology: Topology, outpost: Outpost, node: NodeDraft, index: int, anchor: Anchor
 ) -> bgp.Session:
     interface = f"wg{index + 1}"
+    owner = outpost if outpost.service_link.private_anchors else None
     own = inner.tunnel_outpost(outpost, index)
     far = inner.tunnel_anchor(index)
     peer = WireGuardPeer(
         name=anchor.name,
-        public_key=public_key(anchor_key(topology, anchor)),
+        public_key=public_key(anchor_key(topology, owner, anchor)),
         endpoint=f"{anchor.address}:{PORT}",
         allowed_ips=(f"{far.ip}/32", f"{inner.FABRIC_ENDPOINT}/32"),
         keepalive_s=KEEPALIVE_S,

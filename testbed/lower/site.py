@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv4Network
 
-from testbed.lower import bgp, names, rack, region
+from testbed.lower import bgp, direct_connect, names, rack, region
 from testbed.lower.builder import ETHERNET_MTU, Draft, NodeDraft, interface_name, netem
 from testbed.lower.services import add_services
 from testbed.plan.model import Bridge, HostInterface, RouteCheck
@@ -46,11 +46,17 @@ def lower(draft: Draft, topology: Topology) -> None:
         _add_link(draft, devices, link)
     for uplink in site.region_uplinks:
         _add_region_uplink(draft, topology, devices[uplink.device], uplink)
+    for connection in site.direct_connects:
+        entry = devices[connection.device]
+        for interface, vif in direct_connect.attach(draft, connection, entry.node):
+            vrf = entry.sl if vif.vrf == names.VRF_SERVICE_LINK else entry.lgw
+            vrf.sessions.append(direct_connect.session(topology, connection, interface, vif))
     if site.wan:
         _add_wan(draft, site, devices)
     _add_segments(draft, site, devices)
     for entry in devices.values():
         _configure(draft, entry)
+    direct_connect.expect(draft, topology)
     _expect_routes(draft, topology, devices)
 
 
@@ -69,7 +75,9 @@ def _add_lag(
     bond = names.customer_bond(outpost, lag)
     peer = (names.ond(outpost, lag.device), names.OND_BOND)
     rack.add_lag(draft, entry.node, bond, lag, peer, peer_prefix=rack.OND_MEMBER)
-    to_region = (bgp.Export(topology.region.public_cidr),)
+    link = outpost.service_link
+    far = topology.vpcs[link.vpc].cidr if link.vpc else topology.region.public_cidr
+    to_region = (bgp.Export(far),)
     for purpose, vif, vrf_name, vrf, exports in (
         ("service-link", lag.service_link, names.VRF_SERVICE_LINK, entry.sl, to_region),
         ("local-gateway", lag.local_gateway, names.VRF_LOCAL_GATEWAY, entry.lgw, None),

@@ -316,12 +316,13 @@ class TunnelCheck:
 
 @dataclass(frozen=True, slots=True)
 class RouteCheck:
-    """The routing table has exactly this destination."""
+    """The routing table has exactly this destination, or (`longest`) leads to it by any prefix."""
 
     node: str
     table: int
     destination: str
     title: str
+    match: Literal["exact", "longest"] = "exact"
     kind: ClassVar[str] = "route"
 
 

@@ -9,10 +9,12 @@ the formulas.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import IPv4Network
 
 from testbed.topology import derive_security, references
 from testbed.topology.derive_coip import derive_coips
+from testbed.topology.derive_direct_connect import derive_direct_connects
 from testbed.topology.derive_dns import derive_dhcp, derive_zones
 from testbed.topology.derive_instances import derive_instances
 from testbed.topology.derive_managed import (
@@ -24,6 +26,7 @@ from testbed.topology.derive_managed import (
 from testbed.topology.derive_rack import derive_outpost
 from testbed.topology.derive_region import derive_region
 from testbed.topology.derive_site import derive_site
+from testbed.topology.derive_transit import derive_transit_gateways
 from testbed.topology.model import (
     Endpoint,
     Outpost,
@@ -32,6 +35,7 @@ from testbed.topology.model import (
     Subnet,
     Target,
     Topology,
+    VirtualPrivateGateway,
     Vpc,
     VpcRoute,
 )
@@ -60,6 +64,8 @@ def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topol
         name: _vpc(form, region, name, number)
         for number, (name, _) in enumerate(form.vpcs.items(), start=1)
     }
+    region = replace(region, transit_gateways=derive_transit_gateways(form, vpcs))
+    site = replace(site, direct_connects=derive_direct_connects(form, region, vpcs))
     instances, interfaces = derive_instances(form, vpcs, report)
     interfaces = derive_coips(form, vpcs, outposts, interfaces, report)
     interfaces |= managed_interfaces(form, vpcs, interfaces, report)
@@ -97,6 +103,7 @@ def _vpc(form: TopologyForm, region: Region, name: str, number: int) -> Vpc:
             )
         )
     found = endpoints(region.name, name, vpc)
+    gateway = vpc.virtual_private_gateway
     return Vpc(
         name=name,
         number=number,
@@ -110,6 +117,7 @@ def _vpc(form: TopologyForm, region: Region, name: str, number: int) -> Vpc:
         endpoints=found,
         security_groups=derive_security.security_groups(form, name, region.prefix_lists),
         network_acls=derive_security.network_acls(vpc),
+        virtual_private_gateway=VirtualPrivateGateway(gateway.asn) if gateway else None,
     )
 
 
@@ -123,7 +131,7 @@ def _route_tables(
     for name in names:
         table = vpc.route_tables.get(name, RouteTableForm())
         routes = tuple(_routes(region, name, table, found))
-        tables.append(RouteTable(name, name == MAIN, tuple(table.subnets), routes))
+        tables.append(RouteTable(name, name == MAIN, tuple(table.subnets), routes, table.propagate))
     return tuple(tables)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from testbed.topology import references
 from testbed.topology.model import (
+    Anchor,
     CoipPool,
     GatewayRoute,
     Lag,
@@ -119,10 +120,31 @@ def derive_outpost(
         zone=outpost.zone or references.zones(form)[0],
         resolver=outpost.resolver,
         lags=lags,
-        service_link=ServiceLink(own["service_link"], infrastructure),
+        service_link=_service_link(form, outpost, own["service_link"], infrastructure),
         local_gateway=_gateway(form, name, gateway, own["local_gateway"]),
         drained=tuple(outpost.drained),
     )
+
+
+def _service_link(
+    form: TopologyForm, outpost: OutpostForm, asn: int, infrastructure: IPv4Network
+) -> ServiceLink:
+    """The service link; private anchors have the last usable addresses of their subnet."""
+    given = outpost.service_link
+    if given.connectivity == "public" or given.vpc is None or given.subnet is None:
+        return ServiceLink(asn, infrastructure)
+    cidr = form.vpcs[given.vpc].subnets[given.subnet].cidr
+    users = [
+        other
+        for other in form.outposts.values()
+        if (other.service_link.vpc, other.service_link.subnet) == (given.vpc, given.subnet)
+    ]
+    before = 2 * next(index for index, other in enumerate(users) if other is outpost)
+    anchors = tuple(
+        Anchor(f"anchor{number + 1}", cidr.broadcast_address - 1 - before - number)
+        for number in range(2)
+    )
+    return ServiceLink(asn, infrastructure, given.vpc, given.subnet, anchors)
 
 
 def _gateway(form: TopologyForm, name: str, gateway: LocalGatewayForm, asn: int) -> LocalGateway:

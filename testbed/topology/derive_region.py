@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from testbed.topology.derive_site import first_free
+from testbed.topology.derive_transit import derive_peering
 from testbed.topology.model import Anchor, Internet, InternetHost, PublicService, Region
 from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
@@ -43,6 +44,7 @@ def derive_region(form: TopologyForm, zones: tuple[str, ...], report: Report) ->
         public_services=services,
         prefix_lists=prefix_lists(form, services),
         internet=_internet(form, report),
+        vpc_peering_connections=derive_peering(form),
     )
 
 

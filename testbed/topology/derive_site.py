@@ -31,7 +31,7 @@ from testbed.topology.schema import (
 )
 
 LINK_CIDR = IPv4Network("100.64.0.0/14")  # shared address space (RFC 6598)
-LINKS, REGION_LINKS, WAN_LINKS = range(3)  # which quarter of it
+LINKS, REGION_LINKS, WAN_LINKS, EXTRA_LINKS = range(4)  # which quarter of it
 VRFS: tuple[Literal["sl", "lgw"], ...] = ("sl", "lgw")
 FIRST_DEVICE_ASN = 65000
 FIRST_ROUTER = 2
@@ -114,7 +114,8 @@ def _quarter(cidr: IPv4Network, number: int) -> IPv4Network:
     return IPv4Network((cidr.network_address + size * number, prefix))
 
 
-def _pair(cidr: IPv4Network, quarter: int, number: int) -> tuple[IPv4Interface, IPv4Interface]:
+def link_pair(cidr: IPv4Network, quarter: int, number: int) -> tuple[IPv4Interface, IPv4Interface]:
+    """The two ends of /31 `number` of one of the quarters of the site's link_cidr."""
     pool = _quarter(cidr, quarter)
     # past the pool's end the rules refuse the number of links
     return point_to_point(pool, number % max(1, pool.num_addresses // 2))
@@ -136,7 +137,7 @@ def _links(form: TopologyForm, cidr: IPv4Network) -> tuple[SiteLink, ...]:
         quality = Quality(link.delay, link.rate, link.mtu)
         first, second = link.devices
         for offset, vrf in enumerate(VRFS):
-            addresses = _pair(cidr, LINKS, 2 * number + offset)
+            addresses = link_pair(cidr, LINKS, 2 * number + offset)
             links.append(SiteLink((first, second), vrf, addresses, quality))
     return tuple(links)
 
@@ -147,7 +148,7 @@ def _uplinks(
     chosen = names if form.devices is None else form.devices
     quality = Quality(form.delay, form.rate, form.mtu)
     return tuple(
-        Uplink(name, _pair(cidr, quarter, number), quality)
+        Uplink(name, link_pair(cidr, quarter, number), quality)
         for number, name in enumerate(names)
         if name in chosen
     )

@@ -14,6 +14,7 @@ from testbed.topology.model import Target
 from testbed.topology.position import Path
 from testbed.topology.report import Report, choices
 from testbed.topology.schema import (
+    DirectConnectForm,
     HostedZoneForm,
     InstanceForm,
     NetworkInterfaceForm,
@@ -22,7 +23,9 @@ from testbed.topology.schema import (
     SiteForm,
     SubnetForm,
     TopologyForm,
+    TransitGatewayForm,
     VpcForm,
+    VpcPeeringConnectionForm,
 )
 from testbed.topology.values import show
 
@@ -74,6 +77,10 @@ def check(form: TopologyForm, report: Report) -> bool:
     references = _References(form, report)
     for name, vpc in form.vpcs.items():
         references.vpc(("vpcs", name), vpc)
+    for name, connection in form.region.vpc_peering_connections.items():
+        references.peering(("region", "vpc_peering_connections", name), connection)
+    for name, gateway in form.region.transit_gateways.items():
+        references.transit_gateway(("region", "transit_gateways", name), gateway)
     for name, outpost in form.outposts.items():
         references.outpost(("outposts", name), outpost)
     for domain, zone in form.hosted_zones.items():
@@ -194,10 +201,48 @@ class _References:
             "instance": (self.form.instances, ("instances",)),
             "network-interface": (self.interfaces, ("network_interfaces",)),
             "nat-gateway": (vpc.nat_gateways, (*owner_path, "nat_gateways")),
+            "transit-gateway": (
+                self.form.region.transit_gateways,
+                ("region", "transit_gateways"),
+            ),
+            "vpc-peering-connection": (
+                self.form.region.vpc_peering_connections,
+                ("region", "vpc_peering_connections"),
+            ),
         }
         if target.kind in owners:
             known, owner = owners[target.kind]
             self._name((*path, "target"), target.name, known, owner, path)
+
+    def peering(self, path: Path, connection: VpcPeeringConnectionForm) -> None:
+        """Check the two VPCs of a peering connection."""
+        for key, vpc in (("requester", connection.requester), ("accepter", connection.accepter)):
+            self._name((*path, key), vpc, self.form.vpcs, ("vpcs",), path)
+
+    def transit_gateway(self, path: Path, gateway: TransitGatewayForm) -> None:
+        """Check the VPCs, subnets and attachments that a transit gateway names."""
+        owner = (*path, "attachments")
+        for name, attachment in gateway.attachments.items():
+            at = (*owner, name)
+            if self._name((*at, "vpc"), attachment.vpc, self.form.vpcs, ("vpcs",), at):
+                known = self.form.vpcs[attachment.vpc].subnets
+                subnets: Path = ("vpcs", attachment.vpc, "subnets")
+                self._names((*at, "subnets"), attachment.subnets or [], known, subnets)
+        connections = [
+            name
+            for name, entry in self.form.site.direct_connect.items()
+            if entry.transit_vif and entry.transit_vif.transit_gateway == path[-1]
+        ]
+        known_attachments = [*gateway.attachments, *connections]
+        for name, table in (gateway.route_tables or {}).items():
+            at = (*path, "route_tables", name)
+            self._names((*at, "associations"), table.associations, known_attachments, owner)
+            self._names((*at, "propagations"), table.propagations, known_attachments, owner)
+            for index, route in enumerate(table.routes):
+                if route.attachment is not None:
+                    place = (*at, "routes", index)
+                    target = (*place, "attachment")
+                    self._name(target, route.attachment, known_attachments, owner, place)
 
     def _subnet(self, path: Path, subnet: SubnetForm) -> None:
         if subnet.outpost is not None:
@@ -215,6 +260,13 @@ class _References:
             self._zone((*path, "zone"), outpost.zone, (*path, "zone"))
         for index, device in enumerate(outpost.devices or []):
             self._device((*path, "devices", index), device, (*path, "devices"))
+        link = outpost.service_link
+        if link.vpc is not None:
+            at = (*path, "service_link")
+            if self._name((*at, "vpc"), link.vpc, self.form.vpcs, ("vpcs",), at) and link.subnet:
+                known = self.form.vpcs[link.vpc].subnets
+                owner: Path = ("vpcs", link.vpc, "subnets")
+                self._name((*at, "subnet"), link.subnet, known, owner, at)
         gateway = outpost.local_gateway
         if gateway is not None and gateway.vpcs is not None:
             at = (*path, "local_gateway", "vpcs")
@@ -242,6 +294,8 @@ class _References:
             for end, device in enumerate(link.devices):
                 self._device((*at, "devices", end), device, at)
         owner: Path = ("site", "devices")
+        for name, connection in site.direct_connect.items():
+            self._direct_connect(("site", "direct_connect", name), connection)
         self._names(
             ("site", "region_link", "devices"), site.region_link.devices or [], self.devices, owner
         )
@@ -259,6 +313,18 @@ class _References:
         for name, host in site.hosts.items():
             at = ("site", "hosts", name)
             self._name((*at, "segment"), host.segment, site.segments, ("site", "segments"), at)
+
+    def _direct_connect(self, path: Path, connection: DirectConnectForm) -> None:
+        self._device((*path, "device"), connection.device, path)
+        if private := connection.private_vif:
+            at = (*path, "private_vif")
+            key = "virtual_private_gateway"
+            self._name((*at, key), private.virtual_private_gateway, self.form.vpcs, ("vpcs",), at)
+        if transit := connection.transit_vif:
+            at = (*path, "transit_vif")
+            known = self.form.region.transit_gateways
+            owner: Path = ("region", "transit_gateways")
+            self._name((*at, "transit_gateway"), transit.transit_gateway, known, owner, at)
 
     def instance(self, path: Path, instance: str) -> None:
         """Check the instance that a network interface is attached to."""

@@ -8,7 +8,7 @@ router lets through is one ruleset (`testbed.lower.vpc.ruleset`).
 
 from __future__ import annotations
 
-from testbed.lower import local_gateway
+from testbed.lower import local_gateway, names, transit_gateway, virtual_private_gateway
 from testbed.lower.builder import Draft
 from testbed.lower.vpc import (
     dns,
@@ -18,11 +18,13 @@ from testbed.lower.vpc import (
     internet_gateway,
     metadata,
     overlay,
+    peering,
     routes,
     zones,
 )
 from testbed.lower.vpc.router import VpcRouter
-from testbed.topology.model import Outpost, Topology, Vpc
+from testbed.plan.model import RouteCheck
+from testbed.topology.model import NetworkInterface, Outpost, Topology, Vpc
 
 
 def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
@@ -30,6 +32,7 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
     region = _add(draft, topology, vpc, None)
     internet_gateway.attach(draft, topology, region)
     endpoints.attach_gateways(draft, topology, region)
+    _attach_anchors(draft, topology, region)
     routers = [region]
     if vpc.dns_support:
         dns.add_region_resolver(draft, topology, region)
@@ -49,6 +52,10 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
         routers.append(router)
     region.ruleset.forward.append('iifname "op-*" oifname "op-*" counter drop')
     zones.add_delays(topology, region)
+    transit_gateway.attach(draft, topology, region)
+    virtual_private_gateway.lower(draft, topology, region, routers[1:])
+    for router in routers:
+        peering.connect(draft, topology, router)
     routes.expect(draft, topology, routers)
     for router in routers:
         routes.add_tables(topology, router, region)
@@ -68,3 +75,32 @@ def _add(draft: Draft, topology: Topology, vpc: Vpc, outpost: Outpost | None) ->
     for interface in router.interfaces:
         interfaces.attach(draft, topology, router, interface)
     return router
+
+
+def _attach_anchors(draft: Draft, topology: Topology, router: VpcRouter) -> None:
+    """Add the network interfaces of private service link anchors that are in the VPC (S2)."""
+    for outpost in topology.outposts.values():
+        link = outpost.service_link
+        if link.vpc != router.vpc.name or link.subnet is None:
+            continue
+        for device in (1, 2):
+            prefix = link.own_prefix(device)
+            title = f"{router.node.title}: {outpost.name} infrastructure {prefix}"
+            table = router.mark_of(link.subnet)
+            draft.checks.append(
+                RouteCheck(router.node.name, table, str(prefix), title, match="longest")
+            )
+        for anchor in link.private_anchors:
+            interface = NetworkInterface(
+                name=f"{outpost.name}-{anchor.name}",
+                vpc=link.vpc,
+                subnet=link.subnet,
+                address=anchor.address,
+                secondary_addresses=(),
+                source_destination_check=True,
+                instance=None,
+                device_index=0,
+            )
+            node = draft.nodes[names.anchor(outpost, anchor)]
+            interfaces.attach(draft, topology, router, interface, node)
+            router.interfaces.append(interface)

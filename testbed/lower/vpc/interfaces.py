@@ -38,10 +38,14 @@ def _mtu(interface: NetworkInterface) -> int:
 
 
 def attach(
-    draft: Draft, topology: Topology, router: VpcRouter, interface: NetworkInterface
+    draft: Draft,
+    topology: Topology,
+    router: VpcRouter,
+    interface: NetworkInterface,
+    node: NodeDraft | None = None,
 ) -> None:
-    """Add a network interface to its instance and to the router; the instance with its primary."""
-    node = _owner(draft, topology, router, interface)
+    """Add a network interface to `node`, by default what it belongs to, and to the router."""
+    node = node or _owner(draft, topology, router, interface)
     subnet = topology.subnet(interface.vpc, interface.subnet)
     addresses = tuple(
         IPv4Interface((address, subnet.cidr.prefixlen)) for address in interface.addresses

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from testbed.lower import names
-from testbed.lower.builder import Draft, NodeDraft
+from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft, interface_name
 from testbed.lower.vpc.ruleset import Ruleset
-from testbed.plan.model import Route
+from testbed.plan.model import Route, Rule
 from testbed.topology.model import NetworkInterface, Outpost, Subnet, Target, Topology, Vpc
 
 NextHop = tuple[IPv4Address, str]
 """A neighbour's address and the router's interface that leads to it."""
+
+FIRST_MARK = 1
+TABLE_OWN = 900  # beyond the marks of a VPC's route tables
+PRIORITY_OWN = 50
 
 
 @dataclass
@@ -56,3 +61,78 @@ class VpcRouter:
             and topology.attached(interface)
         ]
         return cls(node, vpc, outpost, subnets, interfaces)
+
+    def contain(self) -> None:
+        """Drop silently what comes from another router and is for nothing in the VPC."""
+        nothing = Route("0.0.0.0/0", type="blackhole", metric=LAST_METRIC)
+        if nothing not in self.node.routes:
+            self.node.routes.append(nothing)
+
+    def keep_outposts_apart(self, topology: Topology, others: Iterable[Vpc]) -> None:
+        """Let nothing from one Outpost's subnets of `others` go on to another Outpost."""
+        for vpc in others:
+            for subnet in vpc.subnets:
+                for name in topology.outposts if subnet.outpost else ():
+                    if name != subnet.outpost and any(s.outpost == name for s in self.vpc.subnets):
+                        port = interface_name("op-", name)
+                        self._drop_between_outposts(f'"{port}" . {subnet.cidr}')
+
+    def _drop_between_outposts(self, item: str) -> None:
+        kind = "type ifname . ipv4_addr; flags interval"
+        items = self.ruleset.sets.setdefault("between_outposts", (kind, []))[1]
+        if not items:
+            rule = "oifname . ip saddr @between_outposts counter drop"
+            self.ruleset.forward.append(rule)
+        if item not in items:
+            items.append(item)
+
+    @property
+    def address(self) -> IPv4Address | None:
+        """An address of the VPC's that the router answers from; None where it has no subnet."""
+        return next((subnet.router for subnet in self.subnets.values()), None)
+
+    def mark_of(self, subnet: str) -> int:
+        """The mark, and number, of the route table that a subnet uses."""
+        return FIRST_MARK + self.vpc.route_tables.index(self.vpc.table_of(subnet))
+
+    def enter_by(self, port: str, subnet: str) -> None:
+        """Have what comes in by `port` use the route table of a subnet."""
+        self.ruleset.gateway_marks.append(f'"{port}" : {self.mark_of(subnet)}')
+
+    def refuse_other_zones(self, topology: Topology, port: str, zones: Collection[str]) -> None:
+        """Drop what goes to `port` from Availability Zones other than `zones`."""
+        refused = [
+            f"eni-{interface.name}"
+            for interface in self.interfaces
+            if self.subnets[interface.subnet].zone not in zones
+        ]
+        refused += [
+            f"op-{outpost.name}"
+            for outpost in topology.outposts.values()
+            if outpost.zone not in zones
+            and any(s.outpost == outpost.name for s in self.vpc.subnets)
+        ]
+        if refused:
+            items = [f'"{_short(name)}" . "{port}"' for name in refused]
+            self.ruleset.sets.setdefault("unattached", ("type ifname . ifname", []))[1].extend(
+                items
+            )
+            rule = "iifname . oifname @unattached counter drop"
+            if rule not in self.ruleset.forward:
+                self.ruleset.forward.append(rule)
+
+    def answer_to(self, peer: Vpc, via: IPv4Address, port: str) -> None:
+        """Let the router's own packets, ICMP errors, reach a VPC that its local route does not."""
+        rule = Rule(PRIORITY_OWN, TABLE_OWN, iif="lo")
+        if rule not in self.node.rules:
+            self.node.rules.append(rule)
+        if all(
+            (route.destination, route.table) != (str(peer.cidr), TABLE_OWN)
+            for route in self.node.routes
+        ):
+            self.node.route(peer.cidr, via=via, dev=port, table=TABLE_OWN, source=self.address)
+
+
+def _short(name: str) -> str:
+    prefix, _, rest = name.partition("-")
+    return interface_name(f"{prefix}-", rest)

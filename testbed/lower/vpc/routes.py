@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from ipaddress import IPv4Network
 
 from testbed.lower import gateway_table, inner
-from testbed.lower.builder import Draft
+from testbed.lower.builder import LAST_METRIC, Draft
 from testbed.lower.vpc import interfaces, overlay
-from testbed.lower.vpc.router import NextHop, VpcRouter
+from testbed.lower.vpc.router import FIRST_MARK, NextHop, VpcRouter
 from testbed.plan.model import TABLE_MAIN, Route, Rule, TableRouteCheck
 from testbed.topology.model import (
     NetworkInterface,
@@ -34,7 +34,7 @@ PRIORITY_INGRESS = 80
 PRIORITY_SAME_SUBNET = 90
 PRIORITY_ROUTE_TABLE = 100
 TABLE_INGRESS = 2000
-FIRST_MARK = 1
+BETWEEN_VPCS = {"transit-gateway", "vpc-peering-connection"}
 NOT_FORWARDED = IPv4Network("169.254.168.0/22")  # facts: V route tables
 DEFAULT = IPv4Network("0.0.0.0/0")
 
@@ -69,7 +69,10 @@ def _add_table(
     if router.vpc.cidr not in destinations:
         node.routes.append(Route(str(router.vpc.cidr), type="throw", table=mark))
     if DEFAULT not in destinations:
-        node.routes.append(Route(str(DEFAULT), type="blackhole", table=mark))
+        # a propagated default route comes by BGP, and is better than this
+        metric = LAST_METRIC if table.propagate else 0
+        nothing = Route(str(DEFAULT), type="blackhole", table=mark, metric=metric)
+        node.routes.append(nothing)
     if any(NOT_FORWARDED.subnet_of(destination) for destination in destinations):
         node.routes.append(Route(str(NOT_FORWARDED), type="blackhole", table=mark))
     for route in table.routes:
@@ -77,7 +80,8 @@ def _add_table(
             node.routes.append(Route(str(route.destination), type="throw", table=mark))
         elif hop := _next_hop(topology, router, region, route.target):
             via, dev = hop
-            node.route(route.destination, via=via, dev=dev, table=mark)
+            source = router.address if route.target.kind in BETWEEN_VPCS else None
+            node.route(route.destination, via=via, dev=dev, table=mark, source=source)
         else:
             node.routes.append(Route(str(route.destination), type="blackhole", table=mark))
 
@@ -141,9 +145,9 @@ def _next_hop(
         gateway = router.vpc.nat_gateway(target.name)
         interface = topology.network_interfaces.get(gateway.interface)
         return _to_interface(topology, router, interface) if interface else None
-    if target not in region.gateways:
-        return None
-    return overlay.to_region(router) if router.outpost else region.gateways[target]
+    if target in region.gateways and target not in router.gateways:
+        return overlay.to_region(router)
+    return router.gateways.get(target)
 
 
 def _to_interface(

@@ -13,6 +13,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from testbed.topology.model.base import INTERNAL, Quality, Service, Time
+from testbed.topology.model.direct_connect import (
+    DeviceVrf,
+    DirectConnect,
+    VirtualInterface,
+    VirtualInterfaceKind,
+)
 from testbed.topology.model.dns import DhcpOptions, HostedZone, Record, RecordType
 from testbed.topology.model.instance import (
     Instance,
@@ -58,6 +64,13 @@ from testbed.topology.model.site import (
     Uplink,
     Wan,
 )
+from testbed.topology.model.transit import (
+    TransitGateway,
+    TransitGatewayAttachment,
+    TransitGatewayRoute,
+    TransitGatewayRouteTable,
+    VpcPeeringConnection,
+)
 from testbed.topology.model.vpc import (
     Endpoint,
     NatGateway,
@@ -65,6 +78,7 @@ from testbed.topology.model.vpc import (
     Subnet,
     Target,
     TargetKind,
+    VirtualPrivateGateway,
     Vpc,
     VpcRoute,
 )
@@ -76,7 +90,9 @@ __all__ = [
     "CoipPool",
     "Daemon",
     "Device",
+    "DeviceVrf",
     "DhcpOptions",
+    "DirectConnect",
     "Endpoint",
     "FormFactor",
     "GatewayRoute",
@@ -116,9 +132,17 @@ __all__ = [
     "Time",
     "Topology",
     "Traffic",
+    "TransitGateway",
+    "TransitGatewayAttachment",
+    "TransitGatewayRoute",
+    "TransitGatewayRouteTable",
     "Uplink",
     "Vif",
+    "VirtualInterface",
+    "VirtualInterfaceKind",
+    "VirtualPrivateGateway",
     "Vpc",
+    "VpcPeeringConnection",
     "VpcRoute",
     "Wan",
 ]
@@ -156,6 +180,10 @@ class Topology:
         if interface.requester is not None:
             return None
         return self.subnet(interface.vpc, interface.subnet).outpost
+
+    def anchors(self, outpost: Outpost) -> tuple[Anchor, ...]:
+        """The anchors of an Outpost's service link: the Region's public ones, or its own."""
+        return outpost.service_link.private_anchors or self.region.anchors
 
     def announced_subnets(self, outpost: Outpost) -> tuple[Subnet, ...]:
         """The subnets that `outpost`'s local gateway announces in direct VPC routing.

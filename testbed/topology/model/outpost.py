@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
 from typing import Literal
 
+from testbed.topology.model.region import Anchor
+
 FormFactor = Literal["rack", "server"]
 
 LocalGatewayMode = Literal["direct-vpc-routing", "coip"]
@@ -40,10 +42,17 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class ServiceLink:
-    """The encrypted path to the Region; each OND owns one half of `infrastructure_cidr`."""
+    """The encrypted path to the Region; each OND owns one half of `infrastructure_cidr`.
+
+    With private connectivity the anchors are network interfaces in `subnet`
+    of `vpc`, with public connectivity the Region's (facts: H2, S2).
+    """
 
     asn: int
     infrastructure_cidr: IPv4Network
+    vpc: str | None = None
+    subnet: str | None = None
+    private_anchors: tuple[Anchor, ...] = ()
 
     def own_prefix(self, device: int) -> IPv4Network:
         """The /27 that OND `device` announces with path length 1 (facts: R1, R2)."""

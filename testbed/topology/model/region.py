@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from testbed.topology.model.base import Service
+from testbed.topology.model.transit import TransitGateway, VpcPeeringConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Region:
     public_services: tuple[PublicService, ...]
     prefix_lists: Mapping[str, tuple[IPv4Network, ...]]
     internet: Internet | None
+    vpc_peering_connections: Mapping[str, VpcPeeringConnection] = field(default_factory=dict)
+    transit_gateways: Mapping[str, TransitGateway] = field(default_factory=dict)
 
     def prefix_list_of(self, service: str) -> str:
         """The name of the AWS-managed prefix list of a service."""
@@ -76,3 +79,8 @@ class Region:
     def internal_domain(self) -> str:
         """The domain of the instances' private names (facts: V vpc-dns)."""
         return "ec2.internal" if self.name == "us-east-1" else f"{self.name}.compute.internal"
+
+    def peering_of(self, vpc: str) -> tuple[VpcPeeringConnection, ...]:
+        """The peering connections of a VPC."""
+        connections = self.vpc_peering_connections.values()
+        return tuple(entry for entry in connections if vpc in (entry.requester, entry.accepter))

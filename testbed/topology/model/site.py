@@ -8,6 +8,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from typing import Literal
 
 from testbed.topology.model.base import Quality, Service
+from testbed.topology.model.direct_connect import DirectConnect
 
 Daemon = Literal["bird", "frr"]
 
@@ -109,3 +110,4 @@ class Site:
     wan: Wan | None
     segments: tuple[Segment, ...]
     hosts: tuple[Host, ...]
+    direct_connects: tuple[DirectConnect, ...] = ()

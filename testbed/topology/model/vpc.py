@@ -76,12 +76,23 @@ class VpcRoute:
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """A VPC route table: the main one, or a custom one associated with subnets."""
+    """A VPC route table: the main one, or a custom one associated with subnets.
+
+    `propagate` says whether it has what the virtual private gateway learns.
+    """
 
     name: str
     main: bool
     subnets: tuple[str, ...]
     routes: tuple[VpcRoute, ...]
+    propagate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualPrivateGateway:
+    """A VPC's virtual private gateway: its end of Direct Connect private virtual interfaces."""
+
+    asn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +147,7 @@ class Vpc:
     endpoints: tuple[Endpoint, ...] = ()
     security_groups: tuple[SecurityGroup, ...] = ()
     network_acls: tuple[NetworkAcl, ...] = ()
+    virtual_private_gateway: VirtualPrivateGateway | None = None
 
     @property
     def resolver(self) -> IPv4Address:

@@ -8,6 +8,7 @@ right. Tags such as R1 or L3 in docstrings name the source of a fact.
 from testbed.topology.model import Topology
 from testbed.topology.report import Report
 from testbed.topology.rules import (
+    direct_connect,
     dns,
     instances,
     internet,
@@ -17,6 +18,7 @@ from testbed.topology.rules import (
     real,
     security,
     site,
+    transit,
     vpc,
 )
 from testbed.topology.rules.buildable import check_buildable
@@ -36,4 +38,6 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     local_gateway.check(form, topology, report)
     site.check(form, topology, report)
     real.check(topology, report)
+    transit.check(topology, report)
+    direct_connect.check(form, topology, report)
     overlap.check(form, topology, report)

@@ -14,7 +14,10 @@ BUILT = {
     "local-gateway",
     "nat-gateway",
     "network-interface",
+    "transit-gateway",
+    "virtual-private-gateway",
     "vpc-endpoint",  # refused by a rule of AWS's
+    "vpc-peering-connection",
 }
 
 

@@ -11,6 +11,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from testbed.topology.schema.base import Form
+from testbed.topology.schema.direct_connect import (
+    DirectConnectForm,
+    PrivateVirtualInterfaceForm,
+    PublicVirtualInterfaceForm,
+    TransitVirtualInterfaceForm,
+)
 from testbed.topology.schema.dns import DhcpOptionsForm, HostedZoneForm, RecordForm
 from testbed.topology.schema.instance import InstanceForm, MetadataOptionsForm, NetworkInterfaceForm
 from testbed.topology.schema.outpost import (
@@ -41,12 +47,20 @@ from testbed.topology.schema.site import (
     SiteForm,
     WanForm,
 )
+from testbed.topology.schema.transit import (
+    TransitGatewayAttachmentForm,
+    TransitGatewayForm,
+    TransitGatewayRouteForm,
+    TransitGatewayRouteTableForm,
+    VpcPeeringConnectionForm,
+)
 from testbed.topology.schema.vpc import (
     EndpointForm,
     NatGatewayForm,
     RouteForm,
     RouteTableForm,
     SubnetForm,
+    VirtualPrivateGatewayForm,
     VpcForm,
 )
 from testbed.topology.values import DomainName, Name
@@ -55,6 +69,7 @@ __all__ = [
     "CoipPoolForm",
     "DeviceForm",
     "DhcpOptionsForm",
+    "DirectConnectForm",
     "EgressRuleForm",
     "EndpointForm",
     "Form",
@@ -75,6 +90,8 @@ __all__ = [
     "NetworkAclForm",
     "NetworkInterfaceForm",
     "OutpostForm",
+    "PrivateVirtualInterfaceForm",
+    "PublicVirtualInterfaceForm",
     "RecordForm",
     "RegionForm",
     "RegionLinkForm",
@@ -87,9 +104,16 @@ __all__ = [
     "SubnetForm",
     "TopologyForm",
     "TrafficForm",
+    "TransitGatewayAttachmentForm",
+    "TransitGatewayForm",
+    "TransitGatewayRouteForm",
+    "TransitGatewayRouteTableForm",
+    "TransitVirtualInterfaceForm",
     "UplinksForm",
     "VifForm",
+    "VirtualPrivateGatewayForm",
     "VpcForm",
+    "VpcPeeringConnectionForm",
     "WanForm",
     "json_schema",
 ]

@@ -70,6 +70,17 @@ class ServiceLinkForm(Form):
         None, description="The infrastructure subnet, a /26. Default: derived from 10.200.0.0/16."
     )
     vifs: Vifs = Field(default=[], description="The virtual interfaces. Default: derived.")
+    connectivity: Literal["public", "private"] = Field(
+        "public",
+        description="How it reaches the Region: to public addresses, over the internet or a"
+        " Direct Connect public virtual interface, or to a VPC. Default: public.",
+    )
+    vpc: Name | None = Field(
+        None, description="With private connectivity the VPC, which is for nothing else."
+    )
+    subnet: Name | None = Field(
+        None, description="With private connectivity the subnet of the VPC that the anchors are in."
+    )
 
 
 class GatewayRouteForm(Form):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from testbed.topology.model import Service
 from testbed.topology.schema.base import Form
+from testbed.topology.schema.transit import TransitGatewayForm, VpcPeeringConnectionForm
 from testbed.topology.values import Address, Cidr, CustomerAsn, Delay, Name
 
 
@@ -65,4 +66,10 @@ class RegionForm(Form):
         default={},
         description="The customer-managed prefix lists: name to CIDR blocks. AWS's own are"
         " com.amazonaws.REGION.s3 and com.amazonaws.REGION.dynamodb. Default: none.",
+    )
+    vpc_peering_connections: dict[Name, VpcPeeringConnectionForm] = Field(
+        default={}, description="The VPC peering connections, by name. Default: none."
+    )
+    transit_gateways: dict[Name, TransitGatewayForm] = Field(
+        default={}, description="The transit gateways, by name. Default: none."
     )

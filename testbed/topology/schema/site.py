@@ -8,6 +8,7 @@ from pydantic import Field
 
 from testbed.topology.model import Service
 from testbed.topology.schema.base import Form
+from testbed.topology.schema.direct_connect import DirectConnectForm
 from testbed.topology.values import (
     Address,
     Cidr,
@@ -83,7 +84,9 @@ class RegionLinkForm(Form):
     """The way from the customer's devices to the Region's edge (VRF of the service link)."""
 
     devices: list[Name] | None = Field(
-        None, min_length=1, description="The devices that have one. Default: all."
+        None,
+        description="The devices that have one; [] where Direct Connect is the only"
+        " way. Default: all.",
     )
     delay: Delay = Field(10.0, description="One-way delay. Default: 10ms.")
     rate: Rate = Field(1000.0, description="Rate in each direction. Default: 1G.")
@@ -152,4 +155,7 @@ class SiteForm(Form):
         None,
         description="Where the addresses of links, Region links and WAN connections come from,"
         " /8 to /20. Default: 100.64.0.0/14.",
+    )
+    direct_connect: dict[Name, DirectConnectForm] = Field(
+        default={}, description="The Direct Connect connections, by name. Default: none."
     )

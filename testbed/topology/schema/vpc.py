@@ -15,6 +15,7 @@ from testbed.topology.values import (
     Destination,
     ElasticIp,
     Name,
+    OutpostAsn,
     ServiceName,
     Target,
 )
@@ -46,7 +47,8 @@ class RouteForm(Form):
     )
     target: Target = Field(
         description="Where to: OUTPOST.local-gateway, internet-gateway, NAT.nat-gateway,"
-        " INSTANCE.instance, INTERFACE.network-interface, local."
+        " virtual-private-gateway, INSTANCE.instance, INTERFACE.network-interface,"
+        " NAME.vpc-peering-connection, NAME.transit-gateway, local."
     )
 
 
@@ -59,6 +61,17 @@ class RouteTableForm(Form):
     routes: list[RouteForm] = Field(
         default=[], max_length=1000, description="Its routes beside the local one. Default: none."
     )
+    propagate: bool = Field(
+        default=False,
+        description="Whether it has the routes that the virtual private gateway learns."
+        " Default: false.",
+    )
+
+
+class VirtualPrivateGatewayForm(Form):
+    """A VPC's virtual private gateway."""
+
+    asn: OutpostAsn = Field(64512, description="Its ASN. Default: 64512.")
 
 
 class NatGatewayForm(Form):
@@ -149,4 +162,7 @@ class VpcForm(Form):
     )
     network_acls: dict[Name, NetworkAclForm] = Field(
         default={}, description="Its network ACLs, by name. Default: only `default`."
+    )
+    virtual_private_gateway: VirtualPrivateGatewayForm | None = Field(
+        None, description="Its virtual private gateway. Default: none."
     )

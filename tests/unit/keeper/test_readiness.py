@@ -123,3 +123,26 @@ def test_a_tunnel_without_a_handshake_calls_again(monkeypatch: pytest.MonkeyPatc
     kernel = FakeKernel()
     assert wait_for_tunnel(monkeypatch, itertools.repeat(999.0), kernel) == [[]]
     assert kernel.called == []
+
+
+def test_a_route_check_may_accept_any_prefix_that_leads_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def route(destination: str, protocol: str) -> observe.RouteState:
+        hops = (observe.Hop(None, "eth0"),)
+        return observe.RouteState(destination, 254, "unicast", protocol, 0, None, hops)
+
+    table = [route("0.0.0.0/0", "static"), route("198.51.100.0/24", "bird")]
+    monkeypatch.setattr(observe, "routes", lambda *_: table)
+    for destination, match, ok, state in (
+        ("198.51.100.11/32", "longest", True, "bird, by 198.51.100.0/24"),
+        ("192.0.2.1/32", "longest", True, "static, by 0.0.0.0/0"),
+        ("198.51.100.11/32", "exact", False, "not in the table"),
+        ("198.51.0.0/16", "longest", True, "static, by 0.0.0.0/0"),
+    ):
+        check = RouteCheck("n", 254, destination, "t", match=cast("Any", match))
+        row = observed(one_node(check)).row(check)
+        assert (row["ok"], row["state"]) == (ok, state)
+    del table[0]
+    check = RouteCheck("n", 254, "192.0.2.1/32", "t", match="longest")
+    assert not observed(one_node(check)).row(check)["ok"]

@@ -1,0 +1,157 @@
+"""Direct Connect: a connection at a customer device, and where its virtual interfaces lead.
+
+The connection is an 802.1Q trunk. At the Direct Connect location each virtual
+interface's VLAN is bridged to the router that it ends in: a virtual private
+gateway, a transit gateway (by a Direct Connect gateway), or the Region's edge.
+BGP runs between that router and the customer's device, with keepalive 30 s,
+hold 90 s and, if wanted, BFD (AWS: Direct Connect routing policies).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from testbed.lower import bgp, names
+from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
+from testbed.plan.model import Bridge, RouteCheck, Vlan
+from testbed.topology.model import (
+    DirectConnect,
+    Topology,
+    VirtualInterface,
+    VirtualInterfaceKind,
+)
+
+PREFIX_LIMIT = 100  # a session with more goes down (facts: T1)
+TRUNK = "customer"
+Ending = tuple[DirectConnect, VirtualInterface]
+
+
+def endings(topology: Topology, kind: VirtualInterfaceKind, target: str = "") -> Iterator[Ending]:
+    """The virtual interfaces of a kind that end in `target`."""
+    for connection in topology.site.direct_connects:
+        for entry in connection.virtual_interfaces:
+            if (entry.kind, entry.target) == (kind, target):
+                yield connection, entry
+
+
+def port(connection: DirectConnect) -> str:
+    """The interface, of the router that a virtual interface ends in, towards the connection."""
+    return interface_name("dx-", connection.name)
+
+
+def lower(draft: Draft, topology: Topology) -> None:
+    """Add the Direct Connect locations. The routers behind them connect by `terminate`."""
+    for connection in topology.site.direct_connects:
+        title = f"Direct Connect location of {connection.name}"
+        node = draft.host(names.direct_connect(connection), "direct-connect", "region", title)
+        for entry in connection.virtual_interfaces:
+            node.add(_bridge(entry), Bridge(), mtu=entry.mtu)
+
+
+def _bridge(entry: VirtualInterface) -> str:
+    return f"br-{entry.vlan}"
+
+
+def terminate(
+    draft: Draft,
+    topology: Topology,
+    node: NodeDraft,
+    connection: DirectConnect,
+    entry: VirtualInterface,
+) -> bgp.Session:
+    """Let a virtual interface end in `node`. Returns Amazon's side of its BGP session."""
+    location = draft.nodes[names.direct_connect(connection)]
+    draft.cable(
+        (node, port(connection)),
+        (location, f"vif-{entry.vlan}"),
+        addresses=(entry.amazon_address, None),
+        masters=(None, _bridge(entry)),
+        mtu=entry.mtu,
+    )
+    device = next(d for d in topology.site.devices if d.name == connection.device)
+    return bgp.Session(
+        name=port(connection),
+        interface=port(connection),
+        local=entry.amazon_address.ip,
+        neighbor=entry.customer_address.ip,
+        remote_asn=device.asn,
+        title=f"{connection.name} {entry.kind} VIF, Amazon's side",
+        exports=tuple(bgp.Export(prefix) for prefix in entry.prefixes),
+        bfd=entry.bfd,
+        limit=PREFIX_LIMIT if entry.kind != "public" else None,
+    )
+
+
+def attach(
+    draft: Draft, connection: DirectConnect, node: NodeDraft
+) -> list[tuple[str, VirtualInterface]]:
+    """Cable a connection to its customer device: (interface, virtual interface) of each VLAN."""
+    trunk = interface_name("dx-", connection.name, limit=10)
+    location = draft.nodes[names.direct_connect(connection)]
+    vifs = connection.virtual_interfaces
+    mtu = max([1500, *(entry.mtu for entry in vifs)])
+    draft.cable((node, trunk), (location, TRUNK), mtu=mtu, impairment=netem(connection.quality))
+    made = []
+    for entry in vifs:
+        vlan = Vlan(TRUNK, entry.vlan)
+        location.add(f"{TRUNK}.{entry.vlan}", vlan, mtu=entry.mtu, master=_bridge(entry))
+        name = f"{trunk}.{entry.vlan}"
+        node.add(
+            name,
+            Vlan(trunk, entry.vlan),
+            mtu=entry.mtu,
+            master=entry.vrf,
+            addresses=(entry.customer_address,),
+        )
+        made.append((name, entry))
+    return made
+
+
+def session(
+    topology: Topology, connection: DirectConnect, interface: str, entry: VirtualInterface
+) -> bgp.Session:
+    """The customer's side of a virtual interface's BGP session.
+
+    In the VRF of the service link the infrastructure subnets are announced,
+    in that of the LAN everything in it.
+    """
+    halves = tuple(
+        bgp.Export(outpost.service_link.own_prefix(device))
+        for outpost in topology.outposts.values()
+        for device in (1, 2)
+    )
+    return bgp.Session(
+        name=f"{port(connection)}-{entry.kind}",
+        interface=interface,
+        local=entry.customer_address.ip,
+        neighbor=entry.amazon_address.ip,
+        remote_asn=entry.amazon_asn,
+        title=f"{connection.device} - {connection.name} {entry.kind} VIF, VLAN {entry.vlan}",
+        exports=halves if entry.vrf == names.VRF_SERVICE_LINK else None,
+        bfd=entry.bfd,
+    )
+
+
+def expected(topology: Topology, kind: VirtualInterfaceKind, target: str = "") -> list[IPv4Network]:
+    """The LAN segments that a generated configuration announces to `target`."""
+    found: dict[IPv4Network, None] = {}
+    devices = {device.name: device for device in topology.site.devices}
+    for connection, entry in endings(topology, kind, target):
+        if entry.vrf != names.VRF_LOCAL_GATEWAY or devices[connection.device].config:
+            continue
+        for segment in topology.site.segments:
+            if any(device == connection.device for device, _ in segment.routers):
+                found[segment.cidr] = None
+    return list(found)
+
+
+def expect(draft: Draft, topology: Topology) -> None:
+    """Check that each device learns what Amazon announces to it."""
+    tables = {"sl": names.TABLE_SERVICE_LINK, "lgw": names.TABLE_LOCAL_GATEWAY}
+    for connection in topology.site.direct_connects:
+        for entry in connection.virtual_interfaces:
+            for prefix in entry.prefixes:
+                title = f"{connection.device}: {prefix} by {connection.name}"
+                table = tables[entry.vrf]
+                draft.checks.append(RouteCheck(connection.device, table, str(prefix), title))
