@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Network
 
-from testbed.topology import derive_security, references
+from testbed.topology import derive_placement, derive_security, references
 from testbed.topology.derive_coip import derive_coips
 from testbed.topology.derive_direct_connect import derive_direct_connects
 from testbed.topology.derive_dns import derive_dhcp, derive_zones
@@ -67,6 +67,7 @@ def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topol
     region = replace(region, transit_gateways=derive_transit_gateways(form, vpcs))
     site = replace(site, direct_connects=derive_direct_connects(form, region, vpcs))
     instances, interfaces = derive_instances(form, vpcs, report)
+    instances = derive_placement.place(form, instances, report)
     interfaces = derive_coips(form, vpcs, outposts, interfaces, report)
     interfaces |= managed_interfaces(form, vpcs, interfaces, report)
     interfaces = with_elastic_ips(form, region.elastic_ip_cidr, interfaces, report)

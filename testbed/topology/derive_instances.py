@@ -38,6 +38,7 @@ def derive_instances(
             services,
             instance.state,
             type=instance.type,
+            placement_group=instance.placement_group,
             metadata=MetadataOptions(
                 enabled=options.http_endpoint == "enabled",
                 token_required=options.http_tokens == "required",

@@ -88,6 +88,7 @@ def check(form: TopologyForm, report: Report) -> bool:
     references.site(form.site)
     for name, instance in form.instances.items():
         references.subnet(("instances", name), instance)
+        references.placement_group(("instances", name), instance.placement_group)
     for name, interface in form.network_interfaces.items():
         at: Path = ("network_interfaces", name)
         references.subnet(at, interface)
@@ -325,6 +326,13 @@ class _References:
             known = self.form.region.transit_gateways
             owner: Path = ("region", "transit_gateways")
             self._name((*at, "transit_gateway"), transit.transit_gateway, known, owner, at)
+
+    def placement_group(self, path: Path, group: str | None) -> None:
+        """Check the placement group of an instance."""
+        if group is not None:
+            known = self.form.placement_groups
+            at = (*path, "placement_group")
+            self._name(at, group, known, ("placement_groups",), at)
 
     def instance(self, path: Path, instance: str) -> None:
         """Check the instance that a network interface is attached to."""

@@ -316,6 +316,10 @@ def _instance_type(value: Any) -> str:
     raise wrong(f"must be an instance type such as c5.large, is {show(value)}")
 
 
+def _slots(value: Any) -> int:
+    return _whole(value, 0, 1000, "a server has 0 to 1000 slots for an instance type")
+
+
 def _plain_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
@@ -399,3 +403,4 @@ Ports = Annotated[
     ),
 ]
 InstanceType = Annotated[str, *_type(_instance_type, pattern=rf"^{_INSTANCE_TYPE.pattern}$")]
+Slots = Annotated[int, *_type(_slots, "integer", minimum=0, maximum=1000)]

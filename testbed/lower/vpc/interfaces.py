@@ -83,7 +83,8 @@ def _owner(
 
 def _add_instance(draft: Draft, topology: Topology, router: VpcRouter, name: str) -> NodeDraft:
     instance = topology.instances[name]
-    title = f"instance {name} ({instance.address}, subnet {instance.subnet})"
+    where = f", {instance.type} on server {instance.server}" if instance.server else ""
+    title = f"instance {name} ({instance.address}, subnet {instance.subnet}{where})"
     node = draft.host(name, "instance", router.node.group, title)
     add_services(draft, node, instance.services)
     dns.configure_instance(node, router.vpc)

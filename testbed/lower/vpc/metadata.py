@@ -87,6 +87,8 @@ def _data(topology: Topology, instance: Instance) -> dict[str, Any]:
         if interface.instance == instance.name
     }
     placement = {"availability-zone": subnet.zone, "region": topology.region.name}
+    if instance.placement_group is not None:
+        placement["group-name"] = instance.placement_group
     data: dict[str, Any] = {
         "hostname": name,
         "instance-id": identifier("i", instance.name),

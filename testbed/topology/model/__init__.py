@@ -38,6 +38,7 @@ from testbed.topology.model.outpost import (
     ServiceLink,
     Vif,
 )
+from testbed.topology.model.placement import RACKS_ONLY, PlacementGroup, Resource, Storage
 from testbed.topology.model.region import (
     Anchor,
     Internet,
@@ -86,6 +87,7 @@ from testbed.topology.model.vpc import (
 __all__ = [
     "EVERYWHERE",
     "INTERNAL",
+    "RACKS_ONLY",
     "Anchor",
     "CoipPool",
     "Daemon",
@@ -112,12 +114,14 @@ __all__ = [
     "NetworkAclEntry",
     "NetworkInterface",
     "Outpost",
+    "PlacementGroup",
     "PublicService",
     "Quality",
     "Record",
     "RecordType",
     "Region",
     "Requester",
+    "Resource",
     "RouteTable",
     "SecurityGroup",
     "SecurityRule",
@@ -126,6 +130,7 @@ __all__ = [
     "ServiceLink",
     "Site",
     "SiteLink",
+    "Storage",
     "Subnet",
     "Target",
     "TargetKind",

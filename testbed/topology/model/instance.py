@@ -63,7 +63,11 @@ class MetadataOptions:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An EC2 instance; `vpc`, `subnet` and `address` are its primary interface's."""
+    """An EC2 instance; `vpc`, `subnet` and `address` are its primary interface's.
+
+    `server` is the number of the Outpost's server that it runs on, from 1, where
+    the Outpost's capacity is known.
+    """
 
     name: str
     vpc: str
@@ -73,3 +77,5 @@ class Instance:
     state: InstanceState
     type: str = "c5.large"
     metadata: MetadataOptions = MetadataOptions()
+    placement_group: str | None = None
+    server: int | None = None

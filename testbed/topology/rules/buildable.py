@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from testbed.topology.model import RACKS_ONLY
 from testbed.topology.position import Path
 from testbed.topology.report import Report
 from testbed.topology.rules.routes import specific
@@ -29,8 +30,30 @@ def check_buildable(form: TopologyForm, report: Report) -> None:
         if name in servers:
             _server(path, outpost, report)
             report.spoil(path)
+    _instances(form, servers, report)
     for name, vpc in form.vpcs.items():
         _routes(("vpcs", name), vpc, servers, report)
+
+
+def _instances(form: TopologyForm, servers: set[str], report: Report) -> None:
+    """Instances on servers are of what servers offer."""
+    for name, instance in form.instances.items():
+        vpc, _, subnet = instance.subnet.rpartition("/")
+        vpcs = [form.vpcs[vpc]] if vpc in form.vpcs else [] if vpc else list(form.vpcs.values())
+        places = {entry.subnets[subnet].outpost for entry in vpcs if subnet in entry.subnets}
+        if places & servers:
+            _refuse(("instances", name, "resource"), instance.resource, report)
+
+
+def _refuse(path: Path, resource: str, report: Report) -> None:
+    """Refuse a resource that only racks offer (AWS: what is AWS Outposts)."""
+    offered = {str(name): what for name, what in RACKS_ONLY.items()}
+    if resource in offered:
+        message = (
+            f"Outposts servers do not offer {offered[resource]}: they are on racks only (AWS: what"
+            " is AWS Outposts)"
+        )
+        report.add(path, message, "a server offers EC2, ECS, App Mesh, IoT Greengrass and subnets")
 
 
 def _server(path: Path, outpost: OutpostForm, report: Report) -> None:
@@ -51,6 +74,13 @@ def _server(path: Path, outpost: OutpostForm, report: Report) -> None:
         if key in outpost.service_link.model_fields_set:
             message = f"a server's service link has no {key}: no BGP, no VIFs (AWS: local-server)"
             report.add((*path, "service_link", key), message, "leave it out", key=True)
+    racks_only: list[tuple[Path, str]] = [
+        (("storage", index), storage) for index, storage in enumerate(outpost.storage)
+    ]
+    if outpost.resolver:
+        racks_only.append((("resolver",), "resolver"))
+    for at, resource in racks_only:
+        _refuse((*path, *at), resource, report)
     message = "Outposts servers cannot be built yet"
     report.add((*path, "form_factor"), message, "use form_factor: rack")
 

@@ -28,6 +28,7 @@ from testbed.topology.schema.outpost import (
     UplinksForm,
     VifForm,
 )
+from testbed.topology.schema.placement import CapacityForm, PlacementGroupForm
 from testbed.topology.schema.region import InternetForm, InternetHostForm, RegionForm
 from testbed.topology.schema.security import (
     EgressRuleForm,
@@ -66,6 +67,7 @@ from testbed.topology.schema.vpc import (
 from testbed.topology.values import DomainName, Name
 
 __all__ = [
+    "CapacityForm",
     "CoipPoolForm",
     "DeviceForm",
     "DhcpOptionsForm",
@@ -90,6 +92,7 @@ __all__ = [
     "NetworkAclForm",
     "NetworkInterfaceForm",
     "OutpostForm",
+    "PlacementGroupForm",
     "PrivateVirtualInterfaceForm",
     "PublicVirtualInterfaceForm",
     "RecordForm",
@@ -137,6 +140,9 @@ class TopologyForm(Form):
     )
     outposts: dict[Name, OutpostForm] = Field(default={}, description="The Outposts, by name.")
     site: SiteForm = Field(SiteForm(), description="What the customer owns.")
+    placement_groups: dict[Name, PlacementGroupForm] = Field(
+        default={}, description="The placement groups, by name."
+    )
     instances: dict[Name, InstanceForm] = Field(default={}, description="The instances, by name.")
     network_interfaces: dict[Name, NetworkInterfaceForm] = Field(
         default={},

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from testbed.topology.model import Service
+from testbed.topology.model import Resource, Service
 from testbed.topology.schema.base import Form
 from testbed.topology.values import (
     Address,
@@ -67,6 +67,14 @@ class InstanceForm(Form):
     customer_owned_ip: CustomerOwnedIp | None = Field(None, description=COIP)
     security_groups: list[Name] | None = Field(None, min_length=1, description=GROUPS)
     type: InstanceType = Field("c5.large", description="Its instance type. Default: c5.large.")
+    resource: Resource = Field(
+        "ec2",
+        description="What it is to AWS: ec2, ecs, app-mesh, greengrass; on racks only: eks-node,"
+        " rds, elasticache, emr, alb. Default: ec2.",
+    )
+    placement_group: Name | None = Field(
+        None, description="The placement group it is in. Default: none."
+    )
     metadata_options: MetadataOptionsForm = Field(
         MetadataOptionsForm(), description="Its metadata service. Default: IMDSv2 only, one hop."
     )

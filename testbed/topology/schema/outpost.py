@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from testbed.topology.model import Storage
 from testbed.topology.schema.base import Form
+from testbed.topology.schema.placement import CapacityForm
 from testbed.topology.values import (
     Cidr,
     CustomerAsn,
@@ -151,6 +153,14 @@ class OutpostForm(Form):
     )
     service_link: ServiceLinkForm = Field(
         ServiceLinkForm(), description="The service link. Default: all derived."
+    )
+    capacity: CapacityForm | None = Field(
+        None, description="What its servers hold. Default: there is always room."
+    )
+    storage: list[Storage] = Field(
+        default=[],
+        description="Its storage beside instance store: ebs, s3 (racks only). It is checked, and"
+        " has no effect on the network. Default: none.",
     )
     resolver: bool = Field(
         default=False,
