@@ -16,7 +16,6 @@ import json
 import os
 import re
 import signal
-import socket
 import struct
 import sys
 import time
@@ -29,6 +28,7 @@ from testbed.errors import HostError, TestbedError, UsageError
 from testbed.guest.bootstrap import KEEPER, prepare
 from testbed.guest.calendar import Calendar, patience_s
 from testbed.guest.kinds import KINDS, preferred
+from testbed.guest.launcher import Report, bind, require_unused, watch_leash, withdraw
 from testbed.guest.mux import Mux, streams
 from testbed.guest.stopping import StopWatcher
 from testbed.guest.uml_time import SOCKET
@@ -280,89 +280,6 @@ async def _copy(
         while data := await reader.read(BLOCK):
             writer.write(watch(data))
             await writer.drain()
-
-
-def bind(path: Path) -> socket.socket:
-    """Return a socket that listens at `path`, for its owner only."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    # Through the directory's descriptor: the path itself may be too long for an address.
-    address = f"/proc/self/fd/{directory}"
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        temporary = path.with_name(f".{path.name}")
-        temporary.unlink(missing_ok=True)
-        listener.bind(f"{address}/{temporary.name}")
-        temporary.chmod(0o600)
-        listener.listen(128)
-        # Whoever sees the socket can connect to it.
-        temporary.replace(path)
-    except BaseException:
-        listener.close()
-        raise
-    finally:
-        os.close(directory)
-    return listener
-
-
-def watch_leash(let_go: Callable[[], None]) -> None:
-    """Call `let_go` when the launcher closes, or has closed, the pipe to standard input."""
-    loop = asyncio.get_running_loop()
-
-    def read() -> None:
-        if not os.read(0, 1024):
-            loop.remove_reader(0)
-            let_go()
-
-    with contextlib.suppress(OSError):  # not a pipe
-        loop.add_reader(0, read)
-
-
-def withdraw(path: Path) -> None:
-    """Remove the socket and, if nothing else is in it, its directory."""
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
-        path.parent.rmdir()
-
-
-def require_unused(path: Path) -> None:
-    """Raise UsageError when somebody listens at `path`."""
-    if not path.exists():
-        return
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    with socket.socket(socket.AF_UNIX) as probe:
-        in_use = probe.connect_ex(f"/proc/self/fd/{directory}/{path.name}") == 0
-    os.close(directory)
-    if in_use:
-        raise UsageError(f"{path} is in use", hint="testbed list")
-
-
-class Report:
-    """The messages to the program that started the relay."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor: int | None = descriptor
-
-    def send(self, **message: Any) -> None:
-        """Send one message; it does not matter if nobody listens any more."""
-        if self._descriptor is not None:
-            with contextlib.suppress(OSError):
-                os.write(self._descriptor, json.dumps(message).encode() + b"\n")
-
-    def watch(self, closed: Callable[[], None]) -> None:
-        """Call `closed` when the launcher lets go of its end of a standard stream."""
-        for descriptor in (0, self._descriptor or 0):
-            with contextlib.suppress(OSError):  # not a pipe
-                asyncio.get_running_loop().add_reader(descriptor, closed)
-
-    def close(self) -> None:
-        """Say nothing more."""
-        if self._descriptor is not None:
-            asyncio.get_running_loop().remove_reader(self._descriptor)
-            null = os.open(os.devnull, os.O_RDWR)
-            os.dup2(null, self._descriptor)
-            os.close(null)
-            self._descriptor = None
 
 
 async def boot(guest: Guest, what: Boot, report: Report, deadline: float) -> Relay:

@@ -28,6 +28,8 @@ BY_HAND = {
     "dummy": "ip link add one type dummy",
     "wireguard": "ip link add one type wireguard; ip link set one up",
     "vxlan": "ip link add one type vxlan id 7 local 192.0.2.1 remote 192.0.2.2 dstport 4789",
+    "macvlan": "ip link add one type veth peer name two; "
+    "ip link add link one name m type macvlan mode passthru",
     "netem": "ip link add one type veth peer name two; tc qdisc add dev one root netem delay 1ms",
     "prio": "ip link add one type veth peer name two; tc qdisc add dev one root prio bands 2 "
     "priomap 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
