@@ -66,7 +66,7 @@ def _route(
 ) -> Row:
     found = observer.table(check.node, route.table).get(route.destination)
     state = _state(found)
-    if state == "active" and route.through and route.through not in working:
+    if route.through and (found is None or found.type != "throw" or route.through not in working):
         state = "pending"
     return {
         "destination": route.destination,

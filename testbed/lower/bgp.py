@@ -66,11 +66,10 @@ class Instance:
     `connected` are interfaces whose subnets are announced, `static` are
     prefixes that are announced whether or not there is anything behind them;
     what of them has no route is unreachable, unless `install_static` is false.
-    What `to_main` (a session's name) brings goes into the kernel's main table
-    as well (BIRD only).
     What is learned is `propagated` to further kernel tables, at most
     PROPAGATED_LIMIT prefixes to each. BIRD only: those, no kernel table of its
-    own (None), and the sessions' `rejects`, `limit`, `reflect` and `hold_s`.
+    own (None), only what the session `installed_from` brings in it, and the
+    sessions' `rejects`, `limit`, `reflect` and `hold_s`.
     """
 
     name: str
@@ -81,7 +80,7 @@ class Instance:
     connected: tuple[tuple[str, IPv4Network], ...] = ()
     static: tuple[IPv4Network, ...] = ()
     install_static: bool = True
-    to_main: str | None = None
+    installed_from: str | None = None
     propagated: tuple[int, ...] = ()
 
 

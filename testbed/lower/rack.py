@@ -8,10 +8,12 @@ router and one to its local gateway, with iBGP over both.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from testbed.lower import bgp, inner, names
 from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft
 from testbed.lower.builder import netem as netem_of
-from testbed.plan.model import Bond, LagCheck, Netem, Route, Veth, Vlan, Vrf
+from testbed.plan.model import TABLE_MAIN, Bond, LagCheck, Netem, Route, Veth, Vlan, Vrf
 from testbed.topology.model import Lag, Outpost, Quality, Topology, Vif
 
 OND_MEMBER = "uplink"
@@ -31,9 +33,12 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
         node = draft.router(name, "outpost-networking-device", outpost.name, title)
         node.sysctls |= OND_SYSCTLS
         peer = (lag.customer_device, names.customer_bond(outpost, lag))
-        add_vrf(node, names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK)
-        add_vrf(node, names.VRF_LOCAL_GATEWAY, names.TABLE_LOCAL_GATEWAY)
-        # What comes from the local gateway goes to the customer and nowhere else.
+        add_vrf(node, names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK, silent=True)
+        add_vrf(node, names.VRF_LOCAL_GATEWAY, names.TABLE_LOCAL_GATEWAY, silent=True)
+        # What comes from the customer goes to the local gateway and nowhere else; what comes
+        # from there, by the main table, to the customer and nowhere else.
+        gateway = inner.rack_link(outpost, lag.device, gateway=True)[1].ip
+        node.route("0.0.0.0/0", via=gateway, dev=TO_LOCAL_GATEWAY, table=names.TABLE_LOCAL_GATEWAY)
         node.routes.append(Route("0.0.0.0/0", type="blackhole", metric=LAST_METRIC))
         add_lag(draft, node, names.OND_BOND, lag, peer, member_prefix=OND_MEMBER)
         add_vlan(node, names.OND_BOND, lag.service_link, names.VRF_SERVICE_LINK, outpost_side=True)
@@ -43,10 +48,14 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
         bgp.configure(draft, node, _router(topology, outpost, lag))
 
 
-def add_vrf(node: NodeDraft, name: str, table: int) -> None:
-    """Add a VRF whose lookups end in its own table, and don't go on to the main one."""
+def add_vrf(node: NodeDraft, name: str, table: int, *, silent: bool = False) -> None:
+    """Add a VRF whose lookups end in its own table, and don't go on to the main one.
+
+    What has no route is answered with an error, unless `silent`.
+    """
     node.add(name, Vrf(table))
-    node.routes.append(Route("0.0.0.0/0", type="unreachable", table=table, metric=LAST_METRIC))
+    last: Literal["blackhole", "unreachable"] = "blackhole" if silent else "unreachable"
+    node.routes.append(Route("0.0.0.0/0", type=last, table=table, metric=LAST_METRIC))
 
 
 def member_names(bond: str, lag: Lag, prefix: str | None = None) -> list[str]:
@@ -126,13 +135,13 @@ def _router(topology: Topology, outpost: Outpost, lag: Lag) -> bgp.Router:
     local_gateway = bgp.Instance(
         name="t_lgw",
         vrf=names.VRF_LOCAL_GATEWAY,
-        table=names.TABLE_LOCAL_GATEWAY,
+        table=TABLE_MAIN,
         asn=outpost.local_gateway.asn,
         sessions=(
             uplink,
             _internal(outpost, lag, TO_LOCAL_GATEWAY, outpost.local_gateway.asn),
         ),
-        to_main=uplink.name,
+        installed_from=uplink.name,
     )
     return bgp.Router(lag.service_link.local_address.ip, (service_link, local_gateway))
 

@@ -8,15 +8,13 @@ not asserted: this machine may be slow.
 from __future__ import annotations
 
 import contextlib
-import re
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
 import pytest
+from observing import Flow
 
-from testbed.client import RemoteProcess
 from testbed.plan.model import Plan, Veth
 from testbed.testing import Node, Testbed, eventually
 
@@ -24,8 +22,6 @@ pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/two-racks.ya
 
 FLOWS = {"a to b": "10.77.11.119", "a to cloud": "10.77.1.4"}
 INTERVAL_S = 0.05
-PINGS = 200
-TIMEOUT_S = 120.0
 
 
 def with_down(plan: Plan, ends: Iterable[tuple[str, str]]) -> Plan:
@@ -58,31 +54,6 @@ FAILURES: dict[str, Callable[[Plan, int], list[tuple[str, str]]]] = {
 }
 
 
-class Flow:
-    """A stream of pings from a node, with what has been answered so far."""
-
-    def __init__(self, process: RemoteProcess) -> None:
-        self._process = process
-        self._output = ""
-
-    def wait_for(self, number: int) -> None:
-        """Wait until a ping with at least this sequence number has been answered."""
-        for chunk in self._process.chunks(time.monotonic() + TIMEOUT_S):
-            self._output += chunk.decode()
-            if any(answered >= number for answered in self._answered()):
-                return
-
-    def longest_gap(self) -> int:
-        """Wait for the end; the most consecutive pings that were not answered."""
-        self._output += self._process.wait(TIMEOUT_S).text
-        answered = self._answered()
-        ends = zip([0, *answered], [*answered, PINGS + 1], strict=True)
-        return max(after - before - 1 for before, after in ends)
-
-    def _answered(self) -> list[int]:
-        return [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", self._output)]
-
-
 def works(node: Node, address: str) -> bool:
     """Whether every one of three pings is answered."""
     return node.ping(address, count=3, interval_s=0.1).received == 3
@@ -98,10 +69,9 @@ def test_single_failure(testbed: Testbed, failure: str, side: int) -> None:
     plan = testbed.plan
     broken = with_down(plan, FAILURES[failure](plan, side))
     node = testbed["a"]
-    command = ["ping", "-n", "-i", str(INTERVAL_S), "-c", str(PINGS), "-W", "1"]
     with contextlib.ExitStack() as stack:
         flows = {
-            name: Flow(stack.enter_context(testbed.client.popen("a", [*command, address])))
+            name: stack.enter_context(Flow(testbed, "a", address, interval_s=INTERVAL_S))
             for name, address in FLOWS.items()
         }
         for flow in flows.values():

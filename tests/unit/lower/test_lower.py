@@ -65,7 +65,7 @@ def test_deterministic_and_sound(name: str) -> None:
                 assert isinstance(peer.device, Veth)
                 assert (peer.device.peer_node, peer.device.peer) == (node.name, interface.name)
                 assert peer.mtu == interface.mtu
-        keys = [(route.destination, route.table) for route in node.routes]
+        keys = [(route.destination, route.table, route.metric) for route in node.routes]
         assert len(keys) == len(set(keys)), f"two routes to one destination in {node.name}"
     for check in plan.checks:
         assert check.node in nodes
