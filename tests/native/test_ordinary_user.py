@@ -75,7 +75,8 @@ def test_root_and_a_user_have_testbeds_of_the_same_name(
 
     def root(*arguments: str) -> str:
         words = [sys.executable, "-m", "testbed", *arguments]
-        done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+        assert done.returncode == 0, f"testbed {' '.join(arguments)}\n{done.stdout}{done.stderr}"
         return done.stdout
 
     try:
