@@ -32,7 +32,7 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     for vpc in topology.vpcs.values():
         path: Path = ("vpcs", vpc.name)
         for group in vpc.security_groups:
-            _peers((*path, "security_groups", group.name), group, report)
+            _peers((*path, "security_groups", group.name), topology, group, report)
             _group((*path, "security_groups", group.name), form, group, report)
         if len(vpc.network_acls) > MAX_NETWORK_ACLS:
             message = f"a VPC has at most {MAX_NETWORK_ACLS} network ACLs (AWS: VPC quotas)"
@@ -75,11 +75,12 @@ def _group(path: Path, form: TopologyForm, group: SecurityGroup, report: Report)
         _count(at, resolved if getattr(given, key) is not None else (), report)
 
 
-def _peers(path: Path, group: SecurityGroup, report: Report) -> None:
-    """A group of another VPC can be named only once the two are peered (V vpc-peering)."""
+def _peers(path: Path, topology: Topology, group: SecurityGroup, report: Report) -> None:
+    """A group of another VPC can be named only where the two are peered (V vpc-peering)."""
+    peered = {c.peer(group.vpc) for c in topology.region.peering_of(group.vpc)}
     for key, rules in (("ingress", group.ingress), ("egress", group.egress)):
         for index, rule in enumerate(rules):
-            if rule.group is not None and rule.group[0] != group.vpc:
+            if rule.group is not None and rule.group[0] not in {group.vpc, *peered}:
                 message = (
                     f"the VPC {rule.group[0]} is not peered with {group.vpc}: a rule may name a"
                     " group of its own VPC or of a peered one (AWS: security group references)"
