@@ -19,6 +19,7 @@ from testbed.keeper import bird, frr, gateways
 from testbed.keeper.processes import ProcessTable, Running
 from testbed.kernel import observe
 from testbed.kernel.apply import Kernel
+from testbed.kernel.wireguard import PeerState
 from testbed.plan.model import (
     BgpCheck,
     Check,
@@ -205,9 +206,10 @@ class Observer:
             "tx_bytes": peer.tx_bytes,
         }
         if age is None:
-            return row | {"ok": False, "state": NO_HANDSHAKE}
+            return row | {"ok": False, "state": NO_HANDSHAKE, "reason": _unanswered(peer)}
         if age > HANDSHAKE_MAX_AGE_S:
-            return row | {"ok": False, "state": f"last handshake {age:.0f} s ago"}
+            state = f"last handshake {age:.0f} s ago"
+            return row | {"ok": False, "state": state, "reason": _unanswered(peer)}
         return row | {"ok": True, "state": "handshake done"}
 
     def table(self, node: str, number: int) -> dict[str, observe.RouteState]:
@@ -274,6 +276,16 @@ class Observer:
 def _leads_on(route: observe.RouteState) -> bool:
     """Whether packets follow the route: to a next hop, or (throw) to the local route."""
     return route.type == "throw" or any(hop.alive for hop in route.hops)
+
+
+def _unanswered(peer: PeerState) -> str:
+    """Why a tunnel is down, as far as its own end can tell."""
+    address, _, port = (peer.endpoint or "").rpartition(":")
+    if not address:
+        return "it is to be opened from the other end"
+    if not peer.tx_bytes:
+        return f"nothing could be sent to {address}: there is no route"
+    return f"no answer to UDP {port} from {address}: is it let through on the way, both ways?"
 
 
 def _longest(

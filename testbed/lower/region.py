@@ -68,7 +68,10 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
     announced = [public]
     if topology.region.internet:
         announced += [topology.region.internet.cidr, topology.region.elastic_ip_cidr]
-    asns = {device.name: device.asn for device in topology.site.devices}
+    site = topology.site
+    asns = {device.name: device.asn for device in site.devices}
+    asns |= {firewall.name: firewall.asn for firewall in site.firewalls}
+    uplinks = (*site.region_uplinks, *(firewall.outside for firewall in site.firewalls))
     sessions = tuple(
         bgp.Session(
             name=f"customer-{uplink.device}",
@@ -79,7 +82,7 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
             title=f"Region edge - {uplink.device}",
             exports=tuple(bgp.Export(prefix) for prefix in announced),
         )
-        for uplink in topology.site.region_uplinks
+        for uplink in uplinks
     )
     sessions += tuple(
         direct_connect.terminate(draft, topology, edge, *ending)
@@ -91,6 +94,8 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
         "t_main", None, 254, topology.region.asn, sessions, static=tuple(announced)
     )
     bgp.configure(draft, edge, bgp.Router(public.network_address + 1, (instance,)))
+    if any(firewall.nat or firewall.ruleset for firewall in site.firewalls):
+        return  # the infrastructure subnets may be translated on the way
     for outpost in topology.outposts.values():
         for device in () if outpost.service_link.private_anchors else (1, 2):
             prefix = outpost.service_link.own_prefix(device)
@@ -103,8 +108,8 @@ def edge_interface(uplink: Uplink) -> str:
     return interface_name("cust-", uplink.device)
 
 
-def attach(draft: Draft, uplink: Uplink, node: NodeDraft, interface: str, vrf: str) -> None:
-    """Cable a customer device to the edge."""
+def attach(draft: Draft, uplink: Uplink, node: NodeDraft, interface: str, vrf: str | None) -> None:
+    """Cable a customer device, or firewall, to the edge."""
     draft.cable(
         (node, interface),
         (draft.nodes[names.EDGE], edge_interface(uplink)),

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv4Network
 
-from testbed.lower import bgp, direct_connect, names, rack, region
+from testbed.lower import bgp, direct_connect, firewall, names, rack, region
 from testbed.lower.builder import ETHERNET_MTU, Draft, NodeDraft, interface_name, netem
 from testbed.lower.services import add_services
 from testbed.plan.model import Bridge, HostInterface, RouteCheck
-from testbed.topology.model import Device, Lag, Outpost, Site, SiteLink, Topology, Uplink
+from testbed.topology.model import Device, Lag, Outpost, Site, SiteLink, Topology
 
 GROUP = "site"
 
@@ -44,8 +44,7 @@ def lower(draft: Draft, topology: Topology) -> None:
             _add_lag(draft, topology, devices[lag.customer_device], outpost, lag)
     for link in site.links:
         _add_link(draft, devices, link)
-    for uplink in site.region_uplinks:
-        _add_region_uplink(draft, topology, devices[uplink.device], uplink)
+    _add_region_uplinks(draft, topology, devices)
     for connection in site.direct_connects:
         entry = devices[connection.device]
         for interface, vif in direct_connect.attach(draft, connection, entry.node):
@@ -127,20 +126,26 @@ def _add_link(draft: Draft, devices: dict[str, _DeviceDraft], link: SiteLink) ->
         )
 
 
-def _add_region_uplink(
-    draft: Draft, topology: Topology, entry: _DeviceDraft, uplink: Uplink
-) -> None:
-    region.attach(draft, uplink, entry.node, "region", names.VRF_SERVICE_LINK)
-    entry.sl.sessions.append(
-        bgp.Session(
-            name="region",
-            interface="region",
-            local=uplink.addresses[0].ip,
-            neighbor=uplink.addresses[1].ip,
-            remote_asn=topology.region.asn,
-            title=f"{entry.device.name} - Region edge",
+def _add_region_uplinks(draft: Draft, topology: Topology, devices: dict[str, _DeviceDraft]) -> None:
+    """The devices' ways to the Region's edge, straight or behind a firewall."""
+    firewall.lower(draft, topology)
+    for wall in topology.site.firewalls:
+        for uplink in wall.inside:
+            entry = devices[uplink.device]
+            entry.sl.sessions.append(firewall.attach(draft, wall, uplink, entry.node, "region"))
+    for uplink in topology.site.region_uplinks:
+        entry = devices[uplink.device]
+        region.attach(draft, uplink, entry.node, "region", names.VRF_SERVICE_LINK)
+        entry.sl.sessions.append(
+            bgp.Session(
+                name="region",
+                interface="region",
+                local=uplink.addresses[0].ip,
+                neighbor=uplink.addresses[1].ip,
+                remote_asn=topology.region.asn,
+                title=f"{entry.device.name} - Region edge",
+            )
         )
-    )
 
 
 def _add_wan(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None:

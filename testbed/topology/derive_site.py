@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Literal
 
@@ -10,6 +11,7 @@ from testbed.topology import references
 from testbed.topology.derive_rack import device_pair, point_to_point
 from testbed.topology.model import (
     Device,
+    Firewall,
     Host,
     HostInterfaces,
     Quality,
@@ -33,6 +35,7 @@ from testbed.topology.schema import (
 LINK_CIDR = IPv4Network("100.64.0.0/14")  # shared address space (RFC 6598)
 LINKS, REGION_LINKS, WAN_LINKS, EXTRA_LINKS = range(4)  # which quarter of it
 VRFS: tuple[Literal["sl", "lgw"], ...] = ("sl", "lgw")
+LINKS_PER_FIREWALL, FIREWALL_LINK = 8, 4  # beside those of Direct Connect
 FIRST_DEVICE_ASN = 65000
 FIRST_ROUTER = 2
 FIRST_HOST = 10
@@ -44,10 +47,14 @@ def derive_site(form: TopologyForm, report: Report, read_config: Callable[[str],
     cidr = form.site.link_cidr or LINK_CIDR
     segments = _segments(form, report)
     wan = form.site.wan
+    uplinks = _uplinks(form.site.region_link, names, cidr, REGION_LINKS)
+    firewalls = _firewalls(form, uplinks, cidr, report, read_config)
+    behind = {uplink.device for firewall in firewalls for uplink in firewall.inside}
     return Site(
         devices=_devices(form, report, read_config),
         links=_links(form, cidr),
-        region_uplinks=_uplinks(form.site.region_link, names, cidr, REGION_LINKS),
+        region_uplinks=tuple(uplink for uplink in uplinks if uplink.device not in behind),
+        firewalls=firewalls,
         wan=Wan(wan.asn, _uplinks(wan, names, cidr, WAN_LINKS)) if wan else None,
         segments=segments,
         hosts=_hosts(form, {segment.name: segment for segment in segments}, report),
@@ -152,6 +159,43 @@ def _uplinks(
         for number, name in enumerate(names)
         if name in chosen
     )
+
+
+def _firewalls(
+    form: TopologyForm,
+    uplinks: tuple[Uplink, ...],
+    cidr: IPv4Network,
+    report: Report,
+    read_config: Callable[[str], str],
+) -> tuple[Firewall, ...]:
+    """The firewalls; a device's link to one has the addresses of its link to the Region."""
+    link = form.site.region_link
+    quality = Quality(link.delay, link.rate, link.mtu)
+    made = []
+    for number, (name, entry) in enumerate(form.site.firewalls.items()):
+        text = None
+        if entry.ruleset is not None:
+            try:
+                text = read_config(entry.ruleset)
+            except ValueError as error:
+                report.add(("site", "firewalls", name, "ruleset"), str(error))
+        addresses = link_pair(cidr, EXTRA_LINKS, LINKS_PER_FIREWALL * number + FIREWALL_LINK)
+        made.append(
+            Firewall(
+                name=name,
+                asn=entry.asn,
+                inside=tuple(
+                    replace(uplink, quality=Quality(mtu=link.mtu))
+                    for uplink in uplinks
+                    if uplink.device in entry.devices
+                ),
+                outside=Uplink(name, addresses, quality),
+                filter=entry.filter,
+                nat=entry.nat and text is None,
+                ruleset=text,
+            )
+        )
+    return tuple(made)
 
 
 def _segments(form: TopologyForm, report: Report) -> tuple[Segment, ...]:

@@ -295,6 +295,9 @@ class _References:
             for end, device in enumerate(link.devices):
                 self._device((*at, "devices", end), device, at)
         owner: Path = ("site", "devices")
+        for name, firewall in site.firewalls.items():
+            at = ("site", "firewalls", name)
+            self._names((*at, "devices"), firewall.devices, self.devices, owner)
         for name, connection in site.direct_connect.items():
             self._direct_connect(("site", "direct_connect", name), connection)
         self._names(

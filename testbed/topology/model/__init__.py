@@ -57,6 +57,8 @@ from testbed.topology.model.security import (
 from testbed.topology.model.site import (
     Daemon,
     Device,
+    Firewall,
+    FirewallFilter,
     Host,
     HostInterfaces,
     Segment,
@@ -96,6 +98,8 @@ __all__ = [
     "DhcpOptions",
     "DirectConnect",
     "Endpoint",
+    "Firewall",
+    "FirewallFilter",
     "FormFactor",
     "GatewayRoute",
     "Host",

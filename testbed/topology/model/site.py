@@ -10,6 +10,7 @@ from typing import Literal
 from testbed.topology.model.base import Quality, Service
 from testbed.topology.model.direct_connect import DirectConnect
 
+FirewallFilter = Literal["stateful", "stateless"]
 Daemon = Literal["bird", "frr"]
 
 
@@ -69,6 +70,24 @@ class Uplink:
 
 
 @dataclass(frozen=True, slots=True)
+class Firewall:
+    """A firewall of the customer's between devices and the Region (VRF sl).
+
+    `inside` are its devices' links to it, as they would be to the Region's
+    edge, `outside` is its own to the edge. `ruleset` is the customer's own, in
+    nft's language, which then replaces `filter` and `nat`.
+    """
+
+    name: str
+    asn: int
+    inside: tuple[Uplink, ...]
+    outside: Uplink
+    filter: FirewallFilter
+    nat: bool
+    ruleset: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Wan:
     """The customer's WAN between data centres: one router, eBGP to every device (VRF lgw)."""
 
@@ -102,7 +121,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the customer owns; `region_uplinks` lead to the Region's edge (VRF sl)."""
+    """What the customer owns; `region_uplinks` lead straight to the Region's edge (VRF sl)."""
 
     devices: tuple[Device, ...]
     links: tuple[SiteLink, ...]
@@ -111,3 +130,4 @@ class Site:
     segments: tuple[Segment, ...]
     hosts: tuple[Host, ...]
     direct_connects: tuple[DirectConnect, ...] = ()
+    firewalls: tuple[Firewall, ...] = ()

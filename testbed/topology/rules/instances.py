@@ -119,6 +119,7 @@ def _unique_names(form: TopologyForm, topology: Topology, report: Report) -> Non
     hosts = internet.hosts if internet else ()
     kinds: Mapping[str, list[str]] = {
         "a customer device": [device.name for device in topology.site.devices],
+        "a firewall": [firewall.name for firewall in topology.site.firewalls],
         "a host": [host.name for host in topology.site.hosts],
         "an internet host": [host.name for host in hosts],
         "an instance": list(topology.instances),
@@ -126,6 +127,7 @@ def _unique_names(form: TopologyForm, topology: Topology, report: Report) -> Non
     }
     paths: Mapping[str, Path] = {
         "a customer device": ("site", "devices"),
+        "a firewall": ("site", "firewalls"),
         "a host": ("site", "hosts"),
         "an internet host": ("region", "internet", "hosts"),
         "an instance": ("instances",),

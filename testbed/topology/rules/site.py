@@ -19,6 +19,7 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     _region(topology, report)
     _devices(topology, report)
     _links(form, topology, report)
+    _firewalls(form, topology, report)
     for segment in topology.site.segments:
         _segment(segment, topology, report)
 
@@ -86,6 +87,37 @@ def _links(form: TopologyForm, topology: Topology, report: Report) -> None:
             names = " and ".join(link.devices)
             report.add(at, f"there is a link between {names} already", "keep one of them")
         seen.add(pair)
+
+
+def _firewalls(form: TopologyForm, topology: Topology, report: Report) -> None:
+    """A device is behind one firewall; each session of a firewall's is eBGP."""
+    devices = {device.name: device for device in topology.site.devices}
+    owners: dict[str, str] = {}
+    for firewall in topology.site.firewalls:
+        at: Path = ("site", "firewalls", firewall.name)
+        entry = form.site.firewalls[firewall.name]
+        linked = {uplink.device for uplink in firewall.inside}
+        for index, name in enumerate(entry.devices):
+            place = (*at, "devices", index)
+            owner = owners.setdefault(name, firewall.name)
+            if owner != firewall.name:
+                message = f"{name} is behind the firewall {owner} already"
+                report.add(place, message, "a device has one way to the Region")
+            elif devices[name].host_interfaces is not None:
+                message = f"{name} is a real device: a firewall behind one cannot be built yet"
+                report.add(place, message)
+            elif name not in linked:
+                message = f"{name} has no link to the Region for a firewall to be in"
+                report.add(place, message, "add it to site.region_link.devices")
+        asns = {devices[name].asn for name in entry.devices} | {topology.region.asn}
+        if firewall.asn in asns:
+            message = f"AS {firewall.asn} is a neighbour's: the sessions are eBGP"
+            report.add((*at, "asn"), message, "give the firewall another ASN")
+        if firewall.ruleset and "include" in firewall.ruleset.split():
+            report.add((*at, "ruleset"), "a ruleset cannot include other files")
+        if entry.nat and entry.filter == "stateless":
+            message = "a firewall that translates addresses knows its connections: it is stateful"
+            report.add((*at, "nat"), message, "write filter: stateful, or leave nat out")
 
 
 def _segment(segment: Segment, topology: Topology, report: Report) -> None:

@@ -40,6 +40,7 @@ from testbed.topology.schema.security import (
 )
 from testbed.topology.schema.site import (
     DeviceForm,
+    FirewallForm,
     HostForm,
     HostInterfacesForm,
     LinkForm,
@@ -74,6 +75,7 @@ __all__ = [
     "DirectConnectForm",
     "EgressRuleForm",
     "EndpointForm",
+    "FirewallForm",
     "Form",
     "GatewayRouteForm",
     "HostForm",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from testbed.topology.model import Service
+from testbed.topology.model import FirewallFilter, Service
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.direct_connect import DirectConnectForm
 from testbed.topology.values import (
@@ -93,6 +93,31 @@ class RegionLinkForm(Form):
     mtu: Mtu = Field(1500, description="MTU in bytes. Default: 1500.")
 
 
+class FirewallForm(Form):
+    """A firewall of the customer's, between devices and the Region."""
+
+    devices: list[Name] = Field(
+        min_length=1, description="The devices whose way to the Region it is in."
+    )
+    asn: CustomerAsn = Field(65400, description="Its ASN. Default: 65400.")
+    filter: FirewallFilter = Field(
+        "stateful",
+        description="What it lets through of what AWS asks for: stateful, or stateless with the"
+        " mirrored rules. Default: stateful.",
+    )
+    nat: bool = Field(
+        default=False,
+        description="Whether it translates addresses and ports to its own. Default: false.",
+    )
+    ruleset: str | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="A file with its own rules in nft's language, instead of filter and nat; a"
+        " path relative to the topology file, not above it. Default: none.",
+    )
+
+
 class WanForm(Form):
     """The customer's WAN between data centres: one router (VRF of the local gateway)."""
 
@@ -155,6 +180,10 @@ class SiteForm(Form):
         None,
         description="Where the addresses of links, Region links and WAN connections come from,"
         " /8 to /20. Default: 100.64.0.0/14.",
+    )
+    firewalls: dict[Name, FirewallForm] = Field(
+        default={},
+        description="The firewalls between devices and the Region, by name. Default: none.",
     )
     direct_connect: dict[Name, DirectConnectForm] = Field(
         default={}, description="The Direct Connect connections, by name. Default: none."

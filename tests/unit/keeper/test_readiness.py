@@ -94,7 +94,7 @@ def wait_for_tunnel(
     clock = itertools.count()
 
     def peers(_: int, __: str) -> dict[str, PeerState]:
-        return {"key": PeerState("key", None, next(handshakes), 0, 0)}
+        return {"key": PeerState("key", "198.51.100.11:443", next(handshakes), 0, 148)}
 
     async def at_once(_: float) -> None:
         return
@@ -117,7 +117,9 @@ def test_a_tunnel_without_a_handshake_calls_again(monkeypatch: pytest.MonkeyPatc
     """A few times, not without end; and a tunnel that is up is left alone."""
     kernel = FakeKernel()
     pending = wait_for_tunnel(monkeypatch, itertools.repeat(0.0), kernel)
-    assert pending[-1] == [("tunnel", "no handshake yet")]
+    [(title, state)] = pending[-1]
+    assert (title, state.partition(" (")[0]) == ("tunnel", "no handshake yet")
+    assert "no answer to UDP 443 from 198.51.100.11" in state
     assert kernel.called == [("n", "wg0")] * len(readiness.CALL_AGAIN_S)
 
     kernel = FakeKernel()

@@ -1,0 +1,119 @@
+"""The customer's firewalls in the way of the service link, between devices and the Region.
+
+What AWS asks for (facts: S4, R2): UDP 443 to 443 and TCP 1025-65535 to 443,
+from the infrastructure subnets to the Region's public addresses. A stateful
+firewall lets the answers back in and refuses what is begun outside; a
+stateless one needs the mirrored rules. Addresses and ports may be translated.
+"""
+
+from __future__ import annotations
+
+from testbed.lower import bgp, names, region
+from testbed.lower.builder import Draft, NodeDraft, interface_name
+from testbed.topology.model import Firewall, Topology, Uplink
+
+GROUP = "site"
+OUTSIDE = "region"
+EPHEMERAL = "1025-65535"
+
+NAT = f"""\
+table ip nat {{
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname "{OUTSIDE}" masquerade random
+  }}
+}}
+"""
+
+
+def inside_port(device: str) -> str:
+    """The firewall's interface towards a customer device."""
+    return interface_name("in-", device)
+
+
+def lower(draft: Draft, topology: Topology) -> None:
+    """Add the firewalls, with their way to the Region; `attach` cables the devices."""
+    asns = {device.name: device.asn for device in topology.site.devices}
+    for firewall in topology.site.firewalls:
+        title = f"customer firewall {firewall.name} (AS {firewall.asn})"
+        node = draft.router(firewall.name, "firewall", GROUP, title)
+        node.nftables = firewall.ruleset or _ruleset(topology, firewall)
+        region.attach(draft, firewall.outside, node, OUTSIDE, None)
+        own, far = firewall.outside.addresses
+        outside = bgp.Session(
+            name=OUTSIDE,
+            interface=OUTSIDE,
+            local=own.ip,
+            neighbor=far.ip,
+            remote_asn=topology.region.asn,
+            title=f"{firewall.name} - Region edge",
+            # what is translated is nothing that the outside has to know of
+            exports=() if firewall.nat else None,
+        )
+        inside = (_inside(firewall, uplink, asns[uplink.device]) for uplink in firewall.inside)
+        instance = bgp.Instance("t_main", None, 254, firewall.asn, (outside, *inside))
+        bgp.configure(draft, node, bgp.Router(own.ip, (instance,)))
+
+
+def _inside(firewall: Firewall, uplink: Uplink, asn: int) -> bgp.Session:
+    return bgp.Session(
+        name=f"inside-{uplink.device}",
+        interface=inside_port(uplink.device),
+        local=uplink.addresses[1].ip,
+        neighbor=uplink.addresses[0].ip,
+        remote_asn=asn,
+        title=f"{firewall.name} - {uplink.device}",
+    )
+
+
+def attach(
+    draft: Draft, firewall: Firewall, uplink: Uplink, node: NodeDraft, interface: str
+) -> bgp.Session:
+    """Cable a device to its firewall. Returns the device's BGP session."""
+    far = inside_port(uplink.device)
+    draft.cable(
+        (node, interface),
+        (draft.nodes[firewall.name], far),
+        addresses=uplink.addresses,
+        masters=(names.VRF_SERVICE_LINK, None),
+        mtu=uplink.quality.mtu,
+    )
+    return bgp.Session(
+        name=interface,
+        interface=interface,
+        local=uplink.addresses[0].ip,
+        neighbor=uplink.addresses[1].ip,
+        remote_asn=firewall.asn,
+        title=f"{uplink.device} - {firewall.name}",
+    )
+
+
+def _ruleset(topology: Topology, firewall: Firewall) -> str:
+    inside = ", ".join(
+        str(outpost.service_link.infrastructure_cidr)
+        for outpost in topology.outposts.values()
+        if not outpost.service_link.private_anchors
+    )
+    out = f"ip saddr {{ {inside} }} ip daddr {topology.region.public_cidr}"
+    back = f"ip saddr {topology.region.public_cidr} ip daddr {{ {inside} }}"
+    rules = [
+        f"{out} udp sport 443 udp dport 443 accept",
+        f"{out} tcp sport {EPHEMERAL} tcp dport 443 accept",
+    ]
+    if firewall.filter == "stateful":
+        rules.insert(0, "ct state established,related accept")
+    else:
+        rules += [
+            f"{back} udp sport 443 udp dport 443 accept",
+            f"{back} tcp sport 443 tcp dport {EPHEMERAL} accept",
+        ]
+    lines = "".join(f"    {rule}\n" for rule in rules if inside)
+    return f"""\
+# {firewall.filter}: what AWS asks to let through
+table inet firewall {{
+  chain forward {{
+    type filter hook forward priority filter; policy drop;
+{lines}    counter
+  }}
+}}
+{NAT if firewall.nat else ""}"""
