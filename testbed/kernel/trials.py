@@ -199,6 +199,14 @@ PROBES = (
         _filter("ct state established accept"),
         r"\bct\b",
     ),
+    Probe(
+        "conntrack-mark",
+        "security groups that remember connections",
+        "CONFIG_NF_CONNTRACK_MARK",
+        "nf_conntrack",
+        _filter("ct mark and 1 == 0 ct mark set ct mark or 1"),
+        r"\bct mark\b",
+    ),
     Probe("nat", "NAT", "CONFIG_NFT_NAT", "nft_nat", _nat("snat ip to 192.0.2.1"), r"\b[sd]nat\b"),
     Probe(
         "masquerade",

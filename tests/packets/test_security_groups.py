@@ -119,25 +119,45 @@ def test_a_network_acl_knows_no_connections(testbed: Testbed, apply_changed: App
     assert echo(testbed["web"], testbed["db"])  # the rule with the lowest number decides
 
 
-def test_a_connection_outlives_the_rule_that_let_it_in(
-    testbed: Testbed, apply_changed: Apply, tmp_path: Path
-) -> None:
+def held_code(testbed: Testbed, name: str, change: Callable[[], None]) -> int:
+    """How a connection from web to db ends that is held while `change` is made; 0: when asked."""
     web, db = testbed["web"], testbed["db"]
-    mark = f"/tmp/{tmp_path.name}-held"
+    mark = f"/tmp/{name}-held"
     argv = ["python3", "-c", HOLD, db.address, mark]
     codes: list[int] = []
-    holder = threading.Thread(
-        target=lambda: codes.append(testbed["web"].run(argv, check=False).returncode)
-    )
+    holder = threading.Thread(target=lambda: codes.append(web.run(argv, check=False).returncode))
     holder.start()
     try:
         eventually(lambda: not web.run(["test", "-e", mark], check=False).returncode)
-        apply_changed(("- {protocol: tcp, ports: 7, source: app}", ""))
+        change()
         assert not echo(web, db)
     finally:
         web.run(["touch", f"{mark}.stop"])
         holder.join()
-    assert codes == [0]
+    return codes[0]
+
+
+RULE = "- {protocol: tcp, ports: 7, source: app}"
+
+
+def test_a_connection_outlives_the_rule_that_let_it_in(
+    testbed: Testbed, apply_changed: Apply, tmp_path: Path
+) -> None:
+    assert held_code(testbed, tmp_path.name, lambda: apply_changed((RULE, ""))) == 0
+
+
+def test_an_untracked_connection_ends_with_its_rule(
+    testbed: Testbed, apply_changed: Apply, tmp_path: Path
+) -> None:
+    """AWS does not track what 0.0.0.0/0 allows in both directions (E conntrack)."""
+    everything = ("egress: [] # it opens no connection, and answers all the same", "")
+    world = RULE.replace("app", "0.0.0.0/0")
+    apply_changed(everything, (RULE, world))
+    assert echo(testbed["loner"], testbed["db"])
+    code = held_code(testbed, tmp_path.name, lambda: apply_changed(everything, (RULE, "")))
+    assert code != 0
+    apply_changed((RULE, world))  # now it is tracked: not everything may go out
+    assert held_code(testbed, f"{tmp_path.name}-2", lambda: apply_changed((RULE, ""))) == 0
 
 
 def test_leaving_a_group_takes_effect_live(testbed: Testbed, apply_changed: Apply) -> None:

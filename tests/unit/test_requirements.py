@@ -57,6 +57,7 @@ def test_balancing_needs_multipath() -> None:
     [
         ("accept", set()),
         ("ct state established accept", {"conntrack"}),
+        ("ct mark and 1 == 0 accept", {"conntrack", "conntrack-mark"}),
         ("ip saddr 192.0.2.1 snat to 198.51.100.1", {"nat"}),
         ("oifname eth0 masquerade", {"masquerade"}),
         ("fib saddr oif missing drop", {"fib"}),

@@ -6,9 +6,12 @@ kinds. Interfaces lead to the chain of their combination of groups by a hash
 of their port, so that a packet's cost grows neither with the interfaces nor
 with the groups or rules of the VPC.
 
-Once a packet was answered, what belongs to its connection passes, and so do
-ICMP errors about it; even when the rule goes that let it in (facts: E
-conntrack, E mtu).
+A connection that a rule allowed is remembered for each of its two ends, in
+its mark: once a packet was answered, all that belongs to it passes, even when
+the rule goes. A TCP or UDP connection is not remembered where a rule for
+0.0.0.0/0 allows it and one of the other direction allows everything: each of
+its packets has to be allowed, as in AWS (facts: E conntrack). ICMP errors
+about a connection pass (facts: E mtu).
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ from testbed.topology.model import (
 )
 
 Direction = Literal["in", "out"]
+TRACKED: dict[Direction, int] = {"out": 1, "in": 2}
+"""Bits of a connection's mark: who sent its first packet remembers it, who got it does."""
 DIRECTIONS: tuple[Direction, ...] = ("in", "out")
 
 CONNTRACK = {  # facts: E conntrack; seconds
@@ -100,19 +105,28 @@ def _network_acls(router: VpcRouter, boundaries: Sequence[_Boundary]) -> None:
         ruleset.chains[f"acl_out_{acl.name}"] = _entries(acl.egress, "daddr")
         ruleset.sets[f"subnet_{name}"] = ("type ifname", [f'"{port}"' for port in boundary.ports])
         for way, other, end in (("in", "iifname", "saddr"), ("out", "oifname", "daddr")):
+            chain = _boundary_chain(way, name)
             rules = [f"{other} @subnet_{name} return"]
             if boundary.elsewhere:
                 rules.append(f"ip {end} {{ {', '.join(boundary.elsewhere)} }} return")
-            ruleset.chains[f"{way}_subnet_{name}"] = [*rules, f"goto acl_{way}_{acl.name}"]
+            ruleset.chains[chain] = [*rules, f"goto acl_{way}_{acl.name}"]
     for way in ("out", "in"):
         ruleset.maps[f"subnets_{way}"] = (
             "type ifname : verdict",
-            [f'"{port}" : jump {way}_subnet_{b.subnet}' for b in boundaries for port in b.ports],
+            [
+                f'"{port}" : jump {_boundary_chain(way, boundary.subnet)}'
+                for boundary in boundaries
+                for port in boundary.ports
+            ],
         )
     ruleset.filters += ["iifname vmap @subnets_out", "oifname vmap @subnets_in"]
     # What the router itself has to say about a packet that it dropped.
     errors = "icmp type { destination-unreachable, time-exceeded, parameter-problem }"
     ruleset.output.append(f"{errors} oifname vmap @subnets_in")
+
+
+def _boundary_chain(way: str, subnet: str) -> str:
+    return f"{'enter' if way == 'in' else 'leave'}_{subnet}"
 
 
 def _entries(entries: Sequence[NetworkAclEntry], end: str) -> list[str]:
@@ -162,10 +176,10 @@ class _SecurityGroups:
         for way in DIRECTIONS:
             chains = {}
             for combination in combinations:
-                rules = self._combination([groups[name] for name in combination], way)
-                if "return" not in rules:  # else they allow everything
+                members = [groups[name] for name in combination]
+                if not _open(members):
                     chains[combination] = f"{way}_{'_'.join(combination)}"
-                    ruleset.chains[chains[combination]] = rules
+                    ruleset.chains[chains[combination]] = self._combination(members, way)
             pairs = (
                 (interfaces.port(i), chains.get(tuple(sorted(i.security_groups)))) for i in grouped
             )
@@ -173,11 +187,33 @@ class _SecurityGroups:
                 "type ifname : verdict",
                 [f'"{port}" : jump {chain}' for port, chain in pairs if chain],
             )
+        self._dispatch()
+
+    def _dispatch(self) -> None:
+        """A packet passes at an end that remembers its connection; else the rules decide.
+
+        First packets are always up to the rules: one that is routed through an
+        instance comes by several interfaces.
+        """
+        ruleset, sender, receiver = self.router.ruleset, TRACKED["out"], TRACKED["in"]
         ruleset.chains["security_groups"] = [
-            "ct state established,related return",
+            "ct state related return",
+            "ct state established ct direction reply goto answers",
+            "ct state established goto continued",
             "iifname vmap @groups_out",
             "oifname vmap @groups_in",
         ]
+        ruleset.chains["continued"] = [
+            f"ct mark and {sender} == 0 iifname vmap @groups_out",
+            f"ct mark and {receiver} == 0 oifname vmap @groups_in",
+        ]
+        ruleset.chains["answers"] = [
+            f"ct mark and {receiver} == 0 iifname vmap @groups_out",
+            f"ct mark and {sender} == 0 oifname vmap @groups_in",
+        ]
+        for way, bit in TRACKED.items():
+            rule = f"ct direction original ct mark set ct mark or {bit}"
+            ruleset.chains[f"remember_{way}"] = [rule]
         ruleset.filters.append("jump security_groups")
 
     def _sets(self, group: SecurityGroup, way: Direction) -> None:
@@ -217,39 +253,53 @@ class _SecurityGroups:
 
     def _combination(self, groups: Sequence[SecurityGroup], way: Direction) -> list[str]:
         """The chain of the interfaces that have exactly these groups."""
+        back: Direction = "out" if way == "in" else "in"
         lines = []
+        for protocol in _answered(rule for group in groups for rule in _rules(group, back)):
+            for group in groups:
+                lines += self._from(group, way, None, f"ip protocol {protocol} ", "return")
+        remember = f"goto remember_{way}"
         for group in groups:
-            lines += self._blocks(group, way)
+            lines += self._blocks(group, way, remember)
             for source in _by_source(_rules(group, way)):
-                lines += self._from(group, way, source)
+                lines += self._from(group, way, source, "", remember)
         return [*lines, "counter drop"]
 
-    def _blocks(self, group: SecurityGroup, way: Direction) -> list[str]:
+    def _blocks(self, group: SecurityGroup, way: Direction, verdict: str) -> list[str]:
         sets, end = self.router.ruleset.sets, _end(way)
         name = f"{way}_{group.name}"
         lines = []
         if name in sets:
             protocols = {element.split()[0] for element in sets[name][1]}
-            lines += [f"{what} . ip {end} @{name} return" for what in _selectors(protocols)]
+            lines += [f"{what} . ip {end} @{name} {verdict}" for what in _selectors(protocols)]
         if f"{name}_others" in sets:
-            lines.append(f"ip protocol . ip {end} @{name}_others return")
+            lines.append(f"ip protocol . ip {end} @{name}_others {verdict}")
         return lines
 
     def _from(
-        self, group: SecurityGroup, way: Direction, source: tuple[str, str] | None
+        self,
+        group: SecurityGroup,
+        way: Direction,
+        source: tuple[str, str] | None,
+        condition: str,
+        verdict: str,
     ) -> list[str]:
         """What the group allows of `source`; None is everywhere."""
         sets = self.router.ruleset.sets
-        condition = "" if source is None else f"ip {_end(way)} @{_members_name(source)} "
-        if Traffic() in _by_source(_rules(group, way))[source]:
-            return [f"{condition}return"]
+        traffics = _by_source(_rules(group, way)).get(source)
+        if traffics is None:
+            return []
+        if source is not None:
+            condition += f"ip {_end(way)} @{_members_name(source)} "
+        if Traffic() in traffics:
+            return [f"{condition}{verdict}"]
         name = _set_name(group, way, source)
         lines = []
         if name in sets:
             protocols = {element.split()[0] for element in sets[name][1]}
-            lines += [f"{condition}{what} @{name} return" for what in _selectors(protocols)]
+            lines += [f"{condition}{what} @{name} {verdict}" for what in _selectors(protocols)]
         if f"{name}_others" in sets:
-            lines.append(f"{condition}ip protocol @{name}_others return")
+            lines.append(f"{condition}ip protocol @{name}_others {verdict}")
         return lines
 
 
@@ -270,6 +320,25 @@ def _by_source(rules: Iterable[SecurityRule]) -> dict[tuple[str, str] | None, li
         elif EVERYWHERE in rule.cidrs:
             found.setdefault(None, []).append(rule.traffic)
     return found
+
+
+def _answered(rules: Iterable[SecurityRule]) -> list[str]:
+    """The protocols all of whose ports one of the rules opens to everywhere."""
+    opened = {
+        rule.traffic.protocol
+        for rule in rules
+        if EVERYWHERE in rule.cidrs and rule.traffic.ports in {None, matches.EVERY_SELECTOR}
+    }
+    numbers = (("tcp", matches.TCP), ("udp", matches.UDP))
+    return [name for name, number in numbers if {None, number} & opened]
+
+
+def _open(groups: Sequence[SecurityGroup]) -> bool:
+    """Whether the groups let everything through, both ways."""
+    return all(
+        any(Traffic() in _by_source(_rules(group, way)).get(None, ()) for group in groups)
+        for way in DIRECTIONS
+    )
 
 
 def _numbers(traffics: Iterable[Traffic]) -> list[str]:
