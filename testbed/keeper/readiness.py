@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
+from socket import AF_INET, AF_INET6
 from typing import Any
 
 from testbed.errors import HostError
@@ -212,13 +213,15 @@ class Observer:
             return row | {"ok": False, "state": state, "reason": _unanswered(peer)}
         return row | {"ok": True, "state": "handshake done"}
 
-    def table(self, node: str, number: int) -> dict[str, observe.RouteState]:
-        """A kernel table's routes by destination."""
+    def table(self, node: str, number: int, family: int = AF_INET) -> dict[str, observe.RouteState]:
+        """A kernel table's routes of a family by destination."""
         fd = self._kernel.fd(node)
         found: dict[str, observe.RouteState] = self._once(
-            ("routes", node, number),
+            ("routes", node, number, family),
             # The kernel lists the preferred one of several with the same destination first.
-            lambda: {route.destination: route for route in reversed(observe.routes(fd, number))},
+            lambda: {
+                route.destination: route for route in reversed(observe.routes(fd, number, family))
+            },
         )
         return found
 
@@ -237,20 +240,13 @@ class Observer:
             state += f", by {route.destination}"
         return row | {"ok": alive, "state": state, "nexthops": hops}
 
-    def _table(self, node: str, table: int) -> dict[str, observe.RouteState]:
-        """A routing table by destination."""
-        fd = self._kernel.fd(node)
-        found: dict[str, observe.RouteState] = self._once(
-            ("routes", node, table),
-            # The kernel lists the preferred one of several with the same destination first.
-            lambda: {route.destination: route for route in reversed(observe.routes(fd, table))},
-        )
-        return found
-
     def _table_route(self, check: TableRouteCheck) -> Row:
         """A route is active where each of its destinations leads somewhere (facts: API)."""
-        table = self.table(check.node, check.table)
-        routes = [table.get(destination) for destination in check.destinations]
+        families = [AF_INET6 if ":" in text else AF_INET for text in check.destinations]
+        routes = [
+            self.table(check.node, check.table, family).get(destination)
+            for destination, family in zip(check.destinations, families, strict=True)
+        ]
         state = "active" if all(route and _leads_on(route) for route in routes) else "blackhole"
         return {
             "title": check.title,
@@ -275,7 +271,8 @@ class Observer:
 
 def _leads_on(route: observe.RouteState) -> bool:
     """Whether packets follow the route: to a next hop, or (throw) to the local route."""
-    return route.type == "throw" or any(hop.alive for hop in route.hops)
+    alive = any(hop.alive for hop in route.hops)
+    return route.type == "throw" or (route.type == "unicast" and alive)
 
 
 def _unanswered(peer: PeerState) -> str:

@@ -44,7 +44,7 @@ NEWNEIGH, DELNEIGH, GETNEIGH = 28, 29, 30
 NEWRULE, DELRULE = 32, 33
 NEWQDISC, DELQDISC, GETQDISC = 36, 37, 38
 
-AF_UNSPEC, AF_INET = 0, socket.AF_INET
+AF_UNSPEC, AF_INET, AF_INET6 = 0, socket.AF_INET, socket.AF_INET6
 IFF_UP = 1
 EXT_MASK_SKIP_STATS = 8
 
@@ -70,16 +70,27 @@ _PROTOCOL_STATIC = 4
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_NOWHERE = 0, 253, 255
 _ROUTE_TYPES = {"unicast": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
 _RULE_ACTIONS = {"lookup": 1, "blackhole": 6, "unreachable": 7}
-_PERMANENT = 0x80
+_PERMANENT, _NO_DETECTION = 0x80, 0x02
 _TC_ROOT = 0xFFFFFFFF
 _NETEM_HANDLE, PRIO_HANDLE, _BAND_HANDLE = 0x10000, 0x20000, 0x30000
 
 
 @lru_cache(maxsize=4096)
 def split_prefix(prefix: str) -> tuple[bytes, int]:
-    """Packed address and length of "10.0.0.0/8"; without a length it is 32."""
+    """Packed address and length of "10.0.0.0/8"; without a length it is a host's."""
     address, _, length = prefix.partition("/")
-    return socket.inet_aton(address), int(length or 32)
+    packed = pack_address(address)
+    return packed, int(length or 8 * len(packed))
+
+
+def pack_address(address: str) -> bytes:
+    """An IPv4 or IPv6 address in network order."""
+    return socket.inet_pton(family_of(address), address)
+
+
+def family_of(address: str) -> int:
+    """The address family of an address or prefix in text."""
+    return AF_INET6 if ":" in address else AF_INET
 
 
 def hardware_address(mac: str) -> bytes:
@@ -215,16 +226,19 @@ def delete_link(index: int) -> Message:
 
 
 def address(index: int, prefix: str, *, add: bool) -> Message:
-    """Add or remove an address."""
+    """Add or remove an address; an IPv6 one is there at once, without duplicate detection."""
     packed, length = split_prefix(prefix)
-    body = _IFADDR.pack(AF_INET, length, 0, 0, index) + attribute(2, packed) + attribute(1, packed)
+    family = family_of(prefix)
+    flags = _NO_DETECTION if family == AF_INET6 else 0
+    body = _IFADDR.pack(family, length, flags, 0, index)
+    body += attribute(2, packed) + attribute(1, packed)
     return Message(NEWADDR, F_CREATE | F_REPLACE, body) if add else Message(DELADDR, 0, body)
 
 
 def neighbor(index: int, entry: Neighbor, *, add: bool) -> Message:
     """Set or remove a permanent neighbour entry."""
-    body = _NDMSG.pack(AF_INET, index, _PERMANENT, 0, 0)
-    body += attribute(1, socket.inet_aton(entry.address))
+    body = _NDMSG.pack(family_of(entry.address), index, _PERMANENT, 0, 0)
+    body += attribute(1, pack_address(entry.address))
     if not add:
         return Message(DELNEIGH, 0, body)
     return Message(NEWNEIGH, F_CREATE | F_REPLACE, body + attribute(2, hardware_address(entry.mac)))
@@ -239,15 +253,15 @@ def set_route(route: Route, indexes: dict[str, int]) -> Message:
     on_link = route.type == "unicast" and not gateways
     body = _route(route, _SCOPE_LINK if on_link else _SCOPE_UNIVERSE)
     if route.via is not None:
-        body += attribute(5, socket.inet_aton(route.via))
+        body += attribute(5, pack_address(route.via))
     if route.dev is not None:
         body += u32(4, indexes[route.dev])
     if route.source is not None:
-        body += attribute(7, socket.inet_aton(route.source))
+        body += attribute(7, pack_address(route.source))
     if route.nexthops:
         hops = []
         for hop in route.nexthops:
-            via = attribute(5, socket.inet_aton(hop.via)) if hop.via else b""
+            via = attribute(5, pack_address(hop.via)) if hop.via else b""
             hops.append(_NEXTHOP.pack(8 + len(via), 0, 0, indexes[hop.dev]) + via)
         body += attribute(9, b"".join(hops))
     return Message(NEWROUTE, F_CREATE | F_REPLACE, body)
@@ -262,7 +276,8 @@ def _route(route: Route, scope: int) -> bytes:
     packed, length = split_prefix(route.destination)
     small = route.table if route.table < 256 else 0
     kind = _ROUTE_TYPES[route.type]
-    body = _RTMSG.pack(AF_INET, length, 0, 0, small, _PROTOCOL_STATIC, scope, kind, 0)
+    family = family_of(route.destination)
+    body = _RTMSG.pack(family, length, 0, 0, small, _PROTOCOL_STATIC, scope, kind, 0)
     if length:
         body += attribute(1, packed)
     if route.metric:
@@ -276,7 +291,8 @@ def rule(entry: Rule, *, add: bool) -> Message:
     target, target_length = split_prefix(entry.destination or "0.0.0.0/0")
     small = entry.table if entry.table < 256 else 0
     action = _RULE_ACTIONS[entry.action]
-    body = _RULE.pack(AF_INET, target_length, source_length, 0, small, 0, 0, action, 0)
+    family = AF_INET6 if entry.family == "ipv6" else AF_INET
+    body = _RULE.pack(family, target_length, source_length, 0, small, 0, 0, action, 0)
     body += u32(6, entry.priority) + u8(21, _PROTOCOL_STATIC)
     if entry.action == "lookup":
         body += u32(15, entry.table)

@@ -37,6 +37,7 @@ OPERSTATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dor
 _TYPE_NAMES = "unicast local broadcast anycast multicast blackhole unreachable prohibit throw"
 ROUTE_TYPES = dict(enumerate(_TYPE_NAMES.split(), 1))
 PROTOCOLS = {2: "kernel", 3: "boot", 4: "static", 11: "zebra", 12: "bird", 16: "dhcp", 186: "bgp"}
+IPV4_BYTES = 4
 _DEAD, _LINKDOWN = 1, 16
 _STATS = struct.Struct("=8Q")
 _LISTEN, _UDP_BOUND = "0A", "07"
@@ -187,32 +188,39 @@ def members(found: dict[str, Link], bond: str) -> dict[str, str | None]:
 # Addresses, neighbours, routes
 
 
-def addresses(fd: int) -> dict[str, list[str]]:
-    """The IPv4 addresses ("10.0.0.1/24") by interface, primary ones first."""
+def addresses(fd: int, family: int = m.AF_INET) -> dict[str, list[str]]:
+    """The addresses of a family ("10.0.0.1/24") by interface, primary ones first."""
     found: dict[str, list[str]] = {}
     with _socket(fd) as netlink:
         names = dict(socket.if_nameindex())
-        for answer in _dump(netlink, m.GETADDR, struct.pack("=BBBBi", m.AF_INET, 0, 0, 0, 0)):
+        for answer in _dump(netlink, m.GETADDR, struct.pack("=BBBBi", family, 0, 0, 0, 0)):
             length, index = answer[1], struct.unpack_from("=i", answer, 4)[0]
-            local = attributes(answer, 8).get(2)
+            values = attributes(answer, 8)
+            local = values.get(2, values.get(1))  # IPv6 has its local address as the only one
             if local:
-                text = f"{socket.inet_ntoa(local)}/{length}"
+                text = f"{_text(local)}/{length}"
                 found.setdefault(names.get(index, str(index)), []).append(text)
     return found
 
 
-def neighbors(fd: int) -> list[dict[str, str | bool | None]]:
-    """The IPv4 neighbours: dev, address, mac, permanent."""
+def _text(address: bytes) -> str:
+    """An IPv4 or IPv6 address as people write it."""
+    family = m.AF_INET if len(address) == IPV4_BYTES else m.AF_INET6
+    return socket.inet_ntop(family, address)
+
+
+def neighbors(fd: int, family: int = m.AF_INET) -> list[dict[str, str | bool | None]]:
+    """The neighbours of a family: dev, address, mac, permanent."""
     found = []
     with _socket(fd) as netlink:
         names = dict(socket.if_nameindex())
-        body = struct.pack("=BxxxiHBB", m.AF_INET, 0, 0, 0, 0)
+        body = struct.pack("=BxxxiHBB", family, 0, 0, 0, 0)
         for answer in _dump(netlink, m.GETNEIGH, body):
             _, index, state = struct.unpack_from("=BxxxiH", answer)
             values = attributes(answer, 12)
             entry: dict[str, str | bool | None] = {
                 "dev": names.get(index, str(index)),
-                "address": socket.inet_ntoa(values[1]),
+                "address": _text(values[1]),
                 "mac": values[2].hex(":") if 2 in values else None,
                 "permanent": bool(state & 0x80),
             }
@@ -220,9 +228,9 @@ def neighbors(fd: int) -> list[dict[str, str | bool | None]]:
     return found
 
 
-def routes(fd: int, table: int | None = None) -> list[RouteState]:
-    """The IPv4 routes of one table, which need not exist, or of all tables."""
-    body = struct.pack("=BBBBBBBBI", m.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+def routes(fd: int, table: int | None = None, family: int = m.AF_INET) -> list[RouteState]:
+    """The routes of a family in one table, which need not exist, or in all tables."""
+    body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0)
     if table is not None:
         body += u32(15, table)
     with _socket(fd) as netlink:
@@ -237,7 +245,7 @@ def routes(fd: int, table: int | None = None) -> list[RouteState]:
 
 def parse_route(answer: bytes, names: dict[int, str]) -> RouteState:
     """The route that an RTM_NEWROUTE or RTM_DELROUTE is about; `names` are its interfaces'."""
-    _, length, _, _, table, protocol, _, kind, flags = struct.unpack_from("=BBBBBBBBI", answer)
+    family, length, _, _, table, protocol, _, kind, flags = struct.unpack_from("=BBBBBBBBI", answer)
     values = attributes(answer, 12)
     hops: tuple[Hop, ...] = ()
     if 9 in values:
@@ -245,12 +253,12 @@ def parse_route(answer: bytes, names: dict[int, str]) -> RouteState:
     elif 4 in values:
         hops = (_hop(values, to_u32(values[4]), flags, names),)
     return RouteState(
-        destination=f"{socket.inet_ntoa(values.get(1, bytes(4)))}/{length}",
+        destination=f"{_text(values.get(1, bytes(4 if family == m.AF_INET else 16)))}/{length}",
         table=to_u32(values[15]) if 15 in values else table,
         type=ROUTE_TYPES.get(kind, str(kind)),
         protocol=PROTOCOLS.get(protocol, str(protocol)),
         metric=to_u32(values[6]) if 6 in values else 0,
-        source=socket.inet_ntoa(values[7]) if 7 in values else None,
+        source=_text(values[7]) if 7 in values else None,
         hops=hops,
     )
 
@@ -264,7 +272,7 @@ def _hops(data: bytes, names: dict[int, str]) -> Iterator[Hop]:
 
 
 def _hop(values: dict[int, bytes], index: int, flags: int, names: dict[int, str]) -> Hop:
-    via = socket.inet_ntoa(values[5]) if 5 in values else None
+    via = _text(values[5]) if 5 in values else None
     return Hop(via, names.get(index, str(index)), not flags & (_DEAD | _LINKDOWN))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from socket import inet_aton
+from socket import AF_INET, AF_INET6, inet_pton
 
 from testbed.plan.model import Bond, Interface, Neighbor, Node, Route, Vlan, Vrf
 
@@ -19,11 +19,18 @@ _DEFAULT_MTU = {"loopback": 65536, "wireguard": 1420, "vrf": None}
 RouteKey = tuple[int, str, int]
 
 
-def network_of(address: str) -> tuple[int, int]:
-    """Network and prefix length of "10.0.0.1/24", as integers."""
+def _number(address: str) -> tuple[int, int]:
+    """An address as an integer, and how many bits its family has."""
+    family, width = (AF_INET6, 128) if ":" in address else (AF_INET, 32)
+    return int.from_bytes(inet_pton(family, address), "big"), width
+
+
+def network_of(address: str) -> tuple[int, int, int]:
+    """Network, prefix length and the family's width of "10.0.0.1/24", as integers."""
     text, _, length = address.partition("/")
-    bits = int(length or 32)
-    return int.from_bytes(inet_aton(text), "big") >> (32 - bits), bits
+    number, width = _number(text)
+    bits = int(length or width)
+    return number >> (width - bits), bits, width
 
 
 class NodeView:
@@ -104,12 +111,12 @@ class NodeView:
         """The interface of a single-path route; None when the plan does not tell."""
         if route.dev is not None or route.via is None:
             return route.dev
-        via = int.from_bytes(inet_aton(route.via), "big")
+        via, family = _number(route.via)
         domain = route.table if route.table in self._vrfs.values() else None
         on_link = [
             (self._domain(name) == domain, bits, name in self.up, name)
-            for name, bits, network in self._connected
-            if via >> (32 - bits) == network
+            for name, (network, bits, width) in self._connected
+            if width == family and via >> (width - bits) == network
         ]
         return max(on_link)[3] if on_link else None
 
@@ -125,17 +132,18 @@ class NodeView:
         return self._vrfs.get(name) if master is None else self._vrfs.get(master)
 
     @cached_property
-    def _connected(self) -> list[tuple[str, int, int]]:
-        connected = []
-        for interface in self.interfaces.values():
-            for address in interface.addresses:
-                network, bits = network_of(address)
-                connected.append((interface.name, bits, network))
-        for route in self.node.routes:
-            if route.dev is not None and route.via is None and route.type == "unicast":
-                network, bits = network_of(route.destination)
-                connected.append((route.dev, bits, network))
-        return connected
+    def _connected(self) -> list[tuple[str, tuple[int, int, int]]]:
+        prefixes = [
+            (interface.name, address)
+            for interface in self.interfaces.values()
+            for address in interface.addresses
+        ]
+        prefixes += [
+            (route.dev, route.destination)
+            for route in self.node.routes
+            if route.dev is not None and route.via is None and route.type == "unicast"
+        ]
+        return [(name, network_of(prefix)) for name, prefix in prefixes]
 
     @cached_property
     def neighbors(self) -> dict[tuple[str, str], Neighbor]:

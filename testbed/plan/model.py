@@ -180,7 +180,7 @@ class Nexthop:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A static IPv4 route; unicast ones have either `dev` or `nexthops`."""
+    """A static route, IPv4 or IPv6; unicast ones have either `dev` or `nexthops`."""
 
     destination: str
     type: Literal["unicast", "blackhole", "unreachable", "prohibit", "throw"] = "unicast"
@@ -203,11 +203,12 @@ class Rule:
     destination: str | None = None
     fwmark: int | None = None
     action: Literal["lookup", "blackhole", "unreachable"] = "lookup"
+    family: Literal["ipv4", "ipv6"] = "ipv4"
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbor:
-    """A permanent neighbour (ARP) entry."""
+    """A permanent neighbour entry, of ARP or of IPv6 neighbour discovery."""
 
     dev: str
     address: str

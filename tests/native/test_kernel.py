@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from socket import AF_INET6
 from typing import Any
 
 import pytest
@@ -375,6 +376,42 @@ def router(**changes: Any) -> Node:
     return replace(node("a", *kept, routes=routes, neighbors=neighbors), **changes)
 
 
+V6_SYSCTLS = {
+    "net/ipv6/conf/all/disable_ipv6": "0",
+    "net/ipv6/conf/default/disable_ipv6": "0",
+    "net/ipv6/conf/default/addr_gen_mode": "1",
+    "net/ipv6/conf/all/keep_addr_on_down": "1",
+    "net/ipv6/conf/default/keep_addr_on_down": "1",
+}
+
+
+def router6(**changes: Any) -> Node:
+    """A node with IPv6 beside IPv4; each keyword replaces a member."""
+    mac = "02:00:00:00:00:0"
+    addresses = changes.pop("addresses", ("2001:db8::1/64",))
+    e0 = cable("e0", "b", "192.0.2.0/31", *addresses, mac=f"{mac}1", up=changes.pop("up", True))
+    members: dict[str, Any] = {
+        "sysctls": V6_SYSCTLS,
+        "routes": (
+            Route("::/0", via="fe80::2", dev="e0"),
+            Route("2001:db8:1::/48", via="2001:db8::2"),
+            Route("2001:db8:2::2/128", dev="e0", source="2001:db8::1"),
+            Route("2001:db8:3::/48", "blackhole"),
+            Route("2001:db8:4::/48", "throw", table=20),
+        ),
+        "rules": (
+            Rule(100, 20, fwmark=1, family="ipv6"),
+            Rule(110, 20, source="2001:db8::/64", destination="2001:db8:9::/48", family="ipv6"),
+            Rule(100, 20, fwmark=1),
+        ),
+        "neighbors": (
+            Neighbor("e0", "2001:db8::2", f"{mac}9"),
+            Neighbor("e0", "fe80::2", f"{mac}9"),
+        ),
+    }
+    return replace(node("a", e0), **(members | changes))
+
+
 OLD = router()
 E0, E1, V0 = OLD.interface("e0"), OLD.interface("e1"), OLD.interface("v0")
 CHANGES = {
@@ -413,6 +450,79 @@ def test_a_live_change_ends_where_a_fresh_start_does(world: World, change: str) 
         assert state(world.kernel, "a") == before
     finally:
         fresh.kernel.close()
+
+
+CHANGES6 = {
+    "nothing": {},
+    "address": {"addresses": ("2001:db8::7/64",), "routes": (), "neighbors": ()},
+    "another": {"addresses": ("2001:db8::1/64", "2001:db8::99/128")},
+    "down": {"up": False},
+    "routes": {"routes": (Route("::/0", via="2001:db8::2", dev="e0"),)},
+    "rules": {"rules": (Rule(100, 21, fwmark=1, family="ipv6"),)},
+    "neighbors": {"neighbors": ()},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES6)
+def test_a_live_change_of_ipv6_ends_where_a_fresh_start_does(world: World, change: str) -> None:
+    b = node("b", cable("e0", "a", "192.0.2.1/31"))
+    old, new = router6(), router6(**CHANGES6[change])  # type: ignore[arg-type]
+    fresh = World()
+    try:
+        fresh.become(new, b)
+        world.become(old, b)
+        before = state6(world.kernel, "a")
+        world.become(new, b)
+        assert state6(world.kernel, "a") == state6(fresh.kernel, "a")
+        world.become(old, b)
+        assert state6(world.kernel, "a") == before
+    finally:
+        fresh.kernel.close()
+
+
+def state6(kernel: Kernel, name: str) -> dict[str, Any]:
+    """What is in a node that is of IPv6."""
+    fd = kernel.fd(name)
+    addresses = observe.addresses(fd, AF_INET6)
+    return {
+        "links": state(kernel, name)["links"],
+        "addresses": {name: sorted(texts) for name, texts in addresses.items()},
+        "routes": sorted(
+            str(asdict(route))
+            for route in observe.routes(fd, family=AF_INET6)
+            if route.protocol == "static"
+        ),
+        "neighbors": sorted(str(n) for n in observe.neighbors(fd, AF_INET6) if n["permanent"]),
+        "rules": rules6(fd),
+    }
+
+
+def rules6(fd: int) -> str:
+    """The IPv6 policy rules, as iproute2 prints them."""
+    with inside(fd):
+        return subprocess.run(
+            ["ip", "-6", "rule"], check=True, capture_output=True, text=True
+        ).stdout
+
+
+def test_ipv6_objects_are_what_iproute2_shows(world: World) -> None:
+    world.become(router6(), node("b", cable("e0", "a", "192.0.2.1/31")))
+    with inside(world.fd("a")):
+        shown = {
+            what: subprocess.run(
+                ["ip", "-6", *what.split()], check=True, capture_output=True, text=True
+            ).stdout
+            for what in ("addr show dev e0", "route show", "route show table 20", "neigh show")
+        }
+    assert "tentative" not in shown["addr show dev e0"]
+    assert "2001:db8::1/64" in shown["addr show dev e0"]
+    assert "default via fe80::2 dev e0" in shown["route show"]
+    assert "2001:db8:1::/48 via 2001:db8::2 dev e0" in shown["route show"]
+    assert "2001:db8:2::2 dev e0" in shown["route show"]
+    assert "blackhole 2001:db8:3::/48" in shown["route show"]
+    assert "throw 2001:db8:4::/48" in shown["route show table 20"]
+    assert "2001:db8::2 dev e0 lladdr 02:00:00:00:00:09 PERMANENT" in shown["neigh show"]
+    assert "fwmark 0x1 lookup 20" in rules6(world.fd("a"))
 
 
 def test_a_cable_that_is_plugged_elsewhere_works_there(world: World) -> None:
