@@ -11,6 +11,8 @@ way shows.
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import selectors
 import socket
 import sys
@@ -34,6 +36,18 @@ class Connection:
         self.closing = False
 
 
+def has_ipv6() -> bool:
+    """Whether IPv6 is on in this node."""
+    try:
+        fd = os.open("/proc/sys/net/ipv6/conf/all/disable_ipv6", os.O_RDONLY)
+    except OSError:  # a kernel without
+        return False
+    try:
+        return os.read(fd, 8).strip() == b"0"
+    finally:
+        os.close(fd)
+
+
 def http_response(name: str, request: bytes, peer: str) -> bytes:
     """The answer to an HTTP request, complete with headers."""
     line = request.split(b"\r\n", 1)[0].decode("latin-1")
@@ -54,9 +68,14 @@ class Server:
 
     def listen(self, port: int, handle: Callable[[Connection], None], address: str = "") -> None:
         """Accept TCP connections on `port`; `handle` is called when one has new data."""
-        sock = socket.create_server((address, port), backlog=128, reuse_port=False)
-        sock.setblocking(False)
-        self.selector.register(sock, selectors.EVENT_READ, lambda _: self._accept(sock, handle))
+        families = [socket.AF_INET]
+        if not address and has_ipv6():
+            families.append(socket.AF_INET6)
+        for family in families:
+            sock = socket.create_server((address, port), family=family, backlog=128)
+            sock.setblocking(False)
+            accept = functools.partial(self._accept, sock, handle)
+            self.selector.register(sock, selectors.EVENT_READ, lambda _, accept=accept: accept())
 
     def echo_udp(self, port: int) -> None:
         """Send every datagram back to where it came from."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 
 from testbed.plan.model import (
     Check,
@@ -125,7 +125,7 @@ class NodeDraft:
             if interface.name == name:
                 self.interfaces[index] = replace(interface, sysctls=interface.sysctls | sysctls)
 
-    def address(self, name: str, *addresses: IPv4Interface) -> None:
+    def address(self, name: str, *addresses: IPv4Interface | IPv6Interface) -> None:
         """Give an interface that was added before more addresses."""
         for index, interface in enumerate(self.interfaces):
             if interface.name == name:

@@ -8,12 +8,12 @@ does. What has no route is dropped silently.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv6Interface
 
-from testbed.lower import inner, names
-from testbed.lower.builder import Draft, NodeDraft, interface_name
+from testbed.lower import inner, ipv6, names
+from testbed.lower.builder import Draft, NodeDraft, interface_name, mac_address
 from testbed.lower.services import add_services
-from testbed.plan.model import Bridge, Route
+from testbed.plan.model import Bridge, Neighbor, Route
 from testbed.topology.model import Internet, Topology
 
 GROUP = "region"
@@ -28,6 +28,10 @@ def lower(draft: Draft, topology: Topology) -> None:
     node = draft.router(names.INTERNET, "internet", GROUP, f"internet ({internet.cidr})")
     node.add(LAN, Bridge(), addresses=(_router(internet),))
     node.routes.append(Route("0.0.0.0/0", type="blackhole"))
+    if internet.ipv6_cidr is not None:
+        node.sysctls |= ipv6.ROUTER_SYSCTLS
+        node.address(LAN, IPv6Interface((internet.ipv6_cidr[1], internet.ipv6_cidr.prefixlen)))
+        ipv6.route(node, ipv6.DEFAULT, None)
     _add_hosts(draft, internet, node)
     edge = draft.nodes[names.EDGE]
     own_end, edge_end = inner.internet_link(None)
@@ -53,6 +57,14 @@ def _add_hosts(draft: Draft, internet: Internet, node: NodeDraft) -> None:
             masters=(None, LAN),
         )
         machine.route("0.0.0.0/0", via=_router(internet).ip, dev="eth0")
+        if host.ipv6_address is not None:
+            machine.sysctls |= ipv6.HOST_SYSCTLS
+            machine.address("eth0", host.ipv6_address)
+            gateway, own = host.ipv6_address.network[1], host.ipv6_address.ip
+            ipv6.route(machine, ipv6.DEFAULT, (gateway, "eth0"))
+            # the bridge forwards no multicast to who has not joined it
+            machine.neighbors.append(Neighbor("eth0", str(gateway), mac_address(node.name, LAN)))
+            node.neighbors.append(Neighbor(LAN, str(own), mac_address(machine.name, "eth0")))
         add_services(draft, machine, host.services)
 
 

@@ -79,6 +79,11 @@ def internet_gateway(vpc: str) -> str:
     return f"region.igw-{vpc}"
 
 
+def egress_only_internet_gateway(vpc: str) -> str:
+    """The node of the VPC's egress-only internet gateway."""
+    return f"region.eigw-{vpc}"
+
+
 def nat_gateway(interface: str) -> str:
     """The node of the NAT gateway with this network interface."""
     return f"region.nat-{interface}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from testbed.topology import derive_placement, derive_security, references
 from testbed.topology.derive_coip import derive_coips
@@ -29,6 +29,7 @@ from testbed.topology.derive_site import derive_site
 from testbed.topology.derive_transit import derive_transit_gateways
 from testbed.topology.model import (
     Endpoint,
+    Ipv6Route,
     Outpost,
     Region,
     RouteTable,
@@ -101,6 +102,7 @@ def _vpc(form: TopologyForm, region: Region, name: str, number: int) -> Vpc:
                 subnet.outpost,
                 pool,
                 network_acl=subnet.network_acl or derive_security.DEFAULT,
+                ipv6_cidr=subnet.ipv6_cidr,
             )
         )
     found = endpoints(region.name, name, vpc)
@@ -113,6 +115,8 @@ def _vpc(form: TopologyForm, region: Region, name: str, number: int) -> Vpc:
         dhcp_options=derive_dhcp(vpc.dhcp_options, region),
         dns_support=vpc.enable_dns_support,
         route_tables=_route_tables(region, vpc, found),
+        ipv6_cidr=vpc.ipv6_cidr,
+        egress_only_internet_gateway=vpc.egress_only_internet_gateway,
         internet_gateway=vpc.internet_gateway,
         nat_gateways=nat_gateways(name, vpc),
         endpoints=found,
@@ -132,14 +136,20 @@ def _route_tables(
     for name in names:
         table = vpc.route_tables.get(name, RouteTableForm())
         routes = tuple(_routes(region, name, table, found))
-        tables.append(RouteTable(name, name == MAIN, tuple(table.subnets), routes, table.propagate))
+        ipv6 = tuple(
+            Ipv6Route(route.destination, route.target)
+            for route in table.routes
+            if isinstance(route.destination, IPv6Network)
+        )
+        subnets = tuple(table.subnets)
+        tables.append(RouteTable(name, name == MAIN, subnets, routes, table.propagate, ipv6))
     return tuple(tables)
 
 
 def _routes(
     region: Region, name: str, table: RouteTableForm, found: tuple[Endpoint, ...]
 ) -> Iterator[VpcRoute]:
-    """The table's routes: with equal destinations a CIDR block goes before a prefix list (V)."""
+    """The table's IPv4 routes; of equal ones a CIDR block goes before a prefix list (V)."""
     wanted = [(route.destination, route.target) for route in table.routes]
     wanted += [
         (region.prefix_list_of(endpoint.service), Target("vpc-endpoint", endpoint.name))
@@ -150,6 +160,8 @@ def _routes(
     for destination, target in wanted:
         if isinstance(destination, IPv4Network):
             yield VpcRoute(destination, target)
+            continue
+        if isinstance(destination, IPv6Network):
             continue
         for entry in region.prefix_lists.get(destination, ()):
             if entry not in taken:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
+from typing import Literal
 
 from testbed.topology import derive_security, references
 from testbed.topology.derive_site import first_free
@@ -81,6 +82,7 @@ class _Addresses:
             (vpc.name, subnet.name): subnet for vpc in vpcs.values() for subnet in vpc.subnets
         }
         self.used: dict[tuple[str, str], set[IPv4Address]] = {}
+        self.used6: dict[tuple[str, str], set[IPv6Address]] = {}
 
     def interface(
         self,
@@ -110,5 +112,23 @@ class _Addresses:
             source_destination_check=form.source_destination_check,
             instance=owner,
             device_index=index,
+            ipv6_address=self._ipv6(vpc, subnet, form.ipv6_address),
             security_groups=derive_security.groups_of(self.form, vpc, form.security_groups),
         )
+
+    def _ipv6(
+        self, vpc: str, subnet: str, wanted: IPv6Address | Literal["auto"] | None
+    ) -> IPv6Address | None:
+        """The wanted address; none where its subnet has no block, which a rule refuses."""
+        cidr = self.subnets[vpc, subnet].ipv6_cidr
+        taken = self.used6.setdefault((vpc, subnet), set())
+        if wanted == "auto":
+            wanted = None
+            if cidr is not None:
+                number = RESERVED_AT_START
+                while cidr[number] in taken:
+                    number += 1
+                wanted = cidr[number]
+        if wanted is not None:
+            taken.add(wanted)
+        return wanted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 
 from testbed.topology.derive_site import first_free
 from testbed.topology.derive_transit import derive_peering
@@ -12,11 +12,12 @@ from testbed.topology.schema import TopologyForm
 
 PUBLIC_CIDR = IPv4Network("198.51.100.0/24")  # TEST-NET-2 (RFC 5737)
 INTERNET_CIDR = IPv4Network("192.0.2.0/24")  # TEST-NET-1
+INTERNET_CIDR6 = IPv6Network("2001:db8:ffff::/64")  # RFC 3849
 ELASTIC_IP_CIDR = IPv4Network("203.0.113.0/24")  # TEST-NET-3
 FIRST_ANCHOR = 11
 PUBLIC_SERVICES = {"s3": 20, "dynamodb": 24}  # where their /30 is in public_cidr
 LAST = 0xFFFFFFFC  # whatever a public_cidr that is refused may be
-ROUTER, FIRST_HOST = 1, 10
+ROUTER, FIRST_HOST, FIRST_HOST6 = 1, 10, 0x10
 
 
 def derive_region(form: TopologyForm, zones: tuple[str, ...], report: Report) -> Region:
@@ -58,12 +59,17 @@ def prefix_lists(
 
 def _internet(form: TopologyForm, report: Report) -> Internet | None:
     given = form.region.internet
+    cidr6 = INTERNET_CIDR6 if any(vpc.ipv6_cidr for vpc in form.vpcs.values()) else None
     if given is None:
-        attached = any(vpc.internet_gateway for vpc in form.vpcs.values())
-        return Internet(INTERNET_CIDR, ()) if attached else None
+        attached = any(
+            vpc.internet_gateway or vpc.egress_only_internet_gateway for vpc in form.vpcs.values()
+        )
+        return Internet(INTERNET_CIDR, cidr6, ()) if attached else None
+    if cidr6 and given.ipv6_cidr:
+        cidr6 = given.ipv6_cidr
     cidr = given.cidr or INTERNET_CIDR
     used: set[IPv4Address] = {cidr.network_address + ROUTER}
-    hosts = []
+    hosts: list[InternetHost] = []
     for name, host in given.hosts.items():
         address = host.address or first_free(cidr, FIRST_HOST, used)
         if address is None:
@@ -73,5 +79,8 @@ def _internet(form: TopologyForm, report: Report) -> Internet | None:
             continue
         used.add(address)
         interface = IPv4Interface((address, cidr.prefixlen))
-        hosts.append(InternetHost(name, interface, tuple(dict.fromkeys(host.services))))
-    return Internet(cidr, tuple(hosts))
+        ipv6 = None
+        if cidr6 is not None:
+            ipv6 = IPv6Interface((cidr6[FIRST_HOST6 + len(hosts)], cidr6.prefixlen))
+        hosts.append(InternetHost(name, interface, ipv6, tuple(dict.fromkeys(host.services))))
+    return Internet(cidr, cidr6, tuple(hosts))

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    NetmaskValueError,
+)
 from typing import Annotated, Any, Literal
 
 from pydantic import PlainValidator, WithJsonSchema
@@ -39,6 +47,7 @@ SINGLE_TARGETS: tuple[TargetKind, ...] = (  # of which a VPC has one
 )
 INTERFACE_TARGETS = ("instance", "network-interface")  # of a local gateway's static routes
 HOST_INTERFACE_PATTERN = r"^[^\s/:@]{1,15}$"  # what the kernel allows, without its separators
+LONGEST_IPV6 = 49  # characters, with a prefix length
 MIN_MTU, MAX_MTU = 576, 9216
 AMAZON_PROVIDED_DNS = "AmazonProvidedDNS"
 
@@ -125,12 +134,39 @@ def _cidr(value: Any) -> IPv4Network:
     raise wrong(f"must be a CIDR block such as 10.77.0.0/16, is {show(value)}")
 
 
-def _cidr_or_list(value: Any) -> IPv4Network | str:
-    """A CIDR block, or the name of a prefix list."""
+def _address6(value: Any) -> IPv6Address:
+    if isinstance(value, str) and len(value) <= LONGEST_IPV6 and "%" not in value:
+        try:
+            return IPv6Address(value)
+        except AddressValueError:
+            pass
+    raise wrong(f"must be an IPv6 address such as 2001:db8::1, is {show(value)}")
+
+
+def _cidr6(value: Any) -> IPv6Network:
+    if isinstance(value, str) and "/" in value and len(value) <= LONGEST_IPV6 and "%" not in value:
+        try:
+            network = IPv6Network(value, strict=False)
+        except (AddressValueError, NetmaskValueError):
+            network = None
+        if network is not None and IPv6Address(value.partition("/")[0]) != network.network_address:
+            message = f"{value} is an address inside a block, not a CIDR block"
+            raise wrong(message, f"did you mean {network}?")
+        if network is not None:
+            return network
+    raise wrong(f"must be an IPv6 CIDR block such as 2001:db8::/56, is {show(value)}")
+
+
+def _ipv6_address(value: Any) -> IPv6Address | Literal["auto"]:
+    return "auto" if value == "auto" else _address6(value)
+
+
+def _cidr_or_list(value: Any) -> IPv4Network | IPv6Network | str:
+    """A CIDR block of either family, or the name of a prefix list."""
     text = value if isinstance(value, str) else ""
     if _AWS_PREFIX_LIST.fullmatch(text) or (_NAME.match(text) and not text[0].isdigit()):
         return text
-    return _cidr(value)
+    return _cidr6(value) if ":" in text else _cidr(value)
 
 
 def _service(value: Any) -> str:
@@ -332,17 +368,23 @@ def _type(
 
 _ADDRESS_SCHEMA = rf"^{_OCTETS}$"
 _PREFIX_SCHEMA = rf"^{_OCTETS}/[0-9]{{1,2}}$"
+_ADDRESS6_SCHEMA = r"^[0-9a-fA-F:.]{2,45}$"
+_PREFIX6_SCHEMA = r"^[0-9a-fA-F:.]{2,45}/[0-9]{1,3}$"
 
 Name = Annotated[str, *_type(_name, pattern=NAME_PATTERN)]
 Address = Annotated[IPv4Address, *_type(_address, pattern=_ADDRESS_SCHEMA)]
 Interface = Annotated[IPv4Interface, *_type(_interface, pattern=_PREFIX_SCHEMA)]
 Cidr = Annotated[IPv4Network, *_type(_cidr, pattern=_PREFIX_SCHEMA)]
 Destination = Annotated[
-    IPv4Network | str,
+    IPv4Network | IPv6Network | str,
     *_type(
         _cidr_or_list,
-        pattern=rf"{_PREFIX_SCHEMA}|{NAME_PATTERN}|^{_AWS_PREFIX_LIST.pattern}$",
+        pattern=rf"{_PREFIX_SCHEMA}|{_PREFIX6_SCHEMA}|{NAME_PATTERN}|^{_AWS_PREFIX_LIST.pattern}$",
     ),
+]
+Cidr6 = Annotated[IPv6Network, *_type(_cidr6, pattern=_PREFIX6_SCHEMA)]
+Ipv6Address = Annotated[
+    IPv6Address | Literal["auto"], *_type(_ipv6_address, pattern=rf"^auto$|{_ADDRESS6_SCHEMA}")
 ]
 ElasticIp = Annotated[
     IPv4Address | Literal["auto"], *_type(_elastic_ip, pattern=rf"^(auto|{_OCTETS})$")

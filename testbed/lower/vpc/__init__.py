@@ -16,6 +16,7 @@ from testbed.lower.vpc import (
     filters,
     interfaces,
     internet_gateway,
+    ipv6,
     metadata,
     overlay,
     peering,
@@ -31,6 +32,7 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
     """Add the VPC's routers, the overlays between them and its instances."""
     region = _add(draft, topology, vpc, None)
     internet_gateway.attach(draft, topology, region)
+    internet_gateway.attach_egress_only(draft, region)
     endpoints.attach_gateways(draft, topology, region)
     _attach_anchors(draft, topology, region)
     routers = [region]
@@ -56,6 +58,7 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
     virtual_private_gateway.lower(draft, topology, region, routers[1:])
     for router in routers:
         peering.connect(draft, topology, router)
+    ipv6.add(draft, topology, routers)
     routes.expect(draft, topology, routers)
     for router in routers:
         routes.add_tables(topology, router, region)

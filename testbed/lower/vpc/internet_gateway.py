@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from testbed.lower import inner, names
+from testbed.lower import inner, ipv6, names
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.vpc import gateways
+from testbed.lower.vpc import ipv6 as vpc_ipv6
 from testbed.lower.vpc.router import VpcRouter
 from testbed.topology.model import INTERNAL, Target, Topology
 
-NUMBER = 0
-PORT = "igw"
+NUMBER, EGRESS_ONLY_NUMBER = 0, 2
+PORT, EGRESS_ONLY_PORT = "igw", "eigw"
+EGRESS_ONLY_TARGET = Target("egress-only-internet-gateway")
 
 RULESET = """\
 # {title}
@@ -65,6 +67,19 @@ table ip igw {{
 """
 
 
+EGRESS_ONLY = """\
+# {title}
+table ip6 eigw {{
+  chain forward {{
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname "vpc" accept
+    counter
+  }}
+}}
+"""
+
+
 def attach(draft: Draft, topology: Topology, router: VpcRouter) -> None:
     """Add the VPC's internet gateway, if it has one, between its router and the internet."""
     vpc = router.vpc
@@ -87,6 +102,39 @@ def attach(draft: Draft, topology: Topology, router: VpcRouter) -> None:
     for _, public in pairs:
         internet.route(public, via=own_end.ip, dev=far)
     _translate(node, pairs)
+    _add_ipv6(draft, router, node, far, NUMBER)
+
+
+def attach_egress_only(draft: Draft, router: VpcRouter) -> None:
+    """Add the VPC's egress-only internet gateway: IPv6 out, and what answers it."""
+    vpc = router.vpc
+    if not vpc.egress_only_internet_gateway:
+        return
+    title = f"egress-only internet gateway of VPC {vpc.name}"
+    name = names.egress_only_internet_gateway(vpc.name)
+    node = draft.router(name, "egress-only-internet-gateway", "region", title)
+    end = (node, "vpc")
+    gateways.connect(draft, router, EGRESS_ONLY_NUMBER, EGRESS_ONLY_PORT, end, EGRESS_ONLY_TARGET)
+    far = f"eigw-{vpc.number}"
+    draft.cable((draft.nodes[names.INTERNET], far), (node, "internet"))
+    node.nftables = EGRESS_ONLY.format(title=title)
+    _add_ipv6(draft, router, node, far, EGRESS_ONLY_NUMBER)
+
+
+def _add_ipv6(draft: Draft, router: VpcRouter, node: NodeDraft, far: str, number: int) -> None:
+    """IPv6 addresses are public: routed, subnet by subnet to the gateway that they use."""
+    if router.vpc.ipv6_cidr is None:
+        return
+    egress_only = number == EGRESS_ONLY_NUMBER
+    port = EGRESS_ONLY_PORT if egress_only else PORT
+    vpc_ipv6.connect_gateway(router, (node, "vpc"), port, gateways.FIRST_MARK + number)
+    internet = draft.nodes[names.INTERNET]
+    ipv6.route(node, ipv6.DEFAULT, ipv6.towards(node, "internet", (internet.name, far), up=True))
+    down = ipv6.towards(internet, far, (node.name, "internet"), up=False)
+    for subnet in router.vpc.subnets:
+        targets = {route.target for route in router.vpc.table_of(subnet.name).ipv6_routes}
+        if subnet.ipv6_cidr is not None and (EGRESS_ONLY_TARGET in targets) == egress_only:
+            ipv6.route(internet, subnet.ipv6_cidr, down)
 
 
 def _translate(node: NodeDraft, pairs: list[tuple[str, str]]) -> None:

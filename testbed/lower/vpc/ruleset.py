@@ -33,6 +33,10 @@ class Ruleset:
     """Port and the mark of its subnet's route table."""
     resolver: list[str] = field(default_factory=list)
     """Rules for the DNS resolver, which nothing filters."""
+    sources6: list[str] = field(default_factory=list)
+    """Port, MAC and IPv6 address that an interface with source check may send with."""
+    addresses6: list[str] = field(default_factory=list)
+    """Port and IPv6 address of the interfaces with source/destination check."""
     gateway_marks: list[str] = field(default_factory=list)
     """Port of a gateway in the Region and the mark of what comes from it."""
     forward: list[str] = field(default_factory=list)
@@ -57,6 +61,10 @@ class Ruleset:
             marks = ", ".join(self.gateway_marks)
             from_gateways = f"    meta mark set iifname map {{ {marks} }}\n"
         forward = [*self.forward, *(["jump filters"] if self.filters else [])]
+        sources6 = addresses6 = ""
+        if "interface_sources6" in self.sets:
+            sources6 = "    iifname . ether saddr . ip6 saddr @interface_sources6 return\n"
+            addresses6 = "    oifname . ip6 daddr @interface_addresses6 return\n"
         return f"""\
 # {title}
 table inet vpc {{
@@ -87,7 +95,7 @@ table inet vpc {{
   chain from_interface {{
     meta mark set iifname map @route_tables
     iifname . ether saddr . ip saddr @interface_sources return
-    iifname . ether saddr @unchecked_interfaces return
+{sources6}    iifname . ether saddr @unchecked_interfaces return
     counter drop
   }}
   chain forward {{
@@ -96,7 +104,7 @@ table inet vpc {{
   }}
   chain to_interface {{
     oifname . ip daddr @interface_addresses return
-    oifname @unchecked_ports return
+{addresses6}    oifname @unchecked_ports return
     counter drop
   }}
 {self._chains()}}}

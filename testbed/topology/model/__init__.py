@@ -76,6 +76,7 @@ from testbed.topology.model.transit import (
 )
 from testbed.topology.model.vpc import (
     Endpoint,
+    Ipv6Route,
     NatGateway,
     RouteTable,
     Subnet,
@@ -109,6 +110,7 @@ __all__ = [
     "InstanceState",
     "Internet",
     "InternetHost",
+    "Ipv6Route",
     "Lag",
     "LocalGateway",
     "LocalGatewayMode",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
 from testbed.topology.model.base import Service
@@ -43,6 +43,7 @@ class NetworkInterface:
     device_index: int
     elastic_ips: tuple[tuple[IPv4Address, IPv4Address], ...] = ()
     requester: Requester | None = None
+    ipv6_address: IPv6Address | None = None
     customer_owned_ip: IPv4Address | None = None
     security_groups: tuple[str, ...] = ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 
 from testbed.topology.model.base import Service
 from testbed.topology.model.transit import TransitGateway, VpcPeeringConnection
@@ -33,18 +33,23 @@ class PublicService:
 
 @dataclass(frozen=True, slots=True)
 class InternetHost:
-    """A machine on the internet."""
+    """A machine on the internet; it has an IPv6 address where a VPC has IPv6."""
 
     name: str
     address: IPv4Interface
+    ipv6_address: IPv6Interface | None
     services: tuple[Service, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Internet:
-    """A small internet, behind the internet gateways and the Region's edge."""
+    """A small internet, behind the internet gateways and the Region's edge.
+
+    `ipv6_cidr` is None where no VPC has IPv6.
+    """
 
     cidr: IPv4Network
+    ipv6_cidr: IPv6Network | None
     hosts: tuple[InternetHost, ...]
 
 

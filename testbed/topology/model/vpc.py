@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Literal
 
 from testbed.topology.model.dns import DhcpOptions
@@ -25,6 +25,7 @@ class Subnet:
     outpost: str | None
     customer_owned_ip_pool: str | None = None
     network_acl: str = "default"
+    ipv6_cidr: IPv6Network | None = None
 
     @property
     def router(self) -> IPv4Address:
@@ -75,6 +76,14 @@ class VpcRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class Ipv6Route:
+    """A custom route for IPv6; the local route is implicit."""
+
+    destination: IPv6Network
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
 class RouteTable:
     """A VPC route table: the main one, or a custom one associated with subnets.
 
@@ -86,6 +95,7 @@ class RouteTable:
     subnets: tuple[str, ...]
     routes: tuple[VpcRoute, ...]
     propagate: bool = False
+    ipv6_routes: tuple[Ipv6Route, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +152,8 @@ class Vpc:
     route_tables: tuple[RouteTable, ...]
     dhcp_options: DhcpOptions
     dns_support: bool = True
+    ipv6_cidr: IPv6Network | None = None
+    egress_only_internet_gateway: bool = False
     internet_gateway: bool = False
     nat_gateways: tuple[NatGateway, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()

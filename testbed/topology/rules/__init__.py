@@ -12,6 +12,7 @@ from testbed.topology.rules import (
     dns,
     instances,
     internet,
+    ipv6,
     local_gateway,
     overlap,
     rack,
@@ -32,6 +33,7 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     dns.check(topology, report)
     vpc.check(form, topology, report)
     internet.check(form, topology, report)
+    ipv6.check(form, topology, report)
     instances.check(form, topology, report)
     security.check(form, topology, report)
     rack.check(form, topology, report)

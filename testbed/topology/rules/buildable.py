@@ -9,6 +9,7 @@ from testbed.topology.rules.routes import specific
 from testbed.topology.schema import OutpostForm, TopologyForm, VpcForm
 
 BUILT = {
+    "egress-only-internet-gateway",
     "instance",
     "internet-gateway",
     "local",

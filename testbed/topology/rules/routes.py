@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from testbed.topology.model import Topology, Vpc
 from testbed.topology.position import Path
 from testbed.topology.report import Report
+from testbed.topology.rules import ipv6
 from testbed.topology.schema import RouteForm, VpcForm
 
 NO_ROUTES = IPv4Network("169.254.168.0/22")  # V route tables
@@ -17,7 +18,7 @@ INSIDE_VPC = WHOLE_SUBNET | {"local", "local-gateway", "vpc-endpoint"}
 def specific(path: Path, cidr: IPv4Network, route: RouteForm, report: Report) -> None:
     """A route inside the VPC's CIDR may target only some things (V; text: user logs)."""
     destination = route.destination
-    if isinstance(destination, str) or not destination.subnet_of(cidr):
+    if not isinstance(destination, IPv4Network) or not destination.subnet_of(cidr):
         return
     if route.target.kind not in INSIDE_VPC:
         message = (
@@ -33,7 +34,7 @@ def check(path: Path, form: VpcForm, vpc: Vpc, topology: Topology, report: Repor
     """Check the routes of all of a VPC's tables."""
     for name, table in form.route_tables.items():
         at: Path = (*path, "route_tables", name)
-        seen: set[IPv4Network | str] = set()
+        seen: set[IPv4Network | IPv6Network | str] = set()
         for index, route in enumerate(table.routes):
             place = (*at, "routes", index)
             if route.destination in seen:
@@ -62,6 +63,12 @@ def _destination(
             if entry.subnet_of(NO_ROUTES):
                 _reserved(at, entry, report)
         return
+    if isinstance(destination, IPv6Network):
+        ipv6.route(path, vpc, destination, route.target, report)
+        return
+    if kind == "egress-only-internet-gateway":
+        message = "an egress-only internet gateway is for IPv6 only (AWS: route table options)"
+        report.add((*path, "target"), message, "use a NAT gateway")
     if destination.subnet_of(NO_ROUTES):
         _reserved(at, destination, report)
     if destination == vpc.cidr and kind == "local-gateway":

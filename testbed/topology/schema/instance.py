@@ -13,6 +13,7 @@ from testbed.topology.values import (
     CustomerOwnedIp,
     ElasticIp,
     InstanceType,
+    Ipv6Address,
     Name,
     SubnetName,
 )
@@ -33,6 +34,7 @@ ELASTIC_IP = (
     "The Elastic IP address of its primary private address, or auto: one from elastic_ip_cidr."
     " Default: none."
 )
+IPV6 = "Its IPv6 address, or auto: the subnet's first free one from ::4 on. Default: none."
 ELASTIC_IPS = "Elastic IP addresses of its secondary ones: private address to Elastic IP or auto."
 GROUPS = "Its security groups, at most 5. Default: the VPC's `default` group."
 
@@ -59,6 +61,7 @@ class InstanceForm(Form):
     subnet: SubnetName = Field(description=SUBNET)
     address: Address | None = Field(None, description=ADDRESS)
     secondary_addresses: list[Address] = Field(default=[], description=SECONDARY)
+    ipv6_address: Ipv6Address | None = Field(None, description=IPV6)
     elastic_ip: ElasticIp | None = Field(None, description=ELASTIC_IP)
     elastic_ips: dict[Address, ElasticIp] = Field(
         default={}, description=f"{ELASTIC_IPS} Default: none."
@@ -92,6 +95,7 @@ class NetworkInterfaceForm(Form):
     subnet: SubnetName = Field(description=SUBNET)
     address: Address | None = Field(None, description=ADDRESS)
     secondary_addresses: list[Address] = Field(default=[], description=SECONDARY)
+    ipv6_address: Ipv6Address | None = Field(None, description=IPV6)
     elastic_ip: ElasticIp | None = Field(None, description=ELASTIC_IP)
     elastic_ips: dict[Address, ElasticIp] = Field(
         default={}, description=f"{ELASTIC_IPS} Default: none."

@@ -7,7 +7,7 @@ from pydantic import Field
 from testbed.topology.model import Service
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.transit import TransitGatewayForm, VpcPeeringConnectionForm
-from testbed.topology.values import Address, Cidr, CustomerAsn, Delay, Name
+from testbed.topology.values import Address, Cidr, Cidr6, CustomerAsn, Delay, Name
 
 
 class InternetHostForm(Form):
@@ -26,6 +26,9 @@ class InternetForm(Form):
 
     cidr: Cidr | None = Field(
         None, description="The addresses of its hosts, /8 to /28. Default: 192.0.2.0/24."
+    )
+    ipv6_cidr: Cidr6 | None = Field(
+        None, description="The IPv6 addresses of its hosts, a /64. Default: 2001:db8:ffff::/64."
     )
     hosts: dict[Name, InternetHostForm] = Field(
         default={}, description="Its hosts, by name. Default: none."

@@ -12,6 +12,7 @@ from testbed.topology.schema.security import NetworkAclForm, SecurityGroupForm
 from testbed.topology.values import (
     Address,
     Cidr,
+    Cidr6,
     Destination,
     ElasticIp,
     Name,
@@ -26,6 +27,9 @@ class SubnetForm(Form):
 
     cidr: Cidr = Field(description="Its CIDR block, /16 to /28, inside the VPC's.")
     outpost: Name | None = Field(None, description="The Outpost it is on. Default: in the Region.")
+    ipv6_cidr: Cidr6 | None = Field(
+        None, description="Its IPv6 CIDR block, a /64 inside the VPC's. Default: none."
+    )
     zone: Name | None = Field(
         None, description="Its Availability Zone. Default: its Outpost's, else the first zone."
     )
@@ -139,6 +143,11 @@ class VpcForm(Form):
         default={},
         description="Its route tables, by name. `main` is the main route table, for the subnets"
         " that no other table names; it exists even when it is left out.",
+    )
+    ipv6_cidr: Cidr6 | None = Field(None, description="Its IPv6 CIDR block, a /56. Default: none.")
+    egress_only_internet_gateway: bool = Field(
+        default=False,
+        description="Whether it has an egress-only internet gateway, for IPv6. Default: false.",
     )
     internet_gateway: bool = Field(
         default=False, description="Whether an internet gateway is attached to it. Default: false."

@@ -77,7 +77,7 @@ def test_the_preferred_route_to_a_destination_counts(monkeypatch: pytest.MonkeyP
     """A VRF has an unreachable default route as its last resort beside the one in use."""
     last = route("unreachable", 4278198272)
     table = [route("unicast", 32, observe.Hop("10.0.0.1", "e0")), last]
-    monkeypatch.setattr(observe, "routes", lambda _, __: table)
+    monkeypatch.setattr(observe, "routes", lambda *_: table)
     check = RouteCheck("n", 1001, "0.0.0.0/0", "title")
     assert observed(one_node(check)).row(check)["ok"]
     table[:] = [last]
