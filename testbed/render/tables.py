@@ -66,6 +66,10 @@ SUBJECTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
             ("origin", "origin"),
         ),
     ),
+    "local_gateways": (
+        "Local gateway route tables",
+        (("node", "node"), ("mode", "mode"), ("associations", "associations")),
+    ),
     "listeners": ("Services", (("node", "node"), ("protocol", "protocol"), ("port", "port"))),
 }
 # What a narrow terminal does without, column by column; node and state always stay.
@@ -77,6 +81,7 @@ EXPENDABLE = {
     "tunnels": ("what it is", "sent", "received"),
     "routes": ("what it is", "table"),
     "route_tables": ("what it is", "origin", "of"),
+    "local_gateways": ("what it is",),
     "listeners": ("what it is",),
 }
 SHORT = ("nodes", "links", "routes", "listeners")  # shown only where something is wrong
@@ -155,6 +160,18 @@ def print_status(console: Console, status: Mapping[str, Any], *, everything: boo
             rows = [row for row in rows if not row.get("ok")]
         if rows:
             console.print(subject_table(subject, rows, console))
+        if rows and subject == "local_gateways":
+            console.print(_gateway_routes(rows))
+
+
+def _gateway_routes(rows: Sequence[Row]) -> Table:
+    """The routes of the local gateways' route tables, each in AWS's words."""
+    made = table("Local gateway routes", "node", "destination", "target", "type", "state")
+    for row in rows:
+        for route in row.get("routes") or []:
+            cells = [cell(route.get(key)) for key in ("destination", "target", "type")]
+            made.add_row(cell(row.get("node")), *cells, state_cell(route))
+    return made
 
 
 def subject_table(subject: str, rows: Sequence[Row], console: Console) -> Table:
