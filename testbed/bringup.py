@@ -28,7 +28,8 @@ class Outcome:
     """How an `up` went.
 
     `first` says whether it started the testbed, `pending` what is not ready
-    (title and state of each), `timings` the milliseconds of each phase.
+    (title and state of each), `timings` the milliseconds of each phase,
+    `notices` what of the running testbed had to be made anew.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Outcome:
     links: int
     pending: list[dict[str, str]]
     timings: dict[str, float] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """As `testbed up --json` prints it."""
@@ -51,6 +53,7 @@ class Outcome:
             "links": self.links,
             "ok": not self.pending,
             "pending": self.pending,
+            "notices": self.notices,
             "timings": {phase: round(ms, 1) for phase, ms in self.timings.items()},
         }
 
@@ -139,6 +142,7 @@ def bring_up(
         nodes=len(plan.nodes),
         links=links_of(plan),
         pending=list(result.get("pending") or ()),
+        notices=list(result.get("notices") or ()),
         timings=({"start": starting} if first else {}) | dict(result.get("timings") or {}),
     )
 

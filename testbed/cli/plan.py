@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING
+
 import click
 
 from testbed.cli.common import (
@@ -13,6 +16,10 @@ from testbed.cli.common import (
     unknown_node,
     verb,
 )
+from testbed.errors import TestbedError
+
+if TYPE_CHECKING:
+    from testbed.plan.model import Plan
 
 
 @verb(
@@ -49,6 +56,7 @@ def command(
         if wanted not in known:
             raise unknown_node(wanted, plan)
     nodes = [known[wanted] for wanted in only] or list(plan.nodes)
+    _warn(plan)
     if as_json:
         from testbed.plan.codec import to_json  # noqa: PLC0415
 
@@ -67,3 +75,16 @@ def command(
             output.print(table)
     else:
         output.print(plan_tree(plan, nodes, brief=brief), soft_wrap=True)
+
+
+def _warn(plan: Plan) -> None:
+    """Say what `up` would have to make anew of the testbed that runs under this name."""
+    from testbed import launch  # noqa: PLC0415
+    from testbed.client import Client  # noqa: PLC0415
+    from testbed.plan.replaced import replaced  # noqa: PLC0415
+
+    if not launch.alive(plan.name):
+        return
+    with contextlib.suppress(TestbedError):  # it may belong to another user, or be ending
+        for text in replaced(Client.connect(plan.name).plan()[0], plan):
+            click.echo(f"note: with testbed up, {text}", err=True)

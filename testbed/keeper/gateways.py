@@ -42,7 +42,8 @@ def local_gateway(observer: Observer, check: LocalGatewayCheck) -> Row:
         "mode": check.mode,
         "ok": not bad,
         "state": state,
-        "associations": ports,
+        "vifs": [port for port in ports if port["role"] == "vif"],
+        "vpc_associations": [port for port in ports if port["role"] == "vpc"],
         "routes": routes,
     }
 
@@ -51,13 +52,13 @@ def _port(observer: Observer, port: GatewayPort) -> Row:
     link = observer.link_row(port.node, port.interface)
     row: Row = {"role": port.role, "name": port.name, "node": port.node}
     row |= {"interface": port.interface, "ok": link["ok"]}
-    row["state"] = "associated" if link["ok"] else link["state"]
+    there = "available" if port.role == "vif" else "associated"
+    row["state"] = there if link["ok"] else link["state"]
     if port.protocol:
-        check = BgpCheck(port.node, "bird", port.protocol, "", port.name)
-        session = observer.bgp_row(check)
+        session = observer.bgp_row(BgpCheck(port.node, "bird", port.protocol, "", port.name))
         row |= {"bgp": session["state"], "ok": link["ok"] and session["ok"]}
         if link["ok"] and not session["ok"]:
-            row["state"] = f"associated, BGP {session['state']}"
+            row["state"] = f"{there}, BGP {session['state']}"
     return row
 
 

@@ -31,6 +31,7 @@ from testbed.kernel.host_interfaces import Outside
 from testbed.plan import codec
 from testbed.plan.diff import diff
 from testbed.plan.model import Plan
+from testbed.plan.replaced import replaced
 from testbed.protocol import PROTOCOL_VERSION
 
 FIRST_APPLY_TIMEOUT_S = 60.0
@@ -170,6 +171,9 @@ class Keeper:
         steps = diff(self._plan, plan)
         steps += self._processes.restarts(plan, steps)
         timings = {"diff": (time.perf_counter() - started) * 1000}
+        notices = replaced(self._plan, plan)
+        for text in notices:
+            await connection.send({"event": "replaces", "text": text})
         await connection.send({"event": "phase", "phase": "apply", "state": "start"})
         if steps:
             timings |= self._change(plan, steps)
@@ -188,6 +192,7 @@ class Keeper:
         return {
             "changed": bool(steps),
             "steps": len(steps),
+            "notices": notices,
             "timings": timings,
             "pending": pending,
         }

@@ -46,6 +46,9 @@ class Progress:
     def doing(self, text: str) -> None:
         """Say what is going on now."""
 
+    def note(self, text: str) -> None:
+        """Say what the user has to know before it happens."""
+
     def done(self, phase: str, ms: float, detail: str = "") -> None:
         """Say that a phase is over."""
 
@@ -70,6 +73,8 @@ class Progress:
                 self.doing("building")
             case "queued":
                 self.doing("waiting for another change of this testbed to finish")
+            case "replaces":
+                self.note(str(message["text"]))
             case "waiting":
                 self._show_built()
                 self.waiting(message["pending"], message["done"], message["total"])
@@ -108,6 +113,10 @@ class PlainProgress(Progress):
         """Print it."""
         click.echo(text, err=True)
 
+    def note(self, text: str) -> None:
+        """Print it."""
+        click.echo(f"note: {text}", err=True)
+
     def done(self, phase: str, ms: float, detail: str = "") -> None:
         """Print it."""
         click.echo(done_text(phase, ms, detail), err=True)
@@ -138,6 +147,12 @@ class LiveProgress(Progress):
     def doing(self, text: str) -> None:
         """Show it beside the spinner."""
         self._update(text)
+
+    def note(self, text: str) -> None:
+        """Print it above the spinner."""
+        from rich.text import Text  # noqa: PLC0415
+
+        self._console.print(Text(f"\u2022 {text}", style="yellow"))
 
     def done(self, phase: str, ms: float, detail: str = "") -> None:
         """Print it above the spinner."""

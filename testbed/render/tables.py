@@ -68,7 +68,12 @@ SUBJECTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     ),
     "local_gateways": (
         "Local gateway route tables",
-        (("node", "node"), ("mode", "mode"), ("associations", "associations")),
+        (
+            ("node", "node"),
+            ("mode", "mode"),
+            ("VIF group", "vifs"),
+            ("VPCs", "vpc_associations"),
+        ),
     ),
     "listeners": ("Services", (("node", "node"), ("protocol", "protocol"), ("port", "port"))),
 }
@@ -81,7 +86,7 @@ EXPENDABLE = {
     "tunnels": ("what it is", "sent", "received"),
     "routes": ("what it is", "table"),
     "route_tables": ("what it is", "origin", "of"),
-    "local_gateways": ("what it is",),
+    "local_gateways": ("what it is", "VIF group"),
     "listeners": ("what it is",),
 }
 SHORT = ("nodes", "links", "routes", "listeners")  # shown only where something is wrong

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from observing import bgp_paths, captured, ends, python, read_until
@@ -17,7 +18,7 @@ from testbed.testing import Testbed, eventually
 FILE = Path(__file__).parents[2] / "topologies" / "coip.yaml"
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/coip.yaml")]
 
-Apply = Callable[..., None]
+Apply = Callable[..., dict[str, Any]]
 
 WEB, WEB_COIP = "10.0.3.112", "172.20.0.2"
 APP, APP_COIP = "10.0.3.113", "172.20.0.1"
@@ -32,14 +33,14 @@ TIME_EXCEEDED, UNREACHABLE = 11, 3
 def apply_changed(testbed: Testbed, tmp_path: Path) -> Apply:
     """Apply the topology with texts of its file replaced, each of them there once."""
 
-    def apply(*changes: tuple[str, str]) -> None:
+    def apply(*changes: tuple[str, str]) -> dict[str, Any]:
         text = FILE.read_text()
         for old, new in changes:
             assert text.count(old) == 1
             text = text.replace(old, new)
         file = tmp_path / "changed.yaml"
         file.write_text(text)
-        testbed.apply(file)
+        return testbed.apply(file)
 
     return apply
 
@@ -243,13 +244,16 @@ def test_status_shows_what_the_kernel_has(testbed: Testbed) -> None:
 
 def test_another_mode_is_another_table(testbed: Testbed, apply_changed: Apply) -> None:
     """Delete and create: the pool is withdrawn, the subnet announced, private addresses seen."""
-    apply_changed(
+    result = apply_changed(
         ("      mode: coip\n", ""),
         ("      coip_pools: {campus: {cidrs: [172.20.0.0/26]}}\n", ""),
         (", map_customer_owned_ip_on_launch: campus", ""),
         (" customer_owned_ip: 172.20.0.2,", ""),
         ("    local_gateway:\n", "    local_gateway: {}\n"),
     )
+    (notice,) = result["notices"]
+    assert "from coip to direct-vpc-routing" in notice
+    assert "traffic through it stops meanwhile" in notice
     expected = {"10.0.3.0/24": [64513], "10.0.4.0/24": [64513]}
     assert eventually(lambda: bgp_paths(testbed, "cnd1", "op_local_gateway") == expected)
     assert f"client {DESK}" in testbed["desk"].http(f"http://{WEB}/").text

@@ -12,6 +12,7 @@ from testbed.render import progress
 
 EVENTS: list[dict[str, Any]] = [
     {"event": "queued"},
+    {"event": "replaces", "text": "the table is deleted"},
     {"event": "phase", "phase": "apply", "state": "start"},
     {"event": "phase", "phase": "diff", "state": "done", "ms": 1.0},
     {"event": "phase", "phase": "nodes", "state": "done", "ms": 2.0},
@@ -31,6 +32,7 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert captured.out == ""
     assert captured.err.splitlines() == [
         "waiting for another change of this testbed to finish",
+        "note: the table is deleted",
         "building",
         "built (5 ms)",
         "waiting: 1 of 6 ready; not yet: a; b; c; 2 more",
@@ -47,6 +49,7 @@ def test_live(monkeypatch: pytest.MonkeyPatch) -> None:
     with progress.LiveProgress() as shown:
         for event in EVENTS:
             shown.event(event)
+    assert "the table is deleted" in output.getvalue()
     assert "built (5 ms)" in output.getvalue()
 
 
@@ -69,7 +72,7 @@ def test_nothing_to_change_builds_nothing(capsys: pytest.CaptureFixture[str]) ->
 def test_the_start_is_over_with_the_keepers_first_event(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.PlainProgress() as shown:
         shown.starting("booting a micro VM")
-        for event in EVENTS[1:3]:
+        for event in EVENTS[2:4]:
             shown.event(event)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "booting a micro VM"

@@ -1,0 +1,24 @@
+"""What of a running plan can't be changed, and is made anew where another plan has it different."""
+
+from __future__ import annotations
+
+from testbed.plan.model import LocalGatewayCheck, Plan
+
+
+def replaced(old: Plan, new: Plan) -> list[str]:
+    """A sentence for each such thing that the users of a running testbed have to know of.
+
+    The mode of a local gateway route table is immutable: it is deleted and
+    created, and its traffic stops meanwhile (AWS: local gateway route tables).
+    """
+    before = _gateways(old)
+    return [
+        f"{check.title}: the mode changes from {before[node].mode} to {check.mode};"
+        " the table is deleted and created anew, and traffic through it stops meanwhile"
+        for node, check in _gateways(new).items()
+        if node in before and before[node].mode != check.mode
+    ]
+
+
+def _gateways(plan: Plan) -> dict[str, LocalGatewayCheck]:
+    return {check.node: check for check in plan.checks if isinstance(check, LocalGatewayCheck)}
