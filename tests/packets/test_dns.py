@@ -21,15 +21,19 @@ labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")
 head, tail = struct.pack("!6H", 4711, 0x0100, 1, 0, 0, 0), struct.pack("!2H", int(kind), 1)
 query = head + labels + b"\\0" + tail
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.settimeout(5)
+sock.settimeout(3)
 sock.connect((server, 53))
-try:
-    sock.send(query)
-    answer = sock.recv(4096)
-    flags, _, answers = struct.unpack("!3H", answer[2:8])
-    print(json.dumps({"code": flags & 15, "answers": answers, "data": answer.hex()}))
-except OSError as error:
-    print(json.dumps({"error": str(error)}))
+said = {"error": "not asked"}
+for attempt in range(3):  # as a resolver library does
+    try:
+        sock.send(query)
+        answer = sock.recv(4096)
+        flags, _, answers = struct.unpack("!3H", answer[2:8])
+        said = {"code": flags & 15, "answers": answers, "data": answer.hex()}
+        break
+    except OSError as error:
+        said = {"error": str(error)}
+print(json.dumps(said))
 """
 ADDRESS, POINTER = 1, 12
 NO_ERROR, SERVER_FAILURE, NO_SUCH_NAME = 0, 2, 3

@@ -111,8 +111,9 @@ def test_it_finds_the_checkouts_python(tmp_path: Path) -> None:
     python = tmp_path / ".venv" / "bin" / "python"
     for path in (script, python):
         path.parent.mkdir(parents=True)
-    shutil.copy(BENCHMARKS / "up", script)
-    command = [sys.executable, "-I", "-S", str(script), "--racks", "2"]
+    for name in ("up", "wrapper.py"):
+        shutil.copy(BENCHMARKS / name, script.parent)
+    command = [sys.executable, "-E", "-s", "-S", str(script), "--racks", "2"]
     alone = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (alone.returncode, "scripts/setup" in alone.stderr) == (3, True)
     python.write_text('#!/bin/sh\necho "$@"\n')
