@@ -27,6 +27,7 @@ LABELS = {
     "host": "hosts",
     "outpost-networking-device": "ONDs",
     "local-gateway": "local gateway",
+    "customer-owned-ip": "CoIP",
     "service-link": "service link",
     "outpost-server": "servers",
     "vpc-router": "VPC routers",

@@ -204,6 +204,21 @@ except OSError as error:
         assert "lost" in talk.wait(60).text
 
 
+def test_security_groups_apply_to_private_addresses(testbed: Testbed, apply_changed: Apply) -> None:
+    """Inwards after the translation, outwards before it: rules name who is where in the VPC."""
+    group = "{web: {ingress: [{protocol: tcp, ports: 80, source: 192.168.10.0/24}], egress: []}}"
+    web = "{subnet: public, address: 10.0.3.112,"
+    apply_changed(
+        ("    cidr: 10.0.0.0/16\n", f"    cidr: 10.0.0.0/16\n    security_groups: {group}\n"),
+        (web, f"{web} security_groups: [web],"),
+    )
+    assert testbed["desk"].http(f"http://{WEB_COIP}/").text.startswith("web\n")
+    assert testbed["desk"].ping(WEB_COIP, count=1).received == 0
+    assert testbed["web"].ping(DESK, count=1).received == 0
+    refused = ["curl", "-s", "-m", "2", f"http://{WEB_COIP}/"]  # by a hairpin, not from the LAN
+    assert testbed["app"].run(refused, check=False).returncode == 28
+
+
 def test_a_stopped_instance_has_no_address(testbed: Testbed, apply_changed: Apply) -> None:
     web = "{subnet: public, address: 10.0.3.112,"
     apply_changed((web, f"{web} state: stopped,"))

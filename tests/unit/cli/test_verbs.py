@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from click.testing import Result
 
 from testbed import __version__
 from testbed.errors import HostError, UsageError, no_such_node
+from testbed.lower import lower
+from testbed.plan.model import LocalGatewayCheck
+from testbed.topology import load
 
 from .conftest import TOPOLOGY, program, small_plan
 from .fake_keeper import Channel, FakeKeeper
@@ -326,6 +330,26 @@ def test_plan_shows_what_was_derived(call: Call) -> None:
     data = json.loads(call("plan", str(TOPOLOGY), "a", "--json", "-n", "other").output)
     assert ([node["name"] for node in data["nodes"]], data["name"]) == (["a"], "other")
     assert call("plan", str(TOPOLOGY), "cnd9").exit_code == 2
+
+
+def test_plan_says_what_up_would_make_anew(
+    call: Call, keeper_of: Callable[..., FakeKeeper], tmp_path: Path
+) -> None:
+    """A local gateway route table in another mode is deleted and created."""
+    text = (TOPOLOGY.parent / "coip.yaml").read_text()
+    file = tmp_path / "coip.yaml"
+    file.write_text(text)
+    assert call("plan", str(file)).stderr == ""
+    running = lower(load(file))
+    keeper_of("coip", running)
+    assert call("plan", str(file)).stderr == ""
+    direct = [
+        replace(check, mode="direct-vpc-routing") if isinstance(check, LocalGatewayCheck) else check
+        for check in running.checks
+    ]
+    keeper_of("other", replace(running, name="other", checks=tuple(direct)))
+    said = call("plan", str(file), "-n", "other").stderr
+    assert "the mode changes from direct-vpc-routing to coip" in said
 
 
 def test_down_takes_names_and_files(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
