@@ -36,7 +36,7 @@ def test_native_tests_in_a_micro_vm(file: Path, pytestconfig: pytest.Config) -> 
         done = guest["host"].run(
             [*command, "--rootdir", str(ROOT), str(file)],
             check=False,
-            env={"TESTBED_VM": "never"},
+            env={"TESTBED_VM": "never", "PYTHONPATH": str(ROOT)},
             timeout=TIMEOUT_S,
         )
     print(done.text)
