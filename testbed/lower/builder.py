@@ -121,16 +121,21 @@ class NodeDraft:
 
     def set_sysctls(self, name: str, sysctls: dict[str, str]) -> None:
         """Set sysctls of an interface that was added before."""
-        for index, interface in enumerate(self.interfaces):
-            if interface.name == name:
-                self.interfaces[index] = replace(interface, sysctls=interface.sysctls | sysctls)
+        index, interface = self._find(name)
+        self.interfaces[index] = replace(interface, sysctls=interface.sysctls | sysctls)
+
+    def _find(self, name: str) -> tuple[int, Interface]:
+        """An interface and its index; the last ones first, because they are meant most often."""
+        for index in range(len(self.interfaces) - 1, -1, -1):
+            if self.interfaces[index].name == name:
+                return index, self.interfaces[index]
+        raise KeyError(f"{self.name}:{name}")
 
     def address(self, name: str, *addresses: IPv4Interface | IPv6Interface) -> None:
         """Give an interface that was added before more addresses."""
-        for index, interface in enumerate(self.interfaces):
-            if interface.name == name:
-                texts = (*interface.addresses, *(str(address) for address in addresses))
-                self.interfaces[index] = replace(interface, addresses=texts)
+        index, interface = self._find(name)
+        texts = (*interface.addresses, *(str(address) for address in addresses))
+        self.interfaces[index] = replace(interface, addresses=texts)
 
     def impair(self, name: str, netem: Netem | None) -> None:
         """Set the impairment of what an interface that was added before sends."""

@@ -27,7 +27,6 @@ from testbed.lower.vpc.router import VpcRouter
 from testbed.plan.model import Neighbor, Route, Rule, TableRouteCheck
 from testbed.topology.model import (
     NetworkInterface,
-    RouteTable,
     Target,
     Topology,
 )
@@ -115,16 +114,12 @@ def _over_service_link(region: VpcRouter, router: VpcRouter) -> None:
             route(router.node, subnet.ipv6_cidr, up)
 
 
-def _users(router: VpcRouter, table: RouteTable) -> list[str]:
-    return [s.name for s in router.vpc.subnets if router.vpc.table_of(s.name) is table]
-
-
 def _add_tables(topology: Topology, router: VpcRouter, region: VpcRouter) -> None:
     """The same tables by the same marks; what is not routed is dropped."""
     node, cidr = router.node, router.vpc.ipv6_cidr
     assert cidr is not None
     for mark, table in enumerate(router.vpc.route_tables, FIRST_MARK):
-        if not _users(router, table):
+        if not [subnet.name for subnet in router.vpc.users_of(table)]:
             continue
         node.rules.append(Rule(PRIORITY_ROUTE_TABLE, mark, fwmark=mark, family="ipv6"))
         destinations = {entry.destination for entry in table.ipv6_routes}
@@ -181,7 +176,7 @@ def _expect(draft: Draft, topology: Topology, routers: list[VpcRouter]) -> None:
     region = routers[0]
     vpc = region.vpc
     for mark, table in enumerate(vpc.route_tables, FIRST_MARK):
-        users = set(_users(region, table))
+        users = {subnet.name for subnet in vpc.users_of(table)}
         router = next((entry for entry in routers if users & entry.subnets.keys()), None)
         if router is None:
             continue

@@ -34,11 +34,14 @@ def add(draft: Draft, topology: Topology, router: VpcRouter) -> None:
     node = router.node
     node.loopback(ADDRESS)
     _let_in(router, owned)
+    by_instance: dict[str, list[NetworkInterface]] = {}
+    for interface in owned:
+        by_instance.setdefault(str(interface.instance), []).append(interface)
     content = {
         "addresses": {str(a): i.instance for i in owned for a in i.addresses},
         "instances": {
-            name: _instance(topology, topology.instances[name])
-            for name in dict.fromkeys(str(interface.instance) for interface in owned)
+            name: _instance(topology, topology.instances[name], attached)
+            for name, attached in by_instance.items()
         },
     }
     node.files[FILE] = json.dumps(content) + "\n"
@@ -64,10 +67,12 @@ def _let_in(router: VpcRouter, owned: Sequence[NetworkInterface]) -> None:
     ruleset.input.append(f"ip daddr {ADDRESS} counter drop")
 
 
-def _instance(topology: Topology, instance: Instance) -> dict[str, Any]:
+def _instance(
+    topology: Topology, instance: Instance, attached: list[NetworkInterface]
+) -> dict[str, Any]:
     """What the service knows of an instance: its options, and its tree of paths."""
     identity = {"instance-identity": {"document": _document(topology, instance)}}
-    tree = {"latest": {"dynamic": identity, "meta-data": _data(topology, instance)}}
+    tree = {"latest": {"dynamic": identity, "meta-data": _data(topology, instance, attached)}}
     return {
         "id": identifier("i", instance.name),
         "enabled": instance.metadata.enabled,
@@ -77,15 +82,13 @@ def _instance(topology: Topology, instance: Instance) -> dict[str, Any]:
     }
 
 
-def _data(topology: Topology, instance: Instance) -> dict[str, Any]:
+def _data(
+    topology: Topology, instance: Instance, attached: list[NetworkInterface]
+) -> dict[str, Any]:
     subnet = topology.subnet(instance.vpc, instance.subnet)
     primary = topology.network_interfaces[instance.name]
     name = private_name(topology, instance.address)
-    macs = {
-        interfaces.mac(interface): _interface(topology, interface)
-        for interface in topology.network_interfaces.values()
-        if interface.instance == instance.name
-    }
+    macs = {interfaces.mac(interface): _interface(topology, interface) for interface in attached}
     placement = {"availability-zone": subnet.zone, "region": topology.region.name}
     if instance.placement_group is not None:
         placement["group-name"] = instance.placement_group

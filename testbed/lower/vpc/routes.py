@@ -26,7 +26,6 @@ from testbed.topology.model import (
     Subnet,
     Target,
     Topology,
-    Vpc,
     VpcRoute,
 )
 
@@ -45,7 +44,7 @@ def add_tables(topology: Topology, router: VpcRouter, region: VpcRouter) -> None
     `region` is the VPC's router in the Region, where most targets are.
     """
     for mark, table in enumerate(router.vpc.route_tables, FIRST_MARK):
-        users = _users(router.vpc, table)
+        users = {subnet.name: subnet for subnet in router.vpc.users_of(table)}
         if not users:
             continue
         for interface in router.interfaces:
@@ -53,11 +52,6 @@ def add_tables(topology: Topology, router: VpcRouter, region: VpcRouter) -> None
                 router.ruleset.marks.append(f'"{interfaces.port(interface)}" : {mark}')
         _add_table(topology, router, region, mark, table)
         _add_same_subnet(router, table, users.values())
-
-
-def _users(vpc: Vpc, table: RouteTable) -> dict[str, Subnet]:
-    """The subnets that use a route table, by name."""
-    return {subnet.name: subnet for subnet in vpc.subnets if vpc.table_of(subnet.name) is table}
 
 
 def _add_table(
@@ -172,7 +166,7 @@ def expect(draft: Draft, topology: Topology, routers: list[VpcRouter]) -> None:
     region = routers[0]
     vpc = region.vpc
     for mark, table in enumerate(vpc.route_tables, FIRST_MARK):
-        users = _users(vpc, table)
+        users = {subnet.name: subnet for subnet in vpc.users_of(table)}
         router = next((entry for entry in routers if users.keys() & entry.subnets.keys()), None)
         if router is None:
             continue

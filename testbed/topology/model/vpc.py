@@ -174,6 +174,14 @@ class Vpc:
         """The VPC endpoint `name`."""
         return next(endpoint for endpoint in self.endpoints if endpoint.name == name)
 
+    def users_of(self, table: RouteTable) -> tuple[Subnet, ...]:
+        """The subnets that use a route table."""
+        if not table.main:
+            own = set(table.subnets)
+            return tuple(subnet for subnet in self.subnets if subnet.name in own)
+        others = {name for other in self.route_tables if not other.main for name in other.subnets}
+        return tuple(subnet for subnet in self.subnets if subnet.name not in others)
+
     def table_of(self, subnet: str) -> RouteTable:
         """The route table that is associated with `subnet`: its own, else the main one."""
         for table in self.route_tables:
