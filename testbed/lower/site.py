@@ -12,11 +12,27 @@ from ipaddress import IPv4Interface, IPv4Network
 
 from testbed.lower import bgp, direct_connect, firewall, names, rack, region
 from testbed.lower.builder import ETHERNET_MTU, Draft, NodeDraft, interface_name, netem
+from testbed.lower.internet import LAN as INTERNET_LAN
 from testbed.lower.services import add_services
 from testbed.plan.model import Bridge, HostInterface, RouteCheck
-from testbed.topology.model import Device, Lag, Outpost, Site, SiteLink, Topology
+from testbed.topology.model import Device, Lag, Outpost, Site, SiteLink, Topology, Uplink
 
 GROUP = "site"
+DEFAULT = IPv4Network("0.0.0.0/0")
+PROVIDER = "isp"  # a device's interface towards the internet
+TRANSLATION = """\
+table ip provider {
+  chain outward {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname "isp" masquerade
+  }
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    iifname "isp" ct state established,related accept
+    iifname "isp" counter drop
+  }
+}
+"""
 
 
 @dataclass
@@ -25,6 +41,7 @@ class _Vrf:
 
     sessions: list[bgp.Session] = field(default_factory=list)
     connected: list[tuple[str, IPv4Network]] = field(default_factory=list)
+    static: list[IPv4Network] = field(default_factory=list)
 
 
 @dataclass
@@ -52,6 +69,8 @@ def lower(draft: Draft, topology: Topology) -> None:
             vrf.sessions.append(direct_connect.session(topology, connection, interface, vif))
     if site.wan:
         _add_wan(draft, site, devices)
+    for uplink in site.internet_uplinks:
+        _add_internet(draft, devices[uplink.device], uplink)
     _add_segments(draft, site, devices)
     for entry in devices.values():
         _configure(draft, entry)
@@ -179,6 +198,22 @@ def _add_wan(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None
     bgp.configure(draft, node, bgp.Router(router_id, (instance,)))
 
 
+def _add_internet(draft: Draft, entry: _DeviceDraft, uplink: Uplink) -> None:
+    """An internet provider's link: the way for all that has no other, behind one address."""
+    own, router = uplink.addresses
+    port = interface_name("isp-", uplink.device)
+    internet = draft.nodes[names.INTERNET]
+    draft.cable(
+        (entry.node, PROVIDER),
+        (internet, port),
+        addresses=(own, None),
+        masters=(names.VRF_LOCAL_GATEWAY, INTERNET_LAN),
+    )
+    entry.node.route(DEFAULT, via=router.ip, dev=PROVIDER, table=names.TABLE_LOCAL_GATEWAY)
+    entry.lgw.static.append(DEFAULT)
+    entry.node.nftables = TRANSLATION
+
+
 def _add_segments(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None:
     """LAN segments, the devices' addresses on them, and the hosts."""
     for segment in site.segments:
@@ -225,6 +260,7 @@ def _configure(draft: Draft, entry: _DeviceDraft) -> None:
             asn=entry.device.asn,
             sessions=tuple(vrf.sessions),
             connected=tuple(vrf.connected),
+            static=tuple(vrf.static),
         )
         for name, table, vrf in (
             (names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK, entry.sl),
@@ -259,6 +295,8 @@ def _expect_routes(draft: Draft, topology: Topology, devices: dict[str, _DeviceD
             if other is not outpost and area & {lag.customer_device for lag in other.lags}:
                 for cidr in topology.announced(other):
                     wanted[cidr] = f"{other.name} {_what(other)} {cidr}"
+        if area & {uplink.device for uplink in topology.site.internet_uplinks}:
+            wanted[DEFAULT] = "the internet"
         node = names.local_gateway(outpost)
         for cidr in sorted(wanted):
             title = f"{outpost.name} local gateway: {wanted[cidr]}"

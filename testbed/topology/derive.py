@@ -24,7 +24,7 @@ from testbed.topology.derive_managed import (
     with_elastic_ips,
 )
 from testbed.topology.derive_rack import derive_outpost
-from testbed.topology.derive_region import derive_region
+from testbed.topology.derive_region import derive_region, internet_uplinks
 from testbed.topology.derive_site import derive_site
 from testbed.topology.derive_transit import derive_transit_gateways
 from testbed.topology.model import (
@@ -66,7 +66,11 @@ def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topol
         for number, (name, _) in enumerate(form.vpcs.items(), start=1)
     }
     region = replace(region, transit_gateways=derive_transit_gateways(form, vpcs))
-    site = replace(site, direct_connects=derive_direct_connects(form, region, vpcs))
+    site = replace(
+        site,
+        direct_connects=derive_direct_connects(form, region, vpcs),
+        internet_uplinks=internet_uplinks(form, region.internet),
+    )
     instances, interfaces = derive_instances(form, vpcs, report)
     instances = derive_placement.place(form, instances, report)
     interfaces = derive_coips(form, vpcs, outposts, interfaces, report)

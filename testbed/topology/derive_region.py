@@ -6,7 +6,15 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IP
 
 from testbed.topology.derive_site import first_free
 from testbed.topology.derive_transit import derive_peering
-from testbed.topology.model import Anchor, Internet, InternetHost, PublicService, Region
+from testbed.topology.model import (
+    Anchor,
+    Internet,
+    InternetHost,
+    PublicService,
+    Quality,
+    Region,
+    Uplink,
+)
 from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
 
@@ -64,6 +72,7 @@ def _internet(form: TopologyForm, report: Report) -> Internet | None:
         attached = any(
             vpc.internet_gateway or vpc.egress_only_internet_gateway for vpc in form.vpcs.values()
         )
+        attached = attached or form.site.internet is not None
         return Internet(INTERNET_CIDR, cidr6, ()) if attached else None
     if cidr6 and given.ipv6_cidr:
         cidr6 = given.ipv6_cidr
@@ -84,3 +93,18 @@ def _internet(form: TopologyForm, report: Report) -> Internet | None:
             ipv6 = IPv6Interface((cidr6[FIRST_HOST6 + len(hosts)], cidr6.prefixlen))
         hosts.append(InternetHost(name, interface, ipv6, tuple(dict.fromkeys(host.services))))
     return Internet(cidr, cidr6, tuple(hosts))
+
+
+def internet_uplinks(form: TopologyForm, internet: Internet | None) -> tuple[Uplink, ...]:
+    """The site's links to the internet: each device has the last address there that is free."""
+    if form.site.internet is None or internet is None:
+        return ()
+    cidr = internet.cidr
+    router = IPv4Interface((cidr.network_address + ROUTER, cidr.prefixlen))
+    used = {host.address.ip for host in internet.hosts}
+    numbers = range(cidr.num_addresses - 2, ROUTER, -1)
+    free = (a for a in (cidr.network_address + number for number in numbers) if a not in used)
+    return tuple(
+        Uplink(device, (IPv4Interface((address, cidr.prefixlen)), router), Quality())
+        for device, address in zip(form.site.internet.devices, free, strict=False)
+    )

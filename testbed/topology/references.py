@@ -303,11 +303,16 @@ class _References:
         self._names(
             ("site", "region_link", "devices"), site.region_link.devices or [], self.devices, owner
         )
+        if site.internet is not None:
+            self._names(("site", "internet", "devices"), site.internet.devices, self.devices, owner)
         if site.wan is not None:
             self._names(("site", "wan", "devices"), site.wan.devices or [], self.devices, owner)
+        self._segments(site)
+
+    def _segments(self, site: SiteForm) -> None:
         for name, segment in site.segments.items():
-            at = ("site", "segments", name)
-            self._names((*at, "devices"), segment.devices, self.devices, owner)
+            at: Path = ("site", "segments", name)
+            self._names((*at, "devices"), segment.devices, self.devices, ("site", "devices"))
             for device in segment.addresses:
                 if device not in segment.devices and not self.report.touched((*at, "devices")):
                     message = f"{show(device)} is not one of this segment's devices"

@@ -185,6 +185,16 @@ def test_the_edge_announces_the_internet(testbed: Testbed) -> None:
         assert "dev region" in testbed["cnd1"].run(show).text
 
 
+def test_the_site_has_internet_access_of_its_own(testbed: Testbed) -> None:
+    """For hosts, and for instances whose default route targets the local gateway (facts: L1)."""
+    for name in ("desk", "local"):
+        with testbed["op.vpc-app"].capture("sl", f"host {WWW}") as crossing:
+            assert seen_by(testbed[name], WWW) == "192.0.2.254"
+        assert not crossing.packets
+    assert seen_by(testbed["desk"], WEB) == "192.0.2.254"
+    assert testbed["www"].ping(testbed["desk"].address, count=1).received == 0
+
+
 def test_nothing_is_forwarded_to_the_reserved_range(testbed: Testbed) -> None:
     """169.254.168.0/22 is not the default route's (facts: V)."""
     with testbed["region.vpc-app"].capture("igw", "net 169.254.168.0/22") as seen:

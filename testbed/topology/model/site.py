@@ -121,7 +121,11 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the customer owns; `region_uplinks` lead straight to the Region's edge (VRF sl)."""
+    """What the customer owns.
+
+    `region_uplinks` lead straight to the Region's edge (VRF sl),
+    `internet_uplinks` to the internet (VRF lgw).
+    """
 
     devices: tuple[Device, ...]
     links: tuple[SiteLink, ...]
@@ -131,3 +135,4 @@ class Site:
     hosts: tuple[Host, ...]
     direct_connects: tuple[DirectConnect, ...] = ()
     firewalls: tuple[Firewall, ...] = ()
+    internet_uplinks: tuple[Uplink, ...] = ()

@@ -159,6 +159,12 @@ class HostForm(Form):
     )
 
 
+class InternetAccessForm(Form):
+    """The site's own internet access: an internet provider's link of some devices (VRF lgw)."""
+
+    devices: list[Name] = Field(min_length=1, description="The devices that have a link.")
+
+
 class SiteForm(Form):
     """What the customer owns."""
 
@@ -174,6 +180,9 @@ class SiteForm(Form):
         RegionLinkForm(), description="The way to the Region. Default: every device has one."
     )
     wan: WanForm | None = Field(None, description="The WAN between data centres. Default: none.")
+    internet: InternetAccessForm | None = Field(
+        None, description="The site's own internet access. Default: none."
+    )
     segments: dict[Name, SegmentForm] = Field(default={}, description="The LAN segments, by name.")
     hosts: dict[Name, HostForm] = Field(default={}, description="The hosts on them, by name.")
     link_cidr: Cidr | None = Field(
