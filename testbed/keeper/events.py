@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from testbed.plan.model import Plan
 
 KEPT = 100_000
+SHORTEST_LOOK_S = 0.1  # as often as the kernel's own LACP looks at its state
+SETTLED_AFTER_S = 200.0  # more than twice LACP's slow timeout
 IN_MODIFY, IN_CLOEXEC, IN_NONBLOCK = 0x2, 0o2000000, 0o4000
 WATCH = struct.Struct("iIII")  # struct inotify_event: watch, mask, cookie, length of the name
 CHUNK = 65536
@@ -61,6 +63,7 @@ class Recorder:
         self._clock = clock
         self._events: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._count = 0
+        self._looking: set[str] = set()
         self._monitors: dict[str, tuple[int, Monitor]] = {}
         self._logs: dict[int, tuple[str, Path]] = {}
         self._offsets: dict[Path, int] = {}
@@ -82,6 +85,8 @@ class Recorder:
                 monitor = Monitor(descriptor)
                 self._monitors[node] = identities[node], monitor
                 loop.add_reader(monitor, self._read_monitor, node, monitor)
+                if monitor.unsettled:
+                    self._settle(node, monitor, self._clock.elapsed())
         for entry in plan.nodes:
             for process in entry.processes:
                 self._watch_log(entry.name, Path(NODE_DIRECTORY, entry.name, f"{process.name}.log"))
@@ -107,6 +112,28 @@ class Recorder:
                 self._add(node, *change)
         except OSError as error:  # more at once than its socket holds
             self._add(node, "trace", "kernel", f"incomplete: {error.strerror}")
+        if monitor.unsettled:
+            self._settle(node, monitor, self._clock.elapsed())
+
+    def _settle(self, node: str, monitor: Monitor, since: float) -> None:
+        """Look after a LAG that is changing until it no longer does, ever more rarely."""
+        age = self._clock.elapsed() - since
+        if node in self._looking or age > SETTLED_AFTER_S:
+            return
+        self._looking.add(node)
+        delay = max(SHORTEST_LOOK_S, age / 20)
+        asyncio.get_running_loop().call_later(delay, self._look, node, monitor, since)
+
+    def _look(self, node: str, monitor: Monitor, since: float) -> None:
+        self._looking.discard(node)
+        if self._monitors.get(node, (0, None))[1] is not monitor:
+            return
+        with contextlib.suppress(OSError):  # the node has just gone
+            changes = monitor.refresh()
+            for change in changes:
+                self._add(node, *change)
+            if monitor.unsettled:
+                self._settle(node, monitor, self._clock.elapsed() if changes else since)
 
     def _watch_log(self, node: str, path: Path) -> None:
         if path in self._offsets or not path.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from testbed.kernel import lacp, observe
+from testbed.kernel import observe
 from testbed.kernel.namespace import inside
 from testbed.kernel.netlink import NetlinkSocket
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 LINK_GROUP, ROUTE_GROUP = 1, 7  # RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE
 NEW_LINK, DELETED_LINK, NEW_ROUTE, DELETED_ROUTE = 16, 17, 24, 25
 LOCAL_TABLE = 255
+WORKING = "collecting and distributing"
 
 
 class Change(NamedTuple):
@@ -28,19 +29,21 @@ class Change(NamedTuple):
 
 
 class Monitor:
-    """Tells of each change once; changes of what is not told about are not."""
+    """Tells of each change once; changes of what is not told about are not.
+
+    The kernel says when a member of a bond begins or stops to carry traffic,
+    before the bond itself is done: `refresh` while it is `unsettled`.
+    """
 
     def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._names: dict[int, str] = {}
+        self._states: dict[tuple[str, str], str] = {}
+        self.unsettled = False
         with inside(fd):
             self._socket = NetlinkSocket()
         self._socket.subscribe(LINK_GROUP, ROUTE_GROUP)
-        self._links: dict[int, Link] = {}
-        self._masters: dict[int, int] = {}
-        self._states: dict[tuple[str, str], str] = {}
-        found = observe.links(fd)
-        for link in found.values():
-            master = found[link.master].index if link.master in found else 0
-            list(self._of_link(link, master))
+        self.refresh()
 
     def fileno(self) -> int:
         """The descriptor that is readable when something may have changed."""
@@ -50,40 +53,45 @@ class Monitor:
         """Listen no longer."""
         self._socket.close()
 
+    def refresh(self) -> list[Change]:
+        """Read all interfaces; what has changed since the last call."""
+        found = observe.links(self._fd)
+        self._names = {link.index: link.name for link in found.values()}
+        changes = [change for link in found.values() for change in self._of_link(link)]
+        self.unsettled = False
+        for bond in [link.name for link in found.values() if link.bond is not None]:
+            for member, problem in observe.members(found, bond).items():
+                self.unsettled = self.unsettled or problem is not None
+                changes += self._changed("lacp", member, problem or WORKING)
+        return changes
+
     def read(self) -> list[Change]:
         """What has changed since the last call."""
         changes: list[Change] = []
+        lag_changed = False
         for kind, body in self._socket.notifications():
             if kind == NEW_LINK:
-                changes += self._of_link(*observe.parse_link(body))
+                link, _ = observe.parse_link(body)
+                self._names[link.index] = link.name
+                changes += self._of_link(link)
+                lag_changed = lag_changed or bool(link.bond or link.member)
             elif kind == DELETED_LINK:
                 link, _ = observe.parse_link(body)
-                if self._links.pop(link.index, None):
+                if self._names.pop(link.index, None):
                     changes += self._changed("link", link.name, "gone")
             elif kind in {NEW_ROUTE, DELETED_ROUTE}:
-                names = {index: link.name for index, link in self._links.items()}
-                route = observe.parse_route(body, names)
+                route = observe.parse_route(body, self._names)
                 changes += self._of_route(route, gone=kind == DELETED_ROUTE)
-        return changes
+        return changes + self.refresh() if lag_changed else changes
 
     def _changed(self, kind: str, subject: str, state: str) -> Iterator[Change]:
         if self._states.get((kind, subject)) != state:
             self._states[kind, subject] = state
             yield Change(kind, subject, state)
 
-    def _of_link(self, link: Link, master: int) -> Iterator[Change]:
-        self._links[link.index] = link
-        self._masters[link.index] = master
+    def _of_link(self, link: Link) -> Iterator[Change]:
         state = "up" if link.carrier else "no carrier" if link.admin_up else "down"
         yield from self._changed("link", link.name, state)
-        for index, link_master in self._masters.items():
-            if link.index in {index, link_master}:
-                yield from self._of_member(self._links.get(index), self._links.get(link_master))
-
-    def _of_member(self, link: Link | None, bond: Link | None) -> Iterator[Change]:
-        if link is not None and link.member is not None and bond is not None:
-            problem = lacp.problem(bond.bond, link.member)
-            yield from self._changed("lacp", link.name, problem or "collecting and distributing")
 
     def _of_route(self, route: RouteState, *, gone: bool) -> Iterator[Change]:
         if route.table == LOCAL_TABLE or route.protocol == "kernel":

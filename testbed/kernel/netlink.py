@@ -188,6 +188,7 @@ class NetlinkSocket:
     def subscribe(self, *groups: int) -> None:
         """Be sent the notifications of these groups (RTNLGRP_…) from now on."""
         self._make_room()
+        self._socket.bind((0, 0))  # without an address of its own it gets what it sends, no more
         for group in groups:
             self._socket.setsockopt(_SOL_NETLINK, _OPTION_ADD_MEMBERSHIP, group)
 
