@@ -130,9 +130,13 @@ def lacp_slow_timeout(testbed: Testbed) -> dict[str, Any]:
     ends = (("op.ond1", "uplink1"), ("cnd1", "op_1"))
     testbed.apply(silent(healthy, ends), wait=False)
 
-    def noticed() -> dict[str, Any]:
+    def noticed() -> dict[str, float]:
         changes = {node: since(testbed, start, "lacp", node, member) for node, member in ends}
-        return {node: found[0] for node, found in changes.items() if found}
+        expired = {
+            node: [at for at, state in found if "expired" in state]
+            for node, found in changes.items()
+        }
+        return {node: found[0] for node, found in expired.items() if found}
 
     testbed.eventually(lambda: len(noticed()) == len(ends), LACP_TIMEOUT_S + 30, interval=1)
     result: dict[str, Any] = {"noticed_after_s": noticed()}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import UsageError
 from testbed.guest.gate import DOORBELL, Call, told, unpack, untold
+from testbed.guest.mux import Kind
 
 if TYPE_CHECKING:
     import socket
@@ -76,6 +77,7 @@ class Calendar(asyncio.Protocol):
         heard: Callable[[], int],
         stuck: Callable[[], None],
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self.now_ns = 0
         self.standing = False
         self.writer = Inbox(self)
@@ -95,6 +97,7 @@ class Calendar(asyncio.Protocol):
         self._running = False
         self._pace: tuple[float, int] | None = None  # real and virtual time at which pacing began
         self._outgoing = bytearray()
+        self._urgent = False
         self._pumping = False
         self._said: int | None = None  # how much the guest has sent before it stands
         self._files = 0
@@ -132,7 +135,7 @@ class Calendar(asyncio.Protocol):
         if not idle and time.monotonic() - self._progressed > self._patience_s:
             self._stuck()
             return
-        asyncio.get_running_loop().call_later(min(1.0, self._patience_s / 4), self._watch)
+        self._loop.call_later(min(1.0, self._patience_s / 4), self._watch)
 
     # Time
 
@@ -210,8 +213,7 @@ class Calendar(asyncio.Protocol):
 
     def _hold(self, seconds: float) -> None:
         """Answer the call after so long."""
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(max(0.0, seconds), self._release)
+        self._timer = self._loop.call_later(max(0.0, seconds), self._release)
 
     def _release(self) -> None:
         if self._timer is not None:
@@ -229,19 +231,26 @@ class Calendar(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Send `data` as soon as the guest stands still, or lets time pass."""
         self._outgoing += data
-        self._soon()
+        # Leave to send on waits until the guest needs it: its moment would be the host's.
+        self._urgent = self._urgent or data[0] != Kind.WINDOW
+        if self._urgent or not self._running:
+            self._soon()
 
     def _soon(self) -> None:
         """Pump when all that is sent together has been written."""
         if not self._pumping:
             self._pumping = True
-            asyncio.get_running_loop().call_soon(self.pump)
+            self._loop.call_soon(self.pump)
 
     def pump(self) -> None:
         """Put what is to be sent into a file, if the guest is where it can take it."""
         self._pumping = False
-        if not self._outgoing or not (self._running or self.standing):
+        stalled = self._held is not None and self._held[1] in {Call.STALL, Call.PACE}
+        if not self._outgoing or not (self.standing or self._running):
             return
+        if not (self.standing or self._urgent or stalled):
+            return
+        self._urgent = False
         self._files += 1
         path = self._inbox / str(self._files)
         with contextlib.suppress(OSError):  # the guest has just ended

@@ -21,6 +21,8 @@ from testbed.kernel.monitor import Monitor
 from testbed.plan.model import NODE_DIRECTORY
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from testbed.keeper.clock import Clock
     from testbed.plan.model import Plan
 
@@ -31,28 +33,29 @@ IN_MODIFY, IN_CLOEXEC, IN_NONBLOCK = 0x2, 0o2000000, 0o4000
 WATCH = struct.Struct("iIII")  # struct inotify_event: watch, mask, cookie, length of the name
 CHUNK = 65536
 
-# BIRD with `debug protocols { states }`: "bird: NAME: BGP session established",
-# "… State changed to stop", "… Session to 10.0.0.1 changed state from Up to Down".
-BIRD_BGP = re.compile(
-    r"(?:^|\s|> )(?P<subject>[\w.]+): (?:BGP session (?P<up>established)|"
-    r"State changed to (?P<state>\w+))$"
-)
+# BIRD with `debug protocols { states }`: "… <TRACE> NAME: State changed to up", and of its BFD
+# with events: "… <TRACE> NAME: Session to 10.0.0.1 changed state from Up to Down".
+BIRD_STATE = re.compile(r"> (?P<subject>\w+): State changed to (?P<state>\w+)$")
 BIRD_BFD = re.compile(r"Session to (?P<subject>\S+) changed state from \w+ to (?P<state>\w+)")
 FRR_BGP = re.compile(
     r"%ADJCHANGE: neighbor (?P<subject>\S+?)\(.*?\) in vrf (?P<vrf>\S+) "
     r"(?P<state>Up|Down)(?: (?P<why>.*))?$"
 )
+BIRD_SESSION = re.compile(r"^\s*protocol bgp (\w+)", re.MULTILINE)
 
 
-def session_change(line: str) -> tuple[str, str, str] | None:
-    """Kind, subject and state of the session whose change a daemon's log line tells of."""
+def session_change(line: str, sessions: Container[str]) -> tuple[str, str, str] | None:
+    """Kind, subject and state of the session whose change a daemon's log line tells of.
+
+    `sessions` are BIRD's protocols that are BGP sessions: others have states, too.
+    """
     if match := FRR_BGP.search(line):
         state = "Established" if match["state"] == "Up" else f"down: {match['why'] or 'unknown'}"
         return "bgp", f"{match['subject']} vrf {match['vrf']}", state
     if match := BIRD_BFD.search(line):
         return "bfd", match["subject"], match["state"]
-    if match := BIRD_BGP.search(line):
-        return "bgp", match["subject"], "Established" if match["up"] else match["state"]
+    if (match := BIRD_STATE.search(line)) and match["subject"] in sessions:
+        return "bgp", match["subject"], "Established" if match["state"] == "up" else match["state"]
     return None
 
 
@@ -64,6 +67,7 @@ class Recorder:
         self._events: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._count = 0
         self._looking: set[str] = set()
+        self._sessions: dict[str, frozenset[str]] = {}
         self._monitors: dict[str, tuple[int, Monitor]] = {}
         self._logs: dict[int, tuple[str, Path]] = {}
         self._offsets: dict[Path, int] = {}
@@ -88,6 +92,8 @@ class Recorder:
                 if monitor.unsettled:
                     self._settle(node, monitor, self._clock.elapsed())
         for entry in plan.nodes:
+            text = "".join(entry.files.values())
+            self._sessions[entry.name] = frozenset(BIRD_SESSION.findall(text))
             for process in entry.processes:
                 self._watch_log(entry.name, Path(NODE_DIRECTORY, entry.name, f"{process.name}.log"))
 
@@ -168,5 +174,5 @@ class Recorder:
             whole, newline, _ = file.read().rpartition(b"\n")
             self._offsets[path] += len(whole) + len(newline)
             for line in whole.decode(errors="replace").splitlines():
-                if change := session_change(line):
+                if change := session_change(line, self._sessions[node]):
                     self._add(node, *change)

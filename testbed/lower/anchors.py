@@ -85,7 +85,7 @@ def lower(draft: Draft, topology: Topology, fabric: NodeDraft) -> tuple[bgp.Sess
             key = anchor_key(topology, group.owner, anchor)
             node.add(
                 "wg0",
-                _tunnels(topology, name, key, index, group.outposts),
+                _tunnels(name, key, index, group.outposts),
                 mtu=WIREGUARD_MTU,
                 addresses=(inner.tunnel_anchor(index),),
             )
@@ -103,13 +103,11 @@ def lower(draft: Draft, topology: Topology, fabric: NodeDraft) -> tuple[bgp.Sess
     return tuple(sessions)
 
 
-def _tunnels(
-    topology: Topology, name: str, key: str, index: int, outposts: Sequence[Outpost]
-) -> WireGuard:
+def _tunnels(name: str, key: str, index: int, outposts: Sequence[Outpost]) -> WireGuard:
     peers = tuple(
         WireGuardPeer(
             name=outpost.name,
-            public_key=public_key(outpost_key(topology, outpost, index)),
+            public_key=public_key(outpost_key(outpost, index)),
             endpoint=None,
             allowed_ips=(
                 f"{inner.tunnel_outpost(outpost, index).ip}/32",

@@ -51,15 +51,15 @@ def public_key(private: str) -> str:
     return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 
-def outpost_key(topology: Topology, outpost: Outpost, index: int) -> str:
+def outpost_key(outpost: Outpost, index: int) -> str:
     """The private key of the Outpost's end of tunnel `index`."""
-    return private_key(topology.name, outpost.name, f"tunnel{index + 1}")
+    return private_key(outpost.name, f"tunnel{index + 1}")
 
 
 def anchor_key(topology: Topology, owner: Outpost | None, anchor: Anchor) -> str:
     """The private key of a service link anchor, a public one or `owner`'s own."""
     of = (owner.name,) if owner else ()
-    return private_key(topology.name, topology.region.name, *of, anchor.name)
+    return private_key(topology.region.name, *of, anchor.name)
 
 
 def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
@@ -145,7 +145,7 @@ def _add_tunnel(
     )
     device = WireGuard(
         socket_node=names.outpost_host(outpost, index),
-        private_key=outpost_key(topology, outpost, index),
+        private_key=outpost_key(outpost, index),
         listen_port=PORT,
         peers=(peer,),
     )

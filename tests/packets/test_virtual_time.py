@@ -1,0 +1,167 @@
+"""Virtual time: what waits does not, delays are exact, a run repeats, a spinning program is ended.
+
+region.edge ── cnd1 (BIRD) ══ LAG ══ op.ond1
+     └──────── cnd2 (FRR)  ══ LAG ══ op.ond2
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed import launch
+from testbed.bringup import load_topology, lower_topology
+from testbed.errors import HostError, UsageError
+from testbed.guest import uml_kernels
+from testbed.plan.model import Plan
+from testbed.testing import Testbed
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import virtual_time as scenarios  # noqa: E402
+
+RACK = "topologies/rack.yaml"
+
+pytestmark = [
+    pytest.mark.packets,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        uml_kernels.find((), virtual_time=True) is None, reason="no kernel here skips time"
+    ),
+]
+
+
+@pytest.mark.topology(ROOT / RACK)
+@pytest.mark.testbed(time="virtual", seed=1)
+class TestRack:
+    """With one rack that all of these share."""
+
+    def test_time_stands_between_commands(self, testbed: Testbed) -> None:
+        before = testbed.elapsed()
+        time.sleep(0.3)  # of real time
+        assert testbed.elapsed() - before < 0.1
+
+    def test_time_passes_in_commands(self, testbed: Testbed) -> None:
+        before, real = testbed.elapsed(), time.monotonic()
+        text = testbed["web"].run(["sh", "-c", "date +%s; sleep 3600; date +%s"]).text
+        began, ended = map(int, text.split())
+        assert ended - began == 3600
+        assert 3600 <= testbed.elapsed() - before < 3601
+        assert time.monotonic() - real < 1800
+
+    def test_delays_are_exact(self, testbed: Testbed) -> None:
+        result = testbed["web"].ping("desk", count=20)
+        assert result.ok
+        assert result.rtt_ms is not None
+        assert result.rtt_ms.max - result.rtt_ms.min <= 0.002
+
+    def test_background_commands_get_time_when_others_do(self, testbed: Testbed) -> None:
+        with testbed.client.popen("web", ["sh", "-c", "sleep 100; echo done"]) as process:
+            testbed.advance(50)
+            assert process.returncode is None
+            before = testbed.elapsed()
+            assert process.wait(60).stdout == b"done\n"
+            assert 49 < testbed.elapsed() - before < 51
+
+    def test_captures_see_it_all(self, testbed: Testbed) -> None:
+        with testbed["web"].capture(filter="icmp") as capture:
+            assert testbed["web"].ping("desk", count=4, interval_s=10).ok
+        assert len(capture.packets) == 8
+        times = [float(packet.time) for packet in capture.packets]
+        assert 30 <= times[-1] - times[0] < 31
+
+    def test_much_output_arrives(self, testbed: Testbed) -> None:
+        done = testbed["web"].run(["seq", "1", "300000"])
+        assert done.stdout.split() == [b"%d" % number for number in range(1, 300001)]
+
+    def test_eventually_is_in_the_testbeds_time(self, testbed: Testbed) -> None:
+        started = testbed.elapsed()
+        assert testbed.eventually(lambda: testbed.elapsed() > started + 500, 1000, interval=100)
+
+    def test_throughput_is_refused(self, testbed: Testbed) -> None:
+        with pytest.raises(UsageError, match="throughput needs real time"):
+            testbed.client.require_real_time("throughput")
+
+    def test_it_tells_its_clock(self, testbed: Testbed) -> None:
+        clock = testbed.status()["clock"]
+        assert clock["time"] == "virtual"
+        assert clock["seed"] == 1
+        assert clock["elapsed_s"] > 0
+
+    def test_a_change_to_real_time_is_refused(self, testbed: Testbed) -> None:
+        real = lower_topology(load_topology(ROOT / RACK, {}, testbed.name))
+        with pytest.raises(UsageError, match="runs in virtual time, not in real time"):
+            testbed.client.apply(real)
+
+
+@pytest.fixture
+def hold(request: pytest.FixtureRequest) -> Iterator[Testbed]:
+    """A rack whose BGP sessions towards the Region have a hold time of 180 s."""
+    yield from up(scenarios.SCENARIOS["bgp-hold-time"][1](), "vt-hold")
+
+
+@pytest.fixture
+def slow() -> Iterator[Testbed]:
+    """A rack that sends LACPDUs every 30 s."""
+    yield from up(scenarios.SCENARIOS["lacp-slow-timeout"][1](), "vt-slow")
+
+
+def up(plan: Plan, name: str, seed: int = 1) -> Iterator[Testbed]:
+    with Testbed.up(plan, name=f"{name}-{os.getpid()}", time="virtual", seed=seed) as made:
+        yield made
+
+
+def test_bgp_gives_up_a_silent_peer_after_its_hold_time(hold: Testbed) -> None:
+    outcome = scenarios.bgp_hold_time(hold)
+    # Since the last keepalive, and they come every 60 s or somewhat earlier.
+    assert all(119 <= seconds <= 181 for seconds in outcome["noticed_after_s"].values())
+    assert hold["web"].ping("db").ok
+
+
+def test_lacp_gives_up_a_silent_member_after_its_slow_timeout(slow: Testbed) -> None:
+    outcome = scenarios.lacp_slow_timeout(slow)
+    # Since the last LACPDU, and they come every 30 s. Linux counts 900 turns of its state
+    # machine; in a kernel with 100 ticks a second each takes a tenth longer than it should.
+    noticed = outcome["noticed_after_s"]
+    assert all(59 <= seconds <= 101 for seconds in noticed.values()), noticed
+    assert slow["web"].ping("desk").ok
+
+
+def trace(seed: int, name: str) -> list[dict[str, object]]:
+    """What happens in a rack one of whose links to the Region fails and heals."""
+    with Testbed.up(ROOT / RACK, name=f"{name}-{os.getpid()}", time="virtual", seed=seed) as made:
+        healthy = made.plan
+        made.advance(10)
+        made.apply(scenarios.silent(healthy, scenarios.REGION_LINKS[2]), wait=False)
+        made.advance(100)
+        ping = made["web"].ping("db", count=20).to_json()
+        made.apply(healthy)
+        made.advance(10)
+        return [*made.events(), ping]
+
+
+def test_the_same_seed_gives_the_same_trace() -> None:
+    first = trace(5, "vt-first")
+    assert {event.get("kind") for event in first} >= {"bgp", "bfd", "lacp", "route"}
+    second = trace(5, "vt-second")
+    if second != first:  # a file of the host's that programs look for has come or gone meanwhile
+        first, second = second, trace(5, "vt-again")
+    assert second == first
+    assert trace(6, "vt-third") != first
+
+
+def test_a_program_that_spins_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TESTBED_SPIN_TIMEOUT", "10")
+    name, spin = f"vt-spin-{os.getpid()}", ["python3", "-c", "while True: pass"]
+    with (
+        Testbed.up(ROOT / "topologies" / "first.yaml", name=name, time="virtual") as made,
+        pytest.raises(HostError, match="a program in it spins"),
+    ):
+        made["web"].run(spin, timeout=120)
+    assert name not in launch.running()
