@@ -184,7 +184,7 @@ def public_name(topology: Topology, address: IPv4Address) -> str:
 def _record_line(record: Record, value: str) -> str:
     if record.type == "TXT":
         value = f'"{value}"'
-    elif record.type != "A":
+    elif record.type not in {"A", "AAAA"}:
         value = f"{value.removesuffix('.')}."
     return f"{record.name}. {record.ttl_s} IN {record.type} {value}"
 

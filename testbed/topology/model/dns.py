@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Literal
 
-RecordType = Literal["A", "CNAME", "TXT", "MX", "SRV"]
+RecordType = Literal["A", "AAAA", "CNAME", "TXT", "MX", "SRV"]
 
 
 @dataclass(frozen=True, slots=True)

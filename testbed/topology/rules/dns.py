@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Address
+from collections.abc import Callable
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from testbed.topology.model import HostedZone, Record, Topology
 from testbed.topology.position import Path
@@ -11,6 +12,10 @@ from testbed.topology.report import Report
 from testbed.topology.values import show
 
 _NAME = r"[A-Za-z0-9_*](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?"
+_ADDRESSES: dict[str, tuple[Callable[[str], object], str]] = {
+    "A": (IPv4Address, "an IPv4 address"),
+    "AAAA": (IPv6Address, "an IPv6 address"),
+}
 _FORMS = {
     "CNAME": (re.compile(_NAME), "a domain name"),
     "MX": (re.compile(rf"[0-9]{{1,5}} {_NAME}"), "a preference and a domain name"),
@@ -48,11 +53,12 @@ def _values(path: Path, record: Record, report: Report) -> None:
         report.add((*path, "values"), "a CNAME record has one value (RFC 1034)")
     for index, value in enumerate(record.values):
         at = (*path, "values", index)
-        if record.type == "A":
+        if record.type in _ADDRESSES:
+            kind, words = _ADDRESSES[record.type]
             try:
-                IPv4Address(value)
+                kind(value)
             except AddressValueError:
-                report.add(at, f"an A record's value is an IPv4 address, not {show(value)}")
+                report.add(at, f"the value of {record.type} records is {words}, not {show(value)}")
             continue
         form, words = _FORMS[record.type]
         if not form.fullmatch(value):

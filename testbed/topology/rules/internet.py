@@ -14,6 +14,7 @@ from testbed.topology.rules.vpc import size
 from testbed.topology.schema import EndpointForm, TopologyForm
 
 REGION: Path = ("region",)
+MAX_GATEWAY_ENDPOINTS = 20  # per Region (AWS: VPC quotas)
 
 
 def check(form: TopologyForm, topology: Topology, report: Report) -> None:
@@ -21,6 +22,7 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     _internet(topology, report)
     _public_services(topology, report)
     _elastic_ips(form, topology, report)
+    _gateway_endpoints(topology, report)
     for vpc in topology.vpcs.values():
         _nat_gateways(form, vpc, topology, report)
         for name, endpoint in form.vpcs[vpc.name].endpoints.items():
@@ -149,6 +151,21 @@ def _endpoint(path: Path, endpoint: EndpointForm, vpc: Vpc, report: Report) -> N
             )
             report.add((*path, "subnets", index), message, "keep one of them")
         zones.setdefault(zone, name)
+
+
+def _gateway_endpoints(topology: Topology, report: Report) -> None:
+    found = [
+        (vpc.name, endpoint.name)
+        for vpc in topology.vpcs.values()
+        for endpoint in vpc.endpoints
+        if endpoint.type == "gateway"
+    ]
+    for vpc, name in found[MAX_GATEWAY_ENDPOINTS:]:
+        message = (
+            f"is one more than the {MAX_GATEWAY_ENDPOINTS} gateway endpoints that a Region has"
+            " (AWS: VPC quotas)"
+        )
+        report.add(("vpcs", vpc, "endpoints", name), message, key=True)
 
 
 def _one_route_per_service(vpc: Vpc, report: Report) -> None:

@@ -33,8 +33,8 @@ class RecordForm(Form):
     name: DomainName | None = Field(
         None, description="Its name, relative to the zone's. Default: the zone's own."
     )
-    type: Literal["A", "CNAME", "TXT", "MX", "SRV"] = Field(
-        "A", description="Its type: A, CNAME, TXT, MX, SRV. Default: A."
+    type: Literal["A", "AAAA", "CNAME", "TXT", "MX", "SRV"] = Field(
+        "A", description="Its type: A, AAAA, CNAME, TXT, MX, SRV. Default: A."
     )
     ttl: int = Field(
         300, ge=0, le=2147483647, description="Its time to live in seconds. Default: 300."
