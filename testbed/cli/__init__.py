@@ -17,6 +17,7 @@ VERBS = (
     "down",
     "list",
     "status",
+    "metrics",
     "inspect",
     "plan",
     "validate",

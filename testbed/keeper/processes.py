@@ -34,13 +34,15 @@ SOCKET_TIMEOUT_S = 5.0
 SOCKET_POLL_S = 0.002
 LOG_TAIL_BYTES = 2000
 PYTHON = (sys.executable, "-I", "-S")
-RUN_METADATA = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1));"
-    " from testbed.metadata import main; main(sys.argv[1:])"
+RUN = (
+    "import sys; from importlib import import_module; sys.path.insert(0, sys.argv.pop(1));"
+    " import_module(sys.argv.pop(1)).main(sys.argv[1:])"
 )
+PACKAGES_DIRECTORY = str(Path(services.__file__).parents[1])
 BUILT_IN = {
     "testbed-services": (*PYTHON, str(services.__file__)),
-    "testbed-metadata": (*PYTHON, "-c", RUN_METADATA, str(Path(services.__file__).parents[1])),
+    "testbed-metadata": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.metadata"),
+    "testbed-management": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.management.program"),
 }
 ALL_SIGNALS = set(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP, 32, 33}
 

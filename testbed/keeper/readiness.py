@@ -8,10 +8,13 @@ ok; nothing is ever ok for lack of data.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
+from pathlib import Path
 from socket import AF_INET, AF_INET6
 from typing import Any
 
@@ -21,6 +24,7 @@ from testbed.keeper.processes import ProcessTable, Running
 from testbed.kernel import observe
 from testbed.kernel.apply import Kernel
 from testbed.kernel.wireguard import PeerState
+from testbed.management.metrics import FILE, NAMESPACE
 from testbed.plan.model import (
     BgpCheck,
     Check,
@@ -29,6 +33,7 @@ from testbed.plan.model import (
     LinkCheck,
     ListenCheck,
     LocalGatewayCheck,
+    ManagementCheck,
     Node,
     Plan,
     RouteCheck,
@@ -82,6 +87,7 @@ class Observer:
             RouteCheck: self._route,
             TableRouteCheck: self._table_route,
             ListenCheck: self._listen,
+            ManagementCheck: self._management,
             LocalGatewayCheck: partial(gateways.local_gateway, self),
         }
         return observe_row[type(check)](check)
@@ -260,6 +266,29 @@ class Observer:
             "state": state,
         }
 
+    def _collected(self, node: str) -> Row:
+        """What a collector of metrics has written down last."""
+        path = Path(self._plan.node(node).directory, FILE)
+        collected: Row = self._once(("metrics", node), lambda: json.loads(path.read_bytes()))
+        return collected
+
+    def _management(self, check: ManagementCheck) -> Row:
+        row: Row = {"title": check.title, "node": check.node, "subject": check.subject}
+        try:
+            connected = self._collected(check.node)["connected"][check.subject]
+        except (OSError, ValueError, KeyError):
+            return row | {"ok": False, "state": "unknown"}
+        return row | {"ok": connected, "state": "connected" if connected else "not connected"}
+
+    def metrics(self) -> Row:
+        """All metrics that have come, by namespace: a list of datapoints for each."""
+        nodes = dict.fromkeys(c.node for c in self._plan.checks if isinstance(c, ManagementCheck))
+        series: list[list[Row]] = []
+        for node in nodes:
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                series += self._collected(node)["series"]
+        return {NAMESPACE: series}
+
     def _listen(self, check: ListenCheck) -> Row:
         row: Row = {"title": check.title, "node": check.node}
         row |= {"protocol": check.protocol, "port": check.port}
@@ -387,6 +416,7 @@ def status(plan: Plan, kernel: Kernel, processes: ProcessTable) -> Row:
         "route": "routes",
         "table_route": "route_tables",
         "listen": "listeners",
+        "management": "management",
         "local-gateway": "local_gateways",
     }
     result |= {subject: [] for subject in subjects.values()}
@@ -394,6 +424,7 @@ def status(plan: Plan, kernel: Kernel, processes: ProcessTable) -> Row:
         if check.kind in subjects:
             result[subjects[check.kind]].append(observer.row(check))
     rows = [row for key in ("nodes", "links", *subjects.values()) for row in result[key]]
+    result["metrics"] = observer.metrics()
     result["ok"] = bool(rows) and all(row["ok"] for row in rows)
     return result
 

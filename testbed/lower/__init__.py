@@ -8,6 +8,7 @@ from testbed.lower import (
     direct_connect,
     internet,
     local_gateway,
+    management,
     rack,
     real,
     region,
@@ -32,6 +33,7 @@ def lower(topology: Topology) -> Plan:
         rack.lower(draft, topology, outpost)
         local_gateway.lower(draft, topology, outpost)
         service_link.lower(draft, topology, outpost)
+    management.lower(draft, topology)
     site.lower(draft, topology)
     for entry in topology.vpcs.values():
         vpc.lower(draft, topology, entry)

@@ -15,6 +15,7 @@ OND_BOND = "bond0"
 
 EDGE = "region.edge"
 FABRIC = "region.fabric"
+OUTPOSTS_API = "region.outposts-api"
 INTERNET = "region.internet"
 WAN = "site.wan"
 

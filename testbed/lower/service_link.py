@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -114,9 +114,14 @@ def _cable_ond(draft: Draft, outpost: Outpost, node: NodeDraft, device: int) -> 
     )
 
 
+def host_address(outpost: Outpost, index: int) -> IPv4Address:
+    """The infrastructure address of the server that opens tunnel `index`."""
+    return outpost.service_link.own_prefix(index + 1).network_address + HOST_OFFSET
+
+
 def _add_host(draft: Draft, outpost: Outpost, node: NodeDraft, index: int) -> None:
     """The server that opens tunnel `index`; its namespace holds the tunnel's UDP socket."""
-    address = outpost.service_link.own_prefix(index + 1).network_address + HOST_OFFSET
+    address = host_address(outpost, index)
     title = f"{outpost.name} server {index + 1} ({address})"
     host = draft.host(names.outpost_host(outpost, index), "outpost-server", outpost.name, title)
     host.loopback(address)

@@ -360,6 +360,16 @@ class ListenCheck:
     kind: ClassVar[str] = "listen"
 
 
+@dataclass(frozen=True, slots=True)
+class ManagementCheck:
+    """The collector of metrics in the node says that `subject` is connected."""
+
+    node: str
+    subject: str
+    title: str
+    kind: ClassVar[str] = "management"
+
+
 RouteState = Literal["pending", "active", "blackhole"]
 
 
@@ -419,6 +429,7 @@ Check = (
     | TableRouteCheck
     | LocalGatewayCheck
     | ListenCheck
+    | ManagementCheck
 )
 
 

@@ -75,10 +75,12 @@ SUBJECTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
             ("VPCs", "vpc_associations"),
         ),
     ),
+    "management": ("Management channels", (("Outpost", "subject"), ("node", "node"))),
     "listeners": ("Services", (("node", "node"), ("protocol", "protocol"), ("port", "port"))),
 }
 # What a narrow terminal does without, column by column; node and state always stay.
 EXPENDABLE = {
+    "management": ("what it is",),
     "nodes": ("what it is", "role"),
     "links": ("what it is",),
     "lags": ("what it is", "bond"),
@@ -89,7 +91,8 @@ EXPENDABLE = {
     "local_gateways": ("what it is", "VIF group"),
     "listeners": ("what it is",),
 }
-SHORT = ("nodes", "links", "routes", "listeners")  # shown only where something is wrong
+# shown only where something is wrong
+SHORT = ("nodes", "links", "routes", "management", "listeners")
 
 
 def table(title: str, *columns: str) -> Table:

@@ -54,6 +54,7 @@ def derive_region(form: TopologyForm, zones: tuple[str, ...], report: Report) ->
         prefix_lists=prefix_lists(form, services),
         internet=_internet(form, report),
         vpc_peering_connections=derive_peering(form),
+        metrics_period_s=region.metrics_period,
     )
 
 

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "guest_log": {"errors", "protocol"},
     "services": set(),  # a program of its own, which runs inside the nodes
     "metadata": {"services"},  # as well
+    "management": set(),  # programs of the rack's and the Region's, inside nodes
     "topology.model": set(),
     "topology": {"errors", "topology.model"},
     "plan": {"errors"},
@@ -29,7 +30,16 @@ MAY_IMPORT = {
     "kernel": {"errors", "plan"},
     "guest.gate": set(),  # known at both ends of virtual time
     "guest.mux": {"errors", "protocol"},  # spoken at both ends of the guest's port
-    "keeper": {"errors", "protocol", "plan", "kernel", "services", "guest.gate", "guest.mux"},
+    "keeper": {
+        "errors",
+        "protocol",
+        "plan",
+        "kernel",
+        "services",
+        "guest.gate",
+        "guest.mux",
+        "management",
+    },
     "guest": {
         "errors",
         "protocol",
@@ -73,6 +83,7 @@ PART_OF = {"terminal": "client", "__main__": "cli"}  # modules that are one laye
 # What is imported often, or in an emulated guest where every import costs ten times as much.
 STANDARD_LIBRARY_ONLY = {
     "errors",
+    "management",
     "protocol",
     "guest_log",
     "services",

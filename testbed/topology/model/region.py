@@ -9,6 +9,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IP
 from testbed.topology.model.base import Service
 from testbed.topology.model.transit import TransitGateway, VpcPeeringConnection
 
+OUTPOSTS_ENDPOINT = 30  # where its address is in public_cidr
+
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
@@ -75,6 +77,12 @@ class Region:
     internet: Internet | None
     vpc_peering_connections: Mapping[str, VpcPeeringConnection] = field(default_factory=dict)
     transit_gateways: Mapping[str, TransitGateway] = field(default_factory=dict)
+    metrics_period_s: int = 60
+
+    @property
+    def outposts_address(self) -> IPv4Address:
+        """The public address of the Outposts endpoint, where management channels end."""
+        return self.public_cidr.network_address + OUTPOSTS_ENDPOINT
 
     def prefix_list_of(self, service: str) -> str:
         """The name of the AWS-managed prefix list of a service."""

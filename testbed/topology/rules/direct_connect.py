@@ -146,7 +146,11 @@ def _connectivity_vpc(path: Path, topology: Topology, outpost: Outpost, report: 
         message = f"the VPC {vpc.name} is for the service link only, and has {users[0]} {source}"
         report.add((*path, "vpc"), message, "use a VPC of its own")
     table = vpc.table_of(subnet.name)
-    covered = any(link.infrastructure_cidr.subnet_of(r.destination) for r in table.routes)
+    covered = any(
+        isinstance(route.destination, IPv4Network)
+        and link.infrastructure_cidr.subnet_of(route.destination)
+        for route in table.routes
+    )
     if not table.propagate and not covered:
         message = (
             f"the route table {table.name} of the subnet {subnet.name} has no way to the"

@@ -33,7 +33,10 @@ def _region(topology: Topology, report: Report) -> None:
     if len(region.anchors) != ANCHORS and not report.touched(("region", "anchors")):
         message = f"a service link has {ANCHORS} anchors, the file names {len(region.anchors)}"
         report.add(("region", "anchors"), message, key=True)
-    seen: dict[IPv4Address, str] = {region.public_cidr.network_address + 1: "the Region's edge"}
+    seen: dict[IPv4Address, str] = {
+        region.public_cidr.network_address + 1: "the Region's edge",
+        region.outposts_address: "the Outposts endpoint",
+    }
     for anchor in region.anchors:
         at: Path = ("region", "anchors", anchor.name)
         if not _usable(anchor.address, region.public_cidr):

@@ -70,6 +70,12 @@ class RegionForm(Form):
         description="The customer-managed prefix lists: name to CIDR blocks. AWS's own are"
         " com.amazonaws.REGION.s3 and com.amazonaws.REGION.dynamodb. Default: none.",
     )
+    metrics_period: int = Field(
+        60,
+        ge=1,
+        le=300,
+        description="How often the Outposts send metrics, in seconds. Default: 60.",
+    )
     vpc_peering_connections: dict[Name, VpcPeeringConnectionForm] = Field(
         default={}, description="The VPC peering connections, by name. Default: none."
     )

@@ -52,7 +52,7 @@ def test_tunnels_end_where_their_endpoint_is(two_racks: Plan) -> None:
 
 def test_every_cable_is_drawn_once(two_racks: Plan) -> None:
     edges = draw(two_racks).edges
-    assert sum(edge.members for edge in edges if edge.kind in {"link", "lag"}) == 45
+    assert sum(edge.members for edge in edges if edge.kind in {"link", "lag"}) == 46
 
 
 def test_sessions_are_listed_once() -> None:

@@ -121,7 +121,7 @@ def test_changes_are_undone_after_the_test(inner: pytest.Pytester) -> None:
             assert len(testbed.nodes) == 3
 
         def test_next(testbed, fakes):
-            assert len(testbed.client.plan()[0].nodes) == 30
+            assert len(testbed.client.plan()[0].nodes) == 31
             applies = [r for r in fakes[testbed.name].requests if r["op"] == "apply"]
             assert len(applies) == 3
 

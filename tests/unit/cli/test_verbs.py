@@ -209,7 +209,7 @@ def test_down(call: Call, starting: dict[str, FakeKeeper]) -> None:
 def test_up_starts_then_changes_then_rests(call: Call, starting: dict[str, FakeKeeper]) -> None:
     result = call("up", str(TOPOLOGY), "--timings")
     assert result.exit_code == 0
-    assert "two-racks is up: 30 nodes, 45 links" in result.stdout
+    assert "two-racks is up: 31 nodes, 46 links" in result.stdout
     assert "nodes                  3.0 ms" in result.stdout
     assert "waiting: 0 of 1 ready; not yet: the LAG" in result.stderr
     assert starting["two-racks"].source["file"] == str(TOPOLOGY)
@@ -227,7 +227,7 @@ def test_up_json(call: Call, starting: dict[str, FakeKeeper]) -> None:
         "started": True,
         "changed": True,
         "ok": True,
-        "nodes": 30,
+        "nodes": 31,
     }
     assert {"load", "lower", "start", "nodes"} <= set(answer["timings"])
     request = starting["mine"].requests[-1]
@@ -326,7 +326,7 @@ def test_plan_shows_what_was_derived(call: Call) -> None:
     for heading in ("Interfaces", "Routes", "Rules", "Processes", "Must hold"):
         assert heading in table
     data = json.loads(call("plan", str(TOPOLOGY), "--json").output)
-    assert len(data["nodes"]) == 30
+    assert len(data["nodes"]) == 31
     data = json.loads(call("plan", str(TOPOLOGY), "a", "--json", "-n", "other").output)
     assert ([node["name"] for node in data["nodes"]], data["name"]) == (["a"], "other")
     assert call("plan", str(TOPOLOGY), "cnd9").exit_code == 2
