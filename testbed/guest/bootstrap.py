@@ -8,13 +8,16 @@ import os
 import py_compile
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import testbed
 from testbed.guest.base import Boot, Guest
 from testbed.guest.initramfs import find_busybox
 from testbed.guest.kernels import NETWORK, WIRED
 from testbed.guest.uml_time import INBOX_IN_GUEST, PARAMETERS
-from testbed.guest.wires import Wire
+
+if TYPE_CHECKING:
+    from testbed.guest.wires import Wire
 
 KEEPER = "testbed.keeper.server:Keeper"
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

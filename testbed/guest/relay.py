@@ -32,7 +32,6 @@ from testbed.guest.launcher import Report, bind, require_unused, watch_leash, wi
 from testbed.guest.mux import Mux, streams
 from testbed.guest.stopping import StopWatcher
 from testbed.guest.uml_time import SOCKET
-from testbed.guest.wires import connect
 from testbed.protocol import (
     HEADER,
     MAX_FRAME,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from testbed.guest.base import Boot, Guest, Running, VirtualTime
+    from testbed.guest.wires import Wire
 
 CONSOLE_TAIL = 64 * 1024
 CONSOLE_LINES = 15
@@ -419,13 +419,21 @@ def main() -> int:
     return asyncio.run(serve(guest, what, report, arguments.deadline_s))
 
 
+def _wires(names: list[str]) -> tuple[Wire, ...]:
+    if not names:
+        return ()
+    from testbed.guest.wires import connect  # noqa: PLC0415  netlink, which few need here
+
+    return tuple(connect(names))
+
+
 def requested(arguments: argparse.Namespace, guest: Guest) -> Boot:
     """Return the boot that the command line asks for; raises UsageError, HostError."""
     name = arguments.name
     if not NAME_PATTERN.fullmatch(name):
         raise UsageError(f"{name!r} is not a testbed's name")
     require_unused(control_socket(name))
-    wires = tuple(connect(arguments.attach))
+    wires = _wires(arguments.attach)
     guest_log.forget(name)
     return replace(
         prepare(name, guest, keeper=arguments.keeper, wires=wires, seed=arguments.virtual_time),
