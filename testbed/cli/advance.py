@@ -11,7 +11,7 @@ import click
 from testbed.cli.common import connect, echo_json, json_option, name_option, verb
 
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-SAY_EVERY_S = 1.0
+SAY_EVERY_S = 5.0
 PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 

@@ -6,13 +6,16 @@ region.edge ── cnd1 (BIRD) ══ LAG ══ op.ond1
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from unprivileged import ordinary_user, wait_until
 
 from testbed import launch
 from testbed.bringup import load_topology, lower_topology
@@ -165,3 +168,36 @@ def test_a_program_that_spins_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         made["web"].run(spin, timeout=120)
     assert name not in launch.running()
+
+
+@pytest.mark.parametrize("namespaces", [True, False])
+def test_an_ordinary_user_has_it_too(namespaces: bool) -> None:
+    with ordinary_user(61235, namespaces=namespaces) as user:
+        user.ok("up", "topologies/first.yaml", "--time", "virtual")
+        shown = json.loads(user.ok("advance", "300", "--json"))
+        assert shown["clock"]["elapsed_s"] > 300
+        user.ok("ping", "web", "db")
+        user.ok("down")
+        user.check_nothing_is_left()
+
+
+@pytest.mark.parametrize("victim", ["relay", "kernel"])
+def test_it_dies_whole(victim: str) -> None:
+    with ordinary_user(61236) as user:
+        user.ok("up", "topologies/first.yaml", "--time", "virtual")
+        (relay,) = (row["pid"] for row in json.loads(user.ok("list", "--json")))
+        kernels = [pid for pid in user.processes() if is_child(pid, relay)]
+        os.kill(relay if victim == "relay" else kernels[0], signal.SIGKILL)
+        wait_until(lambda: not user.processes())
+        left = [row["state"] for row in json.loads(user.ok("list", "--json"))]
+        assert left == ([] if victim == "relay" else ["dead"])  # whose console is still there
+        user.testbed("down", "--all")
+        user.check_nothing_is_left()
+
+
+def is_child(pid: int, parent: int) -> bool:
+    """Whether `parent` has started it."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) == parent
+    except OSError:
+        return False
