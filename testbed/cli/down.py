@@ -14,6 +14,7 @@ from testbed.cli.common import (
     name_option,
     verb,
 )
+from testbed.errors import UsageError
 
 
 @verb("down", "testbed down\ntestbed down two-racks\ntestbed down --all")
@@ -67,4 +68,7 @@ def _name_of(word: str) -> str:
         from testbed.bringup import load_topology  # noqa: PLC0415
 
         return load_topology(word, {}, None).name
+    if "/" in word or Path(word).suffix in {".yaml", ".yml", ".j2"}:
+        hint = "give the testbed's name instead; testbed list shows them"
+        raise UsageError(f"{word}: there is no such file", hint=hint)
     return choose_name(word)

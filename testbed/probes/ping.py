@@ -18,7 +18,7 @@ GRACE_S = 30.0  # for a slow guest, beyond what the ping itself takes
 
 _COUNTS = re.compile(r"^(\d+) packets transmitted, (\d+) received", re.MULTILINE)
 _RTT = re.compile(r"^rtt min/avg/max/mdev = ([\d.]+)/([\d.]+)/([\d.]+)/[\d.]+ ms", re.MULTILINE)
-_FROM = re.compile(r"^From (\S+):? icmp_seq=\d+ (.+)$", re.MULTILINE)
+_FROM = re.compile(r"^From (\S+):? icmp_seq=\d+ (?!Redirect )(.+)$", re.MULTILINE)
 _LOCAL = re.compile(r"^ping: (?:(?:local error|connect|sendmsg|bind|sendto): )?(.+)$", re.MULTILINE)
 
 

@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 
 from testbed.topology.model import Target
 from testbed.topology.position import Path
-from testbed.topology.report import Report, choices
+from testbed.topology.report import Report, choices, plural
 from testbed.topology.schema import (
     DirectConnectForm,
     HostedZoneForm,
@@ -113,7 +113,7 @@ class _References:
             return True
         exists = self.report.document.has((*owner, name))
         if not exists and not self.report.covers(owner):
-            what = str(owner[-1]).replace("_", " ")
+            what = plural(str(owner[-1]))
             message = f"there is no {what.removesuffix('s')} named {show(name)}"
             self.report.add(path, message, choices(name, known, what))
         self.report.spoil(self.report.original(path if spoil is None else spoil))

@@ -12,8 +12,15 @@ from testbed.topology.position import Document, Flaw, Path, Position, dotted, sh
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` was probably meant to be."""
-    close = difflib.get_close_matches(word[:64], list(known), n=1, cutoff=0.6)
-    return close[0] if close else None
+    names = list(known)
+    close = difflib.get_close_matches(word[:64], names, n=1, cutoff=0.6)
+    return close[0] if close else next((n for n in names if n.lower() == word.lower()), None)
+
+
+def plural(key: str) -> str:
+    """What the entries of a mapping are called: those of `network_acls` are network ACLs."""
+    words = {"vpc": "VPC", "vpcs": "VPCs", "nat": "NAT", "acls": "ACLs", "outposts": "Outposts"}
+    return " ".join(words.get(word, word) for word in key.split("_"))
 
 
 def choices(word: str, known: Iterable[str], what: str) -> str:

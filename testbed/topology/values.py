@@ -258,8 +258,10 @@ def _target(value: Any) -> RouteTarget:
         hint = f"say whose it is: NAME.{word}"
     elif word in SINGLE_TARGETS:
         hint = f"a VPC has one of them: {word}"
+    elif word.replace("_", "-") in (*OWNED_TARGETS, *SINGLE_TARGETS):
+        hint = f"did you mean {text.replace('_', '-')}?"
     elif _NAME.match(text):
-        hint = f"did you mean {text}.local-gateway?"
+        hint = f"say what it is: {text}.local-gateway, {text}.instance and so on; {hint}"
     raise wrong(f"must be a target such as op-a.local-gateway, is {show(value)}", hint)
 
 

@@ -96,7 +96,7 @@ def _target(
 
 def _pools(path: Path, gateway: LocalGateway, report: Report) -> None:
     at = (*path, "coip_pools")
-    if gateway.pools and gateway.mode != "coip":
+    if gateway.pools and gateway.mode != "coip" and not report.touched((*path, "mode")):
         message = "customer-owned IP pools belong to a route table in CoIP mode"
         report.add(at, f"{message} (AWS: CoIP pools)", "write mode: coip", key=True)
     if len(gateway.pools) > MAX_POOLS:
@@ -141,9 +141,10 @@ def _interface(
     """A CoIP is of a pool of the interface's Outpost and stands for one interface (L4, R1)."""
     at = (*path_of(interface), "customer_owned_ip")
     forms = form.network_interfaces if interface.device_index else form.instances
-    if forms[interface.name].customer_owned_ip is None and interface.customer_owned_ip is None:
-        return
     place = topology.subnet(interface.vpc, interface.subnet).outpost
+    none = forms[interface.name].customer_owned_ip is None and interface.customer_owned_ip is None
+    if none or (place and report.touched(("outposts", place, "local_gateway"))):
+        return
     if place is None:
         message = "an interface in the Region has no customer-owned IP address"
         report.add(at, f"{message} (AWS: CoIP pools)", "use an Elastic IP address")

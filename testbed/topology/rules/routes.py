@@ -80,7 +80,8 @@ def _destination(
         report.add(at, message, hint)
     inside = destination.subnet_of(vpc.cidr) and destination != vpc.cidr
     subnets = {subnet.cidr for subnet in vpc.subnets}
-    if inside and kind in WHOLE_SUBNET and destination not in subnets:
+    unknown = report.touched(("vpcs", vpc.name, "subnets"))  # what the subnets are meant to be
+    if inside and kind in WHOLE_SUBNET and destination not in subnets and not unknown:
         message = (
             "InvalidParameterValue: Route destination doesn't match any subnet CIDR blocks."
             " (AWS: VPC route tables)"

@@ -144,7 +144,8 @@ def _routes(topology: Topology, report: Report) -> None:
                 name = route.target.name
                 if route.target.kind == "vpc-peering-connection":
                     connection = region.vpc_peering_connections[name]
-                    if vpc.name not in (connection.requester, connection.accepter):
+                    ends = {connection.requester, connection.accepter}
+                    if vpc.name not in ends and len(ends) > 1:
                         message = (
                             f"{name} connects {connection.requester} and {connection.accepter}, not"
                             f" {vpc.name} (AWS: route table options)"

@@ -60,6 +60,14 @@ From 10.0.0.2 icmp_seq=1 Time to live exceeded
 --- 10.0.1.1 ping statistics ---
 1 packets transmitted, 0 received, +1 errors, 100% packet loss, time 0ms
 """
+REDIRECTED = """\
+PING 10.0.1.1 (10.0.1.1) 56(84) bytes of data.
+From 10.0.0.9 icmp_seq=1 Redirect Host(New nexthop: 10.0.0.2)
+From 10.0.0.2 icmp_seq=1 Time to live exceeded
+
+--- 10.0.1.1 ping statistics ---
+1 packets transmitted, 0 received, +1 errors, 100% packet loss, time 0ms
+"""
 SOME_LOST = """\
 PING 10.0.1.1 (10.0.1.1) 56(84) bytes of data.
 64 bytes from 10.0.1.1: icmp_seq=3 ttl=63 time=0.021 ms
@@ -92,6 +100,7 @@ PING 10.0.1.1 (10.0.1.1) 0(28) bytes of data.
         (SILENT, "", PingResult(3, 0, None, "no reply")),
         (UNREACHABLE, "", PingResult(3, 0, None, "Destination Net Unreachable", "10.0.0.2")),
         (EXCEEDED, "", PingResult(1, 0, None, "Time to live exceeded", "10.0.0.2")),
+        (REDIRECTED, "", PingResult(1, 0, None, "Time to live exceeded", "10.0.0.2")),
         (
             SOME_LOST,
             "",

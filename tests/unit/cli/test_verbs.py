@@ -368,6 +368,9 @@ def test_down_takes_names_and_files(call: Call, monkeypatch: pytest.MonkeyPatch)
     assert "two: is down" in call("down", "two").output
     assert "one: was not running" in call("down", "one").output
     assert call("down", "No_Name").exit_code == 2
+    missing = call("down", "two-rakcs.yaml")
+    assert missing.exit_code == 2
+    assert "two-rakcs.yaml: there is no such file" in missing.stderr
 
 
 def test_inspect_lists_nodes(call: Call, keeper: FakeKeeper) -> None:
