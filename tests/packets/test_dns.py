@@ -126,4 +126,6 @@ def test_without_the_service_link_only_the_outposts_resolver_answers(
     assert resolved(a, "db") == ""
     assert has(ask(b, "db.corp.internal"), B)
     assert resolved(b, "db") == B
+    # Never asked before: the answer is from the zone, not from the cache.
+    assert ask(b, "not-asked-before.corp.internal")["code"] == NO_SUCH_NAME
     assert b.http("http://b/").status == 200
