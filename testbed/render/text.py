@@ -32,6 +32,19 @@ LABELS = {
     "outpost-server": "servers",
     "vpc-router": "VPC routers",
     "instance": "instances",
+    "dns-resolver": "DNS",
+    "internet-gateway": "IGW",
+    "egress-only-internet-gateway": "egress-only",
+    "nat-gateway": "NAT gateways",
+    "vpc-endpoint": "endpoints",
+    "virtual-private-gateway": "VGW",
+    "transit-gateway": "TGW",
+    "outposts-endpoint": "Outposts API",
+    "aws-service": "services",
+    "internet": "internet",
+    "internet-host": "hosts",
+    "direct-connect": "DX locations",
+    "firewall": "firewalls",
 }
 ADDRESSED = {"instance", "host", "outpost-server", "service-link-anchor"}
 
@@ -95,7 +108,7 @@ def _box(picture: Picture, group: str, width: int) -> list[str]:
     lines = ["┌" + title + "─" * (width - len(title) - 2) + "┐"]
     for label, names in _roles(picture.groups[group]):
         indent = " " * 15
-        text = f"{label:<15}".replace(" ", NO_BREAK) + ", ".join(names)
+        text = f"{label:<14} ".replace(" ", NO_BREAK) + ", ".join(names)
         wrapped = textwrap.wrap(text, width - 4, subsequent_indent=indent, break_on_hyphens=False)
         lines += [_line(part.replace(NO_BREAK, " "), width) for part in wrapped]
     return [*lines, "└" + "─" * (width - 2) + "┘"]

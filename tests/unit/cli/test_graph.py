@@ -17,7 +17,7 @@ from testbed.bringup import load_topology, lower_topology
 from testbed.plan.model import Interface, Node, Plan, Veth
 from testbed.render.dot import to_dot, to_image, to_mermaid
 from testbed.render.picture import draw
-from testbed.render.text import to_text
+from testbed.render.text import LABELS, to_text
 
 from .conftest import TOPOLOGY, small_plan
 from .fake_keeper import FakeKeeper
@@ -75,6 +75,14 @@ def test_text_fits_the_terminal(two_racks: Plan) -> None:
     for columns in (20, 64, 80, 100, 300):
         boxes = [line for line in to_text(draw(two_racks), columns).splitlines() if "│" in line]
         assert max(map(len, boxes)) <= max(64, min(columns, 100))
+
+
+def test_every_kind_of_node_has_a_label_that_fits() -> None:
+    topologies = TOPOLOGY.parent
+    for name in ("two-racks", "private-connectivity", "transit-gateway", "vpc-endpoints"):
+        plan = lower_topology(load_topology(topologies / f"{name}.yaml", {}))
+        assert {node.role for node in plan.nodes} <= set(LABELS)
+    assert max(map(len, LABELS.values())) < 15
 
 
 def test_text_has_region_site_and_racks_in_that_order(two_racks: Plan) -> None:
