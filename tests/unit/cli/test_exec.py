@@ -181,7 +181,15 @@ class Terminal:
         os.close(side)
         self.output = b""
         self._changed = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def close(self) -> None:
+        """End the command; the descriptor's number is free for others only once nobody reads it."""
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        os.close(self.main)
 
     def resize(self, rows: int, columns: int) -> None:
         fcntl.ioctl(self.main, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -211,9 +219,7 @@ def terminal(environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
 
     yield open_terminal
     for entry in made:
-        entry.process.kill()
-        entry.process.wait()
-        os.close(entry.main)
+        entry.close()
 
 
 def test_shell_on_a_terminal(terminal: Callable[..., Terminal]) -> None:
