@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from testbed.topology import references
 from testbed.topology.model import (
     EVERYWHERE,
+    EVERYWHERE6,
     NetworkAcl,
     NetworkAclEntry,
     SecurityGroup,
@@ -24,7 +25,7 @@ from testbed.topology.schema import (
 )
 
 DEFAULT = "default"
-DEFAULT_RULE = 100  # of the default network ACL (facts: V nacl)
+DEFAULT_RULE, DEFAULT_RULE6 = 100, 101  # of the default network ACL (facts: V nacl)
 
 
 PrefixLists = Mapping[str, tuple[IPv4Network, ...]]
@@ -34,8 +35,8 @@ def security_groups(form: TopologyForm, vpc: str, lists: PrefixLists) -> tuple[S
     """The VPC's groups; none where the file declares none, and nothing is filtered then.
 
     The default group, which there is even when it is left out, allows what
-    comes from its own members; every group allows everything out unless it
-    says otherwise (facts: V security-groups).
+    comes from its own members; every group allows everything out, by IPv6 too
+    where the VPC has it, unless it says otherwise (facts: V security-groups).
     """
     if form.vpcs[vpc].security_groups is None:
         return ()
@@ -43,7 +44,9 @@ def security_groups(form: TopologyForm, vpc: str, lists: PrefixLists) -> tuple[S
     for name in references.security_groups(form.vpcs[vpc]):
         given = (form.vpcs[vpc].security_groups or {}).get(name)
         ingress: Iterable[SecurityRule] = ()
-        egress: Iterable[SecurityRule] = (SecurityRule(Traffic(), (EVERYWHERE,)),)
+        egress: Iterable[SecurityRule] = [
+            SecurityRule(Traffic(), (everywhere,)) for everywhere in _everywhere(form.vpcs[vpc])
+        ]
         if given is not None and given.ingress is not None:
             ingress = [_rule(form, vpc, lists, rule) for rule in given.ingress]
         elif name == DEFAULT:
@@ -54,11 +57,15 @@ def security_groups(form: TopologyForm, vpc: str, lists: PrefixLists) -> tuple[S
     return tuple(groups)
 
 
+def _everywhere(vpc: VpcForm) -> list[IPv4Network | IPv6Network]:
+    return [EVERYWHERE] if vpc.ipv6_cidr is None else [EVERYWHERE, EVERYWHERE6]
+
+
 def _rule(
     form: TopologyForm, vpc: str, lists: PrefixLists, rule: IngressRuleForm | EgressRuleForm
 ) -> SecurityRule:
     peer = rule.source if isinstance(rule, IngressRuleForm) else rule.destination
-    if isinstance(peer, IPv4Network):
+    if isinstance(peer, IPv4Network | IPv6Network):
         return SecurityRule(_traffic(rule), (peer,))
     owner, slash, group = peer.partition("/")
     if slash:
@@ -75,7 +82,10 @@ def _traffic(form: TrafficForm) -> Traffic:
 
 def network_acls(vpc: VpcForm) -> tuple[NetworkAcl, ...]:
     """The VPC's network ACLs; the default one, for subnets that name none, allows everything."""
-    everything = (NetworkAclEntry(DEFAULT_RULE, Traffic(), EVERYWHERE, "allow"),)
+    everything = tuple(
+        NetworkAclEntry(number, Traffic(), everywhere, "allow")
+        for number, everywhere in zip((DEFAULT_RULE, DEFAULT_RULE6), _everywhere(vpc), strict=False)
+    )
     acls = [
         NetworkAcl(name, _entries(acl.ingress), _entries(acl.egress))
         for name, acl in vpc.network_acls.items()

@@ -8,7 +8,7 @@ referring object is left out of what is checked next.
 from __future__ import annotations
 
 from collections.abc import Collection
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from testbed.topology.model import Target
 from testbed.topology.position import Path
@@ -163,10 +163,10 @@ class _References:
                 self._peer((*at, "egress", index), "destination", egress.destination, path, vpc)
 
     def _peer(
-        self, path: Path, key: str, peer: IPv4Network | str, owner: Path, vpc: VpcForm
+        self, path: Path, key: str, peer: IPv4Network | IPv6Network | str, owner: Path, vpc: VpcForm
     ) -> None:
         """Check what a security group's rule names; `path` is the rule's, `owner` the VPC's."""
-        if isinstance(peer, IPv4Network):
+        if isinstance(peer, IPv4Network | IPv6Network):
             return
         other, slash, group = peer.partition("/")
         if slash:

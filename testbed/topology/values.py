@@ -64,7 +64,7 @@ _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([kKMGT])(?:bit|bps|bit/s)?"
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]{0,15}\.[a-z0-9][a-z0-9-]{0,15}")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 MANAGED_LIST = re.compile(r"com\.amazonaws\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,40}")
-PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
+PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 _MBPS = {"k": 0.001, "K": 0.001, "M": 1.0, "G": 1000.0, "T": 1_000_000.0}
 
@@ -166,7 +166,12 @@ def _cidr_or_list(value: Any) -> IPv4Network | IPv6Network | str:
     text = value if isinstance(value, str) else ""
     if _AWS_PREFIX_LIST.fullmatch(text) or (_NAME.match(text) and not text[0].isdigit()):
         return text
-    return _cidr6(value) if ":" in text else _cidr(value)
+    return _any_cidr(value)
+
+
+def _any_cidr(value: Any) -> IPv4Network | IPv6Network:
+    """A CIDR block of either family."""
+    return _cidr6(value) if isinstance(value, str) and ":" in value else _cidr(value)
 
 
 def _service(value: Any) -> str:
@@ -305,16 +310,28 @@ def _name_server(value: Any) -> IPv4Address | str:
     return value if value == AMAZON_PROVIDED_DNS else _address(value)
 
 
-def _peer(value: Any) -> IPv4Network | str:
+def _is_address6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except AddressValueError:
+        return False
+    return True
+
+
+def _peer(value: Any) -> IPv4Network | IPv6Network | str:
     text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
     if "/" in text and text[0].isdigit() and "." in text:
         return _cidr(text)
+    if ":" in text and "/" in text:
+        return _cidr6(text)
     parts = text.split("/")
     if MANAGED_LIST.fullmatch(text) or (
         len(parts) <= 2 and all(_NAME.match(part) for part in parts)
     ):
         return text
     hint = f"did you mean {text}/32?" if _ADDRESS.fullmatch(text) else None
+    if len(text) <= LONGEST_IPV6 and _is_address6(text):
+        hint = f"did you mean {text}/128?"
     raise wrong(f"must be a CIDR block, a security group or a prefix list, is {show(value)}", hint)
 
 
@@ -384,6 +401,9 @@ Destination = Annotated[
         pattern=rf"{_PREFIX_SCHEMA}|{_PREFIX6_SCHEMA}|{NAME_PATTERN}|^{_AWS_PREFIX_LIST.pattern}$",
     ),
 ]
+AnyCidr = Annotated[
+    IPv4Network | IPv6Network, *_type(_any_cidr, pattern=rf"{_PREFIX_SCHEMA}|{_PREFIX6_SCHEMA}")
+]
 Cidr6 = Annotated[IPv6Network, *_type(_cidr6, pattern=_PREFIX6_SCHEMA)]
 Ipv6Address = Annotated[
     IPv6Address | Literal["auto"], *_type(_ipv6_address, pattern=rf"^auto$|{_ADDRESS6_SCHEMA}")
@@ -421,7 +441,7 @@ DomainName = Annotated[str, *_type(_domain_name)]
 NameServer = Annotated[IPv4Address | str, *_type(_name_server)]
 Delay = Annotated[float, *_type(_delay, pattern=rf"^{_DELAY.pattern}$")]
 Rate = Annotated[float, *_type(_rate, pattern=rf"^({_RATE.pattern}|unlimited)$")]
-Peer = Annotated[IPv4Network | str, *_type(_peer)]
+Peer = Annotated[IPv4Network | IPv6Network | str, *_type(_peer)]
 Protocol = Annotated[
     int | None,
     PlainValidator(_protocol),

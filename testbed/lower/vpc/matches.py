@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Network, collapse_addresses
+from ipaddress import collapse_addresses
 
+from testbed.lower.vpc.families import Cidr, Family
 from testbed.topology.model import Traffic
 
-TCP, UDP, ICMP = 6, 17, 1
-WITH_SELECTOR = (ICMP, TCP, UDP)
-"""Protocols with 16 bits to select by: the destination port, or ICMP's type and code."""
 EVERY_SELECTOR = (0, 65535)
 EVERY_PROTOCOL = range(256)
 
@@ -22,24 +20,24 @@ Kind = tuple[int, tuple[int, int]]
 """A protocol with a range of its selectors."""
 
 
-def kinds(traffic: Traffic) -> Iterator[Kind]:
+def kinds(family: Family, traffic: Traffic) -> Iterator[Kind]:
     """What `traffic` is about, for the protocols that have a selector."""
-    for protocol in WITH_SELECTOR:
+    for protocol in family.with_selector:
         if traffic.protocol not in {None, protocol}:
             continue
         selectors = traffic.ports or EVERY_SELECTOR
-        if protocol == ICMP and traffic.icmp_type is not None:
+        if protocol == family.icmp and traffic.icmp_type is not None:
             lowest = traffic.icmp_type * 256
             code = traffic.icmp_code
             selectors = (lowest, lowest + 255) if code is None else (lowest + code, lowest + code)
         yield protocol, selectors
 
 
-def others(traffic: Traffic) -> list[int]:
+def others(family: Family, traffic: Traffic) -> list[int]:
     """The protocols without a selector that `traffic` is about."""
     if traffic.protocol is None:
-        return [number for number in EVERY_PROTOCOL if number not in WITH_SELECTOR]
-    return [] if traffic.protocol in WITH_SELECTOR else [traffic.protocol]
+        return [number for number in EVERY_PROTOCOL if number not in family.with_selector]
+    return [] if traffic.protocol in family.with_selector else [traffic.protocol]
 
 
 def _pieces(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -71,17 +69,16 @@ def _span(low: int, high: int) -> str:
 
 
 def _disjoint(
-    rules: Iterable[tuple[tuple[int, int], IPv4Network]],
-) -> list[tuple[str, IPv4Network]]:
-    """Disjoint (range, CIDR block) pairs that together are the `rules`."""
+    rules: Iterable[tuple[tuple[int, int], Cidr]],
+) -> list[tuple[str, Cidr]]:
+    """Disjoint (range, CIDR block) pairs that together are the `rules`, of one family."""
     rules = list(rules)
-    pieces = (
-        (
-            piece,
-            tuple(collapse_addresses(c for (a, b), c in rules if a <= piece[0] and piece[1] <= b)),
-        )
-        for piece in _pieces(span for span, _ in rules)
-    )
+
+    def during(low: int, high: int) -> tuple[Cidr, ...]:
+        there = [cidr for (first, last), cidr in rules if first <= low and high <= last]
+        return tuple(collapse_addresses(there))  # type: ignore[type-var]
+
+    pieces = ((piece, during(*piece)) for piece in _pieces(span for span, _ in rules))
     return [
         (_span(*span), cidr)
         for span, cidrs in _merged(pieces)
@@ -89,35 +86,36 @@ def _disjoint(
     ]
 
 
-def kind_elements(traffics: Iterable[Traffic]) -> list[str]:
+def kind_elements(family: Family, traffics: Iterable[Traffic]) -> list[str]:
     """Elements of type ``inet_proto . inet_service`` for what the rules are about."""
-    everywhere = IPv4Network("0.0.0.0/0")
-    triples = _kinds_by_protocol((traffic, everywhere) for traffic in traffics)
+    triples = _kinds_by_protocol(family, ((t, family.everywhere) for t in traffics))
     return [f"{protocol} . {span}" for protocol, span, _ in triples]
 
 
-def address_elements(rules: Iterable[tuple[Traffic, IPv4Network]]) -> list[str]:
-    """Elements of type ``inet_proto . inet_service . ipv4_addr``."""
-    triples = _kinds_by_protocol(rules)
+def address_elements(family: Family, rules: Iterable[tuple[Traffic, Cidr]]) -> list[str]:
+    """Elements of type ``inet_proto . inet_service . ADDRESS`` for rules of one family."""
+    triples = _kinds_by_protocol(family, rules)
     return [f"{protocol} . {span} . {cidr}" for protocol, span, cidr in triples]
 
 
 def _kinds_by_protocol(
-    rules: Iterable[tuple[Traffic, IPv4Network]],
-) -> Iterator[tuple[int, str, IPv4Network]]:
+    family: Family, rules: Iterable[tuple[Traffic, Cidr]]
+) -> Iterator[tuple[int, str, Cidr]]:
     rules = list(rules)
-    for protocol in WITH_SELECTOR:
+    for protocol in family.with_selector:
         spans = [
             (span, cidr)
             for traffic, cidr in rules
-            for number, span in kinds(traffic)
+            for number, span in kinds(family, traffic)
             if number == protocol
         ]
         for span, cidr in _disjoint(spans):
             yield protocol, span, cidr
 
 
-def other_elements(rules: Iterable[tuple[Traffic, IPv4Network]]) -> list[str]:
-    """Elements of type ``inet_proto . ipv4_addr``, for the protocols without a selector."""
-    spans = [((number, number), cidr) for traffic, cidr in rules for number in others(traffic)]
+def other_elements(family: Family, rules: Iterable[tuple[Traffic, Cidr]]) -> list[str]:
+    """Elements of type ``inet_proto . ADDRESS``, for the protocols without a selector."""
+    spans = [
+        ((number, number), cidr) for traffic, cidr in rules for number in others(family, traffic)
+    ]
     return [f"{span} . {cidr}" for span, cidr in _disjoint(spans)]

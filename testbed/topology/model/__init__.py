@@ -48,6 +48,7 @@ from testbed.topology.model.region import (
 )
 from testbed.topology.model.security import (
     EVERYWHERE,
+    EVERYWHERE6,
     NetworkAcl,
     NetworkAclEntry,
     SecurityGroup,
@@ -89,6 +90,7 @@ from testbed.topology.model.vpc import (
 
 __all__ = [
     "EVERYWHERE",
+    "EVERYWHERE6",
     "INTERNAL",
     "RACKS_ONLY",
     "Anchor",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
-TCP, UDP, ICMP = 6, 17, 1
+TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 EVERYWHERE = IPv4Network("0.0.0.0/0")
+EVERYWHERE6 = IPv6Network("::/0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,12 @@ class Traffic:
 class SecurityRule:
     """One rule of a security group; it allows.
 
-    The other end is in `cidrs` (one, or those of a prefix list), or is a
-    member of `group`, which is (VPC, name).
+    The other end is in `cidrs` (one of either family, or those of a prefix
+    list), or is a member of `group`, which is (VPC, name), by IPv4 or IPv6.
     """
 
     traffic: Traffic
-    cidrs: tuple[IPv4Network, ...] = ()
+    cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
     group: tuple[str, str] | None = None
     prefix_list: str | None = None
 
@@ -50,11 +51,14 @@ class SecurityGroup:
 
 @dataclass(frozen=True, slots=True)
 class NetworkAclEntry:
-    """A rule of a network ACL; the one with the lowest `number` that matches decides."""
+    """A rule of a network ACL; the one with the lowest `number` that matches decides.
+
+    It is about the family of its `cidr` only.
+    """
 
     number: int
     traffic: Traffic
-    cidr: IPv4Network
+    cidr: IPv4Network | IPv6Network
     action: Literal["allow", "deny"]
 
 
@@ -69,13 +73,12 @@ class NetworkAcl:
     ingress: tuple[NetworkAclEntry, ...]
     egress: tuple[NetworkAclEntry, ...]
 
-    @property
-    def open(self) -> bool:
-        """Whether it lets everything through, as the default one does."""
-        return all(
-            entries
-            and entries[0].action == "allow"
-            and entries[0].traffic == Traffic()
-            and entries[0].cidr == EVERYWHERE
-            for entries in (self.ingress, self.egress)
-        )
+    def opens(self, everywhere: IPv4Network | IPv6Network) -> bool:
+        """Whether it lets everything of one family through, as the default one does."""
+        for entries in (self.ingress, self.egress):
+            first = next((e for e in entries if e.cidr.version == everywhere.version), None)
+            if first is None or first.action == "deny":
+                return False
+            if (first.traffic, first.cidr) != (Traffic(), everywhere):
+                return False
+        return True

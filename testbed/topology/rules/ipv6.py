@@ -31,7 +31,7 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     """Check the IPv6 CIDR blocks of VPCs and subnets, and the addresses in them."""
     seen: list[Vpc] = []
     for vpc in topology.vpcs.values():
-        _vpc(form, vpc, seen, report)
+        _vpc(vpc, seen, report)
         seen.append(vpc)
     internet = topology.region.internet
     cidr = internet.ipv6_cidr if internet else None
@@ -53,7 +53,7 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
                 report.add(path, f"{interface.ipv6_address} is the address of {owner}")
 
 
-def _vpc(form: TopologyForm, vpc: Vpc, others: list[Vpc], report: Report) -> None:
+def _vpc(vpc: Vpc, others: list[Vpc], report: Report) -> None:
     at: Path = ("vpcs", vpc.name)
     if vpc.ipv6_cidr is not None:
         _size((*at, "ipv6_cidr"), vpc.ipv6_cidr, VPC_LENGTH, "a VPC", report)
@@ -61,15 +61,6 @@ def _vpc(form: TopologyForm, vpc: Vpc, others: list[Vpc], report: Report) -> Non
             if other.ipv6_cidr is not None and other.ipv6_cidr.overlaps(vpc.ipv6_cidr):
                 message = f"{vpc.ipv6_cidr} overlaps {other.name}'s: IPv6 blocks are public"
                 report.add((*at, "ipv6_cidr"), message, "choose a block of its own")
-        given = form.vpcs[vpc.name]
-        filters = {
-            "security_groups": given.security_groups is not None,
-            "network_acls": bool(given.network_acls),
-        }
-        for key, there in filters.items():
-            if there:
-                message = f"{key} of a VPC with IPv6 cannot be built yet: they filter IPv4 only"
-                report.add((*at, key), message, "leave out ipv6_cidr", key=True)
     cidrs: list[IPv6Network] = []
     for subnet in vpc.subnets:
         cidr, path = subnet.ipv6_cidr, (*at, "subnets", subnet.name, "ipv6_cidr")

@@ -21,8 +21,10 @@ MAX_GROUPS = 5  # per network interface (V limits)
 MAX_ENTRIES = 20  # per direction of a network ACL (V limits)
 MAX_NETWORK_ACLS = 200  # per VPC (V limits)
 MAX_LIST = 1000  # entries of a prefix list (V limits)
-TCP, UDP, ICMP = 6, 17, 1
-PROTOCOLS = {None: "ALL", TCP: "TCP", UDP: "UDP", ICMP: "ICMP"}
+TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
+PROTOCOLS = {None: "ALL", TCP: "TCP", UDP: "UDP", ICMP: "ICMP", ICMPV6: "ICMPV6"}
+IPV4, IPV6 = 4, 6
+FAMILIES = {IPV4: "IPv4", IPV6: "IPv6"}
 
 
 def check(form: TopologyForm, topology: Topology, report: Report) -> None:
@@ -101,18 +103,28 @@ def _duplicate(path: Path, peer: str, rule: TrafficForm, report: Report) -> None
 
 
 def _count(path: Path, rules: Sequence[SecurityRule], report: Report) -> None:
-    """A rule that names a prefix list counts as many as the list has entries (V limits)."""
-    total = sum(max(1, len(rule.cidrs)) for rule in rules)
-    if total <= MAX_RULES:
+    """Each family has the quota to itself (V limits).
+
+    A rule that names a prefix list counts as many as the list has entries, one
+    that names a group counts for both families.
+    """
+    for version, family in FAMILIES.items():
+        total = sum(
+            1 if rule.group else sum(cidr.version == version for cidr in rule.cidrs)
+            for rule in rules
+        )
+        if total <= MAX_RULES:
+            continue
+        message = (
+            "RulesPerSecurityGroupLimitExceeded: The maximum number of rules per security group"
+            f" has been reached. There are {total} for {family}, {MAX_RULES} are allowed in each"
+            " direction"
+        )
+        hint = None
+        if version == IPV4 and any(rule.prefix_list for rule in rules):
+            hint = "each entry of a prefix list counts as a rule"
+        report.add(path, message, hint, key=True)
         return
-    message = (
-        "RulesPerSecurityGroupLimitExceeded: The maximum number of rules per security group has"
-        f" been reached. There are {total}, {MAX_RULES} are allowed in each direction"
-    )
-    hint = None
-    if any(rule.prefix_list for rule in rules):
-        hint = "each entry of a prefix list counts as a rule"
-    report.add(path, message, hint, key=True)
 
 
 def _traffic(path: Path, traffic: Traffic | TrafficForm, report: Report) -> None:
@@ -120,10 +132,13 @@ def _traffic(path: Path, traffic: Traffic | TrafficForm, report: Report) -> None
     if traffic.ports is not None and traffic.protocol not in {TCP, UDP}:
         message = "only the protocols tcp and udp have ports"
         report.add((*path, "ports"), message, "leave the ports out, or choose tcp or udp")
+    icmp = {ICMP, ICMPV6}
     for key in ("icmp_type", "icmp_code"):
-        if getattr(traffic, key) is not None and traffic.protocol != ICMP:
-            report.add((*path, key), f"only the protocol icmp has an {key}", "leave it out")
-    if traffic.protocol == ICMP and traffic.icmp_code is not None and traffic.icmp_type is None:
+        if getattr(traffic, key) is not None and traffic.protocol not in icmp:
+            report.add(
+                (*path, key), f"only the protocols icmp and icmpv6 have an {key}", "leave it out"
+            )
+    if traffic.protocol in icmp and traffic.icmp_code is not None and traffic.icmp_type is None:
         report.add((*path, "icmp_code"), "an icmp_code is one of an icmp_type's", "add icmp_type")
 
 
@@ -138,12 +153,14 @@ def _entries(path: Path, entries: Sequence[NetworkAclEntryForm], report: Report)
             )
             report.add((*path, index, "rule"), message, "give it a number of its own")
         numbers.add(entry.rule)
-    if len(entries) > MAX_ENTRIES:
-        message = (
-            f"NetworkAclEntryLimitExceeded: there are {len(entries)} rules; a network ACL has at"
-            f" most {MAX_ENTRIES} in each direction (AWS: VPC quotas)"
-        )
-        report.add(path, message, key=True)
+    for version, family in FAMILIES.items():
+        total = sum(entry.cidr.version == version for entry in entries)
+        if total > MAX_ENTRIES:
+            message = (
+                f"NetworkAclEntryLimitExceeded: there are {total} rules for {family}; a network"
+                f" ACL has at most {MAX_ENTRIES} in each direction (AWS: VPC quotas)"
+            )
+            report.add(path, message, key=True)
 
 
 def _groups_of(interface: NetworkInterface, report: Report) -> None:

@@ -7,11 +7,11 @@ from typing import Literal
 from pydantic import Field
 
 from testbed.topology.schema.base import Form
-from testbed.topology.values import Cidr, Peer, Ports, Protocol
+from testbed.topology.values import AnyCidr, Peer, Ports, Protocol
 
-PROTOCOL = "tcp, udp, icmp, all, or a number of IANA's."
+PROTOCOL = "tcp, udp, icmp, icmpv6, all, or a number of IANA's."
 PORTS = "The destination port or a range such as 80-90 (tcp and udp). Default: all."
-ICMP_TYPE = "The ICMP type (icmp). Default: all."
+ICMP_TYPE = "The ICMP type (icmp and icmpv6). Default: all."
 ICMP_CODE = "The ICMP code, with a type. Default: all."
 
 
@@ -28,8 +28,8 @@ class IngressRuleForm(TrafficForm):
     """An inbound rule of a security group; rules only allow."""
 
     source: Peer = Field(
-        description="Where from: a CIDR block, a security group (VPC/GROUP of a peered VPC), a"
-        " prefix list."
+        description="Where from: a CIDR block of IPv4 or IPv6, a security group (VPC/GROUP of a"
+        " peered VPC), a prefix list."
     )
 
 
@@ -37,8 +37,8 @@ class EgressRuleForm(TrafficForm):
     """An outbound rule of a security group; rules only allow."""
 
     destination: Peer = Field(
-        description="Where to: a CIDR block, a security group (VPC/GROUP of a peered VPC), a"
-        " prefix list."
+        description="Where to: a CIDR block of IPv4 or IPv6, a security group (VPC/GROUP of a"
+        " peered VPC), a prefix list."
     )
 
 
@@ -60,7 +60,9 @@ class NetworkAclEntryForm(TrafficForm):
     rule: int = Field(
         ge=1, le=32766, description="Its number: rules are evaluated from the lowest on."
     )
-    cidr: Cidr = Field(description="The source (inbound) or destination (outbound).")
+    cidr: AnyCidr = Field(
+        description="The source (inbound) or destination (outbound), IPv4 or IPv6."
+    )
     action: Literal["allow", "deny"] = Field(description="allow or deny.")
 
 
