@@ -41,6 +41,7 @@ BY_HAND = {
     "nftables": "nft 'add table inet t; add chain inet t c { type filter hook input priority 0; }'",
     "conntrack": "nft 'add table inet t; add chain inet t c; "
     "add rule inet t c ct state established accept'",
+    "conntrack-mark": "nft 'add table inet t; add chain inet t c; add rule inet t c ct mark set 1'",
     "nat": "nft 'add table inet t; "
     "add chain inet t c { type nat hook postrouting priority 100; }; "
     "add rule inet t c snat ip to 192.0.2.1'",

@@ -77,7 +77,7 @@ class TestRack:
             assert testbed["web"].ping("desk", count=4, interval_s=10).ok
         assert len(capture.packets) == 8
         times = [float(packet.time) for packet in capture.packets]
-        assert 30 <= times[-1] - times[0] < 31
+        assert 30 <= times[-1] - times[0] < 32  # ping itself is late at times
 
     def test_much_output_arrives(self, testbed: Testbed) -> None:
         done = testbed["web"].run(["seq", "1", "300000"])
