@@ -42,6 +42,7 @@ class Monitor:
         self.unsettled = False
         with inside(fd):
             self._socket = NetlinkSocket()
+        self._socket.keep()
         self._socket.subscribe(LINK_GROUP, ROUTE_GROUP)
         self.refresh()
 

@@ -182,8 +182,8 @@ def test_many_open_files() -> None:
 
 
 def test_many_nodes() -> None:
-    """The keeper has two descriptors for each; libnftables can't have one above 1023."""
-    nodes = tuple(Node(f"n{number}", "x", "x") for number in range(600))
+    """The keeper has descriptors for each; libnftables can't have one above 1023."""
+    nodes = tuple(Node(f"n{number}", "x", "x") for number in range(1100))
     last = replace(nodes[-1], nftables="table inet x { }", processes=(SLEEP,))
     client = up(Plan(NAME, (*nodes[:-1], last)))
     assert "table inet x" in client.run(last.name, ["nft", "list", "ruleset"]).text
