@@ -7,6 +7,7 @@ hint with the remedy. The command line prints both and exits with
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,16 @@ def no_such_node(name: str, testbed: str, names: list[str]) -> UsageError:
     else:
         hint = f"nodes: {', '.join(names)}"
     return UsageError(f"no node {name[:80]!r} in {testbed}", hint=hint)
+
+
+def similar(name: str, known: Iterable[str], listed: Iterable[str] = ()) -> str:
+    """The hint for a name that is not known: the likely one, else those `listed` (or all)."""
+    import difflib  # noqa: PLC0415 - only on the way to an error
+
+    names = list(known)
+    if close := difflib.get_close_matches(name, names, n=1):
+        return f"did you mean {close[0]!r}?"
+    return f"there are: {', '.join(listed or names)}"
 
 
 class HostError(TestbedError):

@@ -36,6 +36,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="topology file for tests that use the fixture `testbed` without the marker",
     )
     group.addoption(
+        "--testbed",
+        dest="testbed_name",
+        metavar="NAME",
+        help="the conformance suites: check this testbed, which runs",
+    )
+    group.addoption(
         "--testbed-vm",
         choices=("auto", "always", "never", "uml", "qemu"),
         default=os.environ.get("TESTBED_VM", "auto"),

@@ -25,6 +25,7 @@ VERBS = (
     "exec",
     "shell",
     "ping",
+    "check",
     "advance",
     "events",
     "logs",

@@ -77,6 +77,17 @@ MAY_IMPORT = {
         "probes",
         "kernel",
     },
+    "conformance": {
+        "errors",
+        "topology.model",
+        "plan",
+        "lower",
+        "client",
+        "render",
+        "probes",
+        "bringup",
+        "testing",
+    },
 }
 TOP = {"cli", "pytest_plugin"}  # may import everything but each other
 PART_OF = {"terminal": "client", "__main__": "cli"}  # modules that are one layer with another

@@ -1,0 +1,120 @@
+"""What came of checks: one result for each check and object, and the report of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from testbed.conformance.expectation import Measurement
+from testbed.conformance.suites import SUITES
+from testbed.errors import EXIT_HOST, EXIT_NETWORK
+
+# failed: the network says no. error: the check itself could not be run. blocked: what it
+# stands on has failed. not-applicable: the topology has nothing of the kind.
+Outcome = Literal["passed", "failed", "error", "blocked", "not-applicable"]
+REPORT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One check of one object.
+
+    `subject` is the object, or the part of it that was found wrong; `text` says
+    why a check could not be run, is blocked or does not apply.
+    """
+
+    check: str
+    subject: str
+    outcome: Outcome
+    summary: str = ""
+    expected: str = ""
+    seen: str = ""
+    remedy: str = ""
+    source: str = ""
+    text: str = ""
+    duration_s: float = 0.0
+    measurements: tuple[Measurement, ...] = ()
+    keys: frozenset[str] = frozenset()
+
+    @property
+    def suite(self) -> str:
+        """The suite that the check is of."""
+        return self.check.partition(".")[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `testbed check --json` has it."""
+        row = asdict(self)
+        del row["keys"]
+        measurements = [measurement.to_json() for measurement in self.measurements]
+        return row | {"suite": self.suite, "measurements": measurements}
+
+
+@dataclass(slots=True)
+class Report:
+    """All results of a run, in the order in which they were run."""
+
+    testbed: str
+    results: list[Result] = field(default_factory=list)
+    duration_s: float = 0.0
+    started: str = ""
+    problem: str = ""  # why it could not be run, or not to its end
+
+    def of(self, outcome: Outcome) -> list[Result]:
+        """The results with this outcome."""
+        return [result for result in self.results if result.outcome == outcome]
+
+    @property
+    def suites(self) -> list[str]:
+        """The suites that anything was run of, in their order."""
+        run = {result.suite for result in self.results}
+        return [suite for suite in SUITES if suite in run]
+
+    @property
+    def diagnosis(self) -> Result | None:
+        """The failure that is nearest to the cables: the likely cause of those above it."""
+        order = {suite: number for number, suite in enumerate(SUITES)}
+        failed = self.of("failed")
+        return min(failed, key=lambda result: order[result.suite], default=None)
+
+    @property
+    def exit_code(self) -> int:
+        """0: all that applies has passed; 1: something failed; 3: something could not be run.
+
+        A run in which nothing was checked could not be run.
+        """
+        if self.of("failed"):
+            return EXIT_NETWORK
+        if self.problem or self.of("error") or not self.of("passed"):
+            return EXIT_HOST
+        return 0
+
+    def counts(self) -> dict[Outcome, int]:
+        """How many results there are of each outcome."""
+        outcomes: tuple[Outcome, ...] = ("passed", "failed", "error", "blocked", "not-applicable")
+        return {outcome: len(self.of(outcome)) for outcome in outcomes}
+
+    def to_json(self) -> dict[str, Any]:
+        """As `testbed check --json` prints it."""
+        diagnosis = self.diagnosis
+        return {
+            "version": REPORT_VERSION,
+            "testbed": self.testbed,
+            "started": self.started,
+            "duration_s": round(self.duration_s, 3),
+            "ok": self.exit_code == 0,
+            "problem": self.problem or None,
+            "counts": self.counts(),
+            "diagnosis": diagnosis.to_json() if diagnosis else None,
+            "results": [result.to_json() for result in self.results],
+        }
+
+
+def blocking(results: Iterable[Result], checks: Iterable[str], keys: frozenset[str]) -> str:
+    """Which of the `checks` has failed for something with one of the `keys`, in words; else ""."""
+    wanted = set(checks)
+    for result in results:
+        bad = result.outcome in {"failed", "error", "blocked"}
+        if bad and result.check in wanted and result.keys & keys:
+            return f"{result.check} {result.outcome} for {result.subject}"
+    return ""

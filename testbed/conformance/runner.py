@@ -1,0 +1,172 @@
+"""Running the suites from a program: what `testbed check` and `testbed chaos` do."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import io
+import os
+import time
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from testbed.conformance import collecting
+from testbed.conformance.results import Report, Result
+from testbed.conformance.suites import SUITES, Check, describe, file_of, name_of, suite_of
+from testbed.errors import HostError, UsageError, similar
+from testbed.testing import Testbed
+from testbed.topology.model import Topology
+
+PACKAGE = "testbed.conformance"
+OnResult = Callable[[Result, int], None]
+ISOLATED = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+
+
+class _Collector:
+    """A pytest plugin: what is under check goes in, results come out."""
+
+    def __init__(
+        self,
+        testbed: Testbed | None,
+        topology: Topology | None,
+        wanted: Callable[[pytest.Item], bool],
+        on_result: OnResult | None,
+    ) -> None:
+        self._testbed = testbed
+        self._topology = topology
+        self._wanted = wanted
+        self._on_result = on_result
+        self._told = 0
+        self.items: list[pytest.Item] = []
+        self.results: list[Result] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        if self._testbed is not None:
+            config.stash[collecting.TESTBED] = self._testbed
+        if self._topology is not None:
+            config.stash[collecting.TOPOLOGY] = self._topology
+        config.stash[collecting.RESULTS] = self.results
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        left_out = [item for item in items if not self._wanted(item)]
+        if left_out:
+            items[:] = [item for item in items if self._wanted(item)]
+            config.hook.pytest_deselected(items=left_out)
+        self.items = list(items)
+
+    def pytest_runtest_logfinish(self) -> None:
+        for result in self.results[self._told :]:
+            if self._on_result is not None:
+                self._on_result(result, len(self.items))
+        self._told = len(self.results)
+
+
+def check_names(names: Collection[str]) -> None:
+    """Raise UsageError for a name that is neither a suite nor a check (``bgp.peer-answers``)."""
+    known = {*SUITES, *all_checks()}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no suite or check {name!r}", hint=similar(name, known, SUITES))
+
+
+def all_checks() -> dict[str, Check]:
+    """All checks by name, in the order in which they are run."""
+    found: dict[str, Check] = {}
+    for suite in SUITES:
+        module = importlib.import_module(f"{PACKAGE}.{file_of(suite).stem}")
+        for function in vars(module).values():
+            if getattr(function, "__module__", "") == module.__name__ and is_test(function):
+                name = name_of(file_of(suite), function.__name__)
+                found[name] = describe(name, function)
+    return found
+
+
+def is_test(value: object) -> bool:
+    """Whether something in a suite's file is a check."""
+    return inspect.isfunction(value) and value.__name__.startswith("test_")
+
+
+def run(
+    testbed: Testbed,
+    topology: Topology,
+    names: Collection[str] = (),
+    *,
+    disruptive: bool = True,
+    subjects: Collection[str] = (),
+    fail_fast: bool = False,
+    junit: Path | None = None,
+    on_result: OnResult | None = None,
+) -> Report:
+    """Run suites or single checks (`names`; none: all) against a running testbed.
+
+    `subjects` limits them to those objects (by any of their keys), `disruptive`
+    False leaves out what breaks something on purpose. `on_result` is called
+    after each check with its result and how many there are. HostError where
+    pytest itself could not run.
+    """
+    check_names(names)
+
+    def wanted(item: pytest.Item) -> bool:
+        name = name_of(item.path, getattr(item, "originalname", item.name))
+        if names and not {name, suite_of(item.path)} & set(names):
+            return False
+        if not disruptive and item.get_closest_marker("disruptive"):
+            return False
+        return not subjects or bool(collecting.keys_of(item) & set(subjects))
+
+    suites = [suite for suite in SUITES if not names or _touches(suite, names)]
+    options = [*(["--exitfirst"] if fail_fast else []), *([f"--junitxml={junit}"] if junit else [])]
+    report = Report(testbed.name, started=datetime.now(UTC).isoformat(timespec="seconds"))
+    collector = _Collector(testbed, topology, wanted, on_result)
+    started = time.monotonic()
+    report.problem = _pytest([str(file_of(suite)) for suite in suites], options, collector)
+    report.duration_s = time.monotonic() - started
+    report.results = collector.results
+    if not report.problem and not collector.items:
+        report.problem = "nothing to check: no check is about that"
+    return report
+
+
+def _touches(suite: str, names: Collection[str]) -> bool:
+    return any(name.partition(".")[0] == suite for name in names)
+
+
+def _pytest(files: list[str], options: list[str], collector: _Collector) -> str:
+    """Run pytest in this process, without the user's own configuration; what went wrong, or ""."""
+    arguments = ["-c", os.devnull, f"--rootdir={Path(files[0]).parent}", "-p", "no:cacheprovider"]
+    arguments += ["-p", "testbed.pytest_plugin", "-q", "--tb=short", *options, *files]
+    said = io.StringIO()
+    with _environment(ISOLATED), contextlib.redirect_stdout(said):
+        code = pytest.main(arguments, plugins=[collector])
+    if code in {
+        pytest.ExitCode.OK,
+        pytest.ExitCode.TESTS_FAILED,
+        pytest.ExitCode.NO_TESTS_COLLECTED,
+    }:
+        return ""
+    if code == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    hint = said.getvalue().strip()[-2000:]
+    raise HostError(f"the checks could not be run: pytest ended with {code!r}", hint=hint)
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

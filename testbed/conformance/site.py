@@ -1,0 +1,58 @@
+"""The testbed under check: what its file declares, what runs, and what checks often ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from testbed.plan.model import Plan
+from testbed.testing import Testbed, eventually
+from testbed.topology.model import Topology
+
+T = TypeVar("T")
+SETTLE_S = 3.0  # what is on its way when a check begins: a handshake, an update of BGP
+
+
+class Site:
+    """A running testbed and the topology that it was built from."""
+
+    def __init__(self, testbed: Testbed, topology: Topology) -> None:
+        self.testbed = testbed
+        self.topology = topology
+
+    @property
+    def plan(self) -> Plan:
+        """What was built."""
+        return self.testbed.plan
+
+    def rows(self, kind: str, **wanted: object) -> list[dict[str, Any]]:
+        """The rows of a kind ("lags", "bgp", …) of `testbed status` that have these members."""
+        rows: list[dict[str, Any]] = self.testbed.status().get(kind) or []
+        return [row for row in rows if all(row.get(key) == wanted[key] for key in wanted)]
+
+    def row(self, kind: str, **wanted: object) -> dict[str, Any]:
+        """The one row of a kind with these members; without one, a row that says so."""
+        rows = self.rows(kind, **wanted)
+        return rows[0] if rows else {"ok": False, "state": "not known to the testbed"}
+
+    def settled(self, look: Callable[[], T], ok: Callable[[T], object], within: float) -> T:
+        """Look until it is ok or the time is over; what was seen last."""
+        seen: list[T] = []
+
+        def look_again() -> object:
+            seen.append(look())
+            return ok(seen[-1])
+
+        try:
+            self.testbed.eventually(look_again, within)
+        except AssertionError:
+            if not seen:
+                raise
+        return seen[-1]
+
+    def answers(self, source: str, destination: str, **options: Any) -> Mapping[str, Any]:
+        """Ping; the result as `testbed ping --json` prints it."""
+        return self.testbed[source].ping(destination, **options).to_json()
+
+
+__all__ = ["SETTLE_S", "Site", "eventually"]
