@@ -1,11 +1,7 @@
-"""Driving a testbed from tests: the handles that the pytest fixture `testbed` gives.
-
-They work without pytest, too: `Testbed.up("rack.yaml")` in any program.
-"""
+"""A running testbed, as a test sees it."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,154 +14,22 @@ from testbed.bringup import (
     take_down,
     with_time,
 )
-from testbed.client import Client, Completed
-from testbed.errors import HostError, NetworkError, UsageError
+from testbed.client import Client
+from testbed.errors import NetworkError, UsageError
 from testbed.plan.model import Plan
-from testbed.protocol import netns_link
+from testbed.testing.node import Node
+from testbed.testing.polling import POLL_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
-    from pyroute2 import IPRoute
-
-    from testbed.probes.capture import Capture
-    from testbed.probes.http import HttpReply
-    from testbed.probes.ping import PingResult
     from testbed.topology.model import Topology
 
     Source = str | Path | Topology | Plan
 
 T = TypeVar("T")
-RUN_TIMEOUT_S = 60.0
-POLL_S = 0.05
-
-
-def eventually(
-    function: Callable[[], T],
-    timeout: float = 10.0,
-    *,
-    interval: float = POLL_S,
-    clock: Testbed | None = None,
-) -> T:
-    """Call `function` until it returns something true, and return that.
-
-    An AssertionError or NetworkError that it raises counts as not yet. When
-    `timeout` seconds are over: AssertionError with the last value or error.
-    With a `clock` they are seconds of that testbed: one whose time is virtual
-    does not go on by itself between two calls.
-    """
-    virtual = clock is not None and clock.is_virtual
-    now = clock.elapsed if clock is not None and virtual else time.monotonic
-    sleep = clock.advance if clock is not None and virtual else time.sleep
-    deadline = now() + timeout
-    while True:
-        cause: Exception | None = None
-        last = ""
-        try:
-            value = function()
-            if value:
-                return value
-            last = f"the last value was {value!r}"
-        except (AssertionError, NetworkError) as error:
-            cause, last = error, f"the last error was: {error}"
-        if now() >= deadline:
-            raise AssertionError(f"not true within {timeout:g} s; {last}") from cause
-        sleep(interval)
-
-
-class Node:
-    """A node of a running testbed."""
-
-    def __init__(self, testbed: Testbed, name: str) -> None:
-        self._testbed = testbed
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"<Node {self.name} of {self._testbed.name}>"
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def address(self) -> str:
-        """The node's first address; on `lo` only where it has no other."""
-        return address_of(self._testbed.plan, self.name)
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        check: bool = True,
-        input: bytes | None = None,  # noqa: A002 - the name that subprocess.run has
-        env: Mapping[str, str] | None = None,
-        timeout: float | None = RUN_TIMEOUT_S,
-    ) -> Completed:
-        """Run a command; with `check`, NetworkError with what it wrote when it fails."""
-        if isinstance(argv, str):
-            raise UsageError("run() takes a list of words, not a command line for a shell")
-        done = self._testbed.client.run(self.name, argv, input=input, env=env, timeout=timeout)
-        if check and done.returncode:
-            message = f"{' '.join(argv)} in {self.name}: exit status {done.returncode}"
-            said = (done.stderr or done.stdout).decode(errors="replace").strip()
-            raise NetworkError(message, hint=said or None)
-        return done
-
-    def ping(
-        self,
-        destination: Node | str,
-        *,
-        count: int = 3,
-        size: int = 56,
-        df: bool = False,
-        interval_s: float = 0.2,
-    ) -> PingResult:
-        """Ping a node or an address. `size` is the payload: the IP packet has 28 bytes more."""
-        from testbed.probes.ping import ping  # noqa: PLC0415
-
-        address = self._testbed.address(destination)
-        return ping(
-            self._testbed.client,
-            self.name,
-            address,
-            count=count,
-            size=size,
-            df=df,
-            interval_s=interval_s,
-        )
-
-    def capture(self, interface: str = "eth0", filter: str = "") -> Capture:  # noqa: A002
-        """Capture in a `with` block what pcap-filter(7) `filter` lets through."""
-        from testbed.probes.capture import Capture  # noqa: PLC0415
-
-        return Capture(self._testbed.client, self.name, interface, filter)
-
-    def iproute(self) -> IPRoute:
-        """The node's kernel tables as pyroute2's `IPRoute`; use it in a `with` block.
-
-        Only where the testbed is root's and runs on this kernel: HostError in a
-        micro VM and without root, where `run(["ip", "-json", …])` does.
-        """
-        from testbed.kernel.namespace import iproute  # noqa: PLC0415
-
-        link = netns_link(self._testbed.name, self.name)
-        if not link.exists():
-            hint = 'use run(["ip", "-json", …]) there'
-            text = "runs in a micro VM, or as an ordinary user: its namespaces can't be entered"
-            raise HostError(f"{self._testbed.name} {text}", hint=hint)
-        return iproute(link)
-
-    def http(self, url: str, *, timeout_s: float = 5.0) -> HttpReply:
-        """GET an http URL; a host that is a node's name stands for its address."""
-        from urllib.parse import urlsplit  # noqa: PLC0415
-
-        from testbed.probes.http import get  # noqa: PLC0415
-
-        host = urlsplit(url).hostname or ""
-        if any(node.name == host for node in self._testbed.plan.nodes):
-            url = url.replace(host, self._testbed.address(host), 1)
-        return get(self._testbed.client, self.name, url, timeout_s=timeout_s)
 
 
 class Testbed:

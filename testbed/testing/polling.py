@@ -1,0 +1,49 @@
+"""Waiting for something to become true."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from testbed.errors import NetworkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed.testing.testbed import Testbed
+
+T = TypeVar("T")
+POLL_S = 0.05
+
+
+def eventually(
+    function: Callable[[], T],
+    timeout: float = 10.0,
+    *,
+    interval: float = POLL_S,
+    clock: Testbed | None = None,
+) -> T:
+    """Call `function` until it returns something true, and return that.
+
+    An AssertionError or NetworkError that it raises counts as not yet. When
+    `timeout` seconds are over: AssertionError with the last value or error.
+    With a `clock` they are seconds of that testbed: one whose time is virtual
+    does not go on by itself between two calls.
+    """
+    virtual = clock is not None and clock.is_virtual
+    now = clock.elapsed if clock is not None and virtual else time.monotonic
+    sleep = clock.advance if clock is not None and virtual else time.sleep
+    deadline = now() + timeout
+    while True:
+        cause: Exception | None = None
+        last = ""
+        try:
+            value = function()
+            if value:
+                return value
+            last = f"the last value was {value!r}"
+        except (AssertionError, NetworkError) as error:
+            cause, last = error, f"the last error was: {error}"
+        if now() >= deadline:
+            raise AssertionError(f"not true within {timeout:g} s; {last}") from cause
+        sleep(interval)
