@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbed import launch
@@ -13,7 +15,6 @@ from testbed.kernel import host_interfaces
 from testbed.protocol import NAME_PATTERN
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Collection, Mapping
 
     from testbed.plan.model import Plan
@@ -94,6 +95,30 @@ def with_time(plan: Plan, time: str | None, seed: int | None) -> Plan:
     if not 0 <= seed < 2**63:
         raise UsageError(f"seed {seed} is not between 0 and 2^63 - 1")
     return replace(plan, seed=seed)
+
+
+def origin_of(source: object, settings: Mapping[str, str] | None) -> dict[str, Any] | None:
+    """What the keeper is told that a plan is made from: a file and settings, or None."""
+    if not isinstance(source, str | os.PathLike):
+        return None
+    return {"file": str(Path(source).absolute()), "settings": dict(settings or {})}
+
+
+def running_topology(client: Client) -> Topology:
+    """The topology of what runs, read again from the file that it was brought up from.
+
+    UsageError when it is from no file, or the file no longer says what runs.
+    """
+    plan, source = client.plan()
+    file = source.get("file") if isinstance(source, dict) else None
+    if file is None:
+        hint = f"bring it to a topology file: testbed up FILE -n {client.name}"
+        raise UsageError(f"testbed {client.name} was brought up from no file", hint=hint)
+    topology = load_topology(file, source.get("settings") or {}, client.name)
+    if with_time(lower_topology(topology), plan.time, plan.seed) != plan:
+        hint = f"bring the testbed to it: testbed up {file} -n {client.name}"
+        raise UsageError(f"{file} is not what testbed {client.name} runs any more", hint=hint)
+    return topology
 
 
 def links_of(plan: Plan) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -94,7 +93,7 @@ def command(
     that is needed and lets users make namespaces, else in a micro VM.
     """
     from testbed import launch  # noqa: PLC0415
-    from testbed.bringup import bring_up, with_time  # noqa: PLC0415
+    from testbed.bringup import bring_up, origin_of, with_time  # noqa: PLC0415
     from testbed.render.progress import progress  # noqa: PLC0415
 
     variables = parse_settings(settings)
@@ -104,7 +103,7 @@ def command(
         try:
             outcome = bring_up(
                 plan,
-                source={"file": str(Path(file).absolute()), "settings": variables},
+                source=origin_of(file, variables),
                 vm=vm,
                 wait=wait,
                 timeout_s=timeout,

@@ -11,6 +11,7 @@ from testbed.bringup import (
     bring_up,
     load_topology,
     lower_topology,
+    origin_of,
     take_down,
     with_time,
 )
@@ -42,6 +43,7 @@ class Testbed:
         self.name = name
         self._plan: Plan | None = None
         self._original: Plan | None = None
+        self._origin: Any = None  # what the original was made from
 
     @classmethod
     def up(
@@ -63,13 +65,14 @@ class Testbed:
         `take` names host interfaces that are attached though the host uses them.
         """
         plan = with_time(plan_of(source, settings, name), time, seed)
-        origin = {"file": str(source)}
+        origin = origin_of(source, settings)
         outcome = bring_up(plan, vm=vm, timeout_s=timeout_s, take=take, source=origin)
         if outcome.pending:
             take_down(plan.name)
             raise _not_ready(outcome.pending, timeout_s)
         testbed = cls(plan.name)
         testbed._plan = testbed._original = plan
+        testbed._origin = origin
         return testbed
 
     def down(self) -> None:
@@ -109,8 +112,9 @@ class Testbed:
     def plan(self) -> Plan:
         """What runs."""
         if self._plan is None:
-            self._plan, _ = self.client.plan()
-            self._original = self._original or self._plan
+            self._plan, source = self.client.plan()
+            if self._original is None:
+                self._original, self._origin = self._plan, source
         return self._plan
 
     def address(self, destination: Node | str) -> str:
@@ -168,8 +172,9 @@ class Testbed:
         the original back after the test.
         """
         plan = with_time(plan_of(source, settings, self.name), self.plan.time, self.plan.seed)
+        origin = self._origin if source is self._original else origin_of(source, settings)
         self._plan = None
-        result = self.client.apply(plan, wait=wait, timeout_s=timeout_s)
+        result = self.client.apply(plan, wait=wait, timeout_s=timeout_s, source=origin)
         self._plan = plan
         if result.get("pending"):
             raise _not_ready(result["pending"], timeout_s)
