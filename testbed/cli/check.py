@@ -159,8 +159,14 @@ def _under_check(
 
     One that is not ready in time is checked all the same: the checks say why.
     """
-    from testbed.bringup import bring_up, load_topology, origin_of  # noqa: PLC0415
-    from testbed.bringup import lower_topology, running_topology, take_down  # noqa: PLC0415
+    from testbed.bringup import (  # noqa: PLC0415
+        bring_up,
+        load_topology,
+        lower_topology,
+        origin_of,
+        running_topology,
+        take_down,
+    )
     from testbed.client import Client  # noqa: PLC0415
     from testbed.render.progress import progress  # noqa: PLC0415
     from testbed.testing import Testbed  # noqa: PLC0415

@@ -157,9 +157,14 @@ def _result(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[
         source=check.source,
         text="" if outcome == "failed" else text,
         duration_s=round(report.duration, 3),
-        measurements=tuple(item.stash.setdefault(MEASURED, [])),
+        measurements=_measurements(item),
         keys=keys_of(item) if outcome not in {"passed", "not-applicable"} else frozenset(),
     )
+
+
+def _measurements(item: pytest.Item) -> tuple[Measurement, ...]:
+    kept: list[Measurement] = item.stash.get(MEASURED, [])
+    return tuple(kept)
 
 
 def _outcome(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tuple[Outcome, str]:
@@ -202,7 +207,7 @@ def measure(request: pytest.FixtureRequest) -> Callable[..., Measurement]:
     ``measure("RTT", 20.3, "ms", at_most=175)``; it is for the check to fail if
     the figure is not `ok`.
     """
-    kept = request.node.stash.setdefault(MEASURED, [])
+    kept: list[Measurement] = request.node.stash.setdefault(MEASURED, [])
 
     def keep(
         name: str,
@@ -226,4 +231,3 @@ def undone(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.node.get_closest_marker("disruptive"):
         site: Site = request.getfixturevalue("site")
         site.testbed.restore()
-

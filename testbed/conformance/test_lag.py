@@ -11,7 +11,6 @@ from testbed.conformance.subjects import LagSubject
 
 SHORT_TIMEOUT = 0x02  # the bit of LACP's actor state that asks for a PDU every second
 LISTEN_S = 35.0  # one PDU comes in this time even at the slow rate
-FIRST_PDUS = 2
 
 
 def test_carrier(site: Site, lag: LagSubject) -> None:
@@ -36,8 +35,9 @@ def test_fast_rate(site: Site, lag: LagSubject) -> None:
     Remedy: set the LACP rate of the device's port channel to fast (one PDU each second).
     """
     for inside, outside in lag.members:
-        capture = site.testbed[lag.ond].capture(inside, "inbound and ether proto 0x8809")
-        with capture as heard:
+        own = site.plan.node(lag.ond).interface(inside).mac
+        foreign = f"ether proto 0x8809 and not ether src {own}"
+        with site.testbed[lag.ond].capture(inside, foreign) as heard:
             site.settled(lambda: heard.packets, len, LISTEN_S)
         states = [packet[LACP].actor_state for packet in heard.packets if LACP in packet]
         name = f"{lag.device} {outside}"
