@@ -18,6 +18,7 @@ from testbed.bringup import (
 from testbed.client import Client
 from testbed.errors import NetworkError, UsageError
 from testbed.plan.model import Plan
+from testbed.testing import places
 from testbed.testing.node import Node
 from testbed.testing.polling import POLL_S, eventually
 
@@ -102,6 +103,25 @@ class Testbed:
             known = ", ".join(node.name for node in self.plan.nodes)
             raise UsageError(f"no node {name!r} in {self.name}", hint=f"nodes: {known}")
         return Node(self, name)
+
+    def device(self, name: str) -> Node:
+        """The customer's network device, or the Outpost's networking device, `name`."""
+        roles = (places.CUSTOMER_DEVICE, places.NETWORKING_DEVICE)
+        places.require_role(self.plan, name, roles, "network device")
+        return Node(self, name)
+
+    def instance(self, name: str) -> Node:
+        """The instance `name`."""
+        places.require_role(self.plan, name, (places.INSTANCE,), "instance")
+        return Node(self, name)
+
+    def link(self, a: Node | str, b: Node | str) -> places.Link:
+        """The cables between two nodes; UsageError when there are none."""
+        return places.Link(self, str(a), str(b))
+
+    def outpost(self, name: str) -> places.Outpost:
+        """The Outpost `name`."""
+        return places.Outpost(self, name)
 
     @property
     def nodes(self) -> list[Node]:
