@@ -29,6 +29,7 @@ VERBS = (
     "advance",
     "events",
     "logs",
+    "bundle",
     "graph",
     "doctor",
     "kernel",
