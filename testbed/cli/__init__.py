@@ -25,6 +25,7 @@ VERBS = (
     "exec",
     "shell",
     "ping",
+    "trace",
     "advance",
     "events",
     "logs",

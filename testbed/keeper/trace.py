@@ -80,6 +80,7 @@ class Tracer:
         self._count = 0
         self._answered = False
         self._asked = False
+        self._seen: set[tuple[Any, ...]] = set()
         self._watches: list[_Watch] = []
         try:
             for node, fd in nodes.items():
@@ -145,7 +146,10 @@ class Tracer:
             if sight.protocol == ETH_P_ARP:
                 self._asked = True
             elif _is_plain(sight):
-                self._event.set()
+                key = watch.node, sight.interface, sight.kind, sight.data[8:10], sight.data[12:22]
+                if key not in self._seen:  # what TCP sends again is nothing new
+                    self._seen.add(key)
+                    self._event.set()
                 self._answered = self._answered or self._is_answer(watch, sight)
         if watch.rules is not None:
             watch.steps += watch.rules.read()
@@ -181,10 +185,11 @@ class Tracer:
         fd = watch.fd
         questions = dict.fromkeys(_questions(watch))
         if watch.node == self._source and sent.source:
-            questions[decisions.Question(sent.source, self._probe.destination, None)] = None
-        destinations = {question.destination for question in questions}
+            own = decisions.Question(sent.source, self._probe.destination, None)
+            questions[own, self._probe.destination] = None
+        destinations = {question.destination for question, _ in questions}
         return {
-            "decisions": [_decision(fd, question) for question in questions],
+            "decisions": [_decision(fd, *question) for question in questions],
             "rules": [asdict(rule) for rule in decisions.rules(fd)],
             "routes": {to: [asdict(r) for r in decisions.routes_to(fd, to)] for to in destinations},
             "neighbors": [[*key, state] for key, state in decisions.neighbor_states(fd).items()],
@@ -256,8 +261,8 @@ def _chains(watches: list[_Watch], steps: list[dict[str, Any]]) -> list[dict[str
     ]
 
 
-def _questions(watch: _Watch) -> list[decisions.Question]:
-    """What to ask the kernel: where each packet that came in was to go.
+def _questions(watch: _Watch) -> list[tuple[decisions.Question, str]]:
+    """What to ask the kernel: where each packet that came in was to go, and for whom it was.
 
     Its destination is that after a translation at prerouting, which the last
     step that has an input and the packet's header knows; its mark the last one.
@@ -268,7 +273,8 @@ def _questions(watch: _Watch) -> list[decisions.Question]:
             continue
         source, destination = (_address(sight.data[o : o + 4]) for o in (12, 16))
         after, mark = _after_rules(watch.steps, sight)
-        found.append(decisions.Question(source, after or destination, sight.interface, mark or 0))
+        question = decisions.Question(source, after or destination, sight.interface, mark or 0)
+        found.append((question, destination))
     return found
 
 
@@ -293,12 +299,12 @@ def _address(data: bytes) -> str:
     return ".".join(str(byte) for byte in data)
 
 
-def _decision(fd: int, question: decisions.Question) -> dict[str, Any]:
+def _decision(fd: int, question: decisions.Question, asked: str) -> dict[str, Any]:
     try:
         answer = asdict(decisions.route(fd, question))
     except (OSError, KeyError) as error:
         answer = {"route": None, "refusal": None, "error": str(error)}
-    return asdict(question) | answer
+    return asdict(question) | {"asked": asked} | answer
 
 
 def _link(link: observe.Link) -> dict[str, Any]:
