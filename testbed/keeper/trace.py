@@ -187,9 +187,11 @@ class Tracer:
         if watch.node == self._source and sent.source:
             own = decisions.Question(sent.source, self._probe.destination, None)
             questions[own, self._probe.destination] = None
-        destinations = {question.destination for question, _ in questions}
+        answers = [_decision(fd, *question) for question in questions]
+        answers += [_way_back(fd, answer) for answer in answers if _is_local(answer)]
+        destinations = {answer["destination"] for answer in answers}
         return {
-            "decisions": [_decision(fd, *question) for question in questions],
+            "decisions": answers,
             "rules": [asdict(rule) for rule in decisions.rules(fd)],
             "routes": {to: [asdict(r) for r in decisions.routes_to(fd, to)] for to in destinations},
             "neighbors": [[*key, state] for key, state in decisions.neighbor_states(fd).items()],
@@ -305,6 +307,16 @@ def _decision(fd: int, question: decisions.Question, asked: str) -> dict[str, An
     except (OSError, KeyError) as error:
         answer = {"route": None, "refusal": None, "error": str(error)}
     return asdict(question) | {"asked": asked} | answer
+
+
+def _is_local(answer: dict[str, Any]) -> bool:
+    return bool(answer["route"] and answer["route"]["type"] == "local")
+
+
+def _way_back(fd: int, answer: dict[str, Any]) -> dict[str, Any]:
+    """Where an answer to the packet goes, from where it was delivered."""
+    question = decisions.Question(answer["destination"], answer["source"], None)
+    return _decision(fd, question, question.destination)
 
 
 def _link(link: observe.Link) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from testbed.kernel.netlink import (
 from testbed.kernel.observe import RouteState
 
 _GET_RULE = 34
-_FIB_MATCH = 0x2000  # RTM_F_FIB_MATCH: the route of the table, not what became of it
+_FIB_MATCH = 0x3000  # RTM_F_FIB_MATCH, RTM_F_LOOKUP_TABLE: the table's route, and which table
 _RTMSG = struct.Struct("=BBBBBBBBI")
 _DST, _SRC, _IIF, _FWMARK = 1, 2, 3, 16  # RTA_
 _ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
@@ -187,18 +187,20 @@ def counters(fd: int) -> dict[str, int]:
     return found
 
 
-COUNTERS = {
-    "Ip.InHdrErrors": "the time to live was over, or the IP header was wrong",
-    "Ip.InAddrErrors": "the packet was for an address that is not to be forwarded to",
-    "Ip.InDiscards": "the packet was discarded on its way in",
-    "Ip.OutDiscards": "the packet was discarded on its way out",
-    "Ip.OutNoRoutes": "there was no route for it",
-    "Ip.FragFails": "the packet is larger than the MTU and must not be fragmented",
-    "Ip.ReasmFails": "a fragment was missing",
-    "IpExt.InNoRoutes": "there was no route for it",
-    "IpExt.InTruncatedPkts": "the packet was shorter than its header says",
-    "TcpExt.IPReversePathFilter": "the way back to its source is another one (rp_filter)",
-    "TcpExt.ListenDrops": "the queue of the listening socket was full",
-    "Udp.RcvbufErrors": "the receiving socket had no room",
-}
-"""The counters that are read, and what it means that one went up."""
+COUNTERS = frozenset(
+    {
+        "Ip.InHdrErrors",
+        "Ip.InAddrErrors",
+        "Ip.InDiscards",
+        "Ip.OutDiscards",
+        "Ip.OutNoRoutes",
+        "Ip.FragFails",
+        "Ip.ReasmFails",
+        "IpExt.InNoRoutes",
+        "IpExt.InTruncatedPkts",
+        "TcpExt.IPReversePathFilter",
+        "TcpExt.ListenDrops",
+        "Udp.RcvbufErrors",
+    }
+)
+"""The counters that are read; `testbed.probes.trace.verdict` says what they mean."""

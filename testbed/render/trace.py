@@ -126,7 +126,8 @@ def _ports(ports: Sequence[Port]) -> str:
 
 def _details(hop: Hop) -> Iterator[str]:
     if hop.route:
-        rule = f" [rule {hop.decision.rule}]" if hop.decision and hop.decision.rule else ""
+        rule = hop.decision.rule if hop.decision else None
+        rule = f" [rule {rule}]" if rule and not rule.endswith("from all") else ""
         yield f"route: {hop.route}{rule}"
     if hop.translated:
         yield f"NAT: {hop.addresses} becomes {hop.addresses_out}"
@@ -134,6 +135,6 @@ def _details(hop: Hop) -> Iterator[str]:
         yield f"tunnel: {hop.tunnel}"
     for entry in hop.filters:
         if entry.comment:
-            yield f"{entry.comment}: {entry.verdict}"
+            yield f"{entry.comment}{': drop' if entry.drops else ' lets it pass'}"
         elif entry.drops:
             yield f"nftables: {entry.text}"

@@ -8,7 +8,7 @@ taken from the plan but names and which cable leads where.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from testbed.probes.trace.filters import Filter, read_passages
 from testbed.probes.trace.hops import Addresses, Hop, Port, build
@@ -27,6 +27,17 @@ if TYPE_CHECKING:
     from testbed.probes.trace.sightings import Sighting, Way
 
 Protocol = Literal["icmp", "tcp", "udp"]
+
+
+class Probing(TypedDict):
+    """What kind of packet is sent: the arguments of `trace`."""
+
+    protocol: Protocol
+    port: int
+    size: int | None
+    df: bool
+
+
 DEFAULT_SIZE: dict[Protocol, int] = {"icmp": 84, "tcp": 40, "udp": 84}
 """Bytes of the IP packet: as ping(8) sends it; a SYN without options or data."""
 
