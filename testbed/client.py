@@ -151,6 +151,10 @@ class Client:
         """Let so many seconds pass: at once where time is virtual. Its ``clock`` afterwards."""
         return self._ask({"op": "advance", "seconds": seconds}, on_event=on_event)
 
+    def trace(self, node: str, **probe: Any) -> dict[str, Any]:
+        """Send one marked packet from a node; what was seen of it (docs/protocol.md)."""
+        return self._ask({"op": "trace", "node": node} | probe)
+
     def require_real_time(self, what: str) -> None:
         """Raise UsageError where time is virtual: `what` would then measure nothing real."""
         if self.hello()["clock"]["time"] != "real":

@@ -26,6 +26,7 @@ VERBS = (
     "shell",
     "ping",
     "check",
+    "trace",
     "advance",
     "events",
     "logs",

@@ -26,6 +26,7 @@ from testbed.keeper.events import Recorder
 from testbed.keeper.execute import Execution
 from testbed.keeper.logs import send_logs
 from testbed.keeper.processes import ProcessTable
+from testbed.keeper.trace import trace
 from testbed.kernel.apply import Kernel
 from testbed.kernel.host_interfaces import Outside
 from testbed.plan import codec
@@ -309,6 +310,13 @@ class Keeper:
         self._stopped.set()
         raise ClientGone
 
+    async def trace(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Send one marked packet; what the kernel shows of it (docs/protocol.md)."""
+        self._need_node(request)
+        async with _while_open(connection):
+            with self.clock.driven():
+                return await trace(self._plan, self._namespaces(), request)
+
     def _need_node(self, request: dict[str, Any]) -> Any:
         name = str(request.get("node"))
         try:
@@ -368,5 +376,6 @@ HANDLERS: dict[str, Handler] = {
     "ask": Keeper.ask,
     "send": Keeper.send,
     "hold": Keeper.hold,
+    "trace": Keeper.trace,
     "stop": Keeper.stop,
 }

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from testbed.probes.trace import Probing, Protocol, Trace
     from testbed.topology.model import Topology
 
     Source = str | Path | Topology | Plan
@@ -152,6 +153,23 @@ class Testbed:
     def events(self) -> list[dict[str, Any]]:
         """What has happened, oldest first, as `testbed events --json` prints it."""
         return self.client.events()
+
+    def trace(
+        self,
+        source: Node | str,
+        destination: Node | str,
+        *,
+        protocol: Protocol = "icmp",
+        port: int = 0,
+        size: int | None = None,
+        df: bool = False,
+    ) -> Trace:
+        """Send one packet and follow it hop by hop, as `testbed trace` does."""
+        from testbed.probes.trace import trace  # noqa: PLC0415
+
+        how: Probing = {"protocol": protocol, "port": port, "size": size, "df": df}
+        name = self.node(str(source)).name
+        return trace(self.client, self.plan, name, self.address(destination), **how)
 
     @property
     def is_virtual(self) -> bool:
