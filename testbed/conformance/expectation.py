@@ -62,7 +62,8 @@ class Measurement:
         return "" if self.at_least is None else f"at least {self.at_least:g} {self.unit}"
 
     def __str__(self) -> str:
-        return f"{self.value:.4g} {self.unit}"
+        digits = f"{self.value:.0f}" if abs(self.value) >= 1000 else f"{self.value:.3g}"
+        return f"{digits} {self.unit}"
 
     def to_json(self) -> dict[str, Any]:
         """As reports have it."""

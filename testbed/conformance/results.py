@@ -59,6 +59,7 @@ class Report:
     duration_s: float = 0.0
     started: str = ""
     problem: str = ""  # why it could not be run, or not to its end
+    environment: dict[str, str] = field(default_factory=dict)  # what it was run with, in words
 
     def of(self, outcome: Outcome) -> list[Result]:
         """The results with this outcome."""
@@ -104,6 +105,7 @@ class Report:
             "duration_s": round(self.duration_s, 3),
             "ok": self.exit_code == 0,
             "problem": self.problem or None,
+            "environment": self.environment,
             "counts": self.counts(),
             "diagnosis": diagnosis.to_json() if diagnosis else None,
             "results": [result.to_json() for result in self.results],
