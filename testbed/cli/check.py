@@ -135,7 +135,6 @@ def command(
                 disruptive=disruptive,
                 subjects=subjects,
                 fail_fast=exitfirst,
-                junit=Path(junit).absolute() if junit else None,
                 on_result=shown.result,
                 on_start=shown.started,
             )
@@ -143,6 +142,10 @@ def command(
             from testbed.conformance.html import write  # noqa: PLC0415
 
             write(Path(html), report, testbed.plan)
+        if junit:
+            from testbed.conformance.junit import write as write_junit  # noqa: PLC0415
+
+            write_junit(Path(junit), report)
     if as_json:
         echo_json(report.to_json())
     else:

@@ -82,7 +82,7 @@ def _plot(check: str, results: Sequence[Result]) -> OutagePlot:
     axis = _Axis([v for _, m in measured for v in (_ms(m), _budget_ms(m)) if v is not None])
     rows = tuple(
         Outage(
-            result.subject,
+            result.about,
             measurement.name,
             str(measurement),
             measurement.ok,

@@ -31,6 +31,7 @@ def expect(ok: object, subject: object, *, expected: str, seen: object, remedy: 
     No data is never a pass: with None or something empty as `seen` the check
     fails, whatever `ok` is. Say "none" where none is what should be seen.
     """
+    __tracebackhide__ = True  # pytest shows the check, not this
     if seen in NOTHING:
         raise Deviation(str(subject), expected=expected, seen=NO_DATA, remedy=remedy)
     if not ok:

@@ -20,13 +20,15 @@ REPORT_VERSION = 1
 class Result:
     """One check of one object.
 
-    `subject` is the object, or the part of it that was found wrong; `text` says
-    why a check could not be run, is blocked or does not apply.
+    `about` is the object that it was run for, `subject` the same or the part of
+    it that was found wrong; `text` says why a check could not be run, is blocked
+    or does not apply.
     """
 
     check: str
     subject: str
     outcome: Outcome
+    about: str = ""
     summary: str = ""
     expected: str = ""
     seen: str = ""

@@ -116,7 +116,6 @@ def run(
     disruptive: bool = True,
     subjects: Collection[str] = (),
     fail_fast: bool = False,
-    junit: Path | None = None,
     on_result: OnResult | None = None,
     on_start: OnStart | None = None,
 ) -> Report:
@@ -139,7 +138,7 @@ def run(
         return not subjects or bool(collecting.keys_of(item) & set(subjects))
 
     suites = [suite for suite in SUITES if not names or _touches(suite, names)]
-    options = [*(["--exitfirst"] if fail_fast else []), *([f"--junitxml={junit}"] if junit else [])]
+    options = ["--exitfirst"] if fail_fast else []
     report = Report(
         testbed.name,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
