@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from testbed.conformance.results import Result
     from testbed.testing import Testbed
     from testbed.topology.model import Topology
 
@@ -119,6 +118,7 @@ def command(
     as the likely cause. Exits with 1 when a check failed, 3 when one could not run.
     """
     from testbed.conformance import runner  # noqa: PLC0415
+    from testbed.conformance.progress import progress  # noqa: PLC0415
 
     if listing:
         _list(names, as_json=as_json)
@@ -127,20 +127,25 @@ def command(
     for output in (html, junit):
         _check_writable(output)
     with _under_check(file, parse_settings(settings), name, vm, timeout) as (testbed, topology):
-        report = runner.run(
-            testbed,
-            topology,
-            names,
-            disruptive=disruptive,
-            subjects=subjects,
-            fail_fast=exitfirst,
-            junit=Path(junit).absolute() if junit else None,
-            on_result=None if as_json else _show_result,
-        )
+        with progress(quiet=as_json) as shown:
+            report = runner.run(
+                testbed,
+                topology,
+                names,
+                disruptive=disruptive,
+                subjects=subjects,
+                fail_fast=exitfirst,
+                on_result=shown.result,
+                on_start=shown.started,
+            )
         if html:
             from testbed.conformance.html import write  # noqa: PLC0415
 
             write(Path(html), report, testbed.plan)
+        if junit:
+            from testbed.conformance.junit import write as write_junit  # noqa: PLC0415
+
+            write_junit(Path(junit), report)
     if as_json:
         echo_json(report.to_json())
     else:
@@ -194,15 +199,6 @@ def _under_check(
         yield Testbed(topology.name), topology
     finally:
         take_down(topology.name)
-
-
-def _show_result(result: Result, _: int) -> None:
-    """Say how a check went, as soon as it is known."""
-    from testbed.conformance.table import one_line  # noqa: PLC0415
-    from testbed.render.console import console  # noqa: PLC0415
-
-    if result.outcome != "not-applicable":
-        console(stderr=True).print(one_line(result))
 
 
 def _check_writable(output: str | None) -> None:

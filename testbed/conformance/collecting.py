@@ -97,11 +97,12 @@ def pytest_runtest_makereport(
     if is_check(item.path) and (report.when == "call" or bad_setup):
         result = _result(item, report, call)
         results_of(item.config).append(result)
-        report.user_properties += [
+        item.user_properties += [  # JUnit's are those of the report of the teardown
             (name, text)
             for name in ("check", "subject", "outcome", "expected", "seen", "remedy", "source")
             if (text := getattr(result, name))
         ]
+        report.user_properties = list(item.user_properties)
     return report
 
 
@@ -130,7 +131,8 @@ def _result(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[
     check, subject = check_of(item), subject_of(item)
     outcome, text = _outcome(report, call)
     error = call.excinfo.value if call.excinfo else None
-    name, seen, remedy = str(subject) if subject is not None else "-", "", ""
+    about = str(subject) if subject is not None else "-"
+    name, seen, remedy = about, "", ""
     expected = check.expected or check.summary
     if isinstance(error, Deviation):
         name, expected, seen, remedy = error.subject, error.expected, error.seen, error.remedy
@@ -140,6 +142,7 @@ def _result(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[
         check=check.name,
         subject=name,
         outcome=outcome,
+        about=about,
         summary=check.summary,
         expected=expected,
         seen=seen,

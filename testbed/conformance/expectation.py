@@ -31,6 +31,7 @@ def expect(ok: object, subject: object, *, expected: str, seen: object, remedy: 
     No data is never a pass: with None or something empty as `seen` the check
     fails, whatever `ok` is. Say "none" where none is what should be seen.
     """
+    __tracebackhide__ = True  # pytest shows the check, not this
     if seen in NOTHING:
         raise Deviation(str(subject), expected=expected, seen=NO_DATA, remedy=remedy)
     if not ok:
@@ -62,7 +63,8 @@ class Measurement:
         return "" if self.at_least is None else f"at least {self.at_least:g} {self.unit}"
 
     def __str__(self) -> str:
-        return f"{self.value:.4g} {self.unit}"
+        digits = f"{self.value:.0f}" if abs(self.value) >= 1000 else f"{self.value:.3g}"
+        return f"{digits} {self.unit}"
 
     def to_json(self) -> dict[str, Any]:
         """As reports have it."""

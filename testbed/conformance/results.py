@@ -20,13 +20,15 @@ REPORT_VERSION = 1
 class Result:
     """One check of one object.
 
-    `subject` is the object, or the part of it that was found wrong; `text` says
-    why a check could not be run, is blocked or does not apply.
+    `about` is the object that it was run for, `subject` the same or the part of
+    it that was found wrong; `text` says why a check could not be run, is blocked
+    or does not apply.
     """
 
     check: str
     subject: str
     outcome: Outcome
+    about: str = ""
     summary: str = ""
     expected: str = ""
     seen: str = ""
@@ -59,6 +61,7 @@ class Report:
     duration_s: float = 0.0
     started: str = ""
     problem: str = ""  # why it could not be run, or not to its end
+    environment: dict[str, str] = field(default_factory=dict)  # what it was run with, in words
 
     def of(self, outcome: Outcome) -> list[Result]:
         """The results with this outcome."""
@@ -104,6 +107,7 @@ class Report:
             "duration_s": round(self.duration_s, 3),
             "ok": self.exit_code == 0,
             "problem": self.problem or None,
+            "environment": self.environment,
             "counts": self.counts(),
             "diagnosis": diagnosis.to_json() if diagnosis else None,
             "results": [result.to_json() for result in self.results],

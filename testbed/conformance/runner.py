@@ -7,6 +7,7 @@ import importlib
 import inspect
 import io
 import os
+import platform
 import time
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.bringup import links_of
 from testbed.conformance import collecting
 from testbed.conformance.results import Report, Result
 from testbed.conformance.suites import SUITES, Check, describe, file_of, name_of, suite_of
@@ -23,6 +25,7 @@ from testbed.topology.model import Topology
 
 PACKAGE = "testbed.conformance"
 OnResult = Callable[[Result, int], None]
+OnStart = Callable[[str, str, int, int], None]
 ISOLATED = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
 
 
@@ -35,12 +38,15 @@ class _Collector:
         topology: Topology | None,
         wanted: Callable[[pytest.Item], bool],
         on_result: OnResult | None,
+        on_start: OnStart | None = None,
     ) -> None:
         self._testbed = testbed
         self._topology = topology
         self._wanted = wanted
         self._on_result = on_result
+        self._on_start = on_start
         self._told = 0
+        self._begun = 0
         self.items: list[pytest.Item] = []
         self.results: list[Result] = []
 
@@ -61,6 +67,14 @@ class _Collector:
             items[:] = [item for item in items if self._wanted(item)]
             config.hook.pytest_deselected(items=left_out)
         self.items = list(items)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        if self._on_start is not None:
+            name, subject = collecting.check_of(item).name, collecting.subject_of(item)
+            about = "" if subject is None else str(subject)
+            self._on_start(name, about, self._begun, len(self.items))
+        self._begun += 1
 
     def pytest_runtest_logfinish(self) -> None:
         for result in self.results[self._told :]:
@@ -102,15 +116,16 @@ def run(
     disruptive: bool = True,
     subjects: Collection[str] = (),
     fail_fast: bool = False,
-    junit: Path | None = None,
     on_result: OnResult | None = None,
+    on_start: OnStart | None = None,
 ) -> Report:
     """Run suites or single checks (`names`; none: all) against a running testbed.
 
     `subjects` limits them to those objects (by any of their keys), `disruptive`
-    False leaves out what breaks something on purpose. `on_result` is called
-    after each check with its result and how many there are. HostError where
-    pytest itself could not run.
+    False leaves out what breaks something on purpose. `on_start` is called before
+    each check with its name, what it is run for, how many are over and how many
+    there are; `on_result` after it, with its result and how many there are.
+    HostError where pytest itself could not run.
     """
     check_names(names)
 
@@ -123,9 +138,13 @@ def run(
         return not subjects or bool(collecting.keys_of(item) & set(subjects))
 
     suites = [suite for suite in SUITES if not names or _touches(suite, names)]
-    options = [*(["--exitfirst"] if fail_fast else []), *([f"--junitxml={junit}"] if junit else [])]
-    report = Report(testbed.name, started=datetime.now(UTC).isoformat(timespec="seconds"))
-    collector = _Collector(testbed, topology, wanted, on_result)
+    options = ["--exitfirst"] if fail_fast else []
+    report = Report(
+        testbed.name,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        environment=environment_of(testbed),
+    )
+    collector = _Collector(testbed, topology, wanted, on_result, on_start)
     started = time.monotonic()
     report.problem = _pytest([str(file_of(suite)) for suite in suites], options, collector)
     report.duration_s = time.monotonic() - started
@@ -133,6 +152,22 @@ def run(
     if not report.problem and not collector.items:
         report.problem = "nothing to check: no check is about that"
     return report
+
+
+def environment_of(testbed: Testbed) -> dict[str, str]:
+    """What a report says that it was run with."""
+    hello = testbed.client.hello()
+    guest, plan = hello["guest"], testbed.plan
+    seed = f", seed {plan.seed}" if testbed.is_virtual else ""
+    return {
+        "testbed": f"{testbed.name}, {len(plan.nodes)} nodes, {links_of(plan)} links",
+        "version": str(hello["version"]),
+        "kernel": f"Linux {hello['kernel']}",
+        "micro VM": f"{guest}" if guest else "none",
+        "time": f"{plan.time}{seed}",
+        "Python": platform.python_version(),
+        "pytest": pytest.__version__,
+    }
 
 
 def _touches(suite: str, names: Collection[str]) -> bool:

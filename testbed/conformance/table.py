@@ -1,10 +1,11 @@
-"""The report for people, on a terminal: the diagnosis first, then what failed, by subject."""
+"""The report for people, on a terminal: by subject, what failed, and the diagnosis last."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +15,9 @@ from testbed.conformance.suites import Check
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+
+    from testbed.conformance.expectation import Measurement
 
 STYLES: dict[Outcome, str] = {
     "passed": "green",
@@ -30,6 +33,7 @@ WORDS: dict[Outcome, str] = {
     "blocked": "not run",
     "not-applicable": "does not apply",
 }
+LABELS = len("expected")  # columns of what stands before a text
 
 
 def one_line(result: Result) -> Text:
@@ -46,26 +50,30 @@ def one_line(result: Result) -> Text:
 
 def print_report(console: Console, report: Report, *, everything: bool = False) -> None:
     """Print the table of suites, all that failed with its remedy, and the diagnosis last."""
-    console.print(suite_table(report))
-    for result in report.results:
-        if result.outcome in {"failed", "error"} or (everything and result.outcome != "passed"):
-            console.print(detail(result))
     if everything:
-        for result in report.of("passed"):
-            console.print(one_line(result))
+        for result in report.results:
+            if result.outcome not in {"failed", "error"}:
+                console.print(one_line(result))
+    if report.results:
+        console.print(suite_table(report))
+    for result in report.results:
+        if result.outcome in {"failed", "error"}:
+            console.print(detail(result))
     console.print(verdict(report))
 
 
 def suite_table(report: Report) -> Table:
-    """How many checks passed, failed and so on, suite by suite."""
-    table = Table(box=box.SIMPLE_HEAD, title=f"{report.testbed}: conformance", title_justify="left")
-    table.add_column("suite")
-    for outcome, word in WORDS.items():
-        table.add_column(word, justify="right", style=STYLES[outcome])
+    """How many checks passed, failed and so on, suite by suite; outcomes that came."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("suite", no_wrap=True)
+    counts = report.counts()
+    shown = [outcome for outcome in WORDS if counts[outcome] or outcome == "passed"]
+    for outcome in shown:
+        table.add_column(WORDS[outcome], justify="right", style=STYLES[outcome])
     table.add_column("seconds", justify="right")
     for suite in report.suites:
         results = [result for result in report.results if result.suite == suite]
-        numbers = [sum(r.outcome == outcome for r in results) for outcome in WORDS]
+        numbers = [sum(r.outcome == outcome for r in results) for outcome in shown]
         seconds = sum(result.duration_s for result in results)
         table.add_row(suite, *(str(n) if n else "" for n in numbers), f"{seconds:.1f}")
     return table
@@ -74,7 +82,7 @@ def suite_table(report: Report) -> Table:
 def detail(result: Result) -> Table:
     """One result with what was expected and seen, and the remedy."""
     grid = Table.grid(padding=(0, 1))
-    grid.add_column(style="dim", justify="right", no_wrap=True)
+    grid.add_column(style="dim", justify="right", no_wrap=True, width=LABELS)
     grid.add_column()
     heading = Text(f"{result.check}  ", style=f"bold {STYLES[result.outcome]}")
     grid.add_row("", heading.append(result.subject, style="bold default"))
@@ -82,7 +90,7 @@ def detail(result: Result) -> Table:
         ("check", result.summary),
         ("expected", result.expected),
         ("seen", result.seen),
-        ("measured", "; ".join(f"{m.name} {m} ({m.limit})" for m in result.measurements)),
+        ("measured", "; ".join(_measured(m) for m in result.measurements)),
         ("because", result.text),
         ("remedy", result.remedy),
         ("source", result.source),
@@ -94,30 +102,42 @@ def detail(result: Result) -> Table:
     return grid
 
 
-def verdict(report: Report) -> Text:
+def _measured(measurement: Measurement) -> str:
+    limit = f" ({measurement.limit})" if measurement.limit else ""
+    return f"{measurement.name} {measurement}{limit}"
+
+
+def verdict(report: Report) -> RenderableType:
     """The last lines: the likely cause, and the outcome of the whole."""
     counts = report.counts()
-    text = Text()
-    if cause := report.diagnosis:
-        text.append("cause: ", style="bold red").append(f"{cause.subject}: ", style="bold")
-        text.append(f"expected {cause.expected}; seen: {cause.seen} ({cause.check})\n")
-        if cause.remedy:
-            text.append("remedy: ", style="cyan").append(f"{cause.remedy}\n")
-    if report.problem:
-        text.append("could not run: ", style="bold magenta").append(f"{report.problem}\n")
     parts = [f"{counts[outcome]} {word}" for outcome, word in WORDS.items() if counts[outcome]]
-    style = "green" if report.exit_code == 0 else "red"
-    text.append(
-        f"{', '.join(parts) or 'nothing checked'} in {report.duration_s:.1f} s", style=style
-    )
-    return text
+    text = f"{report.testbed}: {', '.join(parts) or 'nothing checked'} in {report.duration_s:.1f} s"
+    last = Text(text, style="bold green" if report.exit_code == 0 else "bold red")
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", no_wrap=True, min_width=LABELS)
+    grid.add_column()
+    if cause := report.diagnosis:
+        cause_text = Text(cause.subject, style="bold")
+        cause_text.append(f": expected {cause.expected}; seen: {cause.seen}", style="not bold")
+        cause_text.append(f" ({cause.check})", style="not bold dim")
+        grid.add_row(Text("cause", style="bold red"), cause_text)
+        if cause.remedy:
+            grid.add_row(Text("remedy", style="bold cyan"), cause.remedy)
+    if report.problem:
+        grid.add_row(Text("could not run", style="bold magenta"), report.problem)
+    return Group(grid, last) if grid.row_count else last
 
 
 def print_checks(console: Console, checks: Iterable[Check]) -> None:
     """Print what checks there are, by suite."""
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("check", "what it verifies", "source"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("check", no_wrap=True)
+    table.add_column("what it verifies")
+    table.add_column("source", max_width=30)
+    suite = ""
     for check in checks:
+        if suite and check.suite != suite:
+            table.add_section()
+        suite = check.suite
         table.add_row(check.name, check.summary, check.source)
     console.print(table)

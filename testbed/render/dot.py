@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from testbed.errors import HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from testbed.plan.model import Node
     from testbed.render.picture import Edge, End, Picture
@@ -32,6 +32,7 @@ ROWS = {
 RACK_ROWS = {"outpost-networking-device": 7, "vpc-router": 9, "outpost-server": 9, "instance": 10}
 OTHER_ROW = {"region": 2, "site": 5}
 RACK_OTHER_ROW = 8
+MARKED = ', color="#d1242f", penwidth=3, class=marked'
 MERMAID_LINKS = {"link": "---", "lag": "===", "tunnel": "-.-", "overlay": "-.-"}
 
 
@@ -51,8 +52,8 @@ def edge_lines(edge: Edge) -> list[str]:
     return [edge.note] if edge.note else []
 
 
-def to_dot(picture: Picture) -> str:
-    """The picture as a graph for graphviz' dot."""
+def to_dot(picture: Picture, marked: Collection[str] = ()) -> str:
+    """The picture as a graph for graphviz' dot, the nodes `marked` in red."""
     numbers, ends = _numbers(picture), _ends(picture)
     lines = [
         f"graph {_quoted(picture.name)} {{",
@@ -68,12 +69,10 @@ def to_dot(picture: Picture) -> str:
         lines.append(
             f'    label={_quoted(heading(group))}; style="rounded,filled"; color="{color}";'
         )
-        lines += [
-            f"    {numbers[node.name]} "
-            f"[label={_html(node, ends[node.name], _hops(picture, node.name))}"
-            f"{_marked(picture, node.name)}];"
-            for node in nodes
-        ]
+        for node in nodes:
+            label = _html(node, ends[node.name], _hops(picture, node.name))
+            style = MARKED if node.name in marked else _marked(picture, node.name)
+            lines.append(f"    {numbers[node.name]} [label={label}{style}];")
         lines.append("  }")
     rows = _rows(picture)
     lines += _ranks(rows, numbers)
@@ -177,12 +176,12 @@ def _quoted(*lines: str) -> str:
     return '"' + "\\n".join(escaped) + '"'
 
 
-def to_image(picture: Picture, form: str) -> bytes:
+def to_image(picture: Picture, form: str, marked: Collection[str] = ()) -> bytes:
     """The picture as ``svg``, ``png`` or ``pdf``; HostError without graphviz."""
     try:
         done = subprocess.run(
             ["dot", f"-T{form}"],
-            input=to_dot(picture).encode(),
+            input=to_dot(picture, marked).encode(),
             capture_output=True,
             check=True,
             timeout=DOT_TIMEOUT_S,
