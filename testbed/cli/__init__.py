@@ -25,6 +25,8 @@ VERBS = (
     "exec",
     "shell",
     "ping",
+    "fault",
+    "heal",
     "advance",
     "events",
     "logs",

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "guest_log": {"errors", "protocol"},
     "services": set(),  # a program of its own, which runs inside the nodes
     "metadata": {"services"},  # as well
+    "link_meter": set(),  # as well
     "management": set(),  # programs of the rack's and the Region's, inside nodes
     "topology.model": set(),
     "topology": {"errors", "topology.model"},
@@ -55,8 +56,8 @@ MAY_IMPORT = {
     "launch": {"errors", "protocol", "guest_log", "plan", "kernel", "guest"},
     "frames": {"errors", "protocol"},
     "client": {"errors", "protocol", "guest_log", "frames", "plan", "launch"},
-    "render": {"errors", "protocol", "plan", "topology", "topology.model", "client"},
-    "probes": {"errors", "protocol", "plan", "client"},
+    "render": {"errors", "protocol", "plan", "faults", "topology", "topology.model", "client"},
+    "probes": {"errors", "protocol", "plan", "faults", "client"},
     "bringup": {
         "errors",
         "protocol",
@@ -92,6 +93,7 @@ STANDARD_LIBRARY_ONLY = {
     "guest_log",
     "services",
     "metadata",
+    "link_meter",
     "plan",
     "faults",
     "kernel",
