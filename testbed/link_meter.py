@@ -9,6 +9,7 @@ ends read the same kernel's clock, so that one-way delays are exact.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import socket
 import struct
@@ -42,11 +43,19 @@ def send(interface: str, run: bytes, count: int, spacing_s: float, burst: int) -
             if wait > 0:
                 time.sleep(wait)
             body = BODY.pack(run, STEADY, number, time.time_ns())
-            sock.send((head + body).ljust(SMALL, b"\0"))
+            _send(sock, (head + body).ljust(SMALL, b"\0"))
         for number in range(burst):
             body = BODY.pack(run, BURST, number, time.time_ns())
-            with contextlib.suppress(BlockingIOError):
-                sock.send((head + body).ljust(LARGE, b"\0"))
+            _send(sock, (head + body).ljust(LARGE, b"\0"))
+
+
+def _send(sock: socket.socket, frame: bytes) -> None:
+    """Send a frame. One that the queue has no room for is as lost as any other."""
+    try:
+        sock.send(frame)
+    except OSError as error:
+        if error.errno != errno.ENOBUFS:
+            raise
 
 
 def receive(interface: str, run: bytes, idle_s: float) -> dict[str, list[list[int]]]:

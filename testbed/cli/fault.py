@@ -182,7 +182,7 @@ def _measure(client: Client, row: dict[str, Any]) -> tuple[list[Measured], str |
     try:
         return [measure(client, pair, row["values"]) for pair in pairs], None
     except TestbedError as error:
-        return [], error.message
+        return [], f"{error.message}: {error.hint}" if error.hint else error.message
 
 
 def _fault(row: dict[str, Any]) -> Fault:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "catalogue", "compose", "find", "make", "named"]
 SUBJECTS = (link, lag, bgp, firewall, service_link, node)
+for _subject in SUBJECTS:  # the order in which people are shown them
+    for _kind in [k for k in KINDS.values() if k.change.__module__ == _subject.__name__]:
+        KINDS[_kind.name] = KINDS.pop(_kind.name)
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 SHORTEST_S = 0.01
 

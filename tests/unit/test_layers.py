@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "metadata": {"services"},  # as well
     "link_meter": set(),  # as well
     "management": set(),  # programs of the rack's and the Region's, inside nodes
-    "topology.model": set(),
+    "topology.model": {"errors"},
     "topology": {"errors", "topology.model"},
     "plan": {"errors"},
     "faults": {"errors", "plan"},
