@@ -27,6 +27,8 @@ VERBS = (
     "ping",
     "check",
     "trace",
+    "fault",
+    "heal",
     "advance",
     "events",
     "logs",

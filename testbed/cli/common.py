@@ -54,7 +54,7 @@ def complete_names(_: click.Context, __: click.Parameter, incomplete: str) -> li
     """Complete the name of a testbed that runs."""
     from testbed.launch import running  # noqa: PLC0415
 
-    return _items(running, incomplete)
+    return items(running, incomplete)
 
 
 def complete_nodes(
@@ -62,12 +62,13 @@ def complete_nodes(
 ) -> list[CompletionItem]:
     """Complete the name of a node of the chosen testbed."""
     chosen = context.params.get("name") or os.environ.get("TESTBED_NAME")
-    return _items(
+    return items(
         lambda: [node["name"] for node in connect(chosen).plan_json()["plan"]["nodes"]], incomplete
     )
 
 
-def _items(read: Callable[[], Iterable[str]], incomplete: str) -> list[CompletionItem]:
+def items(read: Callable[[], Iterable[str]], incomplete: str) -> list[CompletionItem]:
+    """Those of the words that `read` gives that begin so; none when it fails."""
     from click.shell_completion import CompletionItem  # noqa: PLC0415
 
     try:

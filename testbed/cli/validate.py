@@ -28,7 +28,7 @@ def command(
     context: click.Context, files: tuple[str, ...], *, settings: tuple[str, ...], as_json: bool
 ) -> None:
     """Check topology files; all problems are reported, each with its place."""
-    from testbed.bringup import load_topology  # noqa: PLC0415
+    from testbed.bringup import load_topology, lower_topology  # noqa: PLC0415
     from testbed.cli.failures import show  # noqa: PLC0415
 
     variables = parse_settings(settings)
@@ -36,6 +36,8 @@ def command(
     for file in files:
         try:
             topology = load_topology(file, variables)
+            if topology.faults:  # only a plan tells whether what they are about is there
+                lower_topology(topology)
         except UsageError as error:
             rows.append({"file": file, "ok": False, "error": error.to_json()})
             if not as_json:

@@ -17,7 +17,11 @@ from testbed.plan.model import Fault, Plan
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+__all__ = ["KINDS", "catalogue", "compose", "find", "make", "named"]
 SUBJECTS = (link, lag, bgp, firewall, service_link, node)
+for _subject in SUBJECTS:  # the order in which people are shown them
+    for _kind in [k for k in KINDS.values() if k.change.__module__ == _subject.__name__]:
+        KINDS[_kind.name] = KINDS.pop(_kind.name)
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 SHORTEST_S = 0.01
 
@@ -105,3 +109,27 @@ def compose(plan: Plan, faults: Iterable[Fault]) -> Plan:
         kind = KINDS[fault.kind]
         kind.change(editing, resolve(plan, fault.target, kind.targets), fault)
     return editing.plan() if ordered else plan
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """All kinds for programs (docs/commands/fault.md)."""
+    return [
+        {
+            "kind": kind.name,
+            "help": kind.help,
+            "targets": list(kind.targets),
+            "for_s": kind.lasts_s,
+            "parameters": [
+                {
+                    "name": parameter.name,
+                    "type": parameter.type,
+                    "help": parameter.help,
+                    "required": parameter.required,
+                    "default": parameter.default,
+                    "choices": list(parameter.choices),
+                }
+                for parameter in kind.parameters
+            ],
+        }
+        for kind in KINDS.values()
+    ]

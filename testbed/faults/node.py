@@ -6,16 +6,20 @@ from testbed.errors import UsageError
 from testbed.faults.editing import Editing, Target
 from testbed.faults.registry import CONFIGURATION, REMOVALS, kind, text
 from testbed.faults.values import Parameter
-from testbed.plan.model import Fault, Loopback
+from testbed.plan.model import Bond, Fault, Loopback
 
 DEFAULT = "0.0.0.0/0"
 
 
 @kind("node-stopped", "a device, host, server or instance is switched off", "node", rank=REMOVALS)
 def node_stopped(edit: Editing, target: Target, _: Fault) -> None:
-    """Stop all processes of the node and set all its interfaces down."""
+    """Stop all processes of the node and set all its interfaces down.
+
+    A LAG goes down with its members: one that is set down itself, and up together
+    with them, may be left without an active aggregator (Linux 7.2).
+    """
     for interface in edit.node(target.node).interfaces:
-        if not isinstance(interface.device, Loopback):
+        if not isinstance(interface.device, Bond | Loopback):
             edit.change_interface(target.node, interface.name, up=False)
     edit.change(target.node, processes=())
 

@@ -63,7 +63,7 @@ def _node_or_interface(plan: Plan, text: str, accepted: Sequence[Accepted]) -> T
         return Target(name, _interface(node, interface))
     if "node" in accepted:
         return Target(name)
-    cables = [i.name for i in node.interfaces if not isinstance(i.device, Loopback)]
+    cables = [i.name for i in node.interfaces if not isinstance(i.device, Loopback | Vrf)]
     if len(cables) == 1:
         return Target(name, cables[0])
     hint = f"NODE:INTERFACE, such as {name}:{cables[0]}; it has {', '.join(cables)}"

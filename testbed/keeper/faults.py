@@ -272,7 +272,8 @@ class Faults:
         entry.since = self._testbed.elapsed()
         fault = entry.fault
         given = "".join(f" {name} {_short(value)}" for name, value in fault.values.items())
-        self._testbed.note(fault.target, "fault", fault.name, f"{what}: {fault.kind}{given}")
+        state = f"{what}: {fault.kind} {fault.target}{given}"
+        self._testbed.note(fault.target.partition(":")[0], "fault", fault.name, state)
 
     # The schedule
 

@@ -42,6 +42,7 @@ PACKAGES_DIRECTORY = str(Path(services.__file__).parents[1])
 BUILT_IN = {
     "testbed-services": (*PYTHON, str(services.__file__)),
     "testbed-metadata": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.metadata"),
+    "testbed-link-meter": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.link_meter"),
     "testbed-management": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.management.program"),
 }
 ALL_SIGNALS = set(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP, 32, 33}

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from testbed.lower import (
     direct_connect,
+    faults,
     internet,
     local_gateway,
     management,
@@ -38,4 +39,4 @@ def lower(topology: Topology) -> Plan:
     for entry in topology.vpcs.values():
         vpc.lower(draft, topology, entry)
     plan = replace(draft.build(), time=topology.time, seed=topology.seed)
-    return real.take_out(plan, topology)
+    return faults.lower(real.take_out(plan, topology), topology)

@@ -162,6 +162,10 @@ def print_status(console: Console, status: Mapping[str, Any], *, everything: boo
     console.print(summary)
     if (clock := status.get("clock")) and clock.get("time") == "virtual":
         console.print(Text(f"time: {clock_text(clock)}"))
+    if faults := status.get("faults"):
+        from testbed.render.faults import faults_table  # noqa: PLC0415
+
+        console.print(faults_table(faults))
     for subject in SUBJECTS:
         rows = sorted(status.get(subject) or [], key=lambda row: bool(row.get("ok")))
         if subject in SHORT and not everything:

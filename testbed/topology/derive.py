@@ -16,6 +16,7 @@ from testbed.topology import derive_placement, derive_security, references
 from testbed.topology.derive_coip import derive_coips
 from testbed.topology.derive_direct_connect import derive_direct_connects
 from testbed.topology.derive_dns import derive_dhcp, derive_zones
+from testbed.topology.derive_faults import derive_faults
 from testbed.topology.derive_instances import derive_instances
 from testbed.topology.derive_managed import (
     endpoints,
@@ -87,6 +88,7 @@ def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topol
         hosted_zones=derive_zones(form),
         time=form.time,
         seed=form.seed,
+        faults=derive_faults(form, report),
     )
 
 

@@ -22,8 +22,9 @@ MAY_IMPORT = {
     "guest_log": {"errors", "protocol"},
     "services": set(),  # a program of its own, which runs inside the nodes
     "metadata": {"services"},  # as well
+    "link_meter": set(),  # as well
     "management": set(),  # programs of the rack's and the Region's, inside nodes
-    "topology.model": set(),
+    "topology.model": {"errors"},
     "topology": {"errors", "topology.model"},
     "plan": {"errors"},
     "faults": {"errors", "plan"},
@@ -56,8 +57,8 @@ MAY_IMPORT = {
     "frames": {"errors", "protocol"},
     "client": {"errors", "protocol", "guest_log", "frames", "plan", "launch"},
     "bundle": {"errors", "guest_log", "client"},
-    "render": {"errors", "protocol", "plan", "topology", "topology.model", "client"},
-    "probes": {"errors", "protocol", "plan", "client"},
+    "render": {"errors", "protocol", "plan", "faults", "topology", "topology.model", "client"},
+    "probes": {"errors", "protocol", "plan", "faults", "client"},
     "bringup": {
         "errors",
         "protocol",
@@ -105,6 +106,7 @@ STANDARD_LIBRARY_ONLY = {
     "guest_log",
     "services",
     "metadata",
+    "link_meter",
     "plan",
     "faults",
     "kernel",

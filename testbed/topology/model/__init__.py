@@ -20,6 +20,7 @@ from testbed.topology.model.direct_connect import (
     VirtualInterfaceKind,
 )
 from testbed.topology.model.dns import DhcpOptions, HostedZone, Record, RecordType
+from testbed.topology.model.fault import FaultDeclaration
 from testbed.topology.model.instance import (
     Instance,
     InstanceState,
@@ -101,6 +102,7 @@ __all__ = [
     "DhcpOptions",
     "DirectConnect",
     "Endpoint",
+    "FaultDeclaration",
     "Firewall",
     "FirewallFilter",
     "FormFactor",
@@ -175,6 +177,7 @@ class Topology:
     hosted_zones: Mapping[str, HostedZone]
     time: Time = "real"
     seed: int = 1
+    faults: tuple[FaultDeclaration, ...] = ()
 
     def subnet(self, vpc: str, name: str) -> Subnet:
         """The subnet `name` of `vpc`."""

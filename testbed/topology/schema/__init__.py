@@ -18,6 +18,7 @@ from testbed.topology.schema.direct_connect import (
     TransitVirtualInterfaceForm,
 )
 from testbed.topology.schema.dns import DhcpOptionsForm, HostedZoneForm, RecordForm
+from testbed.topology.schema.fault import FaultForm
 from testbed.topology.schema.instance import InstanceForm, MetadataOptionsForm, NetworkInterfaceForm
 from testbed.topology.schema.outpost import (
     CoipPoolForm,
@@ -76,6 +77,7 @@ __all__ = [
     "DirectConnectForm",
     "EgressRuleForm",
     "EndpointForm",
+    "FaultForm",
     "FirewallForm",
     "Form",
     "GatewayRouteForm",
@@ -151,6 +153,9 @@ class TopologyForm(Form):
     network_interfaces: dict[Name, NetworkInterfaceForm] = Field(
         default={},
         description="The elastic network interfaces beside the instances' primary ones, by name.",
+    )
+    faults: list[FaultForm] = Field(
+        default=[], description="What is wrong on purpose (docs/faults.md)."
     )
 
 

@@ -1,0 +1,25 @@
+"""Declared faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from testbed.errors import Problem
+
+Value = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class FaultDeclaration:
+    """A fault as the file declares it: its parameters and times are not looked at yet.
+
+    `place` is where it is in the file, for whoever does look.
+    """
+
+    kind: str
+    target: str
+    name: str
+    values: Mapping[str, Value]
+    times: Mapping[str, Value]
+    place: Problem | None = field(default=None, compare=False)
