@@ -94,8 +94,6 @@ def _hops(path: Path) -> Iterator[Text]:
         indent = " " * (widths[0] + 4)
         for detail in _details(hop):
             yield Text(indent + detail, style=DIM)
-    if not path.delivered:
-        yield Text(f"{' ' * (widths[0] + 2)}dropped at {path.dropped_at}: {path.reason}", style=BAD)
 
 
 def _row(hop: Hop) -> tuple[str, ...]:
@@ -132,7 +130,7 @@ def _details(hop: Hop) -> Iterator[str]:
     if hop.translated:
         yield f"NAT: {hop.addresses} becomes {hop.addresses_out}"
     if hop.tunnel:
-        yield f"tunnel: {hop.tunnel}"
+        yield hop.tunnel
     for entry in hop.filters:
         if entry.comment:
             yield f"{entry.comment}{': drop' if entry.drops else ' lets it pass'}"

@@ -141,8 +141,9 @@ def _arrived(last: Hop, error: Told | None) -> bool:
 def _filtered(hop: Hop) -> str:
     entry = hop.dropped_by
     assert entry is not None
-    inside = f", inside {hop.tunnel}" if hop.tunnel and hop.layer != "packet" else ""
-    return f"{entry.text} of {hop.title}{inside}" if not entry.comment else entry.comment
+    inside = {"packet": "", "vxlan": " (inside VXLAN)", "wireguard": " (inside WireGuard)"}
+    text = entry.comment or f"{entry.text} of {hop.title}"
+    return text + inside[hop.layer]
 
 
 def _why(hops: Sequence[Hop], error: Told | None, e: Evidence) -> tuple[str, str]:
@@ -207,7 +208,7 @@ def _lost_behind(last: Hop, e: Evidence) -> tuple[str, str]:
     if isinstance(device, Vxlan):
         underlay = device.underlay_node
         reason = _silent_on(underlay, None, e) or _counted(underlay, e)
-        return underlay, reason or f"no packet of {last.tunnel} left {underlay}"
+        return underlay, reason or f"nothing of what went {last.tunnel} left {underlay}"
     if isinstance(device, Veth):
         far = f"{device.peer_node} {device.peer}"
         return last.node, f"it left {port} and did not come in at {far}{_down(last.node, e)}"
