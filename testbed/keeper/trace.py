@@ -249,6 +249,7 @@ def _steps(watch: _Watch) -> list[dict[str, Any]]:
             "transport": step.transport.hex(),
         }
         for step in watch.steps
+        if watch.rules is None or step.table != watch.rules.table
     ]
 
 

@@ -33,7 +33,7 @@ def lines(trace: Trace, target: str, *, both: bool = False) -> Iterator[Text]:
     if trace.answer is not None:
         yield Text("")
         if both or not trace.answer.delivered:
-            yield Text(f"{trace.answer.what}, back to {trace.source}", style="bold")
+            yield Text(f"{trace.answer.what or 'Answer'}, back to {trace.source}", style="bold")
             yield from _hops(trace.answer)
         else:
             took = f" ({trace.answer.hops[-1].at_ms:.3f} ms)" if trace.answer.hops else ""
@@ -135,4 +135,4 @@ def _details(hop: Hop) -> Iterator[str]:
         if entry.comment:
             yield f"{entry.comment}{': drop' if entry.drops else ' lets it pass'}"
         elif entry.drops:
-            yield f"nftables: {entry.text}"
+            yield f"nftables: {entry.text}: drop"

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from testbed.plan.model import Veth, Vxlan, WireGuard
+from testbed.probes.trace.routing import decide
 from testbed.probes.trace.sightings import UNREACHABLE, asked_neighbors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from testbed.plan.model import Plan
+    from testbed.probes.trace.filters import Passage
     from testbed.probes.trace.hops import Hop
     from testbed.probes.trace.order import Wiring
     from testbed.probes.trace.sightings import IcmpError, Sighting, Way
@@ -157,6 +159,26 @@ def _why(hops: Sequence[Hop], error: Told | None, e: Evidence) -> tuple[str, str
     if last.leaves:
         return _lost_behind(last, e)
     return last.node, _stopped(last, e)
+
+
+def unsent(
+    request: Path, error: Told | None, passages: Sequence[Passage], e: Evidence
+) -> Path | None:
+    """Why no answer left where the packet was delivered; None where nothing kept it from that."""
+    if not request.delivered or error is not None or not request.hops:
+        return None
+    last = request.hops[-1]
+    for passage in passages:
+        dropped = next((entry for entry in passage.filters if entry.drops), None)
+        if passage.node == last.node and passage.way == "answer" and dropped:
+            return Path("answer", "", (), False, last.node, dropped.text)
+    for answer in e.node(last.node).get("decisions", ()):
+        if answer["iif"] is None and answer["destination"] == last.addresses.source:
+            decision = decide(e.node(last.node), answer, None, None)
+            if not decision.leads and decision.type not in {"local", "unknown"}:
+                reason = e.words.route(last.node, decision, last.addresses.source)
+                return Path("answer", "", (), False, last.node, reason)
+    return None
 
 
 def _refused(hops: Sequence[Hop], error: Told, e: Evidence) -> str:

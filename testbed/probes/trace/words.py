@@ -123,7 +123,7 @@ def _refusal(decision: Decision, destination: str) -> str:
     if decision.type == "no route":
         return f"no route to {destination}"
     if decision.destination is None:
-        return f"{decision.rule} {decision.type}: no route to {destination}"
+        return f"no route to {destination} (rule {decision.rule} {decision.type})"
     if decision.destination == DEFAULT:
         return f"no route to {destination} ({decision.type} {DEFAULT})"
     return f"{decision.type} {decision.destination}"
