@@ -209,7 +209,8 @@ def _not_sent(e: Evidence) -> str:
         return f"{text} ({sent['error']}){_down(source, e)}"
     if dropped := _dropped_output(source, e):
         return dropped
-    return _silent_on(source, None, e) or _counted(source, e) or "the packet was not seen to leave"
+    reasons = (_silent_on(source, None, e), _queued(source, e), _counted(source, e))
+    return next((reason for reason in reasons if reason), "the packet was not seen to leave")
 
 
 def _dropped_output(source: str, e: Evidence) -> str | None:
