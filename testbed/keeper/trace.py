@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from testbed.errors import UsageError
 from testbed.kernel import decisions, nft_trace, observe
 from testbed.kernel.marked import LARGEST, SMALLEST, IpProtocol, Probe, Sender, Sent
+from testbed.kernel.namespace import out_of_the_way
+from testbed.kernel.nft_trace import RuleTrace
 from testbed.kernel.tap import (
     ETH_P_ARP,
     ETH_P_IP,
@@ -27,7 +29,7 @@ from testbed.kernel.tap import (
 )
 
 if TYPE_CHECKING:
-    from testbed.kernel.nft_trace import RuleTrace, Step
+    from testbed.kernel.nft_trace import Step
     from testbed.kernel.tap import Sight
     from testbed.plan.model import Plan
 
@@ -37,6 +39,7 @@ NEIGHBOR_S = 3.5  # Linux asks three times, a second apart, for a neighbour that
 ANSWERED_S = 0.05  # for what still comes once the answer is there
 LONGEST_S = 60.0
 MOST_PACKETS = 4000
+WIREGUARD_OVERHEAD = 60  # outer IPv4 and UDP headers, WireGuard's own 32 bytes
 
 
 @dataclass
@@ -45,12 +48,13 @@ class _Watch:
 
     node: str
     fd: int
+    stack: contextlib.ExitStack
     tap: Tap
-    rules: RuleTrace | None = None
+    rules: RuleTrace | None
+    before: dict[str, int]
+    drops: dict[str, int]
     packets: list[Sight] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
-    before: dict[str, int] = field(default_factory=dict)
-    drops: dict[str, int] = field(default_factory=dict)
 
 
 def read_probe(request: dict[str, Any]) -> Probe:
@@ -84,36 +88,35 @@ class Tracer:
         self._watches: list[_Watch] = []
         try:
             for node, fd in nodes.items():
-                self._watches.append(self._open(node, fd))
+                own = out_of_the_way(os.dup(fd))  # an `apply` may remove the node meanwhile
+                self._watches.append(self._open(node, own))
         except BaseException:
             self.close()
             raise
 
     def _open(self, node: str, fd: int) -> _Watch:
-        watch = _Watch(node, fd, Tap(fd, self._probe.cookie))
         loop = asyncio.get_running_loop()
-        try:
-            watch.before, watch.drops = decisions.counters(fd), decisions.queue_drops(fd)
-            if nft_trace.has_rules(fd):
-                watch.rules = nft_trace.RuleTrace(fd, self._probe.cookie)
-                loop.add_reader(watch.rules.fileno(), self._take, watch)
-        except BaseException:
-            watch.tap.close()
-            raise
-        loop.add_reader(watch.tap.fileno(), self._take, watch)
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, fd)
+            tap = Tap(fd, self._probe.cookie)
+            stack.callback(tap.close)
+            rules = RuleTrace(fd, self._probe.cookie) if nft_trace.has_rules(fd) else None
+            if rules is not None:
+                stack.callback(rules.close)
+            counters, drops = decisions.counters(fd), decisions.queue_drops(fd)
+            watch = _Watch(node, fd, stack.pop_all(), tap, rules, counters, drops)
+        for source in (tap, rules):
+            if source is not None:
+                loop.add_reader(source.fileno(), self._take, watch)
+                watch.stack.callback(loop.remove_reader, source.fileno())
         return watch
 
     def close(self) -> None:
         """Leave the namespaces as they were."""
-        loop = asyncio.get_running_loop()
         self._sender.close()
         for watch in self._watches:
-            loop.remove_reader(watch.tap.fileno())
-            watch.tap.close()
-            if watch.rules is not None:
-                loop.remove_reader(watch.rules.fileno())
-                with contextlib.suppress(OSError, ValueError):  # gone with its namespace
-                    watch.rules.close()
+            with contextlib.suppress(OSError, ValueError):  # gone with its namespace
+                watch.stack.close()
 
     async def run(self) -> dict[str, Any]:
         """Send the probe, wait until nothing more is seen of it; the record."""
@@ -168,8 +171,17 @@ class Tracer:
     def _record(self, sent: Sent) -> dict[str, Any]:
         for watch in self._watches:
             self._take(watch)
+        lengths = {
+            length
+            for watch in self._watches
+            for sight in watch.packets
+            if _is_plain(sight)
+            for length in _encrypted_lengths(sight.length)
+        }
+        for watch in self._watches:
+            watch.packets = [s for s in watch.packets if _is_plain(s) or s.length in lengths]
         steps = [step for watch in self._watches for step in _steps(watch)]
-        seen = {watch.node for watch in self._watches if watch.packets or watch.steps}
+        seen = {w.node for w in self._watches if w.packets} | {step["node"] for step in steps}
         seen.add(self._source)
         return {
             "probe": asdict(self._probe) | {"source": self._source},
@@ -183,19 +195,20 @@ class Tracer:
 
     def _node(self, watch: _Watch, sent: Sent) -> dict[str, Any]:
         fd = watch.fd
-        questions = dict.fromkeys(_questions(watch))
+        links = observe.links(fd)
+        questions = dict.fromkeys(_questions(watch, links))
         if watch.node == self._source and sent.source:
             own = decisions.Question(sent.source, self._probe.destination, None)
             questions[own, self._probe.destination] = None
         answers = [_decision(fd, *question) for question in questions]
         answers += [_way_back(fd, answer) for answer in answers if _is_local(answer)]
-        destinations = {answer["destination"] for answer in answers}
+        routes = decisions.routes_to(fd, {answer["destination"] for answer in answers})
         return {
             "decisions": answers,
             "rules": [asdict(rule) for rule in decisions.rules(fd)],
-            "routes": {to: [asdict(r) for r in decisions.routes_to(fd, to)] for to in destinations},
+            "routes": {to: [asdict(route) for route in some] for to, some in routes.items()},
             "neighbors": [[*key, state] for key, state in decisions.neighbor_states(fd).items()],
-            "links": {name: _link(link) for name, link in observe.links(fd).items()},
+            "links": {name: _link(link) for name, link in links.items()},
             "drops": _went_up(watch.drops, decisions.queue_drops(fd)),
             "counters": _went_up(watch.before, decisions.counters(fd)),
         }
@@ -205,6 +218,11 @@ def _is_plain(sight: Sight) -> bool:
     """Whether the packet shows its mark; WireGuard's others come at any time."""
     word = int.from_bytes(sight.data[OFFSETS[1] : OFFSETS[1] + 4], "big")
     return not (sight.data[9:10] == b"\x11" and word == WIREGUARD_DATA)
+
+
+def _encrypted_lengths(length: int) -> set[int]:
+    """The IP length of what WireGuard makes of a packet: padded to 16 bytes unless the MTU ends."""
+    return {WIREGUARD_OVERHEAD + length, WIREGUARD_OVERHEAD + -(-length // 16) * 16}
 
 
 def _has_lost(watch: _Watch) -> bool:
@@ -249,6 +267,7 @@ def _steps(watch: _Watch) -> list[dict[str, Any]]:
             "transport": step.transport.hex(),
         }
         for step in watch.steps
+        if watch.rules is None or step.table != watch.rules.table
     ]
 
 
@@ -263,7 +282,9 @@ def _chains(watches: list[_Watch], steps: list[dict[str, Any]]) -> list[dict[str
     ]
 
 
-def _questions(watch: _Watch) -> list[tuple[decisions.Question, str]]:
+def _questions(
+    watch: _Watch, links: dict[str, observe.Link]
+) -> list[tuple[decisions.Question, str]]:
     """What to ask the kernel: where each packet that came in was to go, and for whom it was.
 
     Its destination is that after a translation at prerouting, which the last
@@ -271,13 +292,21 @@ def _questions(watch: _Watch) -> list[tuple[decisions.Question, str]]:
     """
     found = []
     for sight in watch.packets:
-        if sight.kind == OUTGOING or sight.protocol != ETH_P_IP or len(sight.data) < IP_HEADER:
+        if sight.kind == OUTGOING or sight.protocol != ETH_P_IP or not _routes(sight, links):
             continue
         source, destination = (_address(sight.data[o : o + 4]) for o in (12, 16))
         after, mark = _after_rules(watch.steps, sight)
         question = decisions.Question(source, after or destination, sight.interface, mark or 0)
         found.append((question, destination))
     return found
+
+
+def _routes(sight: Sight, links: dict[str, observe.Link]) -> bool:
+    """Whether the packet was routed by the interface: not by one below it, or in a bridge."""
+    link = links.get(sight.interface)
+    if link is None or sight.vlan is not None:
+        return False
+    return link.master is None or links[link.master].kind == "vrf"
 
 
 def _after_rules(steps: list[Step], sight: Sight) -> tuple[str | None, int | None]:

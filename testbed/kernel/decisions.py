@@ -10,7 +10,7 @@ import errno
 import socket
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING
 
 from testbed.kernel import messages as m
 from testbed.kernel import observe
@@ -20,12 +20,17 @@ from testbed.kernel.netlink import (
     Message,
     NetlinkSocket,
     attribute,
+    attribute_list,
     attributes,
     to_text,
     to_u32,
     u32,
 )
-from testbed.kernel.observe import RouteState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from testbed.kernel.observe import RouteState
 
 _GET_RULE = 34
 _FIB_MATCH = 0x3000  # RTM_F_FIB_MATCH, RTM_F_LOOKUP_TABLE: the table's route, and which table
@@ -131,12 +136,26 @@ def _rule(answer: bytes) -> RuleState:
     )
 
 
-def routes_to(fd: int, destination: str) -> list[RouteState]:
-    """The routes of all tables whose prefix the address is in."""
-    address = IPv4Address(destination)
-    return [
-        entry for entry in observe.routes(fd) if address in IPv4Network(entry.destination, False)
-    ]
+def routes_to(fd: int, destinations: Iterable[str]) -> dict[str, list[RouteState]]:
+    """For each address the routes of all tables whose prefix it is in."""
+    wanted = {address: int.from_bytes(socket.inet_aton(address), "big") for address in destinations}
+    found: dict[str, list[RouteState]] = {address: [] for address in wanted}
+    with inside(fd), NetlinkSocket() as netlink:
+        body = _RTMSG.pack(m.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+        answers = netlink.request(Message(m.GETROUTE, F_DUMP, body))
+        names = dict(socket.if_nameindex())
+    for _, answer in answers:
+        shift = 32 - answer[1]
+        first, data = next(attribute_list(answer, 12), (0, b""))
+        if first != _DST:  # it comes first, and is left out where it is 0.0.0.0
+            data = attributes(answer, 12).get(_DST, bytes(4))
+        prefix = int.from_bytes(data, "big") >> shift
+        inside_it = [address for address, value in wanted.items() if value >> shift == prefix]
+        if inside_it:
+            route = observe.parse_route(answer, names)
+            for address in inside_it:
+                found[address].append(route)
+    return found
 
 
 def neighbor_states(fd: int) -> dict[tuple[str, str], str]:

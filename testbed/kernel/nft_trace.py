@@ -77,7 +77,7 @@ class RuleTrace:
 
     def __init__(self, fd: int, cookie: int) -> None:
         self._fd = fd
-        self._table = f"testbed_trace_{cookie:08x}"
+        self.table = f"testbed_trace_{cookie:08x}"
         with inside(fd):
             self._socket = NetlinkSocket(NETFILTER)
             self._socket.keep()
@@ -95,21 +95,20 @@ class RuleTrace:
             f"  chain {hook} {{\n    type filter hook {hook} priority {_FIRST};\n{lines}  }}\n"
             for hook in ("prerouting", "output")
         )
-        return f"table inet {self._table} {{\n{chains}}}\n"
+        return f"table inet {self.table} {{\n{chains}}}\n"
 
     def fileno(self) -> int:
         """The descriptor that is readable when there are steps."""
         return self._socket.fileno()
 
     def read(self) -> list[Step]:
-        """The steps since the last call, in order; `lost` is set where some found no room."""
+        """The steps since the last call, in order; `lost` is set where some found no room.
+
+        With those in the trace's own `table`, which see a packet before all others do.
+        """
         steps: list[Step] = []
         try:
-            for kind, body in self._socket.notifications():
-                if kind == _TRACE:
-                    step = parse(body)
-                    if step.table != self._table:
-                        steps.append(step)
+            steps += [parse(body) for kind, body in self._socket.notifications() if kind == _TRACE]
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
@@ -120,7 +119,7 @@ class RuleTrace:
         """Take the table away. A change of the ruleset may have done so before."""
         self._socket.close()
         with inside(self._fd):
-            name = f"table inet {self._table}"
+            name = f"table inet {self.table}"
             nftables.run(f"add {name}; delete {name}")
 
 

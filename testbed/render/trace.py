@@ -33,7 +33,7 @@ def lines(trace: Trace, target: str, *, both: bool = False) -> Iterator[Text]:
     if trace.answer is not None:
         yield Text("")
         if both or not trace.answer.delivered:
-            yield Text(f"{trace.answer.what}, back to {trace.source}", style="bold")
+            yield Text(f"{trace.answer.what or 'Answer'}, back to {trace.source}", style="bold")
             yield from _hops(trace.answer)
         else:
             took = f" ({trace.answer.hops[-1].at_ms:.3f} ms)" if trace.answer.hops else ""
@@ -94,8 +94,6 @@ def _hops(path: Path) -> Iterator[Text]:
         indent = " " * (widths[0] + 4)
         for detail in _details(hop):
             yield Text(indent + detail, style=DIM)
-    if not path.delivered:
-        yield Text(f"{' ' * (widths[0] + 2)}dropped at {path.dropped_at}: {path.reason}", style=BAD)
 
 
 def _row(hop: Hop) -> tuple[str, ...]:
@@ -132,9 +130,9 @@ def _details(hop: Hop) -> Iterator[str]:
     if hop.translated:
         yield f"NAT: {hop.addresses} becomes {hop.addresses_out}"
     if hop.tunnel:
-        yield f"tunnel: {hop.tunnel}"
+        yield hop.tunnel
     for entry in hop.filters:
         if entry.comment:
             yield f"{entry.comment}{': drop' if entry.drops else ' lets it pass'}"
         elif entry.drops:
-            yield f"nftables: {entry.text}"
+            yield f"nftables: {entry.text}: drop"

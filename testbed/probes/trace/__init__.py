@@ -15,7 +15,7 @@ from testbed.probes.trace.hops import Addresses, Hop, Port, build
 from testbed.probes.trace.order import Wiring, path
 from testbed.probes.trace.routing import Decision
 from testbed.probes.trace.sightings import Probe, read_sightings
-from testbed.probes.trace.verdict import Evidence, Path, Told, conclude, told
+from testbed.probes.trace.verdict import Evidence, Path, Told, conclude, told, unsent
 from testbed.probes.trace.words import Words
 
 if TYPE_CHECKING:
@@ -191,7 +191,9 @@ def analyse(record: dict[str, Any], plan: Plan) -> Trace:
         if request.hops
         else None
     )
-    answer = _follow("answer", sightings, passages, answer_error, evidence)
+    answer: Path | None = _follow("answer", sightings, passages, answer_error, evidence)
+    if answer is not None and not answer.hops:
+        answer = unsent(request, error, passages, evidence)
     protocol: Protocol = record["probe"]["protocol"]
     return Trace(
         source=probe.source,
@@ -201,7 +203,7 @@ def analyse(record: dict[str, Any], plan: Plan) -> Trace:
         size=probe.size,
         df=probe.df,
         request=request,
-        answer=answer if answer.hops else None,
+        answer=answer,
         error=error,
         answer_error=answer_error,
         lost=tuple(record["lost"]),

@@ -36,7 +36,7 @@ class Filter:
     @property
     def text(self) -> str:
         """What it stands for, else the rule."""
-        return self.comment or f"{self.rule} (nftables table {self.table}, chain {self.chain})"
+        return self.comment or f'"{self.rule}" in table {self.table}, chain {self.chain}'
 
     def to_json(self) -> dict[str, str]:
         """For `testbed trace --json`."""

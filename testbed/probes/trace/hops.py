@@ -47,7 +47,8 @@ class Hop:
     `enters` and `leaves` are the interfaces from the cable's to the one that
     routes, and back; empty where the packet began or was not sent on. `layer`
     says whether the packet was inside a tunnel there; `addresses` and
-    `addresses_out` are then the tunnel's. `at_ms` counts from the first hop.
+    `addresses_out` are then the tunnel's. `tunnel` is one that it went into or
+    came out of there. `at_ms` counts from the first hop.
     """
 
     number: int
@@ -156,8 +157,10 @@ def _hop(
     addresses = Addresses(first.header.source, first.header.destination)
     out = leaving[-1].header if leaving else None
     decision = _decision(first, entering, leaving, record, wiring, words)
-    ends = [*entering[-1:], *leaving[:1]]
-    tunnels = [words.tunnel(s.node, s.interface) for s in ends]
+    tunnels = [
+        *(("out of", words.tunnel(s.node, s.interface, addresses.source)) for s in entering[-1:]),
+        *(("into", words.tunnel(s.node, s.interface, addresses.destination)) for s in leaving[:1]),
+    ]
     return Hop(
         number=number,
         node=first.node,
@@ -165,7 +168,7 @@ def _hop(
         layer=first.header.layer,
         enters=tuple(Port(s.interface, s.vlan) for s in entering),
         leaves=tuple(Port(s.interface, s.vlan) for s in leaving),
-        tunnel=next((tunnel for tunnel in tunnels if tunnel), None),
+        tunnel=next((f"{end} {tunnel}" for end, tunnel in tunnels if tunnel), None),
         at_ms=round((first.at - began) / 1e6, 3),
         ttl=first.header.ttl,
         ttl_out=out.ttl if out else None,
@@ -173,7 +176,7 @@ def _hop(
         addresses=addresses,
         addresses_out=Addresses(out.source, out.destination) if out else None,
         decision=decision,
-        route=words.route(first.node, decision) if decision else "",
+        route=words.route(first.node, decision, addresses.destination) if decision else "",
         filters=passage.filters if passage else (),
     )
 

@@ -11,12 +11,6 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 LOCAL, MAIN = 255, 254
-REFUSALS = {
-    "blackhole": "a blackhole route",
-    "unreachable": "an unreachable route",
-    "prohibit": "a prohibit route",
-    "no route": "no route",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from testbed.plan.model import Veth, Vxlan, WireGuard
+from testbed.probes.trace.routing import decide
 from testbed.probes.trace.sightings import UNREACHABLE, asked_neighbors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from testbed.plan.model import Plan
+    from testbed.probes.trace.filters import Passage
     from testbed.probes.trace.hops import Hop
     from testbed.probes.trace.order import Wiring
     from testbed.probes.trace.sightings import IcmpError, Sighting, Way
@@ -141,8 +143,9 @@ def _arrived(last: Hop, error: Told | None) -> bool:
 def _filtered(hop: Hop) -> str:
     entry = hop.dropped_by
     assert entry is not None
-    inside = f", inside {hop.tunnel}" if hop.tunnel and hop.layer != "packet" else ""
-    return f"{entry.text} of {hop.title}{inside}" if not entry.comment else entry.comment
+    inside = {"packet": "", "vxlan": " (inside VXLAN)", "wireguard": " (inside WireGuard)"}
+    text = entry.comment or f"{entry.text} of {hop.title}"
+    return text + inside[hop.layer]
 
 
 def _why(hops: Sequence[Hop], error: Told | None, e: Evidence) -> tuple[str, str]:
@@ -156,6 +159,26 @@ def _why(hops: Sequence[Hop], error: Told | None, e: Evidence) -> tuple[str, str
     if last.leaves:
         return _lost_behind(last, e)
     return last.node, _stopped(last, e)
+
+
+def unsent(
+    request: Path, error: Told | None, passages: Sequence[Passage], e: Evidence
+) -> Path | None:
+    """Why no answer left where the packet was delivered; None where nothing kept it from that."""
+    if not request.delivered or error is not None or not request.hops:
+        return None
+    last = request.hops[-1]
+    for passage in passages:
+        dropped = next((entry for entry in passage.filters if entry.drops), None)
+        if passage.node == last.node and passage.way == "answer" and dropped:
+            return Path("answer", "", (), False, last.node, dropped.text)
+    for answer in e.node(last.node).get("decisions", ()):
+        if answer["iif"] is None and answer["destination"] == last.addresses.source:
+            decision = decide(e.node(last.node), answer, None, None)
+            if not decision.leads and decision.type not in {"local", "unknown"}:
+                reason = e.words.route(last.node, decision, last.addresses.source)
+                return Path("answer", "", (), False, last.node, reason)
+    return None
 
 
 def _refused(hops: Sequence[Hop], error: Told, e: Evidence) -> str:
@@ -186,7 +209,8 @@ def _not_sent(e: Evidence) -> str:
         return f"{text} ({sent['error']}){_down(source, e)}"
     if dropped := _dropped_output(source, e):
         return dropped
-    return _silent_on(source, None, e) or _counted(source, e) or "the packet was not seen to leave"
+    reasons = (_silent_on(source, None, e), _queued(source, e), _counted(source, e))
+    return next((reason for reason in reasons if reason), "the packet was not seen to leave")
 
 
 def _dropped_output(source: str, e: Evidence) -> str | None:
@@ -207,7 +231,7 @@ def _lost_behind(last: Hop, e: Evidence) -> tuple[str, str]:
     if isinstance(device, Vxlan):
         underlay = device.underlay_node
         reason = _silent_on(underlay, None, e) or _counted(underlay, e)
-        return underlay, reason or f"no packet of {last.tunnel} left {underlay}"
+        return underlay, reason or f"nothing of what went {last.tunnel} left {underlay}"
     if isinstance(device, Veth):
         far = f"{device.peer_node} {device.peer}"
         return last.node, f"it left {port} and did not come in at {far}{_down(last.node, e)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 from testbed.plan.model import (
@@ -10,8 +11,9 @@ from testbed.plan.model import (
     Vrf,
     Vxlan,
     WireGuard,
+    WireGuardPeer,
 )
-from testbed.probes.trace.routing import LOCAL, MAIN, REFUSALS
+from testbed.probes.trace.routing import LOCAL, MAIN
 
 if TYPE_CHECKING:
     from testbed.plan.model import Node, Plan
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from testbed.probes.trace.routing import Decision
 
 VPC_ROUTER = "vpc-router"
+DAEMONS = {"bird", "bgp", "zebra"}
+DEFAULT = "0.0.0.0/0"
 
 
 class Words:
@@ -29,12 +33,16 @@ class Words:
         self._wiring = wiring
         self._vpc_tables: dict[tuple[str, int], str] = {}
         self._gateways: dict[tuple[str, int], str] = {}
+        self._learned: set[tuple[str, int]] = set()  # what a local gateway's other tables are for
         for check in plan.checks:
             if isinstance(check, TableRouteCheck):
                 text = f"route table {check.route_table} of VPC {check.owner}"
                 self._vpc_tables[check.owner, check.table] = text
                 self._gateways.setdefault((check.node, check.table), text)
             elif isinstance(check, LocalGatewayCheck):
+                self._learned |= {
+                    (check.node, rule.table) for rule in self._nodes[check.node].rules
+                }
                 for route in check.routes:
                     self._gateways[check.node, route.table] = check.title
 
@@ -59,15 +67,18 @@ class Words:
             return ""
         if text := self._gateways.get((node, table)) or self._of_vpc(node, table):
             return text
+        if (node, table) in self._learned and table != MAIN:
+            return "routes learned by the VIF group"
+        return self._of_kernel(node, table)
+
+    def _of_kernel(self, node: str, table: int) -> str:
         owner = self._nodes.get(node)
         if table == MAIN and owner and owner.role == VPC_ROUTER:
             return "the VPC's local route"
-        if table in {MAIN, LOCAL}:
-            return {MAIN: "table main", LOCAL: "table local"}[table]
         for interface in owner.interfaces if owner else ():
             if isinstance(interface.device, Vrf) and interface.device.table == table:
                 return f"VRF {interface.name}"
-        return f"table {table}"
+        return {MAIN: "table main", LOCAL: "table local"}.get(table, f"table {table}")
 
     def _of_vpc(self, node: str, table: int) -> str | None:
         """VPC route tables have the same number at each of the VPC's routers."""
@@ -79,27 +90,44 @@ class Words:
                 return text
         return None
 
-    def route(self, node: str, decision: Decision) -> str:
-        """The decision in one line."""
-        if decision.type == "unknown":
-            return "the kernel could not say where to"
-        table, where = self.table(node, decision), f"{decision.destination}"
+    def route(self, node: str, decision: Decision, destination: str) -> str:
+        """The decision about a packet for `destination` in one line."""
+        table = self.table(node, decision)
+        if decision.leads:
+            via = f" via {decision.via}" if decision.via else ""
+            learned = f", {decision.protocol}" if decision.protocol in DAEMONS else ""
+            return f"{table}: {decision.destination}{via} dev {decision.dev}{learned}"
         if decision.type == "local":
-            return f"for this node ({table})"
-        if not decision.leads:
-            text = REFUSALS.get(decision.type, decision.type)
-            text = f"{text} for {where}" if decision.destination else text
-            return f"{table}: {text}" if table else text
-        via = f" via {decision.via}" if decision.via else ""
-        learned = f", {decision.protocol}" if decision.protocol in {"bird", "bgp", "zebra"} else ""
-        return f"{table}: {where}{via} dev {decision.dev}{learned}"
+            return "for this node"
+        return (
+            f"{table}: {_refusal(decision, destination)}"
+            if table
+            else _refusal(decision, destination)
+        )
 
-    def tunnel(self, node: str, interface: str) -> str | None:
-        """The tunnel that an interface is the end of."""
+    def tunnel(self, node: str, interface: str, address: str) -> str | None:
+        """The tunnel that an interface is the end of; `address` is the packet's far one."""
         device = self._wiring.device(node, interface)
         if isinstance(device, Vxlan):
             return f"VXLAN VNI {device.vni}"
         if isinstance(device, WireGuard):
-            peers = ", ".join(peer.name for peer in device.peers)
-            return f"WireGuard {peers}" if len(device.peers) == 1 else "WireGuard"
+            far = [peer.name for peer in device.peers if _reaches(peer, address)]
+            return f"WireGuard peer {far[0]}" if far else "WireGuard"
         return None
+
+
+def _refusal(decision: Decision, destination: str) -> str:
+    """Why a packet has no way on; a route for everything means that there is none for it."""
+    if decision.type == "unknown":
+        return "the kernel could not say where to"
+    if decision.type == "no route":
+        return f"no route to {destination}"
+    if decision.destination is None:
+        return f"no route to {destination} (rule {decision.rule} {decision.type})"
+    if decision.destination == DEFAULT:
+        return f"no route to {destination} ({decision.type} {DEFAULT})"
+    return f"{decision.type} {decision.destination}"
+
+
+def _reaches(peer: WireGuardPeer, address: str) -> bool:
+    return any(IPv4Address(address) in IPv4Network(prefix) for prefix in peer.allowed_ips)
