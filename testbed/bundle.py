@@ -37,7 +37,11 @@ IP_COMMANDS = {
 }
 DAEMON_COMMANDS = {
     "bird": ("show status", "show protocols all", "show route all table all"),
-    "bgpd": ("show bgp vrf all summary", "show bgp vrf all", "show bgp vrf all neighbors"),
+    "bgpd": (
+        "show bgp vrf all summary",
+        "show bgp vrf all ipv4 unicast",
+        "show bgp vrf all neighbors",
+    ),
     "zebra": ("show ip route vrf all",),
 }
 

@@ -27,6 +27,8 @@ class TestbedError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # where it is not caught, as in a test
 
     def to_json(self) -> dict[str, Any]:
         """What goes over the control socket and into `--json` output."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from testbed.faulting import Fault
+    from testbed.frames import Connection
     from testbed.probes.trace import Probing, Protocol, Trace
     from testbed.topology.model import Topology
 
@@ -47,6 +48,8 @@ class Testbed:
         self._plan: Plan | None = None
         self._original: Plan | None = None
         self._origin: Any = None  # what the original was made from
+        self._how: dict[str, Any] = {}  # it was brought up: where, in which time, from what
+        self._lease: Connection | None = None
 
     @classmethod
     def up(
@@ -60,27 +63,46 @@ class Testbed:
         take: Sequence[str] = (),
         time: str | None = None,
         seed: int | None = None,
+        hold: bool = False,
     ) -> Self:
         """Bring a topology up and wait until it is ready.
 
         Raises TestbedError as `testbed up` does; when not everything is ready
         in time it is taken down again, and the NetworkError says what was missing.
         `take` names host interfaces that are attached though the host uses them.
+        With `hold` it ends with this process, even when that is killed.
         """
         plan = with_time(plan_of(source, settings, name), time, seed)
-        origin = origin_of(source, settings)
-        outcome = bring_up(plan, vm=vm, timeout_s=timeout_s, take=take, source=origin)
-        if outcome.pending and not outcome.faults:
-            take_down(plan.name)
-            raise _not_ready(outcome.pending, timeout_s)
         testbed = cls(plan.name)
-        testbed._plan = testbed._original = plan
-        testbed._origin = origin
+        testbed._original, testbed._origin = plan, origin_of(source, settings)
+        testbed._how = {"vm": vm, "timeout_s": timeout_s, "take": take}
+        testbed._bring_up(hold=hold)
         return testbed
+
+    def _bring_up(self, *, hold: bool) -> None:
+        assert self._original is not None
+        outcome = bring_up(self._original, source=self._origin, **self._how)
+        if outcome.pending and not outcome.faults:
+            take_down(self.name)
+            raise _not_ready(outcome.pending, self._how["timeout_s"])
+        self._plan = self._original
+        if hold:
+            self._lease = self.client.hold()
 
     def down(self) -> None:
         """End it."""
         take_down(self.name)
+        if self._lease is not None:
+            self._lease.close()
+            self._lease = None
+
+    def rebuild(self) -> None:
+        """Take it down, and bring up again what `up` has brought up; errors as of `up`."""
+        if not self._how:
+            raise UsageError(f"{self.name} was not brought up by this program")
+        hold = self._lease is not None
+        self.down()
+        self._bring_up(hold=hold)
 
     def __enter__(self) -> Self:
         return self
@@ -251,6 +273,17 @@ class Testbed:
         if self._original is not None and self._plan is not self._original:
             self.apply(self._original)
             self._plan = self._original
+
+    def settle(self, timeout_s: float = 30.0) -> list[str]:
+        """Wait until it is again as it was brought up; what is not in time, one line each.
+
+        Daemons that have died are started again.
+        """
+        assert self.plan is not None
+        assert self._original is not None
+        result = self.client.apply(self._original, timeout_s=timeout_s, source=self._origin)
+        self._plan = self._original
+        return [f"{row['title']}: {row['state']}" for row in result["pending"]]
 
     def problems(self) -> list[str]:
         """What is not as it should be, one line each."""

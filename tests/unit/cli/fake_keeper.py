@@ -69,6 +69,7 @@ class FakeKeeper:
         self.signals: list[int] = []
         self.resizes: list[list[int]] = []
         self.stopped = threading.Event()
+        self.released = threading.Event()
         self.plan: dict[str, Any] = plan or {"name": name, "nodes": [], "checks": []}
         self.source: Any = None
         self.log = b""
@@ -87,6 +88,9 @@ class FakeKeeper:
             "apply": self._apply,
             "exec": self._exec,
             "logs": self._logs,
+            "events": lambda *_: {"events": [], "dropped": 0},
+            "observe": lambda *_: {"nodes": {}},
+            "hold": self._hold,
             "stop": self._stop,
         }
         path = control_socket(name)
@@ -138,6 +142,12 @@ class FakeKeeper:
         channel.send({"event": "applied"})
         steps = 7 if changed else 0
         return {"changed": changed, "steps": steps, "timings": {"nodes": 3.0}, "pending": []}
+
+    def _hold(self, channel: Channel, _: dict[str, Any]) -> None:
+        channel.send({"event": "held"})
+        while channel.receive():
+            pass
+        self.released.set()
 
     def _stop(self, *_: Any) -> dict[str, Any]:
         return {}

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
+import sys
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -150,6 +156,237 @@ def test_a_failed_test_reports_the_testbeds_state(inner: pytest.Pytester) -> Non
     result.stdout.fnmatch_lines(["*state of testbed pytest-*", "LAG 1: no partner"])
 
 
+def test_the_modules_own_topology(inner: pytest.Pytester) -> None:
+    """The file of the module's name, before one called `topology`."""
+    (inner.path / "two.yaml").rename(inner.path / "topology.yaml")
+    inner.makepyfile(
+        test_site="def test_it(testbed): assert 'test_site' in testbed.client.plan()[1]['file']",
+        test_other="def test_it(testbed): assert testbed.nodes",
+    )
+    (inner.path / "test_site.yaml").write_text((inner.path / "topology.yaml").read_text())
+    run(inner).assert_outcomes(passed=2)
+
+
+BREAKS = """
+    def test_breaks(testbed, fakes):
+        row = {"title": "LAG 1", "state": "no partner", "ok": False}
+        fake = fakes[testbed.name]
+        fake.replies["status"] = lambda *_: {"ok": False, "lags": [row]}
+
+    def test_next(testbed):
+        assert not testbed.problems()
+"""
+
+
+def test_a_testbed_that_stays_broken_is_brought_up_anew(inner: pytest.Pytester) -> None:
+    inner.makepyfile(BREAKS)
+    result = run(inner, "--topology", "two.yaml", "-s")
+    result.assert_outcomes(passed=2, warnings=1)
+    result.stdout.fnmatch_lines(
+        ["*::test_breaks has left testbed pytest-* with", "*LAG 1: no partner"]
+    )
+    assert result.stdout.str().count("ended pytest-") == 2
+
+
+def test_a_testbed_that_recovers_is_kept(inner: pytest.Pytester) -> None:
+    inner.makepyfile(
+        """
+        def test_breaks(testbed, fakes):
+            fake = fakes[testbed.name]
+            row = {"title": "LAG 1", "state": "no partner", "ok": False}
+            apply = fake.replies["apply"]
+            def repair(*arguments):
+                row["ok"] = True
+                return apply(*arguments)
+            fake.replies |= {"status": lambda *_: {"lags": [row]}, "apply": repair}
+
+        def test_next(testbed): assert not testbed.problems()
+        """
+    )
+    result = run(inner, "--topology", "two.yaml", "-s")
+    result.assert_outcomes(passed=2, warnings=0)
+    assert result.stdout.str().count("ended pytest-") == 1
+
+
+def test_what_is_down_by_plan_is_no_problem(inner: pytest.Pytester) -> None:
+    inner.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def down(fakes):
+            from cli.fake_keeper import FakeKeeper
+            row = {"title": "a eth1", "state": "administratively down", "ok": False}
+            make = FakeKeeper.__init__
+            def made(self, *arguments):
+                make(self, *arguments)
+                self.replies["status"] = lambda *_: {"ok": False, "links": [row]}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(FakeKeeper, "__init__", made)
+                yield
+
+        def test_one(down, testbed): assert testbed.problems()
+        def test_two(testbed): assert testbed.problems()
+        """
+    )
+    result = run(inner, "--topology", "two.yaml", "-s")
+    result.assert_outcomes(passed=2, warnings=0)
+
+
+def test_a_failed_test_has_a_support_bundle(inner: pytest.Pytester) -> None:
+    inner.makepyfile("def test_it(testbed): assert testbed is None")
+    result = run(inner, "--topology", "two.yaml", "--testbed-bundles", "kept")
+    result.assert_outcomes(failed=1)
+    (bundle,) = (inner.path / "kept").iterdir()
+    result.stdout.fnmatch_lines([f"support bundle: {bundle}*"])
+    with tarfile.open(bundle) as archive:
+        files = {name.partition("/")[2] for name in archive.getnames()}
+        assert {"about.json", "plan.json", "status.json", "events.json", "topology.txt"} <= files
+        text = archive.extractfile(f"{bundle.name.removesuffix('.tar.gz')}/test.txt")
+        assert text is not None
+        assert "assert testbed is None" in text.read().decode()
+
+
+def test_only_the_last_runs_bundles_are_in_the_cache(inner: pytest.Pytester) -> None:
+    inner.makepyfile("def test_it(testbed): assert False")
+    for _ in range(2):
+        inner.runpytest_inprocess("--topology", "two.yaml").assert_outcomes(failed=1)
+        assert len(list(inner.path.glob(".pytest_cache/d/testbed-bundles/*.tar.gz"))) == 1
+    inner.makepyfile("def test_it(testbed): pass")
+    inner.runpytest_inprocess("--topology", "two.yaml").assert_outcomes(passed=1)
+    assert not list(inner.path.glob(".pytest_cache/d/testbed-bundles/*.tar.gz"))
+
+
+@pytest.mark.parametrize("skip", ["pytest.skip()", "pytest.skip('')"])
+def test_a_skip_says_why(inner: pytest.Pytester, skip: str) -> None:
+    inner.makepyfile(
+        f"""
+        import pytest
+
+        def test_in_the_test(testbed): {skip}
+
+        @pytest.mark.skip
+        def test_marked(testbed): pass
+
+        def test_without_a_testbed(): {skip}
+
+        @pytest.mark.xfail
+        def test_expected(testbed): assert False
+
+        def test_with_a_reason(testbed): pytest.skip("needs two racks")
+        """
+    )
+    result = run(inner, "--topology", "two.yaml")
+    result.assert_outcomes(failed=1, errors=1, skipped=2, xfailed=1)
+    result.stdout.fnmatch_lines(["*skipped without a reason: say why*"])
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+def test_all_skipped_is_not_passed(inner: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    inner.makepyfile(
+        """
+        import pytest
+
+        def test_one(testbed): pytest.skip("needs two racks")
+        @pytest.mark.skip(reason="not yet")
+        def test_two(testbed): pass
+        def test_three(): pass
+        """
+    )
+    result = run(inner, "--topology", "two.yaml", *workers)
+    result.assert_outcomes(skipped=2, passed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*nothing has been tested"])
+
+
+def test_skipped_without_a_testbed_is_not_our_business(inner: pytest.Pytester) -> None:
+    inner.makepyfile("import pytest\ndef test_one(): pytest.skip()")
+    assert run(inner).ret == pytest.ExitCode.OK
+
+
+def test_each_worker_has_its_own_testbeds(inner: pytest.Pytester) -> None:
+    inner.makepyfile(
+        """
+        import os, pathlib, pytest
+
+        @pytest.mark.parametrize("index", range(4))
+        def test_it(testbed, index, worker_id):
+            assert testbed.name.startswith(f"pytest-{worker_id}-")
+            pathlib.Path(__file__).with_name(testbed.name).touch()
+        """
+    )
+    run(inner, "--topology", "two.yaml", "-n", "2").assert_outcomes(passed=4)
+    assert len(list(inner.path.glob("pytest-gw*"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["-n", "1"], "*pytest-xdist's workers*"), ([], "*needs a terminal*")],
+)
+def test_a_shell_needs_the_terminal(
+    inner: pytest.Pytester, options: list[str], message: str
+) -> None:
+    inner.makepyfile("def test_it(testbed): assert False")
+    result = inner.runpytest_subprocess("--testbed-shell-on-error", *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+
+
+def test_a_shell_at_the_failed_test(inner: pytest.Pytester, runtime: Path) -> None:
+    """On a terminal of its own: choose a node, a wrong one first, type a command, go on."""
+    inner.makepyfile("def test_it(testbed): assert False\ndef test_next(testbed): print('hidden')")
+    options = ["--topology", "two.yaml", "--testbed-shell-on-error", "-p", "no:cacheprovider"]
+    typed = [
+        ("(empty: go on) ", "x\n"),
+        ("(empty: go on) ", "a\n"),
+        (":a] ", "echo $((6*7)); exit\n"),
+    ]
+    typed.append(("(empty: go on) ", "\n"))
+    said, code = at_terminal([sys.executable, "-m", "pytest", *options], inner.path, typed)
+    assert "no node 'x'" in said
+    assert "42" in said
+    assert "1 failed, 1 passed" in said
+    assert "hidden" not in said
+    assert code == pytest.ExitCode.TESTS_FAILED
+
+
+def at_terminal(argv: list[str], folder: Path, typed: list[tuple[str, str]]) -> tuple[str, int]:
+    """Run a program at a terminal, type each answer once its prompt is there; output and status."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execv(argv[0], argv)
+    said, answers = "", iter([*typed, ("\0", "")])
+    prompt, answer = next(answers)
+    start = 0
+    with contextlib.suppress(OSError):  # the terminal's end
+        while data := os.read(terminal, 65536):
+            said += data.decode(errors="replace")
+            if (found := said.find(prompt, start)) >= 0:
+                start = found + len(prompt)
+                os.write(terminal, answer.encode())
+                prompt, answer = next(answers)
+    os.close(terminal)
+    return said, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_testbeds_are_held_until_the_end(inner: pytest.Pytester) -> None:
+    inner.makepyfile(
+        """
+        def test_it(testbed, fakes):
+            fake = fakes[testbed.name]
+            assert [r["op"] for r in fake.requests].count("hold") == HOLDS
+            assert not fake.released.is_set()
+        """.replace("HOLDS", "1")
+    )
+    run(inner, "--topology", "two.yaml").assert_outcomes(passed=1)
+    inner.makepyfile(
+        "def test_it(testbed, fakes):\n"
+        "    assert all(r['op'] != 'hold' for r in fakes[testbed.name].requests)"
+    )
+    run(inner, "--topology", "two.yaml", "--testbed-keep").assert_outcomes(passed=1)
+
+
 @pytest.fixture
 def handle(keeper: FakeKeeper) -> Testbed:
     return Testbed("demo")
@@ -196,8 +433,8 @@ def test_up_and_down(starting: dict[str, FakeKeeper]) -> None:
 def test_eventually(keeper_of: Callable[..., FakeKeeper]) -> None:
     values = iter([0, None, 7])
     assert eventually(lambda: next(values), interval=0) == 7
-    with pytest.raises(AssertionError, match="the last value was 'x'"):
-        eventually(lambda: "" or Falsy("x"), 0.01)
+    with pytest.raises(AssertionError, match=r"asked [0-9]+ times; the last value was 'x'"):
+        eventually(lambda: "" or Falsy("x"), 0.01, interval=0)
 
     def fails() -> bool:
         raise NetworkError("down")
