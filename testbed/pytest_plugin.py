@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MARKERS = (
     "topology(file, **settings): the topology file of the `testbed` fixture, and its variables",
     "testbed(time, seed): the `testbed` time, real or virtual, and what chance begins with",
+    "after(*checks): conformance: not run for an object for which one of these checks has failed",
+    "disruptive: conformance: breaks something in the testbed on purpose, and repairs it",
 )
 
 

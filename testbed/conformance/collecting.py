@@ -17,10 +17,6 @@ from testbed.errors import HostError, NetworkError, TestbedError
 from testbed.testing import Testbed
 from testbed.topology.model import Topology
 
-MARKERS = (
-    "after(*checks): not run for an object for which one of these checks has failed",
-    "disruptive: breaks something in the testbed on purpose, and repairs it",
-)
 TOPOLOGY = pytest.StashKey[Topology]()
 TESTBED = pytest.StashKey[Testbed]()
 RESULTS = pytest.StashKey[list[Result]]()
@@ -56,12 +52,6 @@ def topology_of(config: pytest.Config) -> Topology:
 def is_check(path: Path) -> bool:
     """Whether a file is one of the suites."""
     return path.parent == FOLDER and path.name.startswith("test_")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Declare the markers."""
-    for marker in MARKERS:
-        config.addinivalue_line("markers", marker)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -3,7 +3,6 @@
 from testbed.conformance.collecting import (
     measure,
     pytest_collection_modifyitems,
-    pytest_configure,
     pytest_generate_tests,
     pytest_runtest_makereport,
     pytest_runtest_setup,
@@ -14,7 +13,6 @@ from testbed.conformance.collecting import (
 __all__ = [
     "measure",
     "pytest_collection_modifyitems",
-    "pytest_configure",
     "pytest_generate_tests",
     "pytest_runtest_makereport",
     "pytest_runtest_setup",

@@ -1,0 +1,75 @@
+"""Each conformance check fails when what it is about is broken, and passes once it is repaired."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from packets.mutations import ROOT, Mutation
+from testbed.bringup import load_topology
+from testbed.conformance import runner
+from testbed.conformance.results import Result
+from testbed.conformance.suites import SUITES
+from testbed.testing import Testbed
+
+pytestmark = [pytest.mark.packets]
+
+
+def all_mutations() -> list[tuple[str, Mutation]]:
+    """All of them, those of one topology after the other."""
+    found: list[tuple[str, Mutation]] = []
+    for suite in SUITES:
+        name = f"packets.mutations.{suite.replace('-', '_')}"
+        if importlib.util.find_spec(name) is not None:
+            found += importlib.import_module(name).MUTATIONS.items()
+    return sorted(found, key=lambda entry: entry[1].topology)
+
+
+@contextmanager
+def broken(testbed: Testbed, mutation: Mutation) -> Iterator[None]:
+    """Break the site in the block; repaired, and everything ready again, after it."""
+    with ExitStack() as stack:
+        stack.callback(testbed.restore)
+        if mutation.change is not None:
+            testbed.apply(mutation.change(testbed.plan), wait=False)
+        for fault in mutation.faults:
+            stack.enter_context(
+                testbed.fault(fault.kind, fault.target, **fault.values)  # type: ignore[attr-defined]
+            )
+        if mutation.settle_s:
+            testbed.advance(mutation.settle_s)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("name", "mutation"), [pytest.param(*entry, id=entry[0]) for entry in all_mutations()]
+)
+def test_the_check_fails(
+    name: str, mutation: Mutation, testbed_factory: Callable[..., Testbed]
+) -> None:
+    check = name.partition(" ")[0]
+    testbed = testbed_factory(ROOT / mutation.topology)
+    topology = load_topology(ROOT / mutation.topology, {})
+
+    def results() -> list[Result]:
+        report = runner.run(testbed, topology, [check])
+        assert not report.problem, report.problem
+        return report.results
+
+    with broken(testbed, mutation):
+        found = results()
+    named = [
+        result
+        for result in found
+        if result.outcome == "failed"
+        and mutation.subject in result.subject
+        and mutation.seen in result.seen
+    ]
+    assert named, "\n".join(f"{r.outcome} {r.subject}: {r.seen or r.text}" for r in found)
+    assert named[0].remedy
+    wrong = [r for r in results() if r.outcome not in {"passed", "not-applicable"}]
+    assert not wrong, f"still after the repair: {wrong[0].subject}: {wrong[0].seen}"
