@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -96,10 +97,8 @@ def replace_all(report: Report) -> Report:
     """The report with hostile texts everywhere."""
     names = ("subject", "about", "summary", "expected", "seen", "remedy", "source", "text")
     figure = Measurement(HOSTILE, 1.0, HOSTILE, at_most=2.0)
-    results = [
-        replace(entry, measurements=(figure,), **dict.fromkeys(names, HOSTILE))
-        for entry in report.results
-    ]
+    texts: dict[str, Any] = dict.fromkeys(names, HOSTILE)
+    results = [replace(entry, measurements=(figure,), **texts) for entry in report.results]
     return replace(report, results=results, problem=HOSTILE, environment={HOSTILE: HOSTILE})
 
 

@@ -59,7 +59,7 @@ REPORT = closed(
     ok=BOOLEAN,
     problem={"type": ["string", "null"]},
     environment={"type": "object", "additionalProperties": STRING},
-    counts=closed(**dict.fromkeys(OUTCOMES, {"type": "integer"})),
+    counts=closed(**{outcome: {"type": "integer"} for outcome in OUTCOMES}),
     diagnosis={"anyOf": [RESULT, {"type": "null"}]},
     results={"type": "array", "items": RESULT},
 )

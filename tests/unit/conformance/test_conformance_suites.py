@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import importlib
 from pathlib import Path
 
 import pytest
 
+from testbed.conformance.listing import updated
 from testbed.conformance.runner import all_checks, check_names
 from testbed.conformance.sources import Part, parts
 from testbed.conformance.suites import (
@@ -31,7 +32,7 @@ def test_each_suite_is_a_file_and_each_file_a_suite() -> None:
 def test_checks_come_from_the_cable_up() -> None:
     suites = [check.suite for check in CHECKS.values()]
     assert suites == sorted(suites, key=SUITES.index)
-    assert list(CHECKS)[0] == "lag.carrier"
+    assert next(iter(CHECKS)) == "lag.carrier"
 
 
 def test_a_name_is_the_function_with_hyphens() -> None:
@@ -49,7 +50,7 @@ def test_a_docstring_is_read() -> None:
         and that.
         Source: A1 (T1)
         Remedy: do it.
-        """  # noqa: D205, D209
+        """
 
     described = describe("lag.check", check)
     assert described == Check(
@@ -74,19 +75,17 @@ def test_every_check_says_what_it_must(name: str) -> None:
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_what_a_check_comes_after_is_there_and_before_it(name: str) -> None:
-    suite = name.partition(".")[0]
-    text = file_of(suite).read_text()
-    function = f"def test_{name.partition('.')[2].replace('-', '_')}("
-    head = text[: text.index(function)]
-    decorators = re.search(r"((?:^@.*(?:\n(?!def |@).*)*\n)*)\Z", head, re.MULTILINE)
+    suite, _, check = name.partition(".")
+    module = importlib.import_module(f"testbed.conformance.{file_of(suite).stem}")
+    marks = getattr(getattr(module, f"test_{check.replace('-', '_')}"), "pytestmark", [])
     order = list(CHECKS)
-    for other in re.findall(r'"([a-z-]+\.[a-z-]+)"', decorators.group(1) if decorators else ""):
+    for other in [other for mark in marks if mark.name == "after" for other in mark.args]:
         assert order.index(other) < order.index(name)
 
 
 def test_names_are_checked_and_guessed() -> None:
     check_names(["lag", "lag.carrier"])
-    with pytest.raises(UsageError, match="no suite or check 'lag.carier'") as raised:
+    with pytest.raises(UsageError, match=r"no suite or check 'lag\.carier'") as raised:
         check_names(["lag.carier"])
     assert "lag.carrier" in (raised.value.hint or "")
 
@@ -110,3 +109,9 @@ def test_tags_lead_to_pages() -> None:
     title = "AWS's checklist A, Outpost networking device to customer device: item 10"
     url = "https://docs.aws.amazon.com/outposts/latest/userguide/network-troubleshoot.html"
     assert list(parts("A10")) == [Part("A10", title, url)]
+
+
+def test_the_docs_list_all_checks() -> None:
+    page = Path(__file__).parents[3] / "docs" / "conformance.md"
+    how = "run: python -m testbed.conformance.listing docs/conformance.md"
+    assert updated(page.read_text()) == page.read_text(), how
