@@ -7,147 +7,27 @@ and other programs use it. Each request has a connection of its own, so one
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from testbed import guest_log
 from testbed.errors import HostError, NetworkError, TestbedError, UsageError, error_from_json
 from testbed.frames import Connection, message_of
 from testbed.protocol import Frame, dial
+from testbed.remote import Completed, RemoteProcess, ended
+
+__all__ = ["Client", "Completed", "RemoteProcess", "ended"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import TracebackType
     from typing import Self
 
     from testbed.plan.model import Plan
 
     OnEvent = Callable[[dict[str, Any]], None]
-
-ENDED = "the testbed ended before it answered"
-
-
-def ended(name: str) -> HostError:
-    """The error of a command whose testbed has ended: why, where its micro VM has died."""
-    how = guest_log.ended(name)
-    return HostError(ENDED) if how is None else guest_log.error(name, how)
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """A command that has ended: its exit status (128 + n for signal n) and what it wrote."""
-
-    returncode: int
-    stdout: bytes
-    stderr: bytes
-
-    @property
-    def text(self) -> str:
-        """The standard output as text."""
-        return self.stdout.decode(errors="replace")
-
-
-class RemoteProcess:
-    """A command that runs in a node. Closing it before its end hangs up on it (SIGHUP).
-
-    Virtual time passes for it while somebody waits for what it writes, or
-    for its end, unless it `drives` the clock all the time.
-    """
-
-    def __init__(
-        self, connection: Connection, name: str, testbed: str, *, drives: bool = False
-    ) -> None:
-        self.connection = connection
-        self.name = name
-        self.testbed = testbed
-        self.drives = drives
-        self.returncode: int | None = None
-        self.stderr = bytearray()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.connection.close()
-
-    def write(self, data: bytes) -> None:
-        """Send to the command's standard input."""
-        if data:
-            self.connection.queue(Frame.STDIN, data)
-            self.connection.flush()
-
-    def close_stdin(self) -> None:
-        """End the command's standard input."""
-        self.connection.queue(Frame.STDIN, b"")
-        self.connection.flush()
-
-    def signal(self, number: int) -> None:
-        """Send a signal to the command and its children."""
-        self.connection.queue_message({"signal": int(number)})
-        self.connection.flush()
-
-    def resize(self, rows: int, columns: int) -> None:
-        """Tell the command's terminal its new size."""
-        self.connection.queue_message({"resize": [rows, columns]})
-        self.connection.flush()
-
-    def drive(self, *, clock: bool) -> None:
-        """Let virtual time pass for the command, or no longer; real time passes anyway."""
-        self.drives = clock
-        self.connection.queue_message({"clock": clock})
-        self.connection.flush()
-
-    def take(self, kind: Frame, payload: bytes) -> bytes:
-        """Account for a received frame; what it adds to the standard output."""
-        if kind is Frame.STDOUT:
-            return payload
-        if kind is Frame.STDERR:
-            self.stderr += payload
-        elif kind is Frame.MESSAGE:
-            message = message_of(payload)
-            if "error" in message:
-                raise error_from_json(message["error"])
-            if "result" in message:
-                self.returncode = int(message["result"]["returncode"])
-        return b""
-
-    def chunks(self, deadline: float | None = None) -> Iterator[bytes]:
-        """The standard output as it arrives, until the command ends.
-
-        Standard error is collected in `stderr`. Raises TimeoutError when the
-        deadline (monotonic clock) passes, HostError when the testbed ends.
-        """
-        drives = self.drives
-        if not drives and self.returncode is None:
-            self.drive(clock=True)
-        try:
-            while self.returncode is None:
-                frame = self.connection.receive(deadline)
-                if frame is None:
-                    raise ended(self.testbed)
-                if data := self.take(*frame):
-                    yield data
-        finally:
-            if not drives and self.returncode is None:
-                with contextlib.suppress(OSError):
-                    self.drive(clock=False)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self.chunks()
-
-    def wait(self, timeout: float | None = None) -> Completed:
-        """Wait for the end, at most `timeout` seconds (TimeoutError)."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        output = b"".join(self.chunks(deadline))
-        return Completed(self.returncode or 0, output, bytes(self.stderr))
 
 
 class Client:
@@ -271,6 +151,10 @@ class Client:
         """Let so many seconds pass: at once where time is virtual. Its ``clock`` afterwards."""
         return self._ask({"op": "advance", "seconds": seconds}, on_event=on_event)
 
+    def trace(self, node: str, **probe: Any) -> dict[str, Any]:
+        """Send one marked packet from a node; what was seen of it (docs/protocol.md)."""
+        return self._ask({"op": "trace", "node": node} | probe)
+
     def require_real_time(self, what: str) -> None:
         """Raise UsageError where time is virtual: `what` would then measure nothing real."""
         if self.hello()["clock"]["time"] != "real":
@@ -320,6 +204,57 @@ class Client:
             except TimeoutError:
                 message = f"{' '.join(argv)} in {node} did not end within {timeout:g} s"
                 raise NetworkError(message) from None
+
+    def observe(self, nodes: Sequence[str] | None = None) -> dict[str, Any]:
+        """Interfaces, addresses, tunnels and rulesets of some or all nodes, by node's name."""
+        request = {"op": "observe", "nodes": None if nodes is None else list(nodes)}
+        found: dict[str, Any] = self._ask(request)["nodes"]
+        return found
+
+    def ask(self, node: str, daemon: str, commands: Sequence[str]) -> list[str]:
+        """What a node's routing daemon (``bird``, ``bgpd``, …) answers to each command.
+
+        NetworkError when it does not answer.
+        """
+        request = {"op": "ask", "node": node, "daemon": daemon, "commands": list(commands)}
+        replies: list[str] = self._ask(request)["replies"]
+        return replies
+
+    def send(
+        self,
+        node: str,
+        packets: Sequence[bytes],
+        *,
+        interface: str | None = None,
+        layer: str = "network",
+        count: int = 1,
+        interval_s: float = 0.0,
+    ) -> int:
+        """Send packets from a node, all of them `count` times; how many were sent.
+
+        At layer ``link`` they are frames that leave by `interface`, at layer
+        ``network`` IP packets that the node routes. NetworkError when its kernel refuses.
+        """
+        texts = [base64.b64encode(packet).decode() for packet in packets]
+        request: dict[str, Any] = {
+            "op": "send",
+            "node": node,
+            "packets": texts,
+            "interface": interface,
+        }
+        request |= {"layer": layer, "count": count, "interval_s": interval_s}
+        return int(self._ask(request)["sent"])
+
+    def hold(self) -> Connection:
+        """Have the testbed end with the connection that is returned, however this process ends."""
+        connection = self._open({"op": "hold"})
+        frame = connection.receive()
+        if frame is None:
+            raise ended(self.name)
+        if "error" in (message := message_of(frame[1])):
+            connection.close()
+            raise error_from_json(message["error"])
+        return connection
 
     def exec_interactive(
         self,

@@ -60,7 +60,7 @@ def command(
     """
     from testbed.render.picture import draw  # noqa: PLC0415
 
-    chosen = form or _format_of(output)
+    chosen = form or format_of(output)
     if file is not None:
         plan = read_plan(file, settings, name)
     else:
@@ -69,7 +69,7 @@ def command(
     if as_json:
         echo_json(picture.to_json())
         return
-    data = _render(picture, chosen)
+    data = render(picture, chosen)
     if output is None:
         click.echo(data, nl=False)
         return
@@ -79,7 +79,7 @@ def command(
         raise UsageError(f"can't write {output}: {(error.strerror or '').lower()}") from error
 
 
-def _format_of(output: str | None) -> str:
+def format_of(output: str | None) -> str:
     """The format that the output file's name asks for."""
     suffix = Path(output or "").suffix.lower()
     if suffix in SUFFIXES:
@@ -88,7 +88,8 @@ def _format_of(output: str | None) -> str:
     raise UsageError(f"{output}: no picture format is called {suffix!r}", hint=hint)
 
 
-def _render(picture: Picture, form: str) -> bytes:
+def render(picture: Picture, form: str) -> bytes:
+    """The picture in one of FORMATS."""
     from testbed.render import dot  # noqa: PLC0415
 
     match form:

@@ -46,7 +46,7 @@ def ask(path: str, command: str) -> list[str]:
             reply = _receive(sock)
         except OSError as error:
             raise BirdError(str(error)) from error
-    return [line[5:] if line[:4].isdigit() else line for line in reply.splitlines()]
+    return [line[5:] if line[:4].isdigit() else line[1:] for line in reply.splitlines()]
 
 
 def _receive(sock: socket.socket) -> str:

@@ -19,13 +19,14 @@ from typing import Any
 
 from testbed import __version__
 from testbed.errors import HostError, TestbedError, UsageError, no_such_node
-from testbed.keeper import readiness
+from testbed.keeper import looking, readiness
 from testbed.keeper.clock import Clock
 from testbed.keeper.connection import ClientGone, Connection
 from testbed.keeper.events import Recorder
 from testbed.keeper.execute import Execution
 from testbed.keeper.logs import send_logs
 from testbed.keeper.processes import ProcessTable
+from testbed.keeper.trace import trace
 from testbed.kernel.apply import Kernel
 from testbed.kernel.host_interfaces import Outside
 from testbed.plan import codec
@@ -285,6 +286,37 @@ class Keeper:
         )
         return {}
 
+    async def observe(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """The state of single nodes, or of all."""
+        names = request.get("nodes")
+        nodes = self._plan.nodes if names is None else [self._need_node({"node": n}) for n in names]
+        return {"nodes": {n.name: looking.node_state(n, self._kernel.fd(n.name)) for n in nodes}}
+
+    async def ask(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Put commands to a routing daemon."""
+        return {"replies": looking.ask(self._need_node(request), request)}
+
+    async def send(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Send packets from a node."""
+        node = self._need_node(request)
+        async with _while_open(connection):
+            with self.clock.driven():
+                return {"sent": await looking.send(node, self._kernel.fd(node.name), request)}
+
+    async def hold(self, connection: Connection, _: dict[str, Any]) -> dict[str, Any]:
+        """End the testbed when the client goes, however it goes."""
+        await connection.send({"event": "held"})
+        await connection.closed()
+        self._stopped.set()
+        raise ClientGone
+
+    async def trace(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Send one marked packet; what the kernel shows of it (docs/protocol.md)."""
+        self._need_node(request)
+        async with _while_open(connection):
+            with self.clock.driven():
+                return await trace(self._plan, self._namespaces(), request)
+
     def _need_node(self, request: dict[str, Any]) -> Any:
         name = str(request.get("node"))
         try:
@@ -340,5 +372,10 @@ HANDLERS: dict[str, Handler] = {
     "events": Keeper.events,
     "exec": Keeper.execute,
     "logs": Keeper.logs,
+    "observe": Keeper.observe,
+    "ask": Keeper.ask,
+    "send": Keeper.send,
+    "hold": Keeper.hold,
+    "trace": Keeper.trace,
     "stop": Keeper.stop,
 }

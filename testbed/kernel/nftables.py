@@ -8,6 +8,7 @@ from functools import cache
 from testbed.errors import HostError
 
 _LIBRARY = "libnftables.so.1"
+_OUTPUT_HANDLES = 1 << 3
 
 
 @cache
@@ -31,10 +32,10 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def run(commands: str) -> str:
+def run(commands: str, *, handles: bool = False) -> str:
     """Carry out nft commands in the thread's network namespace, all or none; their output.
 
-    Raises ValueError with nft's own text.
+    With `handles` what is listed has the kernel's numbers. Raises ValueError with nft's own text.
     """
     library = _library()
     context = library.nft_ctx_new(0)
@@ -43,6 +44,8 @@ def run(commands: str) -> str:
     try:
         library.nft_ctx_buffer_output(context)
         library.nft_ctx_buffer_error(context)
+        if handles:
+            library.nft_ctx_output_set_flags(context, _OUTPUT_HANDLES)
         failed = library.nft_run_cmd_from_buffer(context, commands.encode())
         if failed:
             raise ValueError((library.nft_ctx_get_error_buffer(context) or b"").decode().strip())

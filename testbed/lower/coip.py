@@ -138,7 +138,7 @@ table ip coip {{
     type filter hook forward priority filter; policy drop;
     iifname "{TO_GATEWAY}" jump from_gateway
     iifname "{TO_VPC}" jump from_vpc
-    counter
+    counter drop comment "no customer-owned IP address stands for it"
   }}
   chain from_gateway {{
     ct direction original ip daddr . ct original ip daddr @associations accept

@@ -29,7 +29,7 @@ table ip provider {
   chain forward {
     type filter hook forward priority filter; policy accept;
     iifname "isp" ct state established,related accept
-    iifname "isp" counter drop
+    iifname "isp" counter drop comment "the provider's translation lets no connection in"
   }
 }
 """

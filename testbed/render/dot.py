@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from testbed.errors import HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from testbed.plan.model import Node
     from testbed.render.picture import Edge, End, Picture
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DOT_TIMEOUT_S = 120
 COLORS = {"region": "#e8f0fe", "site": "#f3f3f3"}
 RACK_COLOR = "#fff1e0"
+VISITED_COLOR, DROPPED_COLOR = "#137333", "#c5221f"
 STYLES = {
     "link": "color=gray40",
     "lag": 'penwidth=5, color="#c45500", weight=20',
@@ -69,18 +70,42 @@ def to_dot(picture: Picture, marked: Collection[str] = ()) -> str:
             f'    label={_quoted(heading(group))}; style="rounded,filled"; color="{color}";'
         )
         for node in nodes:
-            style = MARKED if node.name in marked else ""
-            lines.append(f"    {numbers[node.name]} [label={_html(node, ends[node.name])}{style}];")
+            label = _html(node, ends[node.name], _hops(picture, node.name))
+            style = MARKED if node.name in marked else _marked(picture, node.name)
+            lines.append(f"    {numbers[node.name]} [label={label}{style}];")
         lines.append("  }")
     rows = _rows(picture)
     lines += _ranks(rows, numbers)
     for edge in picture.edges:
         attributes = [STYLES[edge.kind]]
-        if text := edge_lines(edge):
+        text = edge_lines(edge)
+        if edge.hops:
+            text = [f"after {_listed(edge.hops)}", *text]
+            attributes.append(f'color="{VISITED_COLOR}", penwidth=4, fontcolor="{VISITED_COLOR}"')
+        if text:
             attributes.append(f"label={_quoted(*text)}")
         upper, lower = sorted((edge.a.node, edge.b.node), key=lambda name: rows[name])
         lines.append(f"  {numbers[upper]} -- {numbers[lower]} [{', '.join(attributes)}];")
     return "\n".join([*lines, "}", ""])
+
+
+def _listed(hops: Sequence[int]) -> str:
+    return f"hop{'s' * (len(hops) > 1)} {', '.join(str(number) for number in hops)}"
+
+
+def _hops(picture: Picture, node: str) -> str:
+    """Which hops of the packet were at a node, and whether it was dropped there."""
+    if not (hops := picture.hops_at(node)):
+        return ""
+    return _listed(hops) + (": dropped" if picture.drops_at(node) else "")
+
+
+def _marked(picture: Picture, node: str) -> str:
+    """Attributes of a node that the packet was at."""
+    if not picture.hops_at(node):
+        return ""
+    color = DROPPED_COLOR if picture.drops_at(node) else VISITED_COLOR
+    return f', color="{color}", penwidth=3'
 
 
 def _rows(picture: Picture) -> dict[str, int]:
@@ -115,9 +140,12 @@ def _ends(picture: Picture) -> dict[str, list[End]]:
     return found
 
 
-def _html(node: Node, ends: list[End]) -> str:
-    """A node's label: its name, what it is, its interfaces and their addresses."""
+def _html(node: Node, ends: list[End], hops: str) -> str:
+    """A node's label: its name, the packet's hops, what it is, its interfaces, their addresses."""
     lines = [f"<b>{_escaped(node.name)}</b>"]
+    if hops:
+        color = DROPPED_COLOR if hops.endswith("dropped") else VISITED_COLOR
+        lines.append(f'<font color="{color}"><b>{_escaped(hops)}</b></font>')
     if node.title and node.title != node.name:
         lines.append(f'<font point-size="9">{_escaped(node.title)}</font>')
     for end in ends:
@@ -135,8 +163,12 @@ def _numbers(picture: Picture) -> dict[str, str]:
     return {name: f"n{index}" for index, name in enumerate(names)}
 
 
-def _node_lines(node: Node) -> list[str]:
-    return [node.name, *([node.title] if node.title and node.title != node.name else [])]
+def _node_lines(node: Node, hops: str) -> list[str]:
+    return [
+        node.name,
+        *([hops] if hops else []),
+        *([node.title] if node.title and node.title != node.name else []),
+    ]
 
 
 def _quoted(*lines: str) -> str:
@@ -171,10 +203,14 @@ def to_mermaid(picture: Picture) -> str:
     lines = ["flowchart TB"]
     for index, (group, nodes) in enumerate(picture.groups.items()):
         lines.append(f"  subgraph g{index}[{_label(heading(group))}]")
-        lines += [f"    {numbers[node.name]}[{_label(*_node_lines(node))}]" for node in nodes]
+        lines += [
+            f"    {numbers[node.name]}[{_label(*_node_lines(node, _hops(picture, node.name)))}]"
+            for node in nodes
+        ]
         lines.append("  end")
     for edge in picture.edges:
         text = [f"{edge.a.interface} - {edge.b.interface}", *edge_lines(edge)]
+        text += [f"after {_listed(edge.hops)}"] if edge.hops else []
         link = f"{MERMAID_LINKS[edge.kind]}|{_label(*text)}|"
         lines.append(f"  {numbers[edge.a.node]} {link} {numbers[edge.b.node]}")
     return "\n".join([*lines, ""])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,7 +10,7 @@ from testbed.plan.model import BgpCheck, Bond, Interface, Node, Plan, Veth, Vlan
 from testbed.render import words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 TOP, MIDDLE = "region", "site"  # groups with a place of their own in a picture
 
@@ -36,7 +36,10 @@ class VlanPair:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A connection of two nodes. `members` counts the cables of a LAG; `note` is its quality."""
+    """A connection of two nodes. `members` counts the cables of a LAG; `note` is its quality.
+
+    `hops` are the numbers of those by which a packet took it.
+    """
 
     kind: Literal["link", "lag", "tunnel", "overlay"]
     a: End
@@ -44,6 +47,16 @@ class Edge:
     members: int = 1
     note: str = ""
     vlans: tuple[VlanPair, ...] = ()
+    hops: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A packet at a node: the interfaces that it left by, or that it was dropped there."""
+
+    node: str
+    leaves: tuple[str, ...] = ()
+    dropped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +70,24 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Nodes by group, in the order top, middle, others; connections; BGP sessions."""
+    """Nodes by group, in the order top, middle, others; connections; BGP sessions.
+
+    `visits` are the hops of a packet whose way is drawn in.
+    """
 
     name: str
     groups: dict[str, tuple[Node, ...]]
     edges: tuple[Edge, ...]
     sessions: tuple[Session, ...]
+    visits: tuple[Visit, ...] = ()
+
+    def hops_at(self, node: str) -> tuple[int, ...]:
+        """The numbers of the packet's hops at a node."""
+        return tuple(n for n, visit in enumerate(self.visits, 1) if visit.node == node)
+
+    def drops_at(self, node: str) -> bool:
+        """Whether the packet was dropped at a node."""
+        return any(visit.dropped and visit.node == node for visit in self.visits)
 
     def group_of(self, node: str) -> str:
         """The group that a node belongs to."""
@@ -77,6 +102,8 @@ class Picture:
             for name, nodes in self.groups.items()
         }
         edges = [asdict(edge) for edge in self.edges]
+        for edge in edges:
+            del edge["hops"]
         sessions = [asdict(session) for session in self.sessions]
         return {"name": self.name, "groups": groups, "edges": edges, "bgp": sessions}
 
@@ -97,6 +124,20 @@ def draw(plan: Plan) -> Picture:
     ]
     filled = {name: tuple(nodes) for name, nodes in groups.items() if nodes}
     return Picture(plan.name, filled, tuple(edges), sessions)
+
+
+def visited(picture: Picture, visits: Sequence[Visit]) -> Picture:
+    """The picture with the way of a packet drawn in: its hops, numbered from 1."""
+    edges = tuple(replace(edge, hops=tuple(_hops_over(edge, visits))) for edge in picture.edges)
+    return replace(picture, edges=edges, visits=tuple(visits))
+
+
+def _hops_over(edge: Edge, visits: Sequence[Visit]) -> Iterator[int]:
+    """The numbers of the hops that a packet left by a connection: a LAG by its bond."""
+    ends = {(end.node, end.interface) for end in (edge.a, edge.b)}
+    for number, visit in enumerate(visits, 1):
+        if any((visit.node, name) in ends for name in visit.leaves):
+            yield number
 
 
 def _rank(group: str) -> int:

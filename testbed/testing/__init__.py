@@ -3,8 +3,23 @@
 They work without pytest, too: `Testbed.up("rack.yaml")` in any program.
 """
 
-from testbed.testing.node import Node
+from testbed.testing.node import InterfaceState, Node
+from testbed.testing.places import Link, Outpost
 from testbed.testing.polling import eventually
+from testbed.testing.states import Counters, Lag, LagMember, NftCounter, Tunnel
 from testbed.testing.testbed import Testbed, plan_of
 
-__all__ = ["Node", "Testbed", "eventually", "plan_of"]
+__all__ = [
+    "Counters",
+    "InterfaceState",
+    "Lag",
+    "LagMember",
+    "Link",
+    "NftCounter",
+    "Node",
+    "Outpost",
+    "Testbed",
+    "Tunnel",
+    "eventually",
+    "plan_of",
+]

@@ -2,35 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from testbed.bringup import address_of
 from testbed.client import Completed
 from testbed.errors import HostError, NetworkError, UsageError
 from testbed.protocol import netns_link
+from testbed.testing import states
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pyroute2 import IPRoute
+    from scapy.packet import Packet
 
+    from testbed.probes.bgp import BgpSession
     from testbed.probes.capture import Capture
+    from testbed.probes.dns import DnsAnswer
     from testbed.probes.http import HttpReply
     from testbed.probes.ping import PingResult
+    from testbed.testing.packets import Expectation, Wanted
     from testbed.testing.testbed import Testbed
 
 RUN_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceState:
+    """An interface as the kernel has it; `carrier` is false while it is down."""
+
+    name: str
+    kind: str
+    mac: str
+    mtu: int
+    carrier: bool
+    master: str | None
+    addresses: tuple[str, ...]
 
 
 class Node:
     """A node of a running testbed."""
 
     def __init__(self, testbed: Testbed, name: str) -> None:
-        self._testbed = testbed
+        self.testbed = testbed
         self.name = name
 
     def __repr__(self) -> str:
-        return f"<Node {self.name} of {self._testbed.name}>"
+        return f"<Node {self.name} of {self.testbed.name}>"
 
     def __str__(self) -> str:
         return self.name
@@ -38,7 +57,7 @@ class Node:
     @property
     def address(self) -> str:
         """The node's first address; on `lo` only where it has no other."""
-        return address_of(self._testbed.plan, self.name)
+        return address_of(self.testbed.plan, self.name)
 
     def run(
         self,
@@ -52,7 +71,7 @@ class Node:
         """Run a command; with `check`, NetworkError with what it wrote when it fails."""
         if isinstance(argv, str):
             raise UsageError("run() takes a list of words, not a command line for a shell")
-        done = self._testbed.client.run(self.name, argv, input=input, env=env, timeout=timeout)
+        done = self.testbed.client.run(self.name, argv, input=input, env=env, timeout=timeout)
         if check and done.returncode:
             message = f"{' '.join(argv)} in {self.name}: exit status {done.returncode}"
             said = (done.stderr or done.stdout).decode(errors="replace").strip()
@@ -71,9 +90,9 @@ class Node:
         """Ping a node or an address. `size` is the payload: the IP packet has 28 bytes more."""
         from testbed.probes.ping import ping  # noqa: PLC0415
 
-        address = self._testbed.address(destination)
+        address = self.testbed.address(destination)
         return ping(
-            self._testbed.client,
+            self.testbed.client,
             self.name,
             address,
             count=count,
@@ -86,7 +105,7 @@ class Node:
         """Capture in a `with` block what pcap-filter(7) `filter` lets through."""
         from testbed.probes.capture import Capture  # noqa: PLC0415
 
-        return Capture(self._testbed.client, self.name, interface, filter)
+        return Capture(self.testbed.client, self.name, interface, filter)
 
     def iproute(self) -> IPRoute:
         """The node's kernel tables as pyroute2's `IPRoute`; use it in a `with` block.
@@ -96,11 +115,11 @@ class Node:
         """
         from testbed.kernel.namespace import iproute  # noqa: PLC0415
 
-        link = netns_link(self._testbed.name, self.name)
+        link = netns_link(self.testbed.name, self.name)
         if not link.exists():
             hint = 'use run(["ip", "-json", …]) there'
             text = "runs in a micro VM, or as an ordinary user: its namespaces can't be entered"
-            raise HostError(f"{self._testbed.name} {text}", hint=hint)
+            raise HostError(f"{self.testbed.name} {text}", hint=hint)
         return iproute(link)
 
     def http(self, url: str, *, timeout_s: float = 5.0) -> HttpReply:
@@ -110,6 +129,136 @@ class Node:
         from testbed.probes.http import get  # noqa: PLC0415
 
         host = urlsplit(url).hostname or ""
-        if any(node.name == host for node in self._testbed.plan.nodes):
-            url = url.replace(host, self._testbed.address(host), 1)
-        return get(self._testbed.client, self.name, url, timeout_s=timeout_s)
+        if any(node.name == host for node in self.testbed.plan.nodes):
+            url = url.replace(host, self.testbed.address(host), 1)
+        return get(self.testbed.client, self.name, url, timeout_s=timeout_s)
+
+    # Packets
+
+    def send(
+        self,
+        packets: Packet | Iterable[Packet],
+        *,
+        interface: str | None = None,
+        count: int = 1,
+        interval_s: float = 0.0,
+    ) -> int:
+        """Send Scapy packets from the node, all of them `count` times; how many were sent.
+
+        What begins with `IP` or `IPv6` is routed by the node's kernel. What
+        begins with `Ether` leaves by `interface` as it is; its `dst` has to be
+        given. Source addresses that are left out are the node's. NetworkError
+        when the kernel refuses, as for a packet larger than the MTU.
+        """
+        from testbed.testing.packets import send  # noqa: PLC0415
+
+        return send(self, packets, interface=interface, count=count, interval_s=interval_s)
+
+    def expect(
+        self,
+        interface: str = "eth0",
+        wanted: Wanted | None = None,
+        *,
+        count: int = 1,
+        timeout: float = 5.0,
+    ) -> Expectation:
+        """A `with` block by the end of which `count` packets have to come to an interface.
+
+        `wanted` is a filter as of pcap-filter(7), or a function that is given
+        a Scapy packet. Both directions count. Leaving the block waits for
+        them up to `timeout` seconds, then raises AssertionError with what was
+        seen instead. With ``count=0`` none may come in the block nor in the
+        `timeout` after it.
+        """
+        from testbed.testing.packets import Expectation  # noqa: PLC0415
+
+        return Expectation(self, interface, wanted, count=count, timeout=timeout)
+
+    def mac(self, interface: str) -> str:
+        """The MAC address of an interface; UsageError when the node has no such interface."""
+        return self._interface(interface).mac
+
+    def source_address(self, version: int = 4, interface: str | None = None) -> str:
+        """The address of IP version 4 or 6 of an interface, else of the node."""
+        found = self.interfaces()
+        chosen = [self._interface(interface)] if interface else list(found.values())
+        for state in sorted(chosen, key=lambda state: state.name == "lo"):
+            for address in state.addresses:
+                is_local = address.startswith(("fe80:", "127.", "::1/"))
+                if (":" in address) == (version == 6) and not is_local:
+                    return address.partition("/")[0]
+        if interface:
+            return self.source_address(version)
+        raise UsageError(f"{self.name} has no IPv{version} address to send from")
+
+    def _interface(self, name: str) -> InterfaceState:
+        found = self.interfaces()
+        if name not in found:
+            hint = f"interfaces: {', '.join(found)}"
+            raise UsageError(f"{self.name} has no interface {name!r}", hint=hint)
+        return found[name]
+
+    # States
+
+    def _observe(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.testbed.client.observe([self.name])[self.name]
+        return found
+
+    def interfaces(self) -> dict[str, InterfaceState]:
+        """The interfaces by name."""
+        return {
+            name: InterfaceState(
+                name,
+                link["kind"],
+                link["mac"],
+                link["mtu"],
+                link["carrier"],
+                link["master"],
+                tuple(link["addresses"]),
+            )
+            for name, link in self._observe()["links"].items()
+        }
+
+    def lacp(self) -> list[states.Lag]:
+        """The LAGs, with the LACP state of every member."""
+        return states.lags(self._observe())
+
+    def tunnels(self) -> list[states.Tunnel]:
+        """The WireGuard tunnels."""
+        return states.tunnels(self._observe())
+
+    def counters(self) -> dict[str, states.Counters]:
+        """The counters of each interface; two of them can be subtracted."""
+        return states.counters(self._observe())
+
+    def nft_counters(self) -> list[states.NftCounter]:
+        """The counters in the node's nftables ruleset, in its order."""
+        return states.nft_counters(self._observe()["nftables"])
+
+    def bgp(self, *, routes: bool = True) -> list[BgpSession]:
+        """The BGP sessions, with the routes that came and that were announced.
+
+        UsageError when the node runs no BGP daemon.
+        """
+        from testbed.probes.bgp import sessions  # noqa: PLC0415
+
+        return sessions(self.testbed.client, self.testbed.plan.node(self.name), routes=routes)
+
+    def resolve(
+        self,
+        name: str,
+        type: str = "A",  # noqa: A002 - DNS's word
+        *,
+        server: str | None = None,
+        timeout_s: float = 3.0,
+    ) -> DnsAnswer:
+        """Ask the node's resolver, or `server`, for the records of a complete name.
+
+        NetworkError when no server answers.
+        """
+        from testbed.probes.dns import resolve  # noqa: PLC0415
+
+        address = self.testbed.address(server) if server else None
+        return resolve(
+            self.testbed.client, self.name, name, type, server=address, timeout_s=timeout_s
+        )

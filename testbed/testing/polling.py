@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from testbed.errors import NetworkError
@@ -26,7 +27,8 @@ def eventually(
     """Call `function` until it returns something true, and return that.
 
     An AssertionError or NetworkError that it raises counts as not yet. When
-    `timeout` seconds are over: AssertionError with the last value or error.
+    `timeout` seconds are over: AssertionError with the last value or error, and
+    how often it was called.
     With a `clock` they are seconds of that testbed: one whose time is virtual
     does not go on by itself between two calls.
     """
@@ -34,7 +36,7 @@ def eventually(
     now = clock.elapsed if clock is not None and virtual else time.monotonic
     sleep = clock.advance if clock is not None and virtual else time.sleep
     deadline = now() + timeout
-    while True:
+    for calls in count(1):
         cause: Exception | None = None
         last = ""
         try:
@@ -45,5 +47,7 @@ def eventually(
         except (AssertionError, NetworkError) as error:
             cause, last = error, f"the last error was: {error}"
         if now() >= deadline:
-            raise AssertionError(f"not true within {timeout:g} s; {last}") from cause
+            times = "once" if calls == 1 else f"{calls} times"
+            raise AssertionError(f"not true within {timeout:g} s, asked {times}; {last}") from cause
         sleep(interval)
+    raise AssertionError  # count() has no end

@@ -18,6 +18,7 @@ from testbed.bringup import (
 from testbed.client import Client
 from testbed.errors import NetworkError, UsageError
 from testbed.plan.model import Plan
+from testbed.testing import places
 from testbed.testing.node import Node
 from testbed.testing.polling import POLL_S, eventually
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from testbed.probes.trace import Probing, Protocol, Trace
     from testbed.topology.model import Topology
 
     Source = str | Path | Topology | Plan
@@ -103,6 +105,25 @@ class Testbed:
             raise UsageError(f"no node {name!r} in {self.name}", hint=f"nodes: {known}")
         return Node(self, name)
 
+    def device(self, name: str) -> Node:
+        """The customer's network device, or the Outpost's networking device, `name`."""
+        roles = (places.CUSTOMER_DEVICE, places.NETWORKING_DEVICE)
+        places.require_role(self.plan, name, roles, "network device")
+        return Node(self, name)
+
+    def instance(self, name: str) -> Node:
+        """The instance `name`."""
+        places.require_role(self.plan, name, (places.INSTANCE,), "instance")
+        return Node(self, name)
+
+    def link(self, a: Node | str, b: Node | str) -> places.Link:
+        """The cables between two nodes; UsageError when there are none."""
+        return places.Link(self, str(a), str(b))
+
+    def outpost(self, name: str) -> places.Outpost:
+        """The Outpost `name`."""
+        return places.Outpost(self, name)
+
     @property
     def nodes(self) -> list[Node]:
         """All nodes."""
@@ -132,6 +153,23 @@ class Testbed:
     def events(self) -> list[dict[str, Any]]:
         """What has happened, oldest first, as `testbed events --json` prints it."""
         return self.client.events()
+
+    def trace(
+        self,
+        source: Node | str,
+        destination: Node | str,
+        *,
+        protocol: Protocol = "icmp",
+        port: int = 0,
+        size: int | None = None,
+        df: bool = False,
+    ) -> Trace:
+        """Send one packet and follow it hop by hop, as `testbed trace` does."""
+        from testbed.probes.trace import trace  # noqa: PLC0415
+
+        how: Probing = {"protocol": protocol, "port": port, "size": size, "df": df}
+        name = self.node(str(source)).name
+        return trace(self.client, self.plan, name, self.address(destination), **how)
 
     @property
     def is_virtual(self) -> bool:

@@ -53,6 +53,7 @@ MAY_IMPORT = {
     "launch": {"errors", "protocol", "guest_log", "plan", "kernel", "guest"},
     "frames": {"errors", "protocol"},
     "client": {"errors", "protocol", "guest_log", "frames", "plan", "launch"},
+    "bundle": {"errors", "guest_log", "client"},
     "render": {"errors", "protocol", "plan", "topology", "topology.model", "client"},
     "probes": {"errors", "protocol", "plan", "client"},
     "bringup": {
@@ -90,7 +91,8 @@ MAY_IMPORT = {
     },
 }
 TOP = {"cli", "pytest_plugin"}  # may import everything but each other
-PART_OF = {"terminal": "client", "__main__": "cli"}  # modules that are one layer with another
+# Modules that are one layer with another.
+PART_OF = {"remote": "client", "terminal": "client", "__main__": "cli"}
 # What is imported often, or in an emulated guest where every import costs ten times as much.
 STANDARD_LIBRARY_ONLY = {
     "errors",

@@ -23,7 +23,8 @@ from testbed.lower.vpc import (
     routes,
     zones,
 )
-from testbed.lower.vpc.router import VpcRouter
+from testbed.lower.vpc.router import BETWEEN_OUTPOSTS, VpcRouter
+from testbed.lower.vpc.ruleset import comment
 from testbed.plan.model import RouteCheck
 from testbed.topology.model import NetworkInterface, Outpost, Topology, Vpc
 
@@ -49,10 +50,12 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
             dns.use_region_resolver(router)
         if vpc.name in outpost.local_gateway.vpcs:
             local_gateway.attach(draft, topology, outpost, vpc, router.node)
-            router.ruleset.forward.append('iifname "lgw" oifname "sl" counter drop')
+            why = comment("the service link carries nothing that came by the local gateway")
+            router.ruleset.forward.append(f'iifname "lgw" oifname "sl" counter drop{why}')
             routes.add_ingress(topology, router)
         routers.append(router)
-    region.ruleset.forward.append('iifname "op-*" oifname "op-*" counter drop')
+    why = comment(BETWEEN_OUTPOSTS)
+    region.ruleset.forward.append(f'iifname "op-*" oifname "op-*" counter drop{why}')
     zones.add_delays(topology, region)
     transit_gateway.attach(draft, topology, region)
     virtual_private_gateway.lower(draft, topology, region, routers[1:])

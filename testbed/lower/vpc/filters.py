@@ -23,6 +23,7 @@ from typing import Literal
 from testbed.lower.vpc import families, interfaces, matches, network_acls
 from testbed.lower.vpc.families import Family
 from testbed.lower.vpc.router import VpcRouter
+from testbed.lower.vpc.ruleset import comment
 from testbed.topology.model import (
     NetworkInterface,
     SecurityGroup,
@@ -36,6 +37,7 @@ Direction = Literal["in", "out"]
 TRACKED: dict[Direction, int] = {"out": 1, "in": 2}
 """Bits of a connection's mark: who sent its first packet remembers it, who got it does."""
 DIRECTIONS: tuple[Direction, ...] = ("in", "out")
+_DIRECTION: dict[Direction, str] = {"in": "ingress", "out": "egress"}
 
 CONNTRACK = {  # facts: E conntrack; seconds
     "net/netfilter/nf_conntrack_tcp_timeout_established": "432000",
@@ -169,14 +171,18 @@ class _SecurityGroups:
             for protocol in _answered(family, opposite):
                 condition = f"{family.protocol} {protocol} "
                 for group in groups:
-                    lines += self._from(family, group, way, None, condition, "return")
-        remember = f"goto remember_{way}"
+                    verdict = f"return{_comment(group, way)}"
+                    lines += self._from(family, group, way, None, condition, verdict)
         for group in groups:
+            remember = f"goto remember_{way}{_comment(group, way)}"
             for family in self.families:
                 lines += self._blocks(family, group, way, remember)
                 for source in _by_source(family, _rules(group, way)):
                     lines += self._from(family, group, way, source, "", remember)
-        return [*lines, "counter drop"]
+        names = ", ".join(group.name for group in groups)
+        several = "s" if len(groups) > 1 else ""
+        why = comment(f"no {_DIRECTION[way]} rule of security group{several} {names} allows it")
+        return [*lines, f"counter drop{why}"]
 
     def _blocks(
         self, family: Family, group: SecurityGroup, way: Direction, verdict: str
@@ -221,6 +227,10 @@ class _SecurityGroups:
         if f"{name}_others" in sets:
             lines.append(f"{condition}{family.protocol} @{name}_others {verdict}")
         return lines
+
+
+def _comment(group: SecurityGroup, way: Direction) -> str:
+    return comment(f"security group {group.name}, {_DIRECTION[way]}")
 
 
 def _rules(group: SecurityGroup, way: Direction) -> tuple[SecurityRule, ...]:

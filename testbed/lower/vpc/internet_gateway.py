@@ -52,16 +52,16 @@ table ip igw {{
   chain from_vpc {{
     ct direction original ct original ip saddr . ip saddr @associations return
     ct direction reply ct reply ip saddr . ip saddr @associations return
-    counter drop
+    counter drop comment "no Elastic IP address stands for it"
   }}
   chain to_vpc {{
     ct direction original ip daddr . ct original ip daddr @associations return
     ct direction reply ip daddr . ct reply ip daddr @associations return
-    counter drop
+    counter drop comment "no Elastic IP address stands for it"
   }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
-    ip daddr {internal} counter drop
+    ip daddr {internal} counter drop comment "the internet gateway sends nothing to this address"
   }}
 }}
 """

@@ -28,7 +28,7 @@ table ip nat_gateway {{
   chain input {{
     type filter hook input priority filter; policy drop;
     ct state established,related accept
-    counter
+    counter drop comment "nothing from outside opens a connection through a NAT gateway"
   }}
 }}
 """

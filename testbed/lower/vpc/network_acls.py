@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from testbed.lower.vpc import families, interfaces
 from testbed.lower.vpc.families import Family
 from testbed.lower.vpc.router import VpcRouter
-from testbed.topology.model import NetworkAcl, NetworkAclEntry, Topology, Traffic
+from testbed.lower.vpc.ruleset import comment
+from testbed.topology.model import NetworkAcl, Topology, Traffic
 
 ERRORS = {  # what a router itself has to say about a packet that it dropped
     4: "icmp type { destination-unreachable, time-exceeded, parameter-problem }",
@@ -64,8 +66,8 @@ def add(topology: Topology, router: VpcRouter) -> None:
     ruleset, own = router.ruleset, families.of(router.vpc)
     for boundary in boundaries:
         acl, name = boundary.acl, boundary.subnet
-        ruleset.chains[f"acl_in_{acl.name}"] = _entries(own, acl.ingress, "saddr")
-        ruleset.chains[f"acl_out_{acl.name}"] = _entries(own, acl.egress, "daddr")
+        ruleset.chains[f"acl_in_{acl.name}"] = _entries(own, acl, "ingress")
+        ruleset.chains[f"acl_out_{acl.name}"] = _entries(own, acl, "egress")
         ruleset.sets[f"subnet_{name}"] = ("type ifname", [f'"{port}"' for port in boundary.ports])
         for way, other, end in (("in", "iifname", "saddr"), ("out", "oifname", "daddr")):
             chain = _boundary_chain(way, name)
@@ -92,7 +94,12 @@ def _boundary_chain(way: str, subnet: str) -> str:
     return f"{'enter' if way == 'in' else 'leave'}_{subnet}"
 
 
-def _entries(own: Sequence[Family], entries: Sequence[NetworkAclEntry], end: str) -> list[str]:
+def _entries(
+    own: Sequence[Family], acl: NetworkAcl, way: Literal["ingress", "egress"]
+) -> list[str]:
+    """The rules of one direction in order, and the last one, `*`, that denies everything."""
+    entries, end = (acl.ingress, "saddr") if way == "ingress" else (acl.egress, "daddr")
+    name = f"network ACL {acl.name}, {way} rule"
     lines = []
     for entry in entries:
         family = next((family for family in own if family.version == entry.cidr.version), None)
@@ -103,8 +110,9 @@ def _entries(own: Sequence[Family], entries: Sequence[NetworkAclEntry], end: str
         else:
             condition = f"{family.header} {end} {entry.cidr} "
         verdict = "return" if entry.action == "allow" else "counter drop"
-        lines.append(f"{condition}{_kind(family, entry.traffic)}{verdict}")
-    return [*lines, "counter drop"]
+        why = comment(f"{name} {entry.number}")
+        lines.append(f"{condition}{_kind(family, entry.traffic)}{verdict}{why}")
+    return [*lines, f"counter drop{comment(f'{name} *')}"]
 
 
 def _kind(family: Family, traffic: Traffic) -> str:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 
 from testbed.lower import names
 from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft, interface_name
-from testbed.lower.vpc.ruleset import Ruleset
+from testbed.lower.vpc.ruleset import Ruleset, comment
 from testbed.plan.model import Route, Rule
 from testbed.topology.model import NetworkInterface, Outpost, Subnet, Target, Topology, Vpc
 
@@ -18,6 +18,7 @@ NextHop = tuple[IPv4Address, str]
 FIRST_MARK = 1
 TABLE_OWN = 900  # beyond the marks of a VPC's route tables
 PRIORITY_OWN = 50
+BETWEEN_OUTPOSTS = "the Region lets nothing through from one Outpost to another"
 
 
 @dataclass
@@ -81,7 +82,8 @@ class VpcRouter:
         kind = "type ifname . ipv4_addr; flags interval"
         items = self.ruleset.sets.setdefault("between_outposts", (kind, []))[1]
         if not items:
-            rule = "oifname . ip saddr @between_outposts counter drop"
+            why = comment(BETWEEN_OUTPOSTS)
+            rule = f"oifname . ip saddr @between_outposts counter drop{why}"
             self.ruleset.forward.append(rule)
         if item not in items:
             items.append(item)
@@ -117,7 +119,8 @@ class VpcRouter:
             self.ruleset.sets.setdefault("unattached", ("type ifname . ifname", []))[1].extend(
                 items
             )
-            rule = "iifname . oifname @unattached counter drop"
+            why = comment("the gateway has no attachment in the packet's Availability Zone")
+            rule = f"iifname . oifname @unattached counter drop{why}"
             if rule not in self.ruleset.forward:
                 self.ruleset.forward.append(rule)
 

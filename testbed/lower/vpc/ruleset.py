@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+LONGEST_COMMENT = 120  # bytes; nft's own limit is 128 with the zero at its end
+
+
+def comment(text: str) -> str:
+    """The end of a rule that says what it stands for, in the user's words; `trace` shows it."""
+    return f' comment "{text[:LONGEST_COMMENT]}"'
+
 
 def _elements(items: list[str]) -> str:
     return f"elements = {{ {', '.join(items)} }}" if items else ""
@@ -11,6 +18,10 @@ def _elements(items: list[str]) -> str:
 
 def _lines(items: list[str]) -> str:
     return "".join(f"    {item}\n" for item in items)
+
+
+WRONG_SOURCE = comment("source/destination check: a source that is not the interface's")
+WRONG_DESTINATION = comment("source/destination check: a destination that is not the interface's")
 
 
 @dataclass
@@ -96,7 +107,7 @@ table inet vpc {{
     meta mark set iifname map @route_tables
     iifname . ether saddr . ip saddr @interface_sources return
 {sources6}    iifname . ether saddr @unchecked_interfaces return
-    counter drop
+    counter drop{WRONG_SOURCE}
   }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
@@ -105,7 +116,7 @@ table inet vpc {{
   chain to_interface {{
     oifname . ip daddr @interface_addresses return
 {addresses6}    oifname @unchecked_ports return
-    counter drop
+    counter drop{WRONG_DESTINATION}
   }}
 {self._chains()}}}
 """

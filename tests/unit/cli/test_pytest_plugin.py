@@ -7,13 +7,16 @@ from dataclasses import replace
 
 import pytest
 
+from testbed import lower
 from testbed.errors import NetworkError, UsageError
 from testbed.testing import Testbed, eventually
+from testbed.topology import load
 
 from .conftest import TOPOLOGY, small_plan
 from .fake_keeper import FakeKeeper
 
 pytest_plugins = ["pytester"]
+SHARED = (load, lower)  # imported here: a run inside this process would load C libraries anew
 
 FAKES = """
 import sys

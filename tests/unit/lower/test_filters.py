@@ -42,8 +42,9 @@ def ruleset(topology: str) -> str:
 
 
 def chain(rules: str, name: str) -> list[str]:
+    """The rules of a chain, without their comments."""
     lines = rules.partition(f"chain {name} {{\n")[2].partition("  }\n")[0]
-    return [line.strip() for line in lines.splitlines()]
+    return [line.strip().partition(" comment ")[0] for line in lines.splitlines()]
 
 
 def tcp6(number: int) -> str:

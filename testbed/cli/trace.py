@@ -1,0 +1,113 @@
+"""`testbed trace`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from testbed.cli.common import connect, echo_json, json_option, name_option, verb
+from testbed.cli.common import node_argument as node_argument_of
+from testbed.cli.ping import resolve
+from testbed.errors import EXIT_NETWORK, UsageError
+
+if TYPE_CHECKING:
+    from testbed.plan.model import Plan
+    from testbed.probes.trace import Protocol, Trace
+
+PORT = click.IntRange(1, 65535)
+
+
+@verb(
+    "trace",
+    "testbed trace desk web --tcp 80\n"
+    "testbed trace a c --size 1400 --df\n"
+    "testbed trace a b --both --graph trace.svg",
+)
+@node_argument_of("source", metavar="SRC")
+@node_argument_of("destination", metavar="DST")
+@click.option("--icmp", is_flag=True, help="An ICMP echo request (the default).")
+@click.option("--tcp", type=PORT, metavar="PORT", help="A TCP SYN to this port.")
+@click.option("--udp", type=PORT, metavar="PORT", help="A UDP datagram to this port.")
+@click.option(
+    *("-s", "--size"),
+    type=click.IntRange(32, 65535),
+    metavar="BYTES",
+    help="Of the whole IP packet  [default: 84, of a TCP SYN 40]",
+)
+@click.option("--df", is_flag=True, help="Set the Don't Fragment bit.")
+@click.option("-b", "--both", is_flag=True, help="List the hops of the answer, too.")
+@click.option(
+    "--graph",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Draw the way on the testbed's picture: .svg, .png, .pdf, .gv or .mmd.",
+)
+@name_option()
+@json_option
+@click.pass_context
+def command(
+    context: click.Context,
+    source: str,
+    destination: str,
+    *,
+    icmp: bool,
+    tcp: int | None,
+    udp: int | None,
+    size: int | None,
+    df: bool,
+    both: bool,
+    graph: str | None,
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """Send one packet, and show every hop that it took and where it was dropped.
+
+    Exits with 1 when the packet or its answer was dropped.
+    """
+    from testbed.probes.trace import trace  # noqa: PLC0415
+
+    protocol, port = _protocol(icmp=icmp, tcp=tcp, udp=udp)
+    client = connect(name)
+    address = resolve(client, destination)
+    plan, _ = client.plan()
+    result = trace(client, plan, source, address, protocol=protocol, port=port, size=size, df=df)
+    if graph is not None:
+        _draw(plan, result, graph)
+    if as_json:
+        echo_json(result.to_json() | {"name": destination})
+    else:
+        from testbed.render.console import console  # noqa: PLC0415
+        from testbed.render.trace import print_trace  # noqa: PLC0415
+
+        print_trace(console(), result, destination, both=both)
+    if not result.ok:
+        context.exit(EXIT_NETWORK)
+
+
+def _protocol(*, icmp: bool, tcp: int | None, udp: int | None) -> tuple[Protocol, int]:
+    if icmp + (tcp is not None) + (udp is not None) > 1:
+        raise UsageError("only one of --icmp, --tcp and --udp", hint="one packet is sent")
+    if tcp is not None:
+        return "tcp", tcp
+    return ("udp", udp) if udp is not None else ("icmp", 0)
+
+
+def _draw(plan: Plan, result: Trace, file: str) -> None:
+    from testbed.cli.graph import format_of, render  # noqa: PLC0415
+    from testbed.render.picture import Visit, draw, visited  # noqa: PLC0415
+
+    visits = [
+        Visit(
+            hop.node,
+            tuple(port.interface for port in hop.leaves),
+            dropped=not result.request.delivered and hop.node == result.dropped_at,
+        )
+        for hop in result.hops
+    ]
+    data = render(visited(draw(plan), visits), format_of(file))
+    try:
+        Path(file).write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"can't write {file}: {(error.strerror or '').lower()}") from error

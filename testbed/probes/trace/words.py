@@ -1,0 +1,105 @@
+"""What a plan calls its kernel's objects: route tables, tunnels, nodes, in AWS's words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testbed.plan.model import (
+    LocalGatewayCheck,
+    TableRouteCheck,
+    Vrf,
+    Vxlan,
+    WireGuard,
+)
+from testbed.probes.trace.routing import LOCAL, MAIN, REFUSALS
+
+if TYPE_CHECKING:
+    from testbed.plan.model import Node, Plan
+    from testbed.probes.trace.order import Wiring
+    from testbed.probes.trace.routing import Decision
+
+VPC_ROUTER = "vpc-router"
+
+
+class Words:
+    """Names for the objects of one plan."""
+
+    def __init__(self, plan: Plan, wiring: Wiring) -> None:
+        self._nodes = {node.name: node for node in plan.nodes}
+        self._wiring = wiring
+        self._vpc_tables: dict[tuple[str, int], str] = {}
+        self._gateways: dict[tuple[str, int], str] = {}
+        for check in plan.checks:
+            if isinstance(check, TableRouteCheck):
+                text = f"route table {check.route_table} of VPC {check.owner}"
+                self._vpc_tables[check.owner, check.table] = text
+                self._gateways.setdefault((check.node, check.table), text)
+            elif isinstance(check, LocalGatewayCheck):
+                for route in check.routes:
+                    self._gateways[check.node, route.table] = check.title
+
+    def node(self, name: str) -> Node | None:
+        """A node; None for one that the plan has not."""
+        return self._nodes.get(name)
+
+    def title(self, name: str) -> str:
+        """What a node stands for, without what its title says in brackets."""
+        node = self._nodes.get(name)
+        return (node.title.partition(" (")[0] if node else "") or name
+
+    def vrf_table(self, node: str, interface: str) -> int | None:
+        """The table of the VRF that an interface belongs to."""
+        master = self._wiring.master(node, interface)
+        return master.device.table if master and isinstance(master.device, Vrf) else None
+
+    def table(self, node: str, decision: Decision) -> str:
+        """The route table that decided."""
+        table = decision.table
+        if table is None:
+            return ""
+        if text := self._gateways.get((node, table)) or self._of_vpc(node, table):
+            return text
+        owner = self._nodes.get(node)
+        if table == MAIN and owner and owner.role == VPC_ROUTER:
+            return "the VPC's local route"
+        if table in {MAIN, LOCAL}:
+            return {MAIN: "table main", LOCAL: "table local"}[table]
+        for interface in owner.interfaces if owner else ():
+            if isinstance(interface.device, Vrf) and interface.device.table == table:
+                return f"VRF {interface.name}"
+        return f"table {table}"
+
+    def _of_vpc(self, node: str, table: int) -> str | None:
+        """VPC route tables have the same number at each of the VPC's routers."""
+        owner = self._nodes.get(node)
+        if owner is None or owner.role != VPC_ROUTER:
+            return None
+        for (vpc, number), text in self._vpc_tables.items():
+            if number == table and node.endswith(f".vpc-{vpc}"):
+                return text
+        return None
+
+    def route(self, node: str, decision: Decision) -> str:
+        """The decision in one line."""
+        if decision.type == "unknown":
+            return "the kernel could not say where to"
+        table, where = self.table(node, decision), f"{decision.destination}"
+        if decision.type == "local":
+            return f"for this node ({table})"
+        if not decision.leads:
+            text = REFUSALS.get(decision.type, decision.type)
+            text = f"{text} for {where}" if decision.destination else text
+            return f"{table}: {text}" if table else text
+        via = f" via {decision.via}" if decision.via else ""
+        learned = f", {decision.protocol}" if decision.protocol in {"bird", "bgp", "zebra"} else ""
+        return f"{table}: {where}{via} dev {decision.dev}{learned}"
+
+    def tunnel(self, node: str, interface: str) -> str | None:
+        """The tunnel that an interface is the end of."""
+        device = self._wiring.device(node, interface)
+        if isinstance(device, Vxlan):
+            return f"VXLAN VNI {device.vni}"
+        if isinstance(device, WireGuard):
+            peers = ", ".join(peer.name for peer in device.peers)
+            return f"WireGuard {peers}" if len(device.peers) == 1 else "WireGuard"
+        return None
