@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from testbed.bringup import load_topology
 from testbed.conformance.listing import updated
 from testbed.conformance.runner import all_checks, check_names
 from testbed.conformance.sources import Part, parts
+from testbed.conformance.subjects import SUBJECTS
 from testbed.conformance.suites import (
     FOLDER,
     SUITES,
@@ -115,3 +117,16 @@ def test_the_docs_list_all_checks() -> None:
     page = Path(__file__).parents[3] / "docs" / "conformance.md"
     how = "run: python -m testbed.conformance.listing docs/conformance.md"
     assert updated(page.read_text()) == page.read_text(), how
+
+
+def test_an_object_is_one_of_its_own_keys() -> None:
+    """What fails for it blocks what has it among its keys."""
+    root = Path(__file__).parents[3] / "topologies"
+    kinds = set()
+    for file in ("two-racks", "private-connectivity", "direct-vpc-routing"):
+        topology = load_topology(root / f"{file}.yaml", {})
+        for kind, (find, _) in SUBJECTS.items():
+            for subject in find(topology):
+                kinds.add(kind)
+                assert getattr(subject, "name", str(subject)) in subject.keys
+    assert kinds >= {"lag", "vif", "outpost", "tunnel", "uplink", "device", "vpc", "instance"}
