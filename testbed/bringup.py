@@ -30,7 +30,8 @@ class Outcome:
 
     `first` says whether it started the testbed, `pending` what is not ready
     (title and state of each), `timings` the milliseconds of each phase,
-    `notices` what of the running testbed had to be made anew.
+    `notices` what of the running testbed had to be made anew, `faults` the
+    names of those in force, with which not everything need be ready.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Outcome:
     pending: list[dict[str, str]]
     timings: dict[str, float] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """As `testbed up --json` prints it."""
@@ -52,9 +54,10 @@ class Outcome:
             "steps": self.steps,
             "nodes": self.nodes,
             "links": self.links,
-            "ok": not self.pending,
+            "ok": not self.pending or bool(self.faults),
             "pending": self.pending,
             "notices": self.notices,
+            "faults": self.faults,
             "timings": {phase: round(ms, 1) for phase, ms in self.timings.items()},
         }
 
@@ -168,6 +171,7 @@ def bring_up(
         links=links_of(plan),
         pending=list(result.get("pending") or ()),
         notices=list(result.get("notices") or ()),
+        faults=list(result.get("faults") or ()),
         timings=({"start": starting} if first else {}) | dict(result.get("timings") or {}),
     )
 

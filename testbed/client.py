@@ -138,6 +138,42 @@ class Client:
         """The state of everything (docs/commands/status.md)."""
         return self._ask({"op": "status"})
 
+    def fault(
+        self,
+        kind: str,
+        target: str,
+        values: Mapping[str, Any] | None = None,
+        *,
+        at_s: float | str = 0.0,
+        for_s: float | str | None = None,
+        every_s: float | str | None = None,
+        name: str = "",
+    ) -> dict[str, Any]:
+        """Put a fault into force, or on the schedule (docs/faults.md); its row of the status.
+
+        It is in force when this returns, unless it is for later.
+        """
+        request: dict[str, Any] = {"op": "fault", "kind": kind, "target": target}
+        request["values"] = dict(values or {})
+        request |= {"at_s": at_s, "for_s": for_s, "every_s": every_s, "name": name}
+        return self._ask(request)
+
+    def heal(
+        self,
+        *names: str,
+        declared: bool = True,
+        wait: bool = True,
+        timeout_s: float = 120.0,
+        on_event: OnEvent | None = None,
+    ) -> dict[str, Any]:
+        """End these faults, or all; without `declared` not those that the topology declares.
+
+        When none is left in force and with `wait`, until everything is ready again.
+        The result has ``healed`` (names), ``faults`` and ``pending``, as of `apply`.
+        """
+        request = {"op": "heal", "names": list(names), "declared": declared, "wait": wait}
+        return self._ask(request | {"timeout_s": timeout_s}, on_event=on_event)
+
     def stop(self) -> None:
         """End the testbed; returns when everything in it is gone."""
         self._ask({"op": "stop"})

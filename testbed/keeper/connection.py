@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 from testbed.errors import UsageError
@@ -68,3 +69,28 @@ class Connection:
         with contextlib.suppress(OSError):
             self._writer.close()
             await self._writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def while_open(connection: Connection) -> AsyncIterator[None]:
+    """Cancel the block, with ClientGone, when the client closes its connection."""
+    task = asyncio.current_task()
+    assert task is not None
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        await connection.closed()
+        gone = True
+        task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if gone:
+            task.uncancel()
+            raise ClientGone from None
+        raise
+    finally:
+        watcher.cancel()

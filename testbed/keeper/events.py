@@ -107,7 +107,8 @@ class Recorder:
         asyncio.get_running_loop().remove_reader(monitor)
         monitor.close()
 
-    def _add(self, node: str, kind: str, subject: str, state: str) -> None:
+    def add(self, node: str, kind: str, subject: str, state: str) -> None:
+        """Record that something has happened just now."""
         self._count += 1
         event = {"at": self._clock.elapsed(), "node": node, "kind": kind}
         self._events.append(event | {"subject": subject, "state": state})
@@ -115,9 +116,9 @@ class Recorder:
     def _read_monitor(self, node: str, monitor: Monitor) -> None:
         try:
             for change in monitor.read():
-                self._add(node, *change)
+                self.add(node, *change)
         except OSError as error:  # more at once than its socket holds
-            self._add(node, "trace", "kernel", f"incomplete: {error.strerror}")
+            self.add(node, "trace", "kernel", f"incomplete: {error.strerror}")
         if monitor.unsettled:
             self._settle(node, monitor, self._clock.elapsed())
 
@@ -137,7 +138,7 @@ class Recorder:
         with contextlib.suppress(OSError):  # the node has just gone
             changes = monitor.refresh()
             for change in changes:
-                self._add(node, *change)
+                self.add(node, *change)
             if monitor.unsettled:
                 self._settle(node, monitor, self._clock.elapsed() if changes else since)
 
@@ -175,4 +176,4 @@ class Recorder:
             self._offsets[path] += len(whole) + len(newline)
             for line in whole.decode(errors="replace").splitlines():
                 if change := session_change(line, self._sessions[node]):
-                    self._add(node, *change)
+                    self.add(node, *change)

@@ -14,16 +14,17 @@ import contextlib
 import os
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from testbed import __version__
 from testbed.errors import HostError, TestbedError, UsageError, no_such_node
 from testbed.keeper import looking, readiness
 from testbed.keeper.clock import Clock
-from testbed.keeper.connection import ClientGone, Connection
+from testbed.keeper.connection import ClientGone, Connection, while_open
 from testbed.keeper.events import Recorder
 from testbed.keeper.execute import Execution
+from testbed.keeper.faults import Faults, Settling
 from testbed.keeper.logs import send_logs
 from testbed.keeper.processes import ProcessTable
 from testbed.keeper.trace import trace
@@ -62,6 +63,8 @@ class Keeper:
         self._processes = ProcessTable(self._namespace)
         self._kernel = Kernel(self._processes, outside)
         self._plan = Plan(name, ())
+        self._effective = self._plan
+        self._faults = Faults(self)
         self._source: Any = None
         self._started = time.time()
         self._established = False
@@ -145,7 +148,7 @@ class Keeper:
         try:
             if self._writing.locked():
                 await connection.send({"event": "queued"})
-            async with _while_open(connection), self._writing:
+            async with while_open(connection), self._writing:
                 self._check_time(request["plan"])
                 with self.clock.driven():
                     result = await self._apply(connection, request)
@@ -168,41 +171,107 @@ class Keeper:
 
     async def _apply(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         plan = codec.from_json(request["plan"])
-        started = time.perf_counter()
-        steps = diff(self._plan, plan)
-        steps += self._processes.restarts(plan, steps)
-        timings = {"diff": (time.perf_counter() - started) * 1000}
-        notices = replaced(self._plan, plan)
+        _, ending = self._faults.proposed(plan)
+        notices = [*replaced(self._plan, plan), *ending]
         for text in notices:
             await connection.send({"event": "replaces", "text": text})
         await connection.send({"event": "phase", "phase": "apply", "state": "start"})
+        # From here on nothing is awaited: a fault may come into force meanwhile.
+        started = time.perf_counter()
+        faults, _ = self._faults.proposed(plan)
+        effective = self._faults.effective(plan, faults)
+        steps = diff(self._effective, effective)
+        steps += self._processes.restarts(effective, steps)
+        timings = {"diff": (time.perf_counter() - started) * 1000}
         if steps:
-            timings |= self._change(plan, steps)
-        self._plan, self._source = plan, request.get("source")
+            timings |= self._change(effective, steps)
+        self._plan, self._effective, self._source = plan, effective, request.get("source")
         if self.clock.kind == "virtual":
             self._record()
+        self._faults.adopt(plan, faults)
         for phase, ms in timings.items():
             await connection.send({"event": "phase", "phase": phase, "state": "done", "ms": ms})
         pending: list[dict[str, str]] = []
-        if request.get("wait", True):
-            started = time.perf_counter()
-            timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
-            pending = await self._wait_ready(connection, timeout)
-            timings["ready"] = (time.perf_counter() - started) * 1000
+        try:
+            if request.get("wait", True):
+                started = time.perf_counter()
+                timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
+                pending = await self._wait_ready(connection, timeout)
+                timings["ready"] = (time.perf_counter() - started) * 1000
+        finally:
+            self._faults.begin()
         self._record()
         return {
             "changed": bool(steps),
+            "faults": self._faults.active(),
             "steps": len(steps),
             "notices": notices,
             "timings": timings,
             "pending": pending,
         }
 
+    async def fault(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Put a fault into force, or on the schedule (docs/faults.md)."""
+        async with while_open(connection), self._writing:
+            self._require_established()
+            with self.clock.driven():
+                return self._faults.inject(self._plan, request)
+
+    async def heal(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """End faults; with `wait`, until everything is as it should be again if none is left."""
+        async with while_open(connection), self._writing:
+            self._require_established()
+            names = [str(name) for name in request.get("names") or ()]
+            declared = bool(request.get("declared", True))
+            with self.clock.driven():
+                healed = self._faults.heal(self._plan, names, declared=declared)
+                pending: list[dict[str, str]] = []
+                if healed and request.get("wait", True) and not self._faults.active():
+                    timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
+                    pending = await self._wait_ready(connection, timeout)
+            return {"healed": healed, "faults": self._faults.rows(), "pending": pending}
+
+    def _require_established(self) -> None:
+        if not self._established:
+            raise UsageError(f"testbed {self.name} is still being built", hint="try again later")
+
+    def bring_to(self, plan: Plan) -> None:
+        """Bring the testbed to a plan with other faults in it; HostError when it can't.
+
+        What ran before runs again then.
+        """
+        before = self._effective
+        self.clock.stir()
+        refusing = {id(running) for running in self._processes.refusing()}
+        if steps := diff(before, plan):
+            try:
+                self._change(plan, steps)
+                self._effective = plan
+            finally:
+                self._record()
+        for running in self._processes.refusing():
+            if id(running) not in refusing:
+                why = running.refused
+                self._change(before, diff(plan, before))
+                self._effective = before
+                text = f"{running.name} in {running.node} refuses what the fault asks for: {why}"
+                raise HostError(text)
+
+    def note(self, node: str, kind: str, subject: str, state: str) -> None:
+        """Record something that the keeper itself has done."""
+        if self._recorder is None:
+            self._recorder = Recorder(self.clock)
+        self._recorder.add(node, kind, subject, state)
+
+    def elapsed(self) -> float:
+        """How long the testbed's clock has run, in s."""
+        return self.clock.elapsed()
+
     def _record(self) -> None:
         """Record what happens from now on: in real time, from when the testbed is ready."""
         if self._recorder is None:
             self._recorder = Recorder(self.clock)
-        self._recorder.follow(self._plan, self._namespaces())
+        self._recorder.follow(self._effective, self._namespaces())
 
     def _namespaces(self) -> dict[str, int]:
         return {node: self._kernel.fd(node) for node in self._kernel.nodes()}
@@ -213,7 +282,7 @@ class Keeper:
             timings = self._kernel.apply(steps)
             self._publish()
         except Exception as problem:
-            self._processes.forget(node.name for node in (*self._plan.nodes, *plan.nodes))
+            self._processes.forget(node.name for node in (*self._effective.nodes, *plan.nodes))
             if self._recorder is not None:
                 self._recorder.close()
             self._kernel.close()
@@ -224,7 +293,7 @@ class Keeper:
     def _build_anew(self, problem: Exception) -> None:
         """Build what ran before `problem` again; the testbed ends when that fails, too."""
         try:
-            self._kernel.apply(diff(Plan(self.name, ()), self._plan))
+            self._kernel.apply(diff(Plan(self.name, ()), self._effective))
             self._publish()
         except Exception as error:
             self._stopped.set()
@@ -237,19 +306,27 @@ class Keeper:
         self._on_nodes(nodes)
 
     async def _wait_ready(self, connection: Connection, timeout_s: float) -> list[dict[str, str]]:
-        """Wait until every check of the plan holds. What does not in time is returned."""
+        """Wait until every check of the plan holds. What does not in time is returned.
+
+        With faults in force not everything need hold: nor is it waited for any longer
+        when what does not hold has stayed the same as long as it took to become so.
+        """
         total = len(self._plan.checks)
+        settling = Settling()
         async for pending in readiness.watch(self._plan, self._kernel, self._processes, timeout_s):
             rows = [{"title": title, "state": state} for title, state in pending]
             event = {"event": "waiting", "done": total - len(rows), "total": total}
             await connection.send(event | {"pending": [row["title"] for row in rows]})
             if not rows:
                 return []
+            if settling.is_over(rows) and self._faults.active():
+                break
         return rows
 
     async def status(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
         """The state of everything, as documented in docs/commands/status.md."""
         result = readiness.status(self._plan, self._kernel, self._processes)
+        result["faults"] = self._faults.rows()
         return result | {"clock": self.clock.to_json()}
 
     async def events(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
@@ -264,7 +341,7 @@ class Keeper:
         if not 0 <= seconds <= LONGEST_ADVANCE_S:
             raise UsageError(f"can't advance by {seconds:g} s", hint="at most a year at once")
         loop = asyncio.get_running_loop()
-        async with _while_open(connection):
+        async with while_open(connection):
             with self.clock.driven():
                 end = loop.time() + seconds
                 while (left := end - loop.time()) > 0:
@@ -299,7 +376,7 @@ class Keeper:
     async def send(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """Send packets from a node."""
         node = self._need_node(request)
-        async with _while_open(connection):
+        async with while_open(connection):
             with self.clock.driven():
                 return {"sent": await looking.send(node, self._kernel.fd(node.name), request)}
 
@@ -313,7 +390,7 @@ class Keeper:
     async def trace(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """Send one marked packet; what the kernel shows of it (docs/protocol.md)."""
         self._need_node(request)
-        async with _while_open(connection):
+        async with while_open(connection):
             with self.clock.driven():
                 return await trace(self._plan, self._namespaces(), request)
 
@@ -328,39 +405,15 @@ class Keeper:
     async def stop(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
         """End the testbed. Everything is gone once the connection closes."""
         async with self._writing:
+            self._faults.close()
             if self._recorder is not None:
                 self._recorder.close()
             self._processes.forget(node.name for node in self._plan.nodes)
             self._kernel.close()
             self._on_nodes({})
-            self._plan = Plan(self.name, ())
+            self._plan = self._effective = Plan(self.name, ())
         asyncio.get_running_loop().call_soon(self._stopped.set)
         return {}
-
-
-@contextlib.asynccontextmanager
-async def _while_open(connection: Connection) -> AsyncIterator[None]:
-    """Cancel the block, with ClientGone, when the client closes its connection."""
-    task = asyncio.current_task()
-    assert task is not None
-    gone = False
-
-    async def watch() -> None:
-        nonlocal gone
-        await connection.closed()
-        gone = True
-        task.cancel()
-
-    watcher = asyncio.create_task(watch())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if gone:
-            task.uncancel()
-            raise ClientGone from None
-        raise
-    finally:
-        watcher.cancel()
 
 
 HANDLERS: dict[str, Handler] = {
@@ -368,6 +421,8 @@ HANDLERS: dict[str, Handler] = {
     "plan": Keeper.plan,
     "advance": Keeper.advance,
     "apply": Keeper.apply,
+    "fault": Keeper.fault,
+    "heal": Keeper.heal,
     "status": Keeper.status,
     "events": Keeper.events,
     "exec": Keeper.execute,

@@ -16,8 +16,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed.errors import HostError
+from testbed.kernel import connections, namespace, nftables, refusals, wireguard
 from testbed.kernel import messages as m
-from testbed.kernel import namespace, nftables, refusals, wireguard
 from testbed.kernel.netlink import NetlinkSocket, attribute, u32
 from testbed.plan import steps as s
 from testbed.plan.model import Bond, HostInterface, Interface, Veth, Vlan, Vxlan, WireGuard
@@ -53,6 +53,7 @@ _PHASES: dict[type, str] = {
     s.SetRoute: "routes",
     s.AddRule: "rules",
     s.SetRuleset: "rulesets",
+    s.AbortConnections: "connections",
     s.WriteFile: "files",
     s.StartProcess: "processes",
     s.ReloadProcess: "processes",
@@ -217,6 +218,7 @@ class Kernel:
             s.CreateNode: self._create_nodes,
             s.SetSysctls: self._set_sysctls,
             s.SetRuleset: self._set_rulesets,
+            s.AbortConnections: self._abort_connections,
         }.get(kind[0])
         if special is not None:
             special(steps)  # type: ignore[operator]
@@ -259,6 +261,12 @@ class Kernel:
             for step in steps:
                 namespace.enter(self.fd(step.node))
                 nftables.replace(step.node, step.nftables)
+
+    def _abort_connections(self, steps: list[s.AbortConnections]) -> None:
+        with namespace.preserved():
+            for step in steps:
+                namespace.enter(self.fd(step.node))
+                connections.abort(step.node, step.abort)
 
     # Messages
 

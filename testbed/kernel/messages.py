@@ -62,6 +62,7 @@ _RULE = struct.Struct("=BBBBBBBBI")
 _NDMSG = struct.Struct("=BxxxiHBB")
 _TCMSG = struct.Struct("=BxxxiIII")
 _NETEM = struct.Struct("=IIIIII")
+_NETEM_REORDER = 3
 _NETEM_RATE = struct.Struct("=IiIi")
 
 _BOND_8023AD = 4
@@ -329,10 +330,11 @@ def set_netem(index: int, netem: Netem) -> tuple[Message, ...]:
 
 
 def _netem(index: int, netem: Netem, handle: int, parent: int) -> Message:
-    loss = round(min(netem.loss_percent, 100.0) / 100 * 0xFFFFFFFF)
+    loss, reorder = _share(netem.loss_percent), _share(netem.reorder_percent)
     rate = round(netem.rate_mbps * 1e6 / 8)
     options = (
-        _NETEM.pack(0, netem.limit, loss, 0, 0, 0)
+        _NETEM.pack(0, netem.limit, loss, bool(reorder), _share(netem.duplicate_percent), 0)
+        + attribute(_NETEM_REORDER, struct.pack("=II", reorder, 0))
         + attribute(6, _NETEM_RATE.pack(min(rate, 0xFFFFFFFF), 0, 0, 0))
         + (u64(8, rate) if rate > 0xFFFFFFFF else b"")
         + u64(10, round(netem.delay_ms * 1e6))
@@ -341,6 +343,11 @@ def _netem(index: int, netem: Netem, handle: int, parent: int) -> Message:
     body = _TCMSG.pack(AF_UNSPEC, index, handle, parent, 0)
     body += text(1, "netem") + attribute(2, options)
     return Message(NEWQDISC, F_CREATE | F_REPLACE, body)
+
+
+def _share(percent: float) -> int:
+    """A probability as netem takes it."""
+    return round(min(percent, 100.0) / 100 * 0xFFFFFFFF)
 
 
 def delete_qdisc(index: int) -> Message:

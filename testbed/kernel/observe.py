@@ -299,7 +299,7 @@ def qdiscs(fd: int) -> dict[str, tuple[str, Netem | None]]:
 
 
 def _netem(options: bytes) -> Netem:
-    _, limit, loss, _, _, _ = struct.unpack_from("=6I", options)
+    _, limit, loss, _, duplicate, _ = struct.unpack_from("=6I", options)
     values = attributes(options, 24)
     rate = to_u32(values[6]) if 6 in values else 0
     if 8 in values:
@@ -307,10 +307,16 @@ def _netem(options: bytes) -> Netem:
     return Netem(
         delay_ms=struct.unpack("=q", values[10])[0] / 1e6 if 10 in values else 0.0,
         jitter_ms=struct.unpack("=q", values[11])[0] / 1e6 if 11 in values else 0.0,
-        loss_percent=round(loss / 0xFFFFFFFF * 100, 6),
+        loss_percent=_percent(loss),
+        reorder_percent=_percent(to_u32(values[3])) if 3 in values else 0.0,
+        duplicate_percent=_percent(duplicate),
         rate_mbps=rate * 8 / 1e6,
         limit=limit,
     )
+
+
+def _percent(share: int) -> float:
+    return round(share / 0xFFFFFFFF * 100, 6)
 
 
 # Tunnels, sockets

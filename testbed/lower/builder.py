@@ -21,13 +21,13 @@ from testbed.plan.model import (
     Rule,
     Veth,
 )
+from testbed.plan.queueing import queue_limit
 from testbed.topology.model import Quality
 
 IFNAMSIZ = 15  # characters, without the terminating zero
 ETHERNET_MTU = 1500
 # worse than any other route's: what the kernel's documentation of VRFs takes for this
 LAST_METRIC = 4278198272
-QUEUE_MS = 50.0  # how much a rate-limited link buffers
 
 HOST_SYSCTLS = {
     "net/ipv6/conf/all/disable_ipv6": "1",
@@ -60,19 +60,13 @@ def interface_name(prefix: str, name: str, limit: int = IFNAMSIZ) -> str:
 
 
 def netem(quality: Quality) -> Netem | None:
-    """The queueing discipline for a link's quality; None when it needs none.
-
-    The queue holds what is under way plus QUEUE_MS at the link's rate, so
-    that neither delay nor rate loses packets by itself.
-    """
+    """The queueing discipline for a link's quality; None when it needs none."""
     if not quality.delay_ms and not quality.rate_mbps:
         return None
-    rate = quality.rate_mbps or 10_000.0
-    packets = rate * 1000 * (quality.delay_ms + QUEUE_MS) / 8 / quality.mtu
     return Netem(
         delay_ms=quality.delay_ms,
         rate_mbps=quality.rate_mbps,
-        limit=max(100, min(100_000, int(packets) + 1)),
+        limit=queue_limit(quality.rate_mbps, quality.delay_ms, quality.mtu),
     )
 
 

@@ -71,7 +71,8 @@ def _layout(cls: Any) -> Layout:
         def get(value: Any) -> tuple[Any, ...]:
             return tuple(getattr(value, name) for name in names)
 
-    return names, get, defaults, getattr(cls, "kind", None)
+    kind = getattr(cls, "kind", None)  # the descriptor of a member where it is no constant
+    return names, get, defaults, kind if isinstance(kind, str) else None
 
 
 def _default(field: Field[Any]) -> Any:
@@ -93,7 +94,7 @@ def _decoder(hint: Any) -> Decoder:
     if origin is tuple:
         return _tuple_decoder(arguments[0])
     if origin is dict:
-        return _decode_texts
+        return _dict_decoder(arguments[1])
     if origin is Literal:
         return _literal_decoder(arguments)
     return _scalar_decoder(hint)
@@ -158,13 +159,20 @@ def _tuple_decoder(item: Any) -> Decoder:
     return decode
 
 
-def _decode_texts(data: Any, where: str) -> dict[str, str]:
-    if not isinstance(data, dict):
-        raise _wrong(where, "an object", data)
-    for name, value in data.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise _wrong(f"{where}.{name}", "a string", value)
-    return dict(data)
+def _dict_decoder(hint: Any) -> Decoder:
+    """A decoder of objects whose values are scalars of one type, or of one of several."""
+    allowed = get_args(hint) or (hint,)
+    wanted = "a string" if allowed == (str,) else "a string or a number"
+
+    def decode(data: Any, where: str) -> Any:
+        if not isinstance(data, dict):
+            raise _wrong(where, "an object", data)
+        for name, value in data.items():
+            if not isinstance(name, str) or type(value) not in allowed:
+                raise _wrong(f"{where}.{name}", wanted, value)
+        return dict(data)
+
+    return decode
 
 
 def _literal_decoder(choices: tuple[Any, ...]) -> Decoder:

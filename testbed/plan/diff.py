@@ -58,6 +58,7 @@ def diff(old: Plan, new: Plan) -> list[s.Step]:
         _per_node(_set_routes),
         _per_node(_add_rules),
         _per_node(_set_ruleset),
+        _per_node(_abort_connections),
         _per_node(_write_files),
         _per_node(_start_processes),
     )
@@ -322,3 +323,10 @@ def _set_ruleset(change: NodeChange) -> Iterator[s.Step]:
     bound = bool(change.created or change.deleted) and ("netdev" in text or "flowtable" in text)
     if text != (before.node.nftables if before else "") or (bound and before is not None):
         yield s.SetRuleset(change.name, text)
+
+
+def _abort_connections(change: NodeChange) -> Iterator[s.Step]:
+    before = _kept(change)
+    for abort in change.after.node.aborts:
+        if before and abort not in before.node.aborts:
+            yield s.AbortConnections(change.name, abort)

@@ -138,8 +138,10 @@ Kind = Loopback | Veth | Bond | Vlan | Vrf | Bridge | Dummy | WireGuard | Vxlan 
 class Netem:
     """Egress impairment: one-way delay, rate limit (0: none), random loss in percent.
 
-    `limit` is the queue's length in packets. With `classified` it is only for
-    packets whose priority (nftables: `meta priority`) is SLOW; others pass.
+    `limit` is the queue's length in packets (`testbed.plan.queueing`). Of
+    `reorder_percent` the packets are sent at once, before those that are delayed.
+    With `classified` it is only for packets whose priority (nftables: `meta
+    priority`) is SLOW; others pass.
     """
 
     delay_ms: float = 0.0
@@ -148,6 +150,8 @@ class Netem:
     rate_mbps: float = 0.0
     limit: int = 1000
     classified: bool = False
+    reorder_percent: float = 0.0
+    duplicate_percent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +238,19 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class Abort:
+    """TCP connections that are reset at the moment when the plan comes to have this.
+
+    Those to or from `port` whose other end is in one of `networks`, or
+    anywhere where there are none. Both ends see a TCP RST (RFC 9293 3.5.2).
+    """
+
+    name: str
+    port: int
+    networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """A network namespace with everything in it.
 
@@ -255,6 +272,7 @@ class Node:
     nftables: str = ""
     files: dict[str, str] = field(default_factory=dict)
     processes: tuple[Process, ...] = ()
+    aborts: tuple[Abort, ...] = ()
 
     def interface(self, name: str) -> Interface:
         """The interface `name`; KeyError when the node has none."""
@@ -434,10 +452,31 @@ Check = (
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is wrong in a testbed on purpose: a change of its plan.
+
+    `kind` and the names in `values` are those of `testbed.faults`; durations
+    are in ms, rates in Mbit/s there. It comes into force `at_s` after the testbed is
+    ready (0: at once, with the first packet), lasts `for_s` (None: until it is healed)
+    and comes again `every_s`, from one beginning to the next.
+    """
+
+    kind: str
+    target: str
+    values: dict[str, str | int | float] = field(default_factory=dict)
+    at_s: float = 0.0
+    for_s: float | None = None
+    every_s: float | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A whole testbed: nodes in a stable order, and what must hold once it is up.
 
     Where `time` is virtual, idle time is skipped and chance begins with `seed`.
+    `faults` are those that the topology declares; `nodes` are without them
+    (`testbed.faults.compose`).
     """
 
     name: str
@@ -445,6 +484,7 @@ class Plan:
     checks: tuple[Check, ...] = ()
     time: Literal["real", "virtual"] = "real"
     seed: int = 1
+    faults: tuple[Fault, ...] = ()
 
     def node(self, name: str) -> Node:
         """The node `name`; KeyError when there is none."""

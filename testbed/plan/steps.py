@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from testbed.plan.model import Interface, Neighbor, Netem, Process, Route, Rule
+from testbed.plan.model import Abort, Interface, Neighbor, Netem, Process, Route, Rule
 
 Attribute = Literal["master", "mtu", "mac", "up", "sysctls", "device"]
 
@@ -166,6 +166,14 @@ class SetRuleset:
 
 
 @dataclass(frozen=True, slots=True)
+class AbortConnections:
+    """Reset TCP connections of the node."""
+
+    node: str
+    abort: Abort
+
+
+@dataclass(frozen=True, slots=True)
 class WriteFile:
     """Write (text None: remove) a file of the node's directory."""
 
@@ -208,6 +216,7 @@ Step = (
     | SetRoute
     | AddRule
     | SetRuleset
+    | AbortConnections
     | WriteFile
     | StartProcess
     | ReloadProcess

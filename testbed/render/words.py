@@ -35,6 +35,10 @@ def netem(entry: Netem | None) -> str:
         parts.append(f"jitter {entry.jitter_ms:g}ms")
     if entry.loss_percent:
         parts.append(f"loss {entry.loss_percent:g}%")
+    if entry.reorder_percent:
+        parts.append(f"reorder {entry.reorder_percent:g}%")
+    if entry.duplicate_percent:
+        parts.append(f"duplicate {entry.duplicate_percent:g}%")
     if entry.rate_mbps:
         parts.append(f"rate {rate(entry.rate_mbps)}")
     parts.append(f"limit {entry.limit}")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from testbed.faulting import Fault
     from testbed.probes.trace import Probing, Protocol, Trace
     from testbed.topology.model import Topology
 
@@ -69,7 +70,7 @@ class Testbed:
         plan = with_time(plan_of(source, settings, name), time, seed)
         origin = origin_of(source, settings)
         outcome = bring_up(plan, vm=vm, timeout_s=timeout_s, take=take, source=origin)
-        if outcome.pending:
+        if outcome.pending and not outcome.faults:
             take_down(plan.name)
             raise _not_ready(outcome.pending, timeout_s)
         testbed = cls(plan.name)
@@ -206,20 +207,47 @@ class Testbed:
     ) -> dict[str, Any]:
         """Change the testbed to another topology or plan, live; only the difference is applied.
 
-        NetworkError when not everything is ready in time. The fixture puts
-        the original back after the test.
+        NetworkError when not everything is ready in time though no fault is in
+        force. The fixture puts the original back after the test.
         """
         plan = with_time(plan_of(source, settings, self.name), self.plan.time, self.plan.seed)
         origin = self._origin if source is self._original else origin_of(source, settings)
         self._plan = None
         result = self.client.apply(plan, wait=wait, timeout_s=timeout_s, source=origin)
         self._plan = plan
-        if result.get("pending"):
+        if result.get("pending") and not result.get("faults"):
             raise _not_ready(result["pending"], timeout_s)
         return result
 
+    def fault(self, kind: str, target: str, **values: Any) -> Fault:
+        """A fault for the time of a `with` block, healed at its end (docs/faults.md).
+
+        `values` are the kind's parameters and `at`, `for_`, `every` and `name`.
+        """
+        from testbed.faulting import Fault  # noqa: PLC0415
+
+        return Fault(self.client, kind, target, values)
+
+    def faults(self) -> list[dict[str, Any]]:
+        """All faults, as in `testbed status --json`."""
+        return list(self.status()["faults"])
+
+    def heal(self, *names: str, wait: bool = True, timeout_s: float = 120.0) -> list[str]:
+        """End these faults, or all; the names of those that were there.
+
+        Where none is left in force and with `wait`, until everything is ready again:
+        NetworkError when it is not in time.
+        """
+        result = self.client.heal(*names, wait=wait, timeout_s=timeout_s)
+        if result["pending"]:
+            raise _not_ready(result["pending"], timeout_s)
+        return list(result["healed"])
+
     def restore(self) -> None:
-        """Put back what `up` brought up, if `apply` has changed it."""
+        """Put back what `up` brought up: heal faults that were not declared, undo `apply`."""
+        rows = self.client.heal(declared=False)["faults"]
+        if self._original is not None and any(row["state"] == "healed" for row in rows):
+            self._plan = None
         if self._original is not None and self._plan is not self._original:
             self.apply(self._original)
             self._plan = self._original

@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "topology.model": set(),
     "topology": {"errors", "topology.model"},
     "plan": {"errors"},
-    "lower": {"errors", "topology.model", "plan"},
+    "faults": {"errors", "plan"},
+    "lower": {"errors", "topology.model", "plan", "faults"},
     "kernel": {"errors", "plan"},
     "guest.gate": set(),  # known at both ends of virtual time
     "guest.mux": {"errors", "protocol"},  # spoken at both ends of the guest's port
@@ -34,6 +35,7 @@ MAY_IMPORT = {
         "errors",
         "protocol",
         "plan",
+        "faults",
         "kernel",
         "services",
         "guest.gate",
@@ -67,7 +69,9 @@ MAY_IMPORT = {
         "launch",
         "client",
     },
+    "faulting": {"client"},
     "testing": {
+        "faulting",
         "errors",
         "protocol",
         "topology",
@@ -102,6 +106,7 @@ STANDARD_LIBRARY_ONLY = {
     "services",
     "metadata",
     "plan",
+    "faults",
     "kernel",
     "keeper",
     "guest",

@@ -1,0 +1,247 @@
+"""Faults of BGP: sessions that end or don't come up, routes that are missing or too many."""
+
+from __future__ import annotations
+
+import re
+
+from testbed.errors import UsageError
+from testbed.faults import bird_text, frr_text
+from testbed.faults.bird_text import BirdText
+from testbed.faults.editing import Editing, Target, chain
+from testbed.faults.frr_text import FrrText
+from testbed.faults.registry import (
+    CONFIGURATION,
+    DRAINS,
+    LEAKS,
+    RULES,
+    WITHDRAWALS,
+    kind,
+    number,
+    text,
+)
+from testbed.faults.values import Parameter
+from testbed.plan.effective import network_of
+from testbed.plan.model import Abort, Fault, Node
+
+PORT = 179
+DRAINED_PREPEND = 3  # path length 4 in all, as testbed.lower.rack has it (facts: R1, R2)
+DRAINED_PREFERENCE = 50  # as testbed.lower.rack has it
+OND = "outpost-networking-device"
+_ANNOUNCED = re.compile(
+    r"(      if net = \S+ then \{\n)(?:        bgp_path\.prepend\((?:[0-9]+)\);\n)*"
+)
+
+
+def _speaker(node: Node) -> BirdText | FrrText:
+    """The configuration of the node's BGP daemon; UsageError when it runs none."""
+    if bird_text.FILE in node.files:
+        return BirdText(node.files[bird_text.FILE])
+    if frr_text.FILE in node.files:
+        return FrrText(node.files[frr_text.FILE])
+    raise UsageError(f"{node.name} does not speak BGP", hint="testbed inspect shows what it runs")
+
+
+def _networks(edit: Editing, target: Target) -> tuple[str, ...]:
+    """The IPv4 subnets of the targeted interface; none for a whole node."""
+    if not target.interface:
+        return ()
+    addresses = edit.original(target.node).interface(target.interface).addresses
+    networks = tuple(address for address in addresses if ":" not in address)
+    if not networks:
+        raise UsageError(
+            f"{target.text} has no address", hint="target the VLAN or port of a session"
+        )
+    return networks
+
+
+def _neighbors(edit: Editing, target: Target) -> list[str]:
+    """The neighbours of the sessions that are targeted: a node's, or those over an interface."""
+    speaker = _speaker(edit.original(target.node))
+    networks = [network_of(address) for address in _networks(edit, target)]
+    found = [
+        neighbor
+        for neighbor in speaker.neighbors()
+        if not target.interface
+        or any(network_of(f"{neighbor}/{net[1]}")[:2] == net[:2] for net in networks)
+    ]
+    if not found:
+        raise UsageError(f"there is no BGP session over {target.text}")
+    return found
+
+
+def _subnet(address: str) -> str:
+    network, length, width = network_of(address)
+    number = network << (width - length)
+    return ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0)) + f"/{length}"
+
+
+def _session_rules(edit: Editing, target: Target, verdict: str) -> str:
+    """A table's chains with the verdict on TCP 179 of the sessions, both ways."""
+    within = [
+        f"ip saddr {subnet} ip daddr {subnet} " for subnet in map(_subnet, _networks(edit, target))
+    ]
+    rules = [
+        f"{where}tcp {port} {PORT} {verdict}"
+        for where in within or [""]
+        for port in ("sport", "dport")
+    ]
+    return chain("input", *rules) + chain("output", *rules)
+
+
+@kind(
+    "bgp-reset",
+    "a node's BGP sessions, or those over an interface, are reset by TCP",
+    "node",
+    "interface",
+    rank=RULES,
+    lasts_s=1.0,
+)
+def bgp_reset(edit: Editing, target: Target, fault: Fault) -> None:
+    """Reset the connections (both ends see a RST) and refuse new ones meanwhile."""
+    _neighbors(edit, target)
+    body = _session_rules(edit, target, "reject with tcp reset")
+    edit.add_table(target.node, fault, body)
+    subnets = tuple(map(_subnet, _networks(edit, target)))
+    aborts = edit.node(target.node).aborts
+    edit.change(target.node, aborts=(*aborts, Abort(fault.name, PORT, subnets)))
+
+
+@kind(
+    "bgp-blocked",
+    "TCP 179 of a node, or over an interface, is dropped",
+    "node",
+    "interface",
+    rank=RULES,
+)
+def bgp_blocked(edit: Editing, target: Target, fault: Fault) -> None:
+    """Drop the sessions' packets both ways: they end when their hold time is over."""
+    _neighbors(edit, target)
+    edit.add_table(target.node, fault, _session_rules(edit, target, "drop"))
+
+
+@kind(
+    "bgp-wrong-asn",
+    "a session is configured with a wrong AS number on this side",
+    "node",
+    "interface",
+    parameters=(
+        Parameter(
+            "side",
+            "choice",
+            "the neighbour's or the own number",
+            "remote",
+            choices=("remote", "local"),
+        ),
+        Parameter("asn", "number", "the wrong one [one more]", lowest=1, highest=4294967294),
+    ),
+    rank=CONFIGURATION,
+)
+def bgp_wrong_asn(edit: Editing, target: Target, fault: Fault) -> None:
+    """Change the AS number in the daemon's configuration."""
+    right = _speaker(edit.original(target.node))
+    speaker = _speaker(edit.node(target.node))
+    local = text(fault, "side") == "local"
+    for neighbor in _neighbors(edit, target):
+        wrong = int(number(fault, "asn")) or right.asns(neighbor)[not local] + 1
+        if local:
+            speaker.set_local_asn(neighbor, wrong)
+        else:
+            speaker.set_remote_asn(neighbor, wrong)
+    edit.change_file(target.node, speaker.file, speaker.text)
+
+
+def _ipv4(prefix: str) -> str:
+    if ":" in prefix:
+        raise UsageError(f"{prefix}: BGP carries IPv4 here")
+    return prefix
+
+
+@kind(
+    "route-withdrawn",
+    "a prefix, or everything, is announced no longer, on all sessions or one interface's",
+    "node",
+    "interface",
+    parameters=(Parameter("prefix", "prefix", "what is not announced [everything]"),),
+    rank=WITHDRAWALS,
+)
+def route_withdrawn(edit: Editing, target: Target, fault: Fault) -> None:
+    """Reject the prefix in the sessions' export filters."""
+    speaker = _speaker(edit.node(target.node))
+    for neighbor in _neighbors(edit, target):
+        speaker.withdraw(neighbor, _ipv4(text(fault, "prefix")))
+    edit.change_file(target.node, speaker.file, speaker.text)
+
+
+@kind(
+    "route-leaked",
+    "a prefix is announced that should not be, on all sessions or one interface's",
+    "node",
+    "interface",
+    parameters=(Parameter("prefix", "prefix", "what is announced", required=True),),
+    rank=LEAKS,
+)
+def route_leaked(edit: Editing, target: Target, fault: Fault) -> None:
+    """Accept the prefix in the sessions' export filters, and have a route to announce.
+
+    Sessions of the same routing table that have no export filter announce it, too.
+    """
+    speaker = _speaker(edit.node(target.node))
+    for neighbor in _neighbors(edit, target):
+        speaker.announce(neighbor, _ipv4(text(fault, "prefix")), _symbol(fault))
+    edit.change_file(target.node, speaker.file, speaker.text)
+
+
+def _symbol(fault: Fault) -> str:
+    return f"fault_{fault.name.replace('-', '_')}"
+
+
+@kind(
+    "device-drained",
+    "a device leads traffic away from itself, as for maintenance: longer AS paths",
+    "node",
+    rank=DRAINS,
+)
+def device_drained(edit: Editing, target: Target, fault: Fault) -> None:
+    """Prepend on all sessions of a customer's device; an OND as AWS does it."""
+    if edit.original(target.node).role == OND:
+        _drain_ond(edit, target.node)
+        return
+    speaker = _speaker(edit.node(target.node))
+    for neighbor in _neighbors(edit, target):
+        speaker.prepend(neighbor, DRAINED_PREPEND)
+    edit.change_file(target.node, speaker.file, speaker.text)
+    _ = fault
+
+
+def _drain_ond(edit: Editing, name: str) -> None:
+    """What `drained` in a topology does: see testbed.lower.rack."""
+    group = edit.original(name).group
+    drained = {fault.target for fault in edit.faults if fault.kind == "device-drained"}
+    for node in edit.nodes():
+        if node.role != OND or node.group != group:
+            continue
+        if node.name == name:
+            _edit_uplinks(edit, node.name, DRAINED_PREPEND)
+        elif node.name not in drained and not _is_drained(node):
+            _edit_uplinks(edit, node.name, 0)
+
+
+def _is_drained(node: Node) -> bool:
+    return f"bgp_local_pref = {DRAINED_PREFERENCE};" in node.files[bird_text.FILE]
+
+
+def _edit_uplinks(edit: Editing, name: str, prepend: int) -> None:
+    """Announce everything towards the customer with so many more hops."""
+    config = edit.node(name).files[bird_text.FILE]
+    parts = re.split(r"(?=^protocol )", config, flags=re.MULTILINE)
+    for index, part in enumerate(parts):
+        if not part.startswith("protocol bgp customer_"):
+            continue
+        own = re.search(r"^  local \S+ as ([0-9]+);", part, re.MULTILINE)
+        assert own is not None
+        hops = f"        bgp_path.prepend({own[1]});\n" * prepend
+        parts[index] = _ANNOUNCED.sub(lambda match, hops=hops: match[1] + hops, part)
+        if prepend:
+            preferred = f"import filter {{ bgp_local_pref = {DRAINED_PREFERENCE}; accept; }};"
+            parts[index] = parts[index].replace("import all;", preferred)
+    edit.change_file(name, bird_text.FILE, "".join(parts))

@@ -1,0 +1,140 @@
+"""Changing sessions in BIRD's configuration, ours or a customer's own."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from testbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FILE = "bird.conf"
+LAST_CHOICE = 1  # a preference below that of every protocol of BIRD's
+_HEAD = re.compile(r"^[ \t]*protocol\s+bgp\b[^{;]*\{", re.MULTILINE)
+_NEIGHBOR = re.compile(r"\bneighbor\s+([0-9.]+)(?:\s+port\s+[0-9]+)?(\s+as\s+)?([0-9]+)?")
+_LOCAL = re.compile(r"(\blocal\s+(?:[0-9.]+\s+)?as\s+)([0-9]+)")
+_REMOTE = re.compile(
+    r"(\bneighbor\s+[0-9.]+(?:\s+port\s+[0-9]+)?\s+)(as\s+[0-9]+|internal|external)"
+)
+_EXPORT = re.compile(
+    r"\bexport\s+(?:(all|none)\s*;|where\s+([^;]+);|filter\s+(\w+)\s*;|filter\s*\{)"
+)
+_TABLE = re.compile(r"\bipv4\s*\{[^{}]*?\btable\s+(\w+)\s*;")
+_VRF = re.compile(r"\bvrf\s+(\"[^\"]+\")\s*;")
+
+
+def _end_of_block(text: str, opened: int) -> int:
+    """The position after the brace that closes the one before `opened`."""
+    depth = 1
+    for match in re.finditer(r"#[^\n]*|\"[^\"\n]*\"|[{}]", text[opened:]):
+        depth += {"{": 1, "}": -1}.get(match[0], 0)
+        if not depth:
+            return opened + match.end()
+    raise UsageError("the configuration has a block without an end")
+
+
+class BirdText:
+    """A configuration of BIRD; sessions are known by their neighbour's IPv4 address."""
+
+    file = FILE
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def _blocks(self) -> Iterator[tuple[int, int]]:
+        for head in _HEAD.finditer(self.text):
+            yield head.start(), _end_of_block(self.text, head.end())
+
+    def neighbors(self) -> list[str]:
+        """The neighbours of all sessions."""
+        blocks = (self.text[start:end] for start, end in self._blocks())
+        return [match[1] for block in blocks if (match := _NEIGHBOR.search(block))]
+
+    def _change(self, neighbor: str, change: Callable[[str], str]) -> None:
+        for start, end in self._blocks():
+            block = self.text[start:end]
+            match = _NEIGHBOR.search(block)
+            if match and match[1] == neighbor:
+                self.text = self.text[:start] + change(block) + self.text[end:]
+                return
+
+    def set_remote_asn(self, neighbor: str, asn: int) -> None:
+        """Expect another AS of the neighbour."""
+        self._change(neighbor, lambda block: _REMOTE.sub(rf"\g<1>as {asn}", block, count=1))
+
+    def set_local_asn(self, neighbor: str, asn: int) -> None:
+        """Be another AS towards the neighbour."""
+        self._change(neighbor, lambda block: _LOCAL.sub(rf"\g<1>{asn}", block, count=1))
+
+    def asns(self, neighbor: str) -> tuple[int, int]:
+        """The own and the neighbour's AS on a session; 0 where the text does not say."""
+        found = [0, 0]
+
+        def look(block: str) -> str:
+            local, remote = _LOCAL.search(block), _NEIGHBOR.search(block)
+            found[:] = [int(local[2]) if local else 0, int(remote[3] or 0) if remote else 0]
+            return block
+
+        self._change(neighbor, look)
+        return found[0], found[1]
+
+    def withdraw(self, neighbor: str, prefix: str) -> None:
+        """Announce the prefix (empty: anything) no longer."""
+        self._export_first(neighbor, f"if net = {prefix} then reject;" if prefix else "reject;")
+
+    def prepend(self, neighbor: str, times: int) -> None:
+        """Announce everything with the own AS more often in its path."""
+        asn, _ = self.asns(neighbor)
+        self._export_first(neighbor, *[f"bgp_path.prepend({asn});"] * times)
+
+    def announce(self, neighbor: str, prefix: str, name: str) -> None:
+        """Announce the prefix, by a route that leads nowhere where there is no other."""
+        self._export_first(neighbor, f"if net = {prefix} then accept;")
+        block = next(
+            self.text[start:end]
+            for start, end in self._blocks()
+            if (match := _NEIGHBOR.search(self.text[start:end])) and match[1] == neighbor
+        )
+        table, vrf = _TABLE.search(block), _VRF.search(block)
+        where = table[1] if table else "master4"
+        protocol = f"protocol static {name}_{where} {{"
+        if protocol in self.text:
+            return
+        lines = [f"vrf {vrf[1]};"] if vrf else []
+        lines.append(f"ipv4 {{ table {where}; preference {LAST_CHOICE}; }};")
+        lines.append(f"route {prefix} unreachable;")
+        self.text += "\n".join([protocol, *(f"  {line}" for line in lines), "}", ""])
+
+    def _export_first(self, neighbor: str, *statements: str) -> None:
+        """Have the statements run before what the session's export filter has."""
+        self._change(neighbor, lambda block: self._with_export(block, neighbor, statements))
+
+    def _with_export(self, block: str, neighbor: str, statements: tuple[str, ...]) -> str:
+        first = "".join(f"      {statement}\n" for statement in statements)
+        channel = re.search(r"\bipv4\s*\{", block)
+        match = _EXPORT.search(block, channel.end() if channel else 0)
+        if match is None:
+            if channel is None:
+                text = f"the session with {neighbor} takes its export filter from elsewhere"
+                raise UsageError(text, hint="write `ipv4 { export … };` in its own block")
+            at = channel.end()
+            return f"{block[:at]} export filter {{\n{first}      reject;\n    }};{block[at:]}"
+        if not any(match.groups()):
+            return f"{block[: match.end()]}\n{first}{block[match.end() :].lstrip(chr(10))}"
+        if match[1]:
+            last = "accept;" if match[1] == "all" else "reject;"
+        elif match[2]:
+            last = f"if {match[2]} then accept; reject;"
+        else:
+            last = self._body(match[3])
+        made = f"export filter {{\n{first}      {last}\n    }};"
+        return block[: match.start()] + made + block[match.end() :]
+
+    def _body(self, name: str) -> str:
+        """What a named filter says."""
+        head = re.search(rf"^[ \t]*filter\s+{name}\b[^{{]*\{{", self.text, re.MULTILINE)
+        if head is None:
+            raise UsageError(f"there is no filter {name} in the configuration")
+        return self.text[head.end() : _end_of_block(self.text, head.end()) - 1].strip()

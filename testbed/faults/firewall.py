@@ -1,0 +1,80 @@
+"""Faults of filters and translation on the way."""
+
+from __future__ import annotations
+
+import re
+
+from testbed.errors import UsageError
+from testbed.faults.editing import Editing, Target, chain
+from testbed.faults.registry import RULES, kind, text
+from testbed.faults.values import Parameter
+from testbed.plan.model import Fault
+
+BEFORE_FILTERS = -10  # after the destination was translated, before the source is
+_TRANSLATES = re.compile(r"^[^\n#]*\b(?:masquerade|snat)\b[^\n]*$", re.MULTILINE)
+_OUTWARD = re.compile(r"oifname\s+(\"[^\"]+\"|\{[^}]*\}|[\w.-]+)")
+
+
+@kind(
+    "firewall",
+    "a node drops or rejects some packets that it forwards, sends or receives",
+    "node",
+    parameters=(
+        Parameter("protocol", "choice", "of the packets", choices=("tcp", "udp", "icmp")),
+        Parameter("port", "ports", "their destination port, with tcp or udp"),
+        Parameter("source", "prefix", "where they come from"),
+        Parameter("destination", "prefix", "where they go to"),
+        Parameter(
+            "action",
+            "choice",
+            "silently, or with an ICMP error",
+            "drop",
+            choices=("drop", "reject"),
+        ),
+    ),
+    rank=RULES,
+)
+def firewall(edit: Editing, target: Target, fault: Fault) -> None:
+    """Add a table with one rule in the hooks forward, input and output."""
+    rule = _matches(fault) + text(fault, "action")
+    hooks = [chain(hook, rule, priority=BEFORE_FILTERS) for hook in ("forward", "input", "output")]
+    edit.add_table(target.node, fault, "".join(hooks))
+
+
+def _matches(fault: Fault) -> str:
+    protocol, port = text(fault, "protocol"), text(fault, "port")
+    if port and protocol not in {"tcp", "udp"}:
+        raise UsageError("--port needs --protocol tcp or udp")
+    words = ""
+    for name, key in (("source", "saddr"), ("destination", "daddr")):
+        if prefix := text(fault, name):
+            words += f"{'ip6' if ':' in prefix else 'ip'} {key} {prefix} "
+    if port:
+        return f"{words}{protocol} dport {port} "
+    if protocol:
+        both = "{ icmp, ipv6-icmp }" if protocol == "icmp" else protocol
+        words += f"meta l4proto {both} "
+    if not words:
+        hint = "--protocol, --port, --source or --destination; node-stopped cuts a node off"
+        raise UsageError("say which packets", hint=hint)
+    return words
+
+
+@kind(
+    "nat-exhausted",
+    "a firewall or gateway that translates has no port left for new connections",
+    "node",
+    rank=RULES,
+)
+def nat_exhausted(edit: Editing, target: Target, fault: Fault) -> None:
+    """Drop what would begin a connection that is translated; others go on.
+
+    That is what the kernel does when it finds no free port (nf_nat: NF_DROP).
+    """
+    rules = _TRANSLATES.findall(edit.original(target.node).nftables)
+    if not rules:
+        hint = "a firewall with nat: true, a device with an internet uplink, a NAT gateway"
+        raise UsageError(f"{target.node} does not translate source addresses", hint=hint)
+    outward = {match[1] if (match := _OUTWARD.search(rule)) else "" for rule in rules}
+    drops = [f"{f'oifname {name} ' if name else ''}ct state new drop" for name in sorted(outward)]
+    edit.add_table(target.node, fault, chain("forward", *drops, priority=BEFORE_FILTERS))

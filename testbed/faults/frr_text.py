@@ -1,0 +1,173 @@
+"""Changing sessions in bgpd's configuration (FRR), ours or a customer's own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FILE = "bgpd.conf"
+PERMIT_LAST = 100
+_REMOTE = re.compile(r"^\s+neighbor\s+([0-9.]+)\s+remote-as\s+(\S+)")
+_ROUTER = re.compile(r"^router bgp ([0-9]+)")
+
+
+@dataclass(slots=True)
+class _Section:
+    """A `router bgp` block: its AS and the numbers of its lines."""
+
+    asn: int
+    start: int
+    end: int
+
+
+class FrrText:
+    """A configuration of bgpd; sessions are known by their neighbour's IPv4 address."""
+
+    file = FILE
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.splitlines()
+
+    @property
+    def text(self) -> str:
+        """The configuration."""
+        return "\n".join(self._lines) + "\n"
+
+    def neighbors(self) -> list[str]:
+        """The neighbours of all sessions."""
+        return [match[1] for line in self._lines if (match := _REMOTE.match(line))]
+
+    def _section(self, neighbor: str) -> _Section:
+        """The block of `router bgp` that has the session."""
+        section = _Section(0, 0, len(self._lines))
+        found: _Section | None = None
+        for number, line in enumerate(self._lines):
+            if router := _ROUTER.match(line):
+                section = _Section(int(router[1]), number, len(self._lines))
+            elif line[:1] not in {" ", "\t", "!", ""} and found:
+                found.end = number
+                return found
+            elif (match := _REMOTE.match(line)) and match[1] == neighbor:
+                found = section
+        if found is None:
+            raise UsageError(f"no session with {neighbor}")
+        return found
+
+    def _insert_after(self, neighbor: str, test: Callable[[str], bool], line: str) -> bool:
+        """Insert a line, indented alike, after the first of the session's block that fits."""
+        section = self._section(neighbor)
+        for number in range(section.start, section.end):
+            if test(self._lines[number]):
+                indent = re.match(r"\s*", self._lines[number])
+                assert indent is not None
+                self._lines.insert(number + 1, f"{indent[0]}{line}")
+                return True
+        return False
+
+    def _after_remote(self, neighbor: str, line: str) -> None:
+        def is_remote(text: str) -> bool:
+            match = _REMOTE.match(text)
+            return match is not None and match[1] == neighbor
+
+        self._insert_after(neighbor, is_remote, line)
+
+    def asns(self, neighbor: str) -> tuple[int, int]:
+        """The own and the neighbour's AS on a session; 0 where the text does not say."""
+        section = self._section(neighbor)
+        for line in self._lines[section.start : section.end]:
+            match = _REMOTE.match(line)
+            if match and match[1] == neighbor:
+                return section.asn, int(match[2]) if match[2].isdigit() else 0
+        return section.asn, 0
+
+    def set_remote_asn(self, neighbor: str, asn: int) -> None:
+        """Expect another AS of the neighbour."""
+        for number, line in enumerate(self._lines):
+            match = _REMOTE.match(line)
+            if match and match[1] == neighbor:
+                self._lines[number] = line[: match.start(2)] + str(asn) + line[match.end(2) :]
+
+    def set_local_asn(self, neighbor: str, asn: int) -> None:
+        """Be another AS towards the neighbour."""
+        own, remote = self.asns(neighbor)
+        if own == remote:
+            text = f"the session with {neighbor} is iBGP: FRR has no local-as there"
+            raise UsageError(text, hint="use --side remote")
+        self._after_remote(neighbor, f"neighbor {neighbor} local-as {asn} no-prepend replace-as")
+
+    def withdraw(self, neighbor: str, prefix: str) -> None:
+        """Announce the prefix (empty: anything) no longer."""
+        self._map_entry(self._map(neighbor), "deny", prefix)
+
+    def prepend(self, neighbor: str, times: int) -> None:
+        """Announce everything with the own AS more often in its path."""
+        name = self._map(neighbor)
+        more = " ".join([str(self._section(neighbor).asn)] * times)
+        permit = re.compile(rf"route-map {re.escape(name)} permit [0-9]+\s*$")
+        number = 0
+        while number < len(self._lines):
+            if permit.match(self._lines[number]):
+                self._prepend_in_entry(number + 1, more)
+            number += 1
+
+    def _prepend_in_entry(self, start: int, more: str) -> None:
+        number = start
+        while number < len(self._lines) and self._lines[number].startswith(" "):
+            if self._lines[number].strip().startswith("set as-path prepend "):
+                self._lines[number] += f" {more}"
+                return
+            number += 1
+        self._lines.insert(number, f" set as-path prepend {more}")
+
+    def announce(self, neighbor: str, prefix: str, name: str) -> None:
+        """Announce the prefix whether or not there is a route to it."""
+        _ = name
+        if self._map_of(neighbor):
+            self._map_entry(self._map(neighbor), "permit", prefix)
+        if not self._insert_after(
+            neighbor,
+            lambda line: line.strip() == "address-family ipv4 unicast",
+            f" network {prefix}",
+        ):
+            self._after_remote(neighbor, f"network {prefix}")
+        self._after_remote(neighbor, "no bgp network import-check")
+
+    def _map_of(self, neighbor: str) -> str | None:
+        """The name of the session's outbound route map."""
+        words = re.compile(rf"^\s+neighbor {re.escape(neighbor)} route-map (\S+) out\s*$")
+        for line in self._lines:
+            if match := words.match(line):
+                return match[1]
+        return None
+
+    def _map(self, neighbor: str) -> str:
+        """The session's outbound route map; one that permits everything if it has none."""
+        if name := self._map_of(neighbor):
+            return name
+        name = f"fault-{neighbor}-out"
+        attach = f"neighbor {neighbor} route-map {name} out"
+        activated = re.compile(rf"^\s+neighbor {re.escape(neighbor)} activate\s*$")
+        if not self._insert_after(neighbor, lambda line: bool(activated.match(line)), attach):
+            self._after_remote(neighbor, attach)
+        self._lines += [f"route-map {name} permit {PERMIT_LAST}", "exit"]
+        return name
+
+    def _map_entry(self, name: str, action: str, prefix: str) -> None:
+        """Add an entry before all others of a route map."""
+        entry = re.compile(rf"route-map {re.escape(name)} (?:permit|deny) ([0-9]+)")
+        used = [int(match[1]) for line in self._lines if (match := entry.match(line))]
+        number = min(used, default=PERMIT_LAST) - 1
+        if number < 1:
+            raise UsageError(f"route-map {name} has no room before its first entry")
+        lines = [f"route-map {name} {action} {number}", "exit"]
+        if prefix:
+            matched = f"fault-{prefix.replace('/', '-')}"
+            lines.insert(0, f"ip prefix-list {matched} seq 5 permit {prefix}")
+            lines.insert(2, f" match ip address prefix-list {matched}")
+        self._lines += lines

@@ -1,0 +1,77 @@
+"""The kinds of faults: each a function that changes a plan, with what it may be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from testbed.faults.values import Parameter, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed.faults.editing import Editing, Target
+    from testbed.faults.targets import Accepted
+    from testbed.plan.model import Fault
+
+    Change = Callable[[Editing, Target, Fault], None]
+
+# Faults in force are applied in the order of their rank, so that their own order does not matter.
+LEAKS, DRAINS, WITHDRAWALS, CONFIGURATION, LINKS, QUEUES, RULES, REMOVALS = range(8)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fault.
+
+    `targets` says what its target may be; `lasts_s` is how long it lasts
+    where nothing else is asked for (None: until it is healed).
+    """
+
+    name: str
+    help: str
+    targets: tuple[Accepted, ...]
+    change: Change
+    parameters: tuple[Parameter, ...] = ()
+    rank: int = LINKS
+    lasts_s: float | None = None
+    at_least_one: bool = False
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The parameter `name`; Python's spelling of it is one, too."""
+        wanted = name.replace("_", "-")
+        return next((p for p in self.parameters if p.name == wanted), None)
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def kind(
+    name: str,
+    help_text: str,
+    *targets: Accepted,
+    parameters: tuple[Parameter, ...] = (),
+    rank: int = LINKS,
+    lasts_s: float | None = None,
+    at_least_one: bool = False,
+) -> Callable[[Change], Change]:
+    """Register the function below as what a kind of fault does."""
+
+    def register(change: Change) -> Change:
+        KINDS[name] = Kind(
+            name, help_text, targets, change, parameters, rank, lasts_s, at_least_one
+        )
+        return change
+
+    return register
+
+
+def number(fault: Fault, name: str) -> float:
+    """The value of a parameter that is a number; 0 when it is not given."""
+    value: Value = fault.values.get(name, 0)
+    return float(value)
+
+
+def text(fault: Fault, name: str) -> str:
+    """The value of a parameter as a text; empty when it is not given."""
+    return str(fault.values.get(name, ""))

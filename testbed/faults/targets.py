@@ -1,0 +1,79 @@
+"""What a fault's target is, found in the plan.
+
+NODE, NODE:INTERFACE, OUTPOST, or OUTPOST.lagN for the bond of OUTPOST.ondN.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, Literal
+
+from testbed.errors import UsageError, no_such_node
+from testbed.faults.editing import Target
+from testbed.plan.model import Bond, Loopback, Node, Plan, Vrf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Accepted = Literal["node", "interface", "outpost", "region"]
+REGION = "region"
+_LAG = re.compile(r"(?P<outpost>[^:]+)\.lag(?P<number>[0-9]+)")
+WORDS: dict[Accepted, str] = {
+    "node": "NODE",
+    "interface": "NODE:INTERFACE",
+    "outpost": "OUTPOST",
+    "region": "region",
+}
+
+
+def resolve(plan: Plan, text: str, accepted: Sequence[Accepted]) -> Target:
+    """The target that `text` names; UsageError when there is none, or none that is accepted."""
+    if REGION in accepted and text == REGION:
+        return Target(outpost=REGION)
+    outposts = outposts_of(plan)
+    if "outpost" in accepted and text in outposts:
+        return Target(outpost=text)
+    if set(accepted) <= {"outpost", "region"}:
+        close = difflib.get_close_matches(text, outposts, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"Outposts: {', '.join(outposts)}"
+        raise UsageError(f"no Outpost {text[:80]!r} in {plan.name}", hint=hint)
+    return _node_or_interface(plan, text, accepted)
+
+
+def outposts_of(plan: Plan) -> list[str]:
+    """The Outposts of a plan."""
+    groups = (node.group for node in plan.nodes if node.role == "service-link")
+    return list(dict.fromkeys(groups))
+
+
+def _node_or_interface(plan: Plan, text: str, accepted: Sequence[Accepted]) -> Target:
+    name, colon, interface = text.partition(":")
+    nodes = {node.name: node for node in plan.nodes}
+    lag = _LAG.fullmatch(text)
+    if lag and text not in nodes and (ond := nodes.get(f"{lag['outpost']}.ond{lag['number']}")):
+        bonds = [i.name for i in ond.interfaces if isinstance(i.device, Bond)]
+        name, colon, interface = ond.name, ":", bonds[0]
+    node = nodes.get(name)
+    if node is None:
+        raise no_such_node(name, plan.name, list(nodes))
+    if colon and "interface" not in accepted:
+        raise UsageError(f"{text}: this fault is a whole node's", hint=f"target: {name}")
+    if colon:
+        return Target(name, _interface(node, interface))
+    if "node" in accepted:
+        return Target(name)
+    cables = [i.name for i in node.interfaces if not isinstance(i.device, Loopback)]
+    if len(cables) == 1:
+        return Target(name, cables[0])
+    hint = f"NODE:INTERFACE, such as {name}:{cables[0]}; it has {', '.join(cables)}"
+    raise UsageError(f"{name}: this fault is an interface's", hint=hint if cables else None)
+
+
+def _interface(node: Node, name: str) -> str:
+    names = [i.name for i in node.interfaces if not isinstance(i.device, Loopback | Vrf)]
+    if name in names:
+        return name
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {node.name}:{close[0]}?" if close else f"it has {', '.join(names)}"
+    raise UsageError(f"{node.name} has no interface {name[:40]!r}", hint=hint)
