@@ -151,8 +151,16 @@ def _result(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[
         text="" if outcome == "failed" else text,
         duration_s=round(report.duration, 3),
         measurements=_measurements(item),
-        keys=keys_of(item) if outcome not in {"passed", "not-applicable"} else frozenset(),
+        keys=_failed_keys(item) if outcome not in {"passed", "not-applicable"} else frozenset(),
     )
+
+
+def _failed_keys(item: pytest.Item) -> frozenset[str]:
+    """What a failure is about: the object itself, not what it stands on, which others share."""
+    subject = subject_of(item)
+    if subject is None:
+        return keys_of(item)
+    return frozenset({getattr(subject, "name", str(subject))})
 
 
 def _measurements(item: pytest.Item) -> tuple[Measurement, ...]:

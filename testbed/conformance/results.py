@@ -115,7 +115,7 @@ class Report:
 
 
 def blocking(results: Iterable[Result], checks: Iterable[str], keys: frozenset[str]) -> str:
-    """Which of the `checks` has failed for something with one of the `keys`, in words; else ""."""
+    """Which of the `checks` has failed for what has one of the `keys` as its own; "" if none."""
     wanted = set(checks)
     for result in results:
         bad = result.outcome in {"failed", "error", "blocked"}

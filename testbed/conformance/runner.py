@@ -149,9 +149,19 @@ def run(
     report.problem = _pytest([str(file_of(suite)) for suite in suites], options, collector)
     report.duration_s = time.monotonic() - started
     report.results = collector.results
-    if not report.problem and not collector.items:
-        report.problem = "nothing to check: no check is about that"
+    if not report.problem:
+        report.problem = _nothing_checked(report)
     return report
+
+
+def _nothing_checked(report: Report) -> str:
+    """Why a run has checked nothing; "" if it has checked something."""
+    if not report.results:
+        return "nothing to check: no check is about that"
+    if len(report.of("not-applicable")) < len(report.results):
+        return ""
+    reasons = dict.fromkeys(result.text for result in report.results)
+    return f"nothing to check: {'; '.join(reasons)}"
 
 
 def environment_of(testbed: Testbed) -> dict[str, str]:
