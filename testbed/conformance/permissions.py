@@ -58,6 +58,12 @@ class Permissions:
             and self._acl(source, "ingress", way.to, *answer)
         )
 
+    def sends(self, source: End, way: Way, protocol: str, port: int) -> bool:
+        """Whether the source's own filters let a request out."""
+        asked: tuple[Protocol, int, int] = (protocol, port, ECHO_REQUEST)  # type: ignore[assignment]
+        group = self._group(source, "egress", way.to, *asked)
+        return group and self._acl(source, "egress", way.to, *asked)
+
     def opening(self, source: End, destination: End, way: Way) -> tuple[Protocol, int] | None:
         """A kind of request that is let through and always answered; None: there is none."""
         ports = [("tcp", port) for port in self.boundaries(destination, "tcp")]
