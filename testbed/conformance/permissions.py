@@ -20,6 +20,13 @@ from testbed.topology.model.security import ICMP, TCP, UDP
 NUMBERS: dict[Protocol, int] = {"tcp": TCP, "udp": UDP, "icmp": ICMP}
 EPHEMERAL = 40000  # stands for any port that Linux chooses as a client (32768 to 60999)
 ECHO_REQUEST, ECHO_REPLY = 8, 0
+OUTGOING: tuple[tuple[Protocol, int], ...] = (
+    ("udp", 33434),
+    ("tcp", 33434),
+    ("icmp", 0),
+    ("tcp", 80),
+    ("tcp", 443),
+)
 COMMON: tuple[tuple[Protocol, int], ...] = (("icmp", 0), ("tcp", 80), ("tcp", 7), ("tcp", 443))
 
 
@@ -58,11 +65,15 @@ class Permissions:
             and self._acl(source, "ingress", way.to, *answer)
         )
 
-    def sends(self, source: End, way: Way, protocol: str, port: int) -> bool:
-        """Whether the source's own filters let a request out."""
-        asked: tuple[Protocol, int, int] = (protocol, port, ECHO_REQUEST)  # type: ignore[assignment]
-        group = self._group(source, "egress", way.to, *asked)
-        return group and self._acl(source, "egress", way.to, *asked)
+    def outgoing(self, source: End, to: IPv4Address) -> tuple[Protocol, int] | None:
+        """A kind of request to an address that the source's own filters let out; None: none."""
+        for protocol, port in OUTGOING:
+            asked = (protocol, port, ECHO_REQUEST)
+            if self._group(source, "egress", to, *asked) and self._acl(
+                source, "egress", to, *asked
+            ):
+                return protocol, port
+        return None
 
     def opening(self, source: End, destination: End, way: Way) -> tuple[Protocol, int] | None:
         """A kind of request that is let through and always answered; None: there is none."""
