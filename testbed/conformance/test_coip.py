@@ -1,1 +1,207 @@
-"""coip."""
+"""Customer-owned IP addresses: translated one to one by the local gateway, both ways."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from testbed.conformance.expectation import expect
+from testbed.conformance.permissions import Permissions
+from testbed.conformance.requesting import Request, answered, until
+from testbed.conformance.site import Site
+from testbed.conformance.subjects import InstanceSubject, LagSubject, VifSubject
+from testbed.conformance.watching import (
+    Place,
+    came,
+    counts,
+    echo_request,
+    pairs,
+    send_frames,
+    watched,
+)
+from testbed.conformance.ways import End, Ways
+from testbed.lower import names
+from testbed.topology.model import Outpost
+
+
+def outpost_of(site: Site, end: End) -> Outpost:
+    """The Outpost of an instance, where its local gateway is in CoIP mode."""
+    outpost = site.topology.outposts.get(end.place or "")
+    if outpost is None or outpost.local_gateway.mode != "coip":
+        pytest.skip("it is on no Outpost whose local gateway is in CoIP mode")
+    return outpost
+
+
+def owner(site: Site, instance: InstanceSubject) -> tuple[End, IPv4Address, Outpost]:
+    """An instance with a customer-owned IP address, the address, and its Outpost."""
+    end = Ways(site.topology).end(instance.instance.name)
+    outpost = outpost_of(site, end)
+    if end.owned is None:
+        pytest.skip("it has no customer-owned IP address")
+    return end, end.owned, outpost
+
+
+def vifs(outpost: Outpost) -> list[Place]:
+    """The customer's VLAN interfaces towards the local gateway."""
+    found = [VifSubject(LagSubject(outpost, lag), "local-gateway") for lag in outpost.lags]
+    return [(vif.on.device, vif.device_interface) for vif in found]
+
+
+def to_onds(outpost: Outpost) -> list[Place]:
+    """The local gateway's interfaces towards the ONDs."""
+    return [(names.local_gateway(outpost), f"ond{lag.device}") for lag in outpost.lags]
+
+
+def test_reached(site: Site, instance: InstanceSubject) -> None:
+    """The local network reaches an instance at its customer-owned IP address, and is reached.
+
+    Expected: every LAN host's request to the address is answered, and every request of the
+    instance's to a LAN host.
+    Source: L4, R1: 1:1 address translation by the local gateway
+    Remedy: the customer's devices need the route to the CoIP pool from the local gateway's BGP
+    sessions, the subnet a route to the local gateway.
+    """
+    ways, permissions = Ways(site.topology), Permissions(site.topology)
+    end, owned, _ = owner(site, instance)
+    wanted: list[Request] = []
+    for host in ways.hosts:
+        inward, outward = ways.way(host, end, owned), ways.way(end, host)
+        for source, destination, way in ((host, end, inward), (end, host, outward)):
+            request = permissions.request(source, destination, way) if way else None
+            wanted += [request] if request else []
+    if not wanted:
+        pytest.skip("no LAN host has a way to it that filters leave open")
+    for request, answer in answered(site, wanted).items():
+        expect(answer.ok, request, expected="an answer", seen=answer)
+
+
+@pytest.mark.after("coip.reached")
+def test_translated(site: Site, instance: InstanceSubject) -> None:
+    """The local network sees the customer-owned IP address of an instance, never its private one.
+
+    Expected: on the VIFs and at a LAN host all packets of the instance's are from and to its
+    customer-owned address, at the instance all are from and to its private one.
+    Source: R1, L4: the VPC's CIDR block is not used
+    Remedy: look for an association of the address with another network interface.
+    """
+    ways, permissions = Ways(site.topology), Permissions(site.topology)
+    end, owned, outpost = owner(site, instance)
+    host, request = next(
+        (
+            (host, request)
+            for host in ways.hosts
+            if (way := ways.way(end, host)) and (request := permissions.request(end, host, way))
+        ),
+        (None, None),
+    )
+    if host is None or request is None:
+        pytest.skip("it has no way to a LAN host that filters leave open")
+    near, places = (end.name, "eth0"), [(host.name, "eth0"), *vifs(outpost)]
+    cidr = site.topology.vpcs[end.vpc].cidr
+    ours = f"host {host.address} and (host {owned} or net {cidr})"
+    with watched(site, [near, *places], ours, {near: f"host {host.address}"}) as seen:
+        (answer,) = answered(site, [request]).values()
+    expect(answer.ok, request, expected="an answer", seen=answer)
+    outside = {pair for place in places for pair in pairs(seen[place].packets)}
+    for place, address in ((f"{host} and the VIFs", owned), (str(end), end.address)):
+        found = pairs(seen[near].packets) if place == str(end) else outside
+        wanted = {(str(address), str(host.address)), (str(host.address), str(address))}
+        _expect_pairs(f"{end} as {place} see it", wanted, found)
+
+
+def _expect_pairs(subject: str, wanted: set[tuple[str, str]], found: set[tuple[str, str]]) -> None:
+    shown = ", ".join(f"{source} to {destination}" for source, destination in sorted(found))
+    expected = " and ".join(f"{source} to {destination}" for source, destination in sorted(wanted))
+    expect(wanted == found, subject, expected=expected, seen=shown or "no packets")
+
+
+@pytest.mark.after("coip.reached")
+def test_hairpin(site: Site, instance: InstanceSubject) -> None:
+    """Two customer-owned addresses of an Outpost reach each other at the local gateway.
+
+    Expected: an answer; the instance sees the other's customer-owned address, and nothing of it
+    goes to the networking devices.
+    Source: L4; docs/fidelity.md: a pool has a propagated route
+    Remedy: both instances' subnets need a route to the local gateway that has the pool's range.
+    """
+    ways, permissions = Ways(site.topology), Permissions(site.topology)
+    end, owned, outpost = owner(site, instance)
+    others = [o for o in ways.instances if o.place == end.place and o.owned and o != end]
+    for other in others:
+        way = ways.way(other, end, owned)
+        request = permissions.request(other, end, way) if way else None
+        if request is None:
+            continue
+        near, onds = (end.name, "eth0"), to_onds(outpost)
+        at_end = f"src host {other.owned}"
+        with watched(site, [near, *onds], f"host {owned}", {near: at_end}) as seen:
+            (answer,) = answered(site, [request]).values()
+        expect(answer.ok, request, expected="an answer", seen=answer)
+        expect(
+            seen[near].packets,
+            f"{other} as {end} sees it",
+            expected=f"packets from {other.owned}",
+            seen=counts({near: seen[near]}),
+        )
+        out = {place: seen[place] for place in onds}
+        none = not any(len(capture.packets) for capture in out.values())
+        expect(none, f"{outpost.name} ONDs", expected="nothing of it", seen=counts(out))
+        return
+    pytest.skip("no other instance of the Outpost has a way to it by its customer-owned address")
+
+
+def test_only_owned(site: Site, instance: InstanceSubject) -> None:
+    """By its private address, no instance is reached from the local network, nor does it get there.
+
+    Frames to it are put on the VIF by hand, whatever the customer's routes say; an instance
+    without a customer-owned address also sends to a LAN host.
+
+    Expected: the frame does not get to the VPC's router, the requests do not leave the Outpost.
+    Source: R1: the VPC's CIDR block is not used; docs/fidelity.md
+    Remedy: look for routes to the VPC's CIDR block in the local gateway.
+    """
+    ways = Ways(site.topology)
+    end = ways.end(instance.instance.name)
+    outpost = outpost_of(site, end)
+    if end.vpc not in outpost.local_gateway.vpcs:
+        pytest.skip("its VPC is not associated with the local gateway's route table")
+    _expect_kept_out(site, outpost, end)
+    if end.owned is None and ways.hosts:
+        host = ways.hosts[0]
+        request = Request(end.name, str(host.address))
+        onds, near = to_onds(outpost), (names.outpost_vpc(outpost, end.vpc), "lgw")
+        with watched(site, [near, *onds], f"src host {end.address} and icmp") as seen:
+            answers = until(site, [request], lambda _, answer: answer.ok, within=0)
+        answer = answers[request]
+        out = {place: seen[place] for place in onds}
+        left = not any(len(capture.packets) for capture in out.values())
+        expect(left, f"{end} at {outpost.name} ONDs", expected="nothing", seen=counts(out))
+        expect(not answer.ok, request, expected="no answer", seen=answer)
+
+
+def _expect_kept_out(site: Site, outpost: Outpost, end: End) -> None:
+    """A frame to the private address gets to the local gateway and no further."""
+    lag = LagSubject(outpost, outpost.lags[0])
+    if any(d.name == lag.device and d.host_interfaces for d in site.topology.site.devices):
+        return
+    vif = VifSubject(lag, "local-gateway")
+    source = vif.vif.peer_address.ip
+    hardware = site.plan.node(lag.ond).interface(lag.ond_bond).mac
+    entrance, router = to_onds(outpost)[0], (names.outpost_vpc(outpost, end.vpc), "lgw")
+    filter_ = f"icmp and src host {source} and dst host {end.address}"
+    with watched(site, [entrance, router], filter_) as seen:
+        send_frames(
+            site,
+            (lag.device, vif.device_interface),
+            [echo_request(source, end.address, dst=hardware)],
+        )
+        there = came(site, seen[entrance])
+    expect(
+        there,
+        f"{end.address} at {' '.join(entrance)}",
+        expected="the frame, led there by the networking device",
+        seen=counts({entrance: seen[entrance]}),
+    )
+    number = len(seen[router].packets)
+    expect(not number, f"{end} at {router[0]}", expected="kept out", seen=f"{number} packets")

@@ -1,1 +1,263 @@
-"""routing."""
+"""Route tables: of VPCs and of local gateways, their states and where packets go by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Address, IPv4Network
+from itertools import permutations
+
+import pytest
+
+from testbed.conformance.expectation import expect
+from testbed.conformance.permissions import Permissions
+from testbed.conformance.requesting import Request, answered, send
+from testbed.conformance.site import Site
+from testbed.conformance.subjects import OutpostSubject, VpcSubject
+from testbed.conformance.watching import Place, pairs, watched
+from testbed.conformance.ways import End, Kind, Ways
+from testbed.lower import names
+from testbed.probes.capture import Capture
+from testbed.topology.model import NetworkInterface, RouteTable, Topology, Vpc, VpcRoute
+
+SETTLE_S = 5.0
+TEST_NET = IPv4Address("203.0.113.201")  # RFC 5737: nobody's, for default routes
+MORE = 997  # steps through a range when looking for an address without a longer route
+
+
+def expected_state(topology: Topology, vpc: Vpc, route: VpcRoute) -> str:
+    """The state of a route: a blackhole where what it leads to does not run (facts: V, E eni)."""
+    kind, name = route.target.kind, route.target.name
+    if kind in {"instance", "network-interface"}:
+        interface = topology.network_interfaces.get(name)
+        return "active" if interface and topology.attached(interface) else "blackhole"
+    if kind == "nat-gateway":
+        name = name.rpartition(".")[2]
+        return "active" if vpc.nat_gateway(name).state == "available" else "blackhole"
+    return "active"
+
+
+def test_states(site: Site, vpc: VpcSubject) -> None:
+    """Every route of the VPC's route tables is in the state that AWS would show.
+
+    What the kernel has for it counts, on the VPC's routers in the Region and on Outposts.
+
+    Expected: active; blackhole where the target is stopped, detached or deleted.
+    Source: V (route tables), API (State)
+    Remedy: look at the target of the route, and at what changed the router's table.
+    """
+    wanted = {
+        (table.name, route.prefix_list or str(route.destination)): (
+            str(route.target),
+            expected_state(site.topology, vpc.vpc, route),
+        )
+        for table in vpc.vpc.route_tables
+        if vpc.vpc.users_of(table)
+        for route in table.routes
+    }
+    rows = site.settled(
+        lambda: site.rows("route_tables", owner=vpc.vpc.name),
+        lambda rows: all(row["ok"] for row in rows),
+        SETTLE_S,
+    )
+    states: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        states.setdefault((row["route_table"], row["destination"]), set()).add(row["state"])
+    for (table, destination), (target, state) in wanted.items():
+        name = f"route table {table}: {destination} to {target}"
+        seen = states.get((table, destination), {"no such route"})
+        expect(seen == {state}, name, expected=state, seen=" and ".join(sorted(seen)))
+    for row in rows:
+        name = f"route table {row['route_table']}: {row['destination']} to {row['target']}"
+        expect(row["ok"], name, expected="active", seen=row["state"])
+    expect(rows, vpc, expected="its local routes at least", seen=f"{len(rows)} routes")
+
+
+def test_within_vpc(site: Site, vpc: VpcSubject) -> None:
+    """The instances of a VPC reach each other, as far as filters let them.
+
+    On one Outpost, in the Region, and between an Outpost and the Region over the service link.
+
+    Expected: every request is answered.
+    Source: V: the local route of every route table; S1, H3: over the service link
+    Remedy: where one end is on an Outpost, look at its service link first.
+    """
+    _expect_answers(site, vpc, {"inside", "service-link", "local-gateways"}, same=True)
+
+
+def test_between_vpcs(site: Site, vpc: VpcSubject) -> None:
+    """Instances reach those of other VPCs by peering connections and transit gateways.
+
+    Expected: every request is answered.
+    Source: H6; AWS: VPC peering, how transit gateways work
+    Remedy: both VPCs need a route; a transit gateway needs the association and the propagation,
+    and an attachment in the zone of the instance.
+    """
+    _expect_answers(site, vpc, {"peering", "transit", "hairpin"}, same=False)
+
+
+def _expect_answers(site: Site, vpc: VpcSubject, kinds: set[Kind], *, same: bool) -> None:
+    ways, permissions = Ways(site.topology), Permissions(site.topology)
+    requests = []
+    for source, other in permutations(ways.instances, 2):
+        if source.vpc != vpc.vpc.name or (other.vpc == source.vpc) != same:
+            continue
+        way = ways.way(source, other)
+        if way is not None and way.kind in kinds:
+            request = permissions.request(source, other, way)
+            requests += [request] if request else []
+    if not requests:
+        pytest.skip("no two instances have such a way that filters leave open")
+    for request, answer in answered(site, requests).items():
+        expect(answer.ok, request, expected="an answer", seen=answer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """A packet that has to get to a place by a route."""
+
+    table: str
+    route: VpcRoute
+    request: Request
+    places: tuple[Place, ...]
+
+    def __str__(self) -> str:
+        return f"route table {self.table}: {self.route.destination} to {self.route.target}"
+
+
+@pytest.mark.after("routing.states")
+def test_targets(site: Site, vpc: VpcSubject) -> None:
+    """Packets that match a route get to the route's target.
+
+    One packet for each active route of a subnet that has an instance, to an address that no
+    longer prefix has, seen at the target: the local gateway, the appliance's interface, the
+    gateway or endpoint in the Region, the other VPC's router.
+
+    Expected: the packet is at the target.
+    Source: V: the longest prefix decides; L2, H3
+    Remedy: follow the packet with testbed trace, from the instance on.
+    """
+    leads = list(_leads(site, vpc.vpc))
+    if not leads:
+        pytest.skip("no instance has a route but the local one that it may send to")
+    places = dict.fromkeys(place for lead in leads for place in lead.places)
+    addresses = " or ".join(f"dst host {lead.request.to}" for lead in leads)
+    with watched(site, places, addresses) as seen:
+        send(site, [lead.request for lead in leads], 0.0)
+        for lead in leads:
+            there = site.settled(partial(_arrived, lead, seen), bool, SETTLE_S)
+            expect(
+                there,
+                lead,
+                expected=f"{lead.request} at {' or '.join(node for node, _ in lead.places)}",
+                seen="it does not get there",
+            )
+
+
+def _arrived(lead: _Lead, seen: Mapping[Place, Capture]) -> bool:
+    packets = [packet for place in lead.places for packet in seen[place].packets]
+    return lead.request.to in {destination for _, destination in pairs(packets)}
+
+
+def _leads(site: Site, vpc: Vpc) -> Iterator[_Lead]:
+    ways, permissions = Ways(site.topology), Permissions(site.topology)
+    for end in ways.instances:
+        if end.vpc != vpc.name or end.interface is None:
+            continue
+        table = vpc.table_of(end.interface.subnet)
+        for route in table.routes:
+            if expected_state(site.topology, vpc, route) != "active":
+                continue
+            places = _places(site.topology, vpc, end, route)
+            address = sample(vpc, table, route)
+            if not places or address is None:
+                continue
+            if found := permissions.outgoing(end, address):
+                request = Request(end.name, str(address), *found)
+                yield _Lead(table.name, route, request, places)
+
+
+def sample(vpc: Vpc, table: RouteTable, route: VpcRoute) -> IPv4Address | None:
+    """An address that a route is for and no longer one, best one that nobody has."""
+    longer = [
+        other.destination
+        for other in table.routes
+        if other.destination.prefixlen > route.destination.prefixlen
+    ]
+    if vpc.cidr.prefixlen > route.destination.prefixlen:
+        longer.append(vpc.cidr)
+    first, size = int(route.destination.network_address), route.destination.num_addresses
+    offsets = (size - 2 - (MORE * n) % size for n in range(64))
+    candidates = [IPv4Address(first + max(offset, 0)) for offset in offsets]
+    if route.destination == IPv4Network("0.0.0.0/0"):
+        candidates = [TEST_NET]
+    return next((a for a in candidates if not any(a in prefix for prefix in longer)), None)
+
+
+def _places(topology: Topology, vpc: Vpc, end: End, route: VpcRoute) -> tuple[Place, ...]:
+    """Where a packet by the route has to be seen; none where that is not looked at."""
+    kind, name = route.target.kind, route.target.name
+    assert end.interface is not None
+    if kind == "local-gateway":
+        return ((names.outpost_vpc(topology.outposts[name], vpc.name), "lgw"),)
+    if kind in {"instance", "network-interface"}:
+        return _interface(topology.network_interfaces[name], end)
+    if kind == "transit-gateway":
+        gateway = topology.region.transit_gateways[name]
+        attachment = gateway.attachment_of(vpc.name)
+        zone = topology.subnet(vpc.name, end.interface.subnet).zone
+        subnets = attachment.subnets if attachment else ()
+        zones = {topology.subnet(vpc.name, subnet).zone for subnet in subnets}
+        return ((names.transit_gateway(gateway), "any"),) if zone in zones else ()
+    if kind == "vpc-peering-connection":
+        peer = topology.region.vpc_peering_connections[name].peer(vpc.name)
+        places = [names.region_vpc(peer)]
+        if end.place and any(s.outpost == end.place for s in topology.vpcs[peer].subnets):
+            places = [names.outpost_vpc(topology.outposts[end.place], peer)]
+        return tuple((place, "any") for place in places)
+    nodes = {
+        "internet-gateway": names.internet_gateway(vpc.name),
+        "nat-gateway": names.nat_gateway(f"{vpc.name}.{name.rpartition('.')[2]}"),
+        "virtual-private-gateway": names.virtual_private_gateway(vpc.name),
+        "vpc-endpoint": names.endpoint(f"{vpc.name}.{name.rpartition('.')[2]}"),
+    }
+    return ((nodes[kind], "any"),) if kind in nodes else ()
+
+
+def _interface(interface: NetworkInterface, end: End) -> tuple[Place, ...]:
+    if interface.instance is None or interface.instance == end.name:
+        return ()
+    return ((interface.instance, f"eth{interface.device_index}"),)
+
+
+def test_local_gateway(site: Site, outpost: OutpostSubject) -> None:
+    """The local gateway's route table has its routes, in the states that AWS would show.
+
+    Expected: static routes to the VIF group and to interfaces of running instances are active,
+    those to others blackholes; a propagated route for each announced subnet or CoIP pool, and
+    none for anything else; pending as long as an association or the route to the VIF group lacks.
+    Source: L2, L3, R1
+    Remedy: associate the route table with the VIF group and the VPC, and add the static route
+    0.0.0.0/0 to the VIF group.
+    """
+    gateway = outpost.outpost.local_gateway
+    wanted: dict[str, str] = {}
+    for cidr in site.topology.announced(outpost.outpost):
+        wanted[str(cidr)] = "active"
+    for route in gateway.routes:
+        interface = site.topology.network_interfaces.get(route.interface or "")
+        attached = route.interface is None or (interface and site.topology.attached(interface))
+        state = "active" if attached else "blackhole"
+        wanted[str(route.destination)] = "pending" if gateway.lacks else state
+    node = names.local_gateway(outpost.outpost)
+    row = site.settled(
+        lambda: site.row("local_gateways", node=node), lambda row: row["ok"], SETTLE_S
+    )
+    found = {route["destination"]: route["state"] for route in row.get("routes") or ()}
+    for destination in sorted({*wanted, *found}):
+        state = wanted.get(destination, "no such route")
+        seen = found.get(destination, "no such route")
+        name = f"{outpost} local gateway route table: {destination}"
+        expect(seen == state, name, expected=state, seen=seen)
+    expect(row["ok"], f"{outpost} local gateway route table", expected="active", seen=row["state"])

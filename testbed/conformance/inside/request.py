@@ -1,0 +1,149 @@
+"""Runs inside a node: sends requests, all at once, and prints what came back for each, as JSON.
+
+Standard input is a JSON object: ``seconds`` to wait, and ``requests``, each an
+object with ``to`` (an address), ``protocol`` ("icmp", "tcp", "udp"), ``port``,
+and if wanted ``size`` (bytes of the IP packet, sent with DF; ICMP only),
+``source`` (an address of the node's), ``device`` (an interface or VRF) and
+``source_port``. The output is a list of objects: ``answer`` ("reply", "open",
+"refused" or null), ``error``, the ICMP error's ``sender`` and ``mtu``, the
+answer's ``ttl`` and ``peer``, and ``ms``, how long it took.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import selectors
+import socket
+import struct
+import sys
+import time
+from typing import Any
+
+IP_MTU_DISCOVER, PROBE, DONT = 10, 3, 0
+IP_RECVERR, IP_RECVTTL, IP_TTL = 11, 12, 2
+MSG_ERRQUEUE = 0x2000
+FROM_ICMP = 2
+HEADERS = 28
+SOCKETS = {
+    "icmp": (socket.SOCK_DGRAM, socket.IPPROTO_ICMP),
+    "udp": (socket.SOCK_DGRAM, 0),
+    "tcp": (socket.SOCK_STREAM, 0),
+}
+
+
+def start(request: dict[str, Any]) -> socket.socket:
+    """Send one request; its socket, which is not blocking. OSError where the node itself can't."""
+    protocol, size = request["protocol"], request.get("size")
+    sock = socket.socket(socket.AF_INET, *SOCKETS[protocol])
+    sock.setblocking(False)
+    if device := request.get("device"):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+    sock.setsockopt(socket.SOL_IP, IP_RECVERR, 1)
+    sock.setsockopt(socket.SOL_IP, IP_RECVTTL, 1)
+    if protocol != "tcp":
+        sock.setsockopt(socket.SOL_IP, IP_MTU_DISCOVER, PROBE if size else DONT)
+    if request.get("source") or request.get("source_port"):
+        sock.bind((request.get("source") or "", request.get("source_port") or 0))
+    address = (request["to"], 0 if protocol == "icmp" else request["port"])
+    code = sock.connect_ex(address)
+    if code not in (0, errno.EINPROGRESS):
+        raise OSError(code, "no way")
+    if protocol == "icmp":
+        payload = b"conformance" + bytes(max((size or 0) - HEADERS - 11, 0))
+        sock.send(struct.pack("!BBHHH", 8, 0, 0, 0, 1) + payload)
+    elif protocol == "udp":
+        sock.send(b"conformance")
+    return sock
+
+
+def icmp_error(sock: socket.socket) -> dict[str, Any] | None:
+    """What the ICMP error says that the socket has got; None without one."""
+    try:
+        _, notes, _, _ = sock.recvmsg(4096, 512, MSG_ERRQUEUE)
+    except OSError:
+        return None
+    for level, kind, data in notes:
+        if (level, kind) == (socket.SOL_IP, IP_RECVERR):
+            code, origin, *_, info, _ = struct.unpack("=IBBBBII", data[:16])
+            said: dict[str, Any] = {"error": errno.errorcode.get(code, str(code))}
+            if origin == FROM_ICMP:
+                said["sender"] = socket.inet_ntoa(data[20:24])
+            if code == errno.EMSGSIZE:
+                said["mtu"] = info
+            if code == errno.ECONNREFUSED:
+                said = {"answer": "refused"}
+            return said
+    return None
+
+
+def outcome(sock: socket.socket) -> dict[str, Any] | None:
+    """What came for a socket that is ready; None for nothing yet."""
+    if said := icmp_error(sock):
+        return said
+    try:
+        return received(sock)
+    except BlockingIOError:
+        return None
+    except ConnectionRefusedError:
+        return {"answer": "refused"}
+    except OSError as error:
+        return {"error": word(error)}
+
+
+def received(sock: socket.socket) -> dict[str, Any]:
+    """The answer; OSError where the socket has got an error instead."""
+    if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(code, "")
+    if sock.type == socket.SOCK_STREAM:
+        return {"answer": "open", "peer": sock.getpeername()[0]}
+    _, notes, _, peer = sock.recvmsg(65536, 64)
+    ttl = [struct.unpack("=i", data)[0] for _, kind, data in notes if kind == IP_TTL]
+    return {"answer": "reply", "peer": peer[0], "ttl": ttl[0] if ttl else None}
+
+
+def word(error: OSError) -> str:
+    """The name of an error, such as EHOSTUNREACH."""
+    return errno.errorcode.get(error.errno or 0, str(error.errno))
+
+
+def begin(
+    selector: selectors.BaseSelector,
+    results: list[dict[str, Any]],
+    index: int,
+    request: dict[str, Any],
+) -> None:
+    """Send a request and have the selector watch for what comes back."""
+    try:
+        sock = start(request)
+    except OSError as error:
+        results[index]["error"] = word(error)
+        results[index]["local"] = True
+        return
+    results[index]["at"] = time.monotonic()
+    tcp = sock.type == socket.SOCK_STREAM
+    selector.register(sock, selectors.EVENT_WRITE if tcp else selectors.EVENT_READ, index)
+
+
+def main() -> None:
+    """Send everything, wait, print what came."""
+    task = json.load(sys.stdin)
+    selector = selectors.DefaultSelector()
+    results: list[dict[str, Any]] = [{"answer": None, "error": None} for _ in task["requests"]]
+    for index, request in enumerate(task["requests"]):
+        begin(selector, results, index, request)
+    deadline = time.monotonic() + task["seconds"]
+    while selector.get_map() and (left := deadline - time.monotonic()) > 0:
+        for key, _ in selector.select(left):
+            sock = key.fileobj
+            assert isinstance(sock, socket.socket)
+            if (found := outcome(sock)) is None:
+                continue
+            result = results[key.data]
+            result.update(found, ms=(time.monotonic() - result["at"]) * 1000)
+            selector.unregister(sock)
+            sock.close()
+    json.dump(results, sys.stdout)
+
+
+main()

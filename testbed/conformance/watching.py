@@ -1,0 +1,102 @@
+"""Packets at several places at once, and frames that a node sends as they are."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address
+from typing import Any
+
+from scapy.layers.inet import ICMP, IP
+from scapy.layers.l2 import Ether
+
+from testbed.conformance.inside import program
+from testbed.conformance.site import Site
+from testbed.conformance.subjects import LagSubject
+from testbed.lower import names
+from testbed.probes.capture import Capture
+from testbed.topology.model import Outpost
+
+Place = tuple[str, str]  # a node and its interface
+Address = IPv4Address | str
+ARRIVAL_S = 3.0  # for a packet that has to come: the longest way, over a slow service link
+
+
+@contextlib.contextmanager
+def watched(
+    site: Site,
+    places: Iterable[Place],
+    expression: str = "",
+    others: Mapping[Place, str] | None = None,
+) -> Iterator[dict[Place, Capture]]:
+    """Capture at all places what pcap-filter(7) `expression` lets through.
+
+    `others` are the places that have one of their own.
+    """
+    own = others or {}
+    with contextlib.ExitStack() as stack:
+        yield {
+            (node, name): stack.enter_context(
+                site.testbed[node].capture(name, own.get((node, name), expression))
+            )
+            for node, name in places
+        }
+
+
+def came(site: Site, capture: Capture, number: int = 1, within: float = ARRIVAL_S) -> bool:
+    """Wait until a running capture has so many packets; whether it got them."""
+    return bool(site.settled(lambda: len(capture.packets) >= number, bool, within))
+
+
+def between(one: Address, other: Address) -> str:
+    """The filter for packets between two addresses, tagged or not."""
+    pair = untagged_between(one, other)
+    return f"{pair} or (vlan and {pair})"
+
+
+def untagged_between(one: Address, other: Address) -> str:
+    """The same where there are no tags, or no Ethernet headers at all."""
+    return f"(ip host {one} and ip host {other})"
+
+
+def pairs(packets: Iterable[Any]) -> set[tuple[str, str]]:
+    """The (source, destination) of every IPv4 packet."""
+    return {(packet[IP].src, packet[IP].dst) for packet in packets if IP in packet}
+
+
+def send_frames(site: Site, place: Place, frames: Sequence[Any]) -> None:
+    """Send Scapy frames from an interface as they are."""
+    task = {"interface": place[1], "frames": [bytes(frame).hex() for frame in frames]}
+    argv = [sys.executable, "-I", "-S", "-c", program("frames")]
+    site.testbed[place[0]].run(argv, input=json.dumps(task).encode())
+
+
+def echo_request(source: Address, destination: Address, **layers: Any) -> Any:
+    """An ICMP echo request; `layers` are members of its Ethernet header (`src`, `dst`)."""
+    return Ether(**layers) / IP(src=str(source), dst=str(destination)) / ICMP() / b"conformance"
+
+
+def members(lag: LagSubject) -> list[Place]:
+    """The customer device's interfaces of a LAG, where frames have their tags."""
+    return [(lag.device, outside) for _, outside in lag.members]
+
+
+def tunnels(site: Site, outpost: Outpost) -> list[Place]:
+    """The inner interfaces of an Outpost's service link."""
+    node = names.service_link(outpost)
+    return [(node, f"wg{n}") for n, _ in enumerate(site.topology.anchors(outpost), start=1)]
+
+
+def vlans(packets: Iterable[Any]) -> set[int | None]:
+    """The VLANs that packets are tagged with; None for those that are not."""
+    from scapy.layers.l2 import Dot1Q  # noqa: PLC0415
+
+    return {packet[Dot1Q].vlan if Dot1Q in packet else None for packet in packets}
+
+
+def counts(captures: Mapping[Place, Capture]) -> str:
+    """How many packets there were where, in words."""
+    found = [f"{len(c.packets)} at {node} {name}" for (node, name), c in captures.items()]
+    return "; ".join(found) or "no place to look at"

@@ -1,0 +1,340 @@
+"""Which ways AWS's rules give a packet between two machines, from the topology alone.
+
+Only route tables, local gateways, peering, transit gateways and the
+customer's areas are looked at; what filters allow is `permissions`. Where a
+packet passes machines of the user's (an appliance, a NAT, a Direct Connect
+gateway) nothing is said: the way is "other".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network
+from typing import Literal
+
+from testbed.topology.model import (
+    NetworkInterface,
+    Outpost,
+    Target,
+    Topology,
+    TransitGateway,
+)
+
+Kind = Literal[
+    "inside",  # one VPC, in one place: on one Outpost, or in the Region
+    "service-link",  # one end on an Outpost, the other in the Region
+    "local-gateway",  # between an Outpost and the local network
+    "local-gateways",  # between two Outposts, through the customer's network
+    "hairpin",  # between two customer-owned addresses of one local gateway
+    "peering",
+    "transit",
+    "lan",  # between hosts of the customer's
+    "other",
+]
+MTU: dict[Kind, int] = {  # facts: E mtu, S1, P; docs/fidelity.md
+    "inside": 9001,
+    "service-link": 1300,
+    "local-gateway": 1500,
+    "local-gateways": 1500,
+    "peering": 9001,
+    "transit": 8500,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A machine that sends and answers: a running instance, or a host of the customer's.
+
+    `interface` is an instance's primary network interface, `place` its Outpost
+    (None: the Region), `segment` a host's LAN segment.
+    """
+
+    name: str
+    address: IPv4Address
+    interface: NetworkInterface | None = None
+    place: str | None = None
+    segment: str | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def vpc(self) -> str:
+        """The VPC of an instance; empty for a host."""
+        return self.interface.vpc if self.interface else ""
+
+    @property
+    def owned(self) -> IPv4Address | None:
+        """Its customer-owned IP address."""
+        return self.interface.customer_owned_ip if self.interface else None
+
+    @property
+    def addresses(self) -> tuple[IPv4Address, ...]:
+        """What it may be reached at."""
+        return (self.address, *([self.owned] if self.owned else []))
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way that has an answer: to the address `to`; the other end sees the address `seen`.
+
+    `mtu` is None where it is not known.
+    """
+
+    kind: Kind
+    to: IPv4Address
+    seen: IPv4Address
+    mtu: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    """Where one packet gets: None for what nothing is said of."""
+
+    kind: Kind
+    end: End | None
+    seen: IPv4Address
+    crosses: bool = False  # the service link
+
+
+class Ways:
+    """The ways of one topology."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+
+    @cached_property
+    def instances(self) -> list[End]:
+        """All instances that run."""
+        found = []
+        for instance in self.topology.instances.values():
+            if instance.state == "running":
+                interface = self.topology.network_interfaces[instance.name]
+                place = self.topology.place_of(interface)
+                found.append(End(instance.name, instance.address, interface, place))
+        return found
+
+    @cached_property
+    def hosts(self) -> list[End]:
+        """All hosts on LAN segments."""
+        hosts = self.topology.site.hosts
+        return [End(host.name, host.address.ip, segment=host.segment) for host in hosts]
+
+    @property
+    def ends(self) -> list[End]:
+        """Everything that can send and answer."""
+        return [*self.instances, *self.hosts]
+
+    def end(self, name: str) -> End:
+        """The instance or host of that name."""
+        return next(end for end in self.ends if end.name == name)
+
+    def way(self, source: End, destination: End, to: IPv4Address | None = None) -> Way | None:
+        """The way there and back, to any of its addresses or to this one; None: there is none."""
+        for address in [to] if to else destination.addresses:
+            there = self._send(source, address)
+            if there is None or (there.end is not None and there.end != destination):
+                continue
+            back = self._send(destination, there.seen)
+            if back is None or (back.end is not None and back.end != source):
+                continue
+            if there.end is None or back.end is None:
+                return Way("other", address, there.seen)
+            mtu = MTU.get(there.kind)
+            if there.crosses or back.crosses:
+                mtu = MTU["service-link"]
+            return Way(there.kind, address, there.seen, mtu)
+        return None
+
+    def _send(self, source: End, to: IPv4Address) -> _Hop | None:
+        if source.interface is None:
+            area = self._area_of_segment(source.segment or "")
+            return self._customer(area, to, source.address, "local-gateway")
+        vpc = self.topology.vpcs[source.vpc]
+        subnet = self.topology.subnet(source.vpc, source.interface.subnet)
+        if to in subnet.cidr:
+            return self._inside(source, source.vpc, to, "inside")
+        found = [(vpc.cidr.prefixlen, Target("local"))] if to in vpc.cidr else []
+        routes = vpc.table_of(subnet.name).routes
+        found += [(r.destination.prefixlen, r.target) for r in routes if to in r.destination]
+        if not found:
+            propagated = vpc.table_of(subnet.name).propagate
+            return _Hop("other", None, source.address) if propagated else None
+        target = max(found, key=lambda entry: entry[0])[1]
+        return self._follow(source, target, to)
+
+    def _follow(self, source: End, target: Target, to: IPv4Address) -> _Hop | None:
+        """From an instance to the target of its route."""
+        if target.kind == "local":
+            return self._inside(source, source.vpc, to, "inside")
+        if target.kind == "local-gateway":
+            return self._outward(source, self.topology.outposts[target.name], to)
+        if target.kind == "vpc-peering-connection":
+            connection = self.topology.region.vpc_peering_connections.get(target.name)
+            if connection is None:
+                return None
+            return self._inside(source, connection.peer(source.vpc), to, "peering")
+        if target.kind == "transit-gateway":
+            return self._transit(source, self.topology.region.transit_gateways[target.name], to)
+        return _Hop("other", None, source.address)
+
+    def _inside(self, source: End, vpc: str, to: IPv4Address, kind: Kind) -> _Hop | None:
+        """To an address of a VPC: never from one Outpost to another (facts: S4, H5)."""
+        for end in self.instances:
+            if end.vpc == vpc and end.interface and to in end.interface.addresses:
+                if None not in {source.place, end.place} and source.place != end.place:
+                    return None
+                crosses = source.place != end.place
+                if crosses and kind == "inside":
+                    kind = "service-link"
+                return _Hop(kind, end, source.address, crosses or self._via_region(source, vpc))
+        return None
+
+    def _via_region(self, source: End, vpc: str) -> bool:
+        """Whether a peering connection is only in the Region, for want of subnets here."""
+        if source.place is None or vpc == source.vpc:
+            return False
+        return all(s.outpost != source.place for s in self.topology.vpcs[vpc].subnets)
+
+    def _outward(self, source: End, outpost: Outpost, to: IPv4Address) -> _Hop | None:
+        """Through the local gateway (facts: L1 to L3); in CoIP mode with a CoIP only (R1)."""
+        gateway = outpost.local_gateway
+        assert source.interface is not None
+        if source.place != outpost.name or source.vpc not in gateway.vpcs or gateway.lacks:
+            return None
+        seen = source.address
+        if gateway.mode == "coip":
+            if source.owned is None:
+                return None
+            seen = source.owned
+            if any(to in cidr for cidr in gateway.pool_cidrs):
+                end = self._owner(outpost, to)
+                return _Hop("hairpin", end, seen) if end else None
+        if not any(to in r.destination for r in gateway.routes if r.interface is None):
+            return None
+        area = self._area_of_outpost(outpost)
+        return self._customer(area, to, seen, "local-gateways", origin=outpost)
+
+    def _customer(
+        self,
+        area: frozenset[str],
+        to: IPv4Address,
+        seen: IPv4Address,
+        kind: Kind,
+        origin: Outpost | None = None,
+    ) -> _Hop | None:
+        """Through the customer's network, to a host or to what a local gateway announces."""
+        for host in self.hosts:
+            if host.address == to:
+                here = self._area_of_segment(host.segment or "") & area
+                way: Kind = "local-gateway" if origin else "lan"
+                return _Hop(way, host, seen) if here else None
+        found: list[tuple[IPv4Network, Outpost]] = [
+            (prefix, outpost)
+            for outpost in self.topology.outposts.values()
+            if self._area_of_outpost(outpost) & area
+            for prefix in self.topology.announced(outpost)
+            if to in prefix
+        ]
+        if not found:
+            return self._direct_connect(area, to, seen)
+        prefix, outpost = max(found, key=lambda entry: entry[0].prefixlen)
+        if outpost is origin:
+            return None
+        statics = [r.destination for r in outpost.local_gateway.routes if r.interface]
+        if any(to in static and static.prefixlen >= prefix.prefixlen for static in statics):
+            return _Hop("other", None, seen)
+        end = self._owner(outpost, to)
+        return _Hop(kind, end, seen) if end else None
+
+    def _owner(self, outpost: Outpost, to: IPv4Address) -> End | None:
+        """Who has the address at an Outpost's local gateway."""
+        coip = outpost.local_gateway.mode == "coip"
+        subnets = {(s.vpc, s.name) for s in self.topology.announced_subnets(outpost)}
+        for end in self.instances:
+            interface = end.interface
+            if interface is None or end.place != outpost.name:
+                continue
+            if coip and interface.customer_owned_ip == to:
+                return end
+            if not coip and to in interface.addresses and (end.vpc, interface.subnet) in subnets:
+                return end
+        return None
+
+    def _direct_connect(
+        self, area: frozenset[str], to: IPv4Address, seen: IPv4Address
+    ) -> _Hop | None:
+        """What a private or transit virtual interface announces; nothing more is said of it."""
+        announced = (
+            prefix
+            for connection in self.topology.site.direct_connects
+            if connection.device in area
+            for vif in connection.virtual_interfaces
+            if vif.vrf == "lgw"
+            for prefix in vif.prefixes
+        )
+        return _Hop("other", None, seen) if any(to in prefix for prefix in announced) else None
+
+    def _transit(self, source: End, gateway: TransitGateway, to: IPv4Address) -> _Hop | None:
+        """By the route table that the VPC's attachment is associated with."""
+        own = gateway.attachment_of(source.vpc)
+        assert source.interface is not None
+        if own is None:
+            return None
+        zones = {self.topology.subnet(source.vpc, name).zone for name in own.subnets}
+        zone = self.topology.subnet(source.vpc, source.interface.subnet).zone
+        table = next((t for t in gateway.route_tables if own.name in t.associations), None)
+        if table is None or zone not in zones:
+            return None
+        vpcs = {entry.name: entry.vpc for entry in gateway.attachments}
+        routes = {
+            self.topology.vpcs[vpc].cidr: name
+            for name in reversed(table.propagations)
+            if (vpc := vpcs.get(name))
+        }
+        static = {route.destination: route.attachment for route in table.routes}
+        found = [
+            (prefix.prefixlen, name) for prefix, name in (routes | static).items() if to in prefix
+        ]
+        if not found:
+            others = any(vpcs.get(name) is None for name in table.propagations)
+            return _Hop("other", None, source.address) if others else None
+        name = max(found, key=lambda entry: entry[0])[1]
+        if name is None:
+            return None
+        vpc = vpcs.get(name)
+        if vpc is None:
+            return _Hop("other", None, source.address)
+        hop = self._inside(source, vpc, to, "transit")
+        crosses = source.place is not None or (hop is not None and _is_on_outpost(hop.end))
+        return _Hop("transit", hop.end, source.address, crosses) if hop else None
+
+    @cached_property
+    def _areas(self) -> list[frozenset[str]]:
+        """Customer devices that reach each other in VRF lgw."""
+        site = self.topology.site
+        areas = [{device.name} for device in site.devices]
+        groups = [set(link.devices) for link in site.links if link.vrf == "lgw"]
+        if site.wan:
+            groups.append({uplink.device for uplink in site.wan.uplinks})
+        for group in groups:
+            touched = [area for area in areas if area & group]
+            areas = [area for area in areas if not area & group] + [set().union(*touched)]
+        return [frozenset(area) for area in areas]
+
+    def _area(self, devices: Iterator[str]) -> frozenset[str]:
+        wanted = set(devices)
+        return frozenset().union(*(area for area in self._areas if area & wanted))
+
+    def _area_of_segment(self, name: str) -> frozenset[str]:
+        segment = next(s for s in self.topology.site.segments if s.name == name)
+        return self._area(device for device, _ in segment.routers)
+
+    def _area_of_outpost(self, outpost: Outpost) -> frozenset[str]:
+        return self._area(lag.customer_device for lag in outpost.lags)
+
+
+def _is_on_outpost(end: End | None) -> bool:
+    return end is not None and end.place is not None
