@@ -139,8 +139,10 @@ class Node:
     def capture(self, interface: str = "eth0", filter: str = "") -> Capture:  # noqa: A002
         """Capture in a `with` block what pcap-filter(7) `filter` lets through."""
         from testbed.probes.capture import Capture  # noqa: PLC0415
+        from testbed.probes.capture_points import point  # noqa: PLC0415
 
-        return Capture(self._testbed.client, self.name, interface, filter)
+        place = point(self._testbed.plan.node(self.name), interface)
+        return Capture(self._testbed.client, [place], filter)
 
     def iproute(self) -> IPRoute:
         """The node's kernel tables as pyroute2's `IPRoute`; use it in a `with` block.
@@ -260,6 +262,16 @@ class Testbed:
             return address_of(self.plan, name)
         except KeyError:
             return name
+
+    def capture(self, *places: str, filter: str = "") -> Capture:  # noqa: A002
+        """Capture on many interfaces in a `with` block; `places` as `testbed capture` has them.
+
+        Without any: all cables and tunnels. Packets know theirs as ``sniffed_on``.
+        """
+        from testbed.probes.capture import Capture  # noqa: PLC0415
+        from testbed.probes.capture_points import select  # noqa: PLC0415
+
+        return Capture(self.client, select(self.plan, places), filter)
 
     def status(self) -> dict[str, Any]:
         """The state of everything, as `testbed status --json` prints it."""

@@ -25,6 +25,7 @@ VERBS = (
     "exec",
     "shell",
     "ping",
+    "capture",
     "advance",
     "events",
     "logs",

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "guest_log": {"errors", "protocol"},
     "services": set(),  # a program of its own, which runs inside the nodes
     "metadata": {"services"},  # as well
+    "capturing": set(),  # a program of its own, which reads the sockets of a capture
     "management": set(),  # programs of the rack's and the Region's, inside nodes
     "topology.model": set(),
     "topology": {"errors", "topology.model"},
@@ -53,8 +54,8 @@ MAY_IMPORT = {
     "launch": {"errors", "protocol", "guest_log", "plan", "kernel", "guest"},
     "frames": {"errors", "protocol"},
     "client": {"errors", "protocol", "guest_log", "frames", "plan", "launch"},
-    "render": {"errors", "protocol", "plan", "topology", "topology.model", "client"},
-    "probes": {"errors", "protocol", "plan", "client"},
+    "probes": {"errors", "protocol", "frames", "plan", "client", "capturing"},
+    "render": {"errors", "protocol", "plan", "topology", "topology.model", "client", "probes"},
     "bringup": {
         "errors",
         "protocol",
@@ -83,6 +84,7 @@ PART_OF = {"terminal": "client", "__main__": "cli"}  # modules that are one laye
 # What is imported often, or in an emulated guest where every import costs ten times as much.
 STANDARD_LIBRARY_ONLY = {
     "errors",
+    "capturing",
     "management",
     "protocol",
     "guest_log",
@@ -105,6 +107,7 @@ PROCESSES = {
 }
 PROCESS_EXCEPTIONS = {
     "render.dot": "pipes a drawing through graphviz's `dot`",
+    "render.wireshark": "shows a capture while it is made",
 }
 STARTERS = {"posix_spawn", "posix_spawnp", "fork", "forkpty", "popen", "system"}
 
