@@ -16,6 +16,7 @@ from testbed.bringup import (
     load_topology,
     lower_topology,
     origin_of,
+    running_topology,
     take_down,
     with_time,
 )
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from testbed.probes.capture import Capture
     from testbed.probes.http import HttpReply
     from testbed.probes.ping import PingResult
+    from testbed.probes.reach import Reach
     from testbed.topology.model import Topology
 
     Source = str | Path | Topology | Plan
@@ -272,6 +274,21 @@ class Testbed:
         from testbed.probes.capture_points import select  # noqa: PLC0415
 
         return Capture(self.client, select(self.plan, places), filter)
+
+    def reach(
+        self,
+        sources: Sequence[str] = (),
+        to: Sequence[str] = (),
+        *,
+        tcp: Sequence[int] = (),
+        udp: Sequence[int] = (),
+        icmp: bool = False,
+    ) -> list[Reach]:
+        """Measure who reaches whom, and compare it with AWS's rules, as `testbed reach` does."""
+        from testbed.probes.reach import compare_all  # noqa: PLC0415
+
+        topology = running_topology(self.client)
+        return compare_all(self.client, topology, sources, to, tcp=tcp, udp=udp, icmp=icmp)
 
     def status(self) -> dict[str, Any]:
         """The state of everything, as `testbed status --json` prints it."""

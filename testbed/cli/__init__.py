@@ -26,6 +26,7 @@ VERBS = (
     "shell",
     "ping",
     "capture",
+    "reach",
     "advance",
     "events",
     "logs",

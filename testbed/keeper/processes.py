@@ -41,6 +41,7 @@ RUN = (
 PACKAGES_DIRECTORY = str(Path(services.__file__).parents[1])
 BUILT_IN = {
     "testbed-services": (*PYTHON, str(services.__file__)),
+    "testbed-prober": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.prober"),
     "testbed-metadata": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.metadata"),
     "testbed-capture": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.capturing.program"),
     "testbed-management": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.management.program"),

@@ -22,10 +22,12 @@ MAY_IMPORT = {
     "guest_log": {"errors", "protocol"},
     "services": set(),  # a program of its own, which runs inside the nodes
     "metadata": {"services"},  # as well
+    "prober": set(),  # as well
     "capturing": set(),  # a program of its own, which reads the sockets of a capture
     "management": set(),  # programs of the rack's and the Region's, inside nodes
     "topology.model": set(),
     "topology": {"errors", "topology.model"},
+    "predict": {"topology.model"},  # knows nothing of how the testbed is built
     "plan": {"errors"},
     "lower": {"errors", "topology.model", "plan"},
     "kernel": {"errors", "plan"},
@@ -54,7 +56,16 @@ MAY_IMPORT = {
     "launch": {"errors", "protocol", "guest_log", "plan", "kernel", "guest"},
     "frames": {"errors", "protocol"},
     "client": {"errors", "protocol", "guest_log", "frames", "plan", "launch"},
-    "probes": {"errors", "protocol", "frames", "plan", "client", "capturing"},
+    "probes": {
+        "errors",
+        "protocol",
+        "frames",
+        "plan",
+        "client",
+        "capturing",
+        "prober",
+        "predict",
+    },
     "render": {"errors", "protocol", "plan", "topology", "topology.model", "client", "probes"},
     "bringup": {
         "errors",
@@ -85,6 +96,7 @@ PART_OF = {"terminal": "client", "__main__": "cli"}  # modules that are one laye
 STANDARD_LIBRARY_ONLY = {
     "errors",
     "capturing",
+    "prober",
     "management",
     "protocol",
     "guest_log",
