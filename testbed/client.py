@@ -221,6 +221,12 @@ class Client:
             process.connection.write_some()
         return process
 
+    def capture(self, request: dict[str, Any]) -> RemoteProcess:
+        """Start a capture (docs/protocol.md); it ends when its standard input does."""
+        connection = self._open({"op": "capture", "clock": False} | request)
+        connection.write_some()
+        return RemoteProcess(connection, "the capture", self.name)
+
     def run(
         self,
         node: str,

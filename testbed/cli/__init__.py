@@ -29,6 +29,8 @@ VERBS = (
     "trace",
     "fault",
     "heal",
+    "capture",
+    "reach",
     "advance",
     "events",
     "logs",

@@ -53,6 +53,7 @@ class Execution:
         self._until = str(request.get("until") or "").encode()
         running = self._start(request)
         self._clock.stir()
+        await self._announce()
         pumps = [asyncio.create_task(self._pump(fd, kind)) for fd, kind in self._outputs]
         inward = asyncio.create_task(self._inward(running))
         ended = asyncio.create_task(running.ended.wait())
@@ -72,6 +73,9 @@ class Execution:
         code = running.returncode or 0
         return code if code >= 0 else 128 - code
 
+    async def _announce(self) -> None:
+        """Tell the client that it has started, where that is worth telling."""
+
     def _start(self, request: dict[str, Any]) -> Running:
         argv = [str(word) for word in request["argv"]]
         env = {str(key): str(value) for key, value in (request.get("env") or {}).items()}
@@ -83,12 +87,17 @@ class Execution:
         }
         if request.get("tty"):
             return self._start_on_terminal(request, argv, options)
+        return self._spawn(request["node"], argv, options)
+
+    def _spawn(self, node: str, argv: list[str], options: dict[str, Any]) -> Running:
+        """Start a program with pipes for its standard streams."""
+        options = {"name": argv[0], **options}
         pipes = [os.pipe(), os.pipe(), os.pipe()]
         theirs = (pipes[0][0], pipes[1][1], pipes[2][1])
         self._stdin = pipes[0][1]
         self._outputs = [(pipes[1][0], Frame.STDOUT), (pipes[2][0], Frame.STDERR)]
         try:
-            running = self._processes.spawn(request["node"], argv, stdio=theirs, **options)
+            running = self._processes.spawn(node, argv, stdio=theirs, **options)
         except BaseException:
             for descriptor in (pipes[0][1], pipes[1][0], pipes[2][0]):
                 os.close(descriptor)

@@ -41,8 +41,10 @@ RUN = (
 PACKAGES_DIRECTORY = str(Path(services.__file__).parents[1])
 BUILT_IN = {
     "testbed-services": (*PYTHON, str(services.__file__)),
+    "testbed-prober": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.prober"),
     "testbed-metadata": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.metadata"),
     "testbed-link-meter": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.link_meter"),
+    "testbed-capture": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.capturing.program"),
     "testbed-management": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.management.program"),
 }
 ALL_SIGNALS = set(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP, 32, 33}
@@ -230,14 +232,18 @@ class ProcessTable:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
         command: bool = False,
+        keep: Sequence[int] = (),
     ) -> Running:
         """Start a program in the node, in a session of its own.
 
         A `command` of a user's sees the node's own /sys and /etc/resolv.conf.
         `stdio` are the descriptors of its standard streams, or the path of
-        the terminal that becomes its controlling one.
+        the terminal that becomes its controlling one. It inherits the
+        descriptors `keep`, under their numbers.
         """
         path, words = resolve(argv)
+        for descriptor in keep:
+            os.set_inheritable(descriptor, True)
         actions: list[tuple[int, ...] | tuple[int, int, str, int, int]]
         if isinstance(stdio, str):
             actions = [(os.POSIX_SPAWN_OPEN, 0, stdio, os.O_RDWR, 0)]

@@ -20,6 +20,7 @@ from typing import Any
 from testbed import __version__
 from testbed.errors import HostError, TestbedError, UsageError, no_such_node
 from testbed.keeper import looking, readiness
+from testbed.keeper.capture import Capturing
 from testbed.keeper.clock import Clock
 from testbed.keeper.connection import ClientGone, Connection, while_open
 from testbed.keeper.events import Recorder
@@ -355,6 +356,13 @@ class Keeper:
         self._need_node(request)
         return {"returncode": await Execution(connection, self._processes, self.clock).run(request)}
 
+    async def capture(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Capture packets of any number of interfaces."""
+        for row in request["interfaces"]:
+            self._need_node(row)
+        capturing = Capturing(connection, self._processes, self.clock, self._namespaces())
+        return {"returncode": await capturing.run(request)}
+
     async def logs(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """Send the logs of a node's daemons."""
         node = self._need_node(request)
@@ -426,6 +434,7 @@ HANDLERS: dict[str, Handler] = {
     "status": Keeper.status,
     "events": Keeper.events,
     "exec": Keeper.execute,
+    "capture": Keeper.capture,
     "logs": Keeper.logs,
     "observe": Keeper.observe,
     "ask": Keeper.ask,

@@ -1,67 +1,162 @@
-"""Capturing packets in a node with tcpdump, streamed back as they come."""
+"""Capturing packets on any number of interfaces at once, streamed back as pcapng.
+
+The keeper opens the sockets, so that nothing is missed from the moment it
+says so; one process in the testbed reads them all (`testbed.capturing`).
+"""
 
 from __future__ import annotations
 
-import re
-import signal
+import io
+import json
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed.errors import HostError, NetworkError
+from testbed import __version__
+from testbed.errors import HostError, TestbedError
+from testbed.frames import message_of
+from testbed.probes.capture_filter import compile_filter
 from testbed.protocol import Frame
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
     from typing import Self
 
     from testbed.client import Client
+    from testbed.probes.capture_points import Point
 
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 10.0
-POLL_S = 0.02
-LISTENING = "listening on"
-_COUNTS = re.compile(
-    rb"(\d+) packets? captured\D+(\d+) packets? received by filter\D+(\d+) packets? dropped"
-)
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
 
 
-class Capture:
-    """Packets of one interface, from entering the block to leaving it.
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What was captured on an interface: packets and their bytes.
 
-    Entering waits until tcpdump really listens; leaving waits until it has
-    written everything that its filter received. Then `pcap` has the bytes and
-    `packets` the packets as Scapy reads them.
+    `dropped` packets passed the filter, but came faster than they could be read.
+    """
+
+    node: str
+    interface: str
+    packets: int
+    bytes: int
+    dropped: int
+
+
+class LiveCapture:
+    """A capture that runs: pieces of a pcapng file, until it is stopped or ends by itself.
+
+    It ends with the `count`-th packet, or after `seconds` of the testbed's
+    own time. `comment` goes into the file; `notes` are what a user has to know.
     """
 
     def __init__(
         self,
         client: Client,
-        node: str,
-        interface: str = "eth0",
+        points: Sequence[Point],
+        filter: str = "",  # noqa: A002 - what tcpdump calls it
+        *,
+        count: int | None = None,
+        seconds: float | None = None,
+        comment: str = "",
+    ) -> None:
+        self.points = points
+        programs, self.notes = compile_filter(client, points, filter)
+        self._process = client.capture(
+            {
+                "interfaces": [point.to_json() for point in points],
+                "filters": programs,
+                "filter": filter,
+                "count": count,
+                "seconds": seconds,
+                "comment": comment,
+                "application": f"testbed {__version__}",
+            }
+        )
+        try:
+            self._wait_for_start()
+            if seconds is not None:
+                self._process.drive(clock=True)
+        except BaseException:
+            self.close()
+            raise
+
+    def _wait_for_start(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while frame := self._receive(deadline):
+            if frame[0] is Frame.MESSAGE and message_of(frame[1]).get("event") == "capturing":
+                return
+            self._process.take(*frame)
+        raise HostError("the testbed ended before it captured")
+
+    def _receive(self, deadline: float | None = None) -> tuple[Frame, bytes] | None:
+        try:
+            return self._process.connection.receive(deadline)
+        except TimeoutError:
+            raise HostError(f"no capture within {START_TIMEOUT_S:g} s") from None
+
+    def read(self) -> bytes | None:
+        """The next piece, as soon as there is one; None when the capture is over."""
+        while self._process.returncode is None:
+            frame = self._receive()
+            if frame is None:
+                raise HostError("the testbed ended during a capture")
+            if data := self._process.take(*frame):
+                return data
+        if self._process.returncode:
+            said = self._process.stderr.decode(errors="replace").strip()
+            raise HostError("the capture has failed", hint=said or None)
+        return None
+
+    def stop(self) -> None:
+        """Have it end with what has come until now; any thread may say so."""
+        self._process.drive(clock=True)  # it needs a moment of the testbed's time
+        self._process.close_stdin()
+
+    def counts(self) -> list[Count]:
+        """What was captured on each interface, once it is over."""
+        rows = json.loads(self._process.stderr.decode().splitlines()[-1])["counts"]
+        return [
+            Count(point.node, point.interface, *row)
+            for point, row in zip(self.points, rows, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Let go of it; what it still had is lost."""
+        self._process.connection.close()
+
+
+class Capture:
+    """Packets of some interfaces, from entering the block to leaving it.
+
+    Once the block is entered nothing is missed; leaving waits until what was
+    seen is there. Then `pcap` has the bytes and `packets` the packets as
+    Scapy reads them, in the order of their times: ``sniffed_on`` is a
+    packet's interface (``node:interface``), ``direction`` 1 in, 2 out.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        points: Sequence[Point],
         filter: str = "",  # noqa: A002
     ) -> None:
-        self.node = node
-        self.interface = interface
-        argv = ["tcpdump", "-i", interface, "-n", "-U", "--immediate-mode", "-Z", "root", "-w", "-"]
-        self._argv = [*argv, "--", filter] if filter else argv
         self._client = client
+        self._points = points
+        self._filter = filter
         self._data = bytearray()
-        self._stderr = b""
-        self._changed = threading.Condition()
-        self._ended = False
+        self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._packets: Any = None
+        self._counts: list[Count] = []
 
     def __enter__(self) -> Self:
-        self._process = self._client.popen(self.node, self._argv, until=LISTENING)
-        self._process.close_stdin()
+        self._live = LiveCapture(self._client, self._points, self._filter)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._wait(lambda: LISTENING.encode() in self._stderr, START_TIMEOUT_S):
-            self._close()
-            raise self._error("does not start")
         return self
 
     def __exit__(
@@ -71,94 +166,64 @@ class Capture:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if kind is None:
-                self._settle()
-            self._process.drive(clock=True)  # it waits for the kernel to let go of its socket
-            self._process.signal(signal.SIGINT)
-            if not self._wait(lambda: self._ended, STOP_TIMEOUT_S) and kind is None:
-                raise self._error("does not end")
-            if self._failure is not None and kind is None:
+            self._live.stop()
+            if not self._ended.wait(STOP_TIMEOUT_S) and kind is None:
+                raise HostError("a capture does not end", hint="see testbed status")
+            if isinstance(self._failure, TestbedError) and kind is None:
                 raise self._failure
+            if self._failure is not None and kind is None:
+                raise HostError(f"a capture has failed: {self._failure!r}")
         finally:
-            self._close()
+            if self._ended.is_set():
+                self._reader.join()
+            self._live.close()
 
     @property
     def pcap(self) -> bytes:
-        """The capture file so far, in pcap format."""
-        with self._changed:
-            return bytes(self._data)
+        """The capture file so far, in pcapng format."""
+        return bytes(self._data)
 
     @property
     def packets(self) -> Any:
         """The packets as a `scapy.plist.PacketList`."""
-        if self._packets is None or not self._ended:
-            import io  # noqa: PLC0415
-            import logging  # noqa: PLC0415
-
-            logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
-            import scapy.layers.all  # noqa: PLC0415
-            from scapy.utils import rdpcap  # noqa: PLC0415
-
-            assert scapy.layers.all
-            self._packets = rdpcap(io.BytesIO(self.pcap))
+        if self._packets is None or not self._ended.is_set():
+            self._packets = read_packets(self.pcap)
         return self._packets
+
+    @property
+    def counts(self) -> list[Count]:
+        """How many packets of each interface, once the block has been left."""
+        return self._counts
 
     def save(self, path: str | Path) -> None:
         """Write the capture to a file for Wireshark and others."""
         Path(path).write_bytes(self.pcap)
 
     def _read(self) -> None:
-        """Take in what tcpdump writes until it ends; runs in a thread of its own."""
+        """Take in what comes until the end; runs in a thread of its own."""
         try:
-            while self._process.returncode is None:
-                frame = self._process.connection.receive()
-                if frame is None:
-                    self._failure = HostError("the testbed ended during a capture")
-                    break
-                data = self._process.take(*frame)
-                with self._changed:
-                    self._data += data
-                    if frame[0] is Frame.STDERR:
-                        self._stderr = bytes(self._process.stderr)
-                    self._changed.notify_all()
+            while (data := self._live.read()) is not None:
+                self._data += data
+            self._counts = self._live.counts()
         except Exception as error:  # noqa: BLE001 - handed to the thread that waits
             self._failure = error
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+        self._ended.set()
 
-    def _wait(self, condition: Any, timeout: float) -> bool:
-        with self._changed:
-            self._changed.wait_for(lambda: condition() or self._ended, timeout)
-            return bool(condition())
 
-    def _settle(self) -> None:
-        """Wait until tcpdump has written what its filter has received, by its own counts."""
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        while time.monotonic() < deadline and not self._ended:
-            seen = len(_COUNTS.findall(self._stderr))
-            self._process.signal(signal.SIGUSR1)
-            if not self._wait(
-                lambda seen=seen: len(_COUNTS.findall(self._stderr)) > seen, POLL_S * 50
-            ):
-                continue
-            captured, received, dropped = map(int, _COUNTS.findall(self._stderr)[-1])
-            if captured >= received - dropped:
-                return
-            time.sleep(POLL_S)
+def read_packets(data: bytes) -> Any:
+    """The packets of a capture file's bytes; what is cut off at the end is left out."""
+    from testbed.capturing.pcapng import complete  # noqa: PLC0415
 
-    def _error(self, what: str) -> Exception:
-        if self._failure is not None and not isinstance(self._failure, OSError):
-            return self._failure if isinstance(self._failure, Exception) else HostError(what)
-        said = self._stderr.decode(errors="replace").strip()
-        message = f"tcpdump on {self.interface} of {self.node} {what}"
-        return NetworkError(message, hint=said or None)
+    return scapy_reader(io.BytesIO(data[: complete(data)[0]])).read_all() if data else []
 
-    def _close(self) -> None:
-        """End tcpdump if it still runs, and the reader with it."""
-        if not self._ended:
-            self._process.signal(signal.SIGKILL)
-            self._wait(lambda: self._ended, STOP_TIMEOUT_S)
-        if self._ended:
-            self._reader.join()
-        self._process.connection.close()
+
+def scapy_reader(stream: Any) -> Any:
+    """Scapy's reader of a capture file, as an iterator over packets."""
+    import logging  # noqa: PLC0415
+
+    logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
+    import scapy.layers.all  # noqa: PLC0415
+    from scapy.utils import PcapReader  # noqa: PLC0415
+
+    assert scapy.layers.all
+    return PcapReader(stream)

@@ -126,11 +126,12 @@ def _formatted(key: str, row: Row) -> Text:
     if key == "handshake_age_s" and value is not None:
         return Text(f"{float(value):.0f} s ago")
     if key in {"rx_bytes", "tx_bytes"} and value is not None:
-        return Text(_bytes(int(value)))
+        return Text(size_text(int(value)))
     return cell(value)
 
 
-def _bytes(count: int) -> str:
+def size_text(count: int) -> str:
+    """A number of bytes."""
     size = float(count)
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:

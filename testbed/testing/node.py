@@ -104,8 +104,10 @@ class Node:
     def capture(self, interface: str = "eth0", filter: str = "") -> Capture:  # noqa: A002
         """Capture in a `with` block what pcap-filter(7) `filter` lets through."""
         from testbed.probes.capture import Capture  # noqa: PLC0415
+        from testbed.probes.capture_points import point  # noqa: PLC0415
 
-        return Capture(self.testbed.client, self.name, interface, filter)
+        place = point(self.testbed.plan.node(self.name), interface)
+        return Capture(self.testbed.client, [place], filter)
 
     def iproute(self) -> IPRoute:
         """The node's kernel tables as pyroute2's `IPRoute`; use it in a `with` block.

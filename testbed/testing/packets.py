@@ -98,12 +98,10 @@ class Expectation:
     def __init__(
         self, node: Node, interface: str, wanted: Wanted | None, *, count: int, timeout: float
     ) -> None:
-        from testbed.probes.capture import Capture  # noqa: PLC0415
-
         if count < 0:
             raise UsageError(f"expect() can't wait for {count} packets")
         self._testbed: Testbed = node.testbed
-        self._capture = Capture(node.testbed.client, node.name, interface)
+        self._capture = node.capture(interface)
         self._where = f"{node.name} {interface}"
         self._wanted = wanted
         self._count = count

@@ -12,6 +12,7 @@ from testbed.bringup import (
     load_topology,
     lower_topology,
     origin_of,
+    running_topology,
     take_down,
     with_time,
 )
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from testbed.faulting import Fault
     from testbed.frames import Connection
+    from testbed.probes.capture import Capture
+    from testbed.probes.reach import Reach
     from testbed.probes.trace import Probing, Protocol, Trace
     from testbed.topology.model import Topology
 
@@ -168,6 +171,31 @@ class Testbed:
             return address_of(self.plan, name)
         except KeyError:
             return name
+
+    def capture(self, *places: str, filter: str = "") -> Capture:  # noqa: A002
+        """Capture on many interfaces in a `with` block; `places` as `testbed capture` has them.
+
+        Without any: all cables and tunnels. Packets know theirs as ``sniffed_on``.
+        """
+        from testbed.probes.capture import Capture  # noqa: PLC0415
+        from testbed.probes.capture_points import select  # noqa: PLC0415
+
+        return Capture(self.client, select(self.plan, places), filter)
+
+    def reach(
+        self,
+        sources: Sequence[str] = (),
+        to: Sequence[str] = (),
+        *,
+        tcp: Sequence[int] = (),
+        udp: Sequence[int] = (),
+        icmp: bool = False,
+    ) -> list[Reach]:
+        """Measure who reaches whom, and compare it with AWS's rules, as `testbed reach` does."""
+        from testbed.probes.reach import compare_all  # noqa: PLC0415
+
+        topology = running_topology(self.client)
+        return compare_all(self.client, topology, sources, to, tcp=tcp, udp=udp, icmp=icmp)
 
     def status(self) -> dict[str, Any]:
         """The state of everything, as `testbed status --json` prints it."""

@@ -37,9 +37,7 @@ def broken(testbed: Testbed, mutation: Mutation) -> Iterator[None]:
         if mutation.change is not None:
             testbed.apply(mutation.change(testbed.plan), wait=False)
         for fault in mutation.faults:
-            stack.enter_context(
-                testbed.fault(fault.kind, fault.target, **fault.values)
-            )
+            stack.enter_context(testbed.fault(fault.kind, fault.target, **fault.values))
         if mutation.settle_s:
             testbed.advance(mutation.settle_s)
         yield

@@ -23,9 +23,12 @@ MAY_IMPORT = {
     "services": set(),  # a program of its own, which runs inside the nodes
     "metadata": {"services"},  # as well
     "link_meter": set(),  # as well
+    "prober": set(),  # as well
+    "capturing": set(),  # a program of its own, which reads the sockets of a capture
     "management": set(),  # programs of the rack's and the Region's, inside nodes
     "topology.model": {"errors"},
     "topology": {"errors", "topology.model"},
+    "predict": {"topology.model"},  # knows nothing of how the testbed is built
     "plan": {"errors"},
     "faults": {"errors", "plan"},
     "lower": {"errors", "topology.model", "plan", "faults"},
@@ -57,8 +60,27 @@ MAY_IMPORT = {
     "frames": {"errors", "protocol"},
     "client": {"errors", "protocol", "guest_log", "frames", "plan", "launch"},
     "bundle": {"errors", "guest_log", "client"},
-    "render": {"errors", "protocol", "plan", "faults", "topology", "topology.model", "client"},
-    "probes": {"errors", "protocol", "plan", "faults", "client"},
+    "probes": {
+        "errors",
+        "protocol",
+        "frames",
+        "plan",
+        "faults",
+        "client",
+        "capturing",
+        "prober",
+        "predict",
+    },
+    "render": {
+        "errors",
+        "protocol",
+        "plan",
+        "faults",
+        "topology",
+        "topology.model",
+        "client",
+        "probes",
+    },
     "bringup": {
         "errors",
         "protocol",
@@ -101,6 +123,8 @@ PART_OF = {"remote": "client", "terminal": "client", "__main__": "cli"}
 # What is imported often, or in an emulated guest where every import costs ten times as much.
 STANDARD_LIBRARY_ONLY = {
     "errors",
+    "capturing",
+    "prober",
     "management",
     "protocol",
     "guest_log",
@@ -125,6 +149,7 @@ PROCESSES = {
 }
 PROCESS_EXCEPTIONS = {
     "render.dot": "pipes a drawing through graphviz's `dot`",
+    "render.wireshark": "shows a capture while it is made",
 }
 STARTERS = {"posix_spawn", "posix_spawnp", "fork", "forkpty", "popen", "system"}
 

@@ -1,0 +1,298 @@
+"""Following a packet, and its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from testbed.predict.filters import check_acl, check_groups
+from testbed.predict.packet import Dropped, NotPredicted, Packet, Protocol, Verdict
+from testbed.predict.site import CustomerNetwork
+from testbed.topology.model import Target
+
+if TYPE_CHECKING:
+    from testbed.topology.model import (
+        Host,
+        InternetHost,
+        NetworkInterface,
+        Outpost,
+        Service,
+        Subnet,
+        Topology,
+    )
+
+REGION = None
+LOCAL = Target("local")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine that is no instance: one of the customer's, or one on the internet."""
+
+    name: str
+    address: IPv4Address
+    services: tuple[Service, ...]
+    host: Host | None  # None: on the internet
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Something that can send and answer: an instance or a machine, and the node it is.
+
+    `addresses` are those that others may use for it.
+    """
+
+    name: str
+    address: IPv4Address
+    addresses: tuple[IPv4Address, ...]
+    services: tuple[Service, ...]
+    at: NetworkInterface | Machine
+
+
+Arrival = tuple["NetworkInterface | Machine", Packet]
+
+
+class World:
+    """The rules of one topology."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self.customer = CustomerNetwork(topology)
+        self.interfaces = [
+            entry for entry in topology.network_interfaces.values() if topology.attached(entry)
+        ]
+
+    def endpoints(self) -> list[Endpoint]:
+        """Everything that can send and answer: instances that run, hosts, the internet's."""
+        machines = [self._machine(host) for host in self.topology.site.hosts]
+        if self.topology.region.internet is not None:
+            machines += map(self._internet_machine, self.topology.region.internet.hosts)
+        return [
+            *(self._instance(i) for i in self.interfaces if i.name == i.instance),
+            *(Endpoint(m.name, m.address, (m.address,), m.services, m) for m in machines),
+        ]
+
+    def verdict(
+        self, source: Endpoint, destination: IPv4Address, protocol: Protocol, port: int = 0
+    ) -> Verdict:
+        """Whether a request from `source` to an address gets its answer back."""
+        request = Packet.request(source.address, destination, protocol, port)
+        try:
+            server, received = self._send(source.at, request, tracked=False)
+        except Dropped as end:
+            return Verdict(answered=False, reason=str(end))
+        except NotPredicted as end:
+            return Verdict(answered=None, reason=str(end))
+        try:
+            client, answer = self._send(server, received.answer(), tracked=True)
+        except Dropped as end:
+            return Verdict(answered=False, reason=f"the answer: {end}")
+        except NotPredicted as end:
+            return Verdict(answered=None, reason=f"the answer: {end}")
+        if client != source.at or answer.source != destination:
+            return Verdict(answered=False, reason=f"the answer comes from {answer.source}")
+        return Verdict(answered=True)
+
+    def _instance(self, interface: NetworkInterface) -> Endpoint:
+        owned = interface.customer_owned_ip
+        addresses = (*interface.addresses, *((owned,) if owned else ()))
+        elastic = tuple(public for _, public in interface.elastic_ips)
+        services = self.topology.instances[interface.name].services
+        addresses += elastic
+        return Endpoint(interface.name, interface.address, addresses, services, interface)
+
+    @staticmethod
+    def _machine(host: Host) -> Machine:
+        return Machine(host.name, host.address.ip, host.services, host)
+
+    @staticmethod
+    def _internet_machine(host: InternetHost) -> Machine:
+        return Machine(host.name, host.address.ip, host.services, None)
+
+    # One packet. Each returns who gets it and how it looks there, or raises Dropped.
+
+    def _send(
+        self, source: NetworkInterface | Machine, packet: Packet, *, tracked: bool
+    ) -> Arrival:
+        """Follow a packet from its sender; security groups let `tracked` ones pass."""
+        if isinstance(source, Machine):
+            if source.host is None:
+                return self._from_internet(packet, tracked=tracked)
+            islands = self.customer.of_host(source.host)
+            return self._customer(packet, islands, tracked=tracked)
+        if not tracked:
+            check_groups(self.topology, source, packet, "egress")
+        subnet = self._subnet(source)
+        target = self._route(source, packet.destination)
+        inside = target == LOCAL and packet.destination in subnet.cidr
+        if not inside:
+            check_acl(self.topology, subnet, packet, "egress")
+        return self._forward(source, target, packet, inside=inside, tracked=tracked)
+
+    def _subnet(self, interface: NetworkInterface) -> Subnet:
+        return self.topology.subnet(interface.vpc, interface.subnet)
+
+    def _route(self, source: NetworkInterface, destination: IPv4Address) -> Target:
+        """The target of the longest prefix in the subnet's route table."""
+        vpc = self.topology.vpcs[source.vpc]
+        table = vpc.table_of(source.subnet)
+        routes = {vpc.cidr: LOCAL} | {r.destination: r.target for r in table.routes}
+        fitting = [(net.prefixlen, net) for net in routes if destination in net]
+        if table.propagate and destination not in vpc.cidr:
+            raise NotPredicted(f"route table {table.name} has propagated routes")
+        if not fitting:
+            raise Dropped(f"route table {table.name} has no route to {destination}")
+        return routes[max(fitting)[1]]
+
+    def _forward(
+        self,
+        source: NetworkInterface,
+        target: Target,
+        packet: Packet,
+        *,
+        inside: bool,
+        tracked: bool,
+    ) -> Arrival:
+        """Follow a packet to the target of its route."""
+        if target.kind == "local":
+            return self._within(source, source.vpc, packet, inside=inside, tracked=tracked)
+        if target.kind == "vpc-peering-connection":
+            peering = self.topology.region.vpc_peering_connections[target.name]
+            other = peering.peer(source.vpc)
+            return self._within(source, other, packet, inside=False, tracked=tracked)
+        if target.kind == "local-gateway":
+            return self._local_gateway(source, target.name, packet, tracked=tracked)
+        if target.kind == "internet-gateway":
+            return self._to_internet(source, packet)
+        if target.kind in {"instance", "network-interface"}:
+            raise self._middlebox(target.name)
+        raise NotPredicted(f"the route leads to {target}")
+
+    def _middlebox(self, name: str) -> Exception:
+        """What becomes of a packet that is routed to an interface which is not its destination."""
+        interface = self.topology.network_interfaces[name]
+        if not self.topology.attached(interface):
+            return Dropped(f"the route to {name} is a blackhole")
+        if interface.source_destination_check:
+            return Dropped(f"source/destination check of {name}")
+        return NotPredicted(f"{name} may forward it")
+
+    def _within(
+        self, source: NetworkInterface, vpc: str, packet: Packet, *, inside: bool, tracked: bool
+    ) -> Arrival:
+        """To an interface of a VPC; two Outposts never reach each other through the Region."""
+        for there in self.interfaces:
+            if there.vpc == vpc and packet.destination in there.addresses:
+                places = (self.topology.place_of(source), self.topology.place_of(there))
+                if places[0] != places[1] and REGION not in places:
+                    raise Dropped("Outposts do not reach each other through the Region")
+                return self._receive(there, packet, inside=inside, tracked=tracked)
+        raise Dropped(f"nothing in VPC {vpc} has {packet.destination}")
+
+    def _receive(
+        self, there: NetworkInterface, packet: Packet, *, inside: bool = False, tracked: bool
+    ) -> Arrival:
+        if there.requester is not None:
+            raise NotPredicted(f"{there.name} belongs to a {there.requester.kind}")
+        if not inside:
+            check_acl(self.topology, self._subnet(there), packet, "ingress")
+        if not tracked:
+            check_groups(self.topology, there, packet, "ingress")
+        return there, packet
+
+    # Internet
+
+    def _to_internet(self, source: NetworkInterface, packet: Packet) -> Arrival:
+        """Through the internet gateway: only with an Elastic IP."""
+        public = dict(source.elastic_ips).get(packet.source)
+        if public is None:
+            raise Dropped(f"{source.name} has no Elastic IP for the internet gateway")
+        internet = self.topology.region.internet
+        for host in internet.hosts if internet else ():
+            if host.address.ip == packet.destination:
+                return self._internet_machine(host), replace(packet, source=public)
+        raise NotPredicted(f"{packet.destination} is on the internet")
+
+    def _from_internet(self, packet: Packet, *, tracked: bool) -> Arrival:
+        """To the interface that has the Elastic IP."""
+        for there in self.interfaces:
+            for private, public in there.elastic_ips:
+                if public == packet.destination:
+                    route = self._route(there, packet.source)
+                    if route.kind != "internet-gateway":
+                        raise NotPredicted(f"the answer of {there.name} takes another way")
+                    inner = replace(packet, destination=private)
+                    return self._receive(there, inner, tracked=tracked)
+        raise NotPredicted(f"{packet.destination} is on the internet")
+
+    # Local gateways
+
+    def _local_gateway(
+        self, source: NetworkInterface, name: str, packet: Packet, *, tracked: bool
+    ) -> Arrival:
+        """Out through the local gateway; in CoIP mode only with a customer-owned IP address."""
+        gateway = self.topology.outposts[name].local_gateway
+        if self.topology.place_of(source) != name:
+            raise Dropped(f"{source.name} is not on Outpost {name}")
+        if source.vpc not in gateway.vpcs:
+            raise Dropped(f"VPC {source.vpc} is not associated with {name}'s local gateway")
+        if gateway.lacks:
+            lack = ", ".join(gateway.lacks)
+            raise Dropped(f"the local gateway route table of {name} has no {lack}")
+        own = gateway.mode == "coip" and any(packet.destination in c for c in gateway.pool_cidrs)
+        out = [r.destination for r in gateway.routes if r.interface is None]
+        if not own and not any(packet.destination in destination for destination in out):
+            raise Dropped(f"the local gateway of {name} has no route to {packet.destination}")
+        if gateway.mode == "coip":
+            if source.customer_owned_ip is None or packet.source != source.address:
+                raise Dropped(f"{source.name} has no customer-owned IP address")
+            packet = replace(packet, source=source.customer_owned_ip)
+        islands = self.customer.of_outpost(name)
+        return self._customer(packet, islands, tracked=tracked, origin=name)
+
+    def _customer(
+        self, packet: Packet, islands: set[str], *, tracked: bool, origin: str | None = None
+    ) -> Arrival:
+        """Through the customer's network: to a host, or to what a local gateway announces.
+
+        A local gateway does not learn from the customer what it announces
+        itself (BGP's loop detection), so nothing comes back to the one it is
+        from; only between its own customer-owned IPs does it forward.
+        """
+        if (host := self.customer.host_at(packet.destination)) is not None:
+            if islands & self.customer.of_host(host):
+                return self._machine(host), packet
+            raise Dropped(f"the customer's network does not connect to {host.name}")
+        outpost = self.customer.outpost_for(packet.destination, islands)
+        if outpost is None:
+            if self.topology.site.direct_connects or self.topology.site.internet_uplinks:
+                raise NotPredicted("Direct Connect or the customer's internet may lead there")
+            raise Dropped(f"no local gateway announces {packet.destination}")
+        return self._inward(outpost, packet, tracked=tracked, origin=origin)
+
+    def _inward(
+        self, outpost: Outpost, packet: Packet, *, tracked: bool, origin: str | None
+    ) -> Arrival:
+        """From the customer's network into a local gateway."""
+        gateway = outpost.local_gateway
+        routed = [r for r in gateway.routes if r.interface and packet.destination in r.destination]
+        if routed:
+            longest = max(routed, key=lambda route: route.destination.prefixlen)
+            own = self.topology.network_interfaces[str(longest.interface)]
+            if packet.destination not in own.addresses:
+                raise self._middlebox(own.name)
+        if gateway.mode == "coip":
+            for there in self.interfaces:
+                here = self.topology.place_of(there) == outpost.name
+                if here and there.customer_owned_ip == packet.destination:
+                    inner = replace(packet, destination=there.address)
+                    return self._receive(there, inner, tracked=tracked)
+            raise Dropped(f"no instance has {packet.destination}")
+        if outpost.name == origin:
+            raise Dropped(f"{outpost.name}'s local gateway does not turn packets round")
+        for there in self.interfaces:
+            here = self.topology.place_of(there) == outpost.name
+            if here and packet.destination in there.addresses and there.vpc in gateway.vpcs:
+                return self._receive(there, packet, tracked=tracked)
+        raise Dropped(f"no instance has {packet.destination}")
