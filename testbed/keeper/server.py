@@ -320,7 +320,7 @@ class Keeper:
             await connection.send(event | {"pending": [row["title"] for row in rows]})
             if not rows:
                 return []
-            if settling.is_over(rows) and self._faults.active():
+            if settling.is_over([row["title"] for row in rows]) and self._faults.active():
                 break
         return rows
 

@@ -92,7 +92,7 @@ MAY_IMPORT = {
         "launch",
         "client",
     },
-    "faulting": {"client"},
+    "faulting": {"client", "plan"},
     "testing": {
         "faulting",
         "errors",
