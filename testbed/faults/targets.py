@@ -61,7 +61,7 @@ def _node_or_interface(plan: Plan, text: str, accepted: Sequence[Accepted]) -> T
         known = [
             n.name.rpartition(".ond")[2]
             for n in plan.nodes
-            if n.group == outpost and ONDS == n.role
+            if n.group == outpost and n.role == ONDS
         ]
         hint = ", ".join(f"{outpost}.lag{number}" for number in known)
         raise UsageError(f"{outpost} has no LAG {lag['number']}", hint=f"it has {hint}")

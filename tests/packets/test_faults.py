@@ -16,7 +16,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Dot1Q, Ether
 
 from testbed.errors import UsageError
-from testbed.plan.model import Node, Plan, Veth
+from testbed.plan.model import Node, Veth
 from testbed.probes.impairment import ends_of, measure
 from testbed.testing import Testbed
 
@@ -32,8 +32,8 @@ def _healed(testbed: Testbed) -> Iterator[None]:
     """Everything is as it should be before and after."""
     testbed.eventually(lambda: testbed.status()["ok"], READY_S)
     yield
-    testbed.heal(timeout_s=READY_S)
-    assert testbed.status()["ok"], testbed.problems()
+    testbed.heal(wait=False)
+    testbed.eventually(lambda: testbed.status()["ok"], READY_S)
 
 
 def state(testbed: Testbed, subject: str, title: str) -> str:
@@ -361,9 +361,8 @@ def test_region_api_down(testbed: Testbed, target: str) -> None:
 @pytest.mark.parametrize("node", ["cnd1", "cnd2", "op.ond1", "op.ond2", "op.host1"])
 def test_device_stopped(testbed: Testbed, node: str) -> None:
     with testbed.fault("node-stopped", node):
-        ups = re.findall(
-            r"^\d+: (\S+?)[@:].* state UP", testbed[node].run(["ip", "-o", "link"]).text, re.M
-        )
+        text = testbed[node].run(["ip", "-o", "link"]).text
+        ups = re.findall(r"^\d+: (\S+?)[@:].* state UP", text, re.MULTILINE)
         assert not ups
         testbed.eventually(lambda: pings(testbed, "web", "desk") == 2, READY_S)
         testbed.eventually(lambda: pings(testbed, "web", "db") == 2, READY_S)
