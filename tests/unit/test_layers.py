@@ -88,6 +88,7 @@ MAY_IMPORT = {
         "topology",
         "topology.model",
         "plan",
+        "faults",
         "lower",
         "launch",
         "client",
