@@ -88,7 +88,8 @@ def test_member_down(testbed: Testbed) -> None:
 
 def test_lag_down(testbed: Testbed) -> None:
     with testbed.fault("link-down", "op.lag1"):
-        assert "0 of 2" in state(testbed, "lags", "LAG op.ond1 bond0 - cnd1")
+        title = "LAG op.ond1 bond0 - cnd1"
+        until(testbed, lambda: state(testbed, "lags", title).startswith("0 of 2"))
         until(testbed, lambda: pings(testbed, "web", "desk") == 2)
 
 
