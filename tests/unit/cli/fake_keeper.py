@@ -92,7 +92,6 @@ class FakeKeeper:
             "events": lambda *_: {"events": [], "dropped": 0},
             "observe": lambda *_: {"nodes": {}},
             "hold": self._hold,
-            "heal": lambda *_: {"healed": [], "faults": [], "pending": []},
             "stop": self._stop,
         }
         path = control_socket(name)
