@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from testbed.probes.dns import DnsAnswer
     from testbed.probes.http import HttpReply
     from testbed.probes.ping import PingResult
+    from testbed.probes.throughput import Throughput
     from testbed.testing.packets import Expectation, Wanted
     from testbed.testing.testbed import Testbed
 
@@ -100,6 +101,25 @@ class Node:
             df=df,
             interval_s=interval_s,
         )
+
+    def throughput(
+        self,
+        destination: Node | str,
+        *,
+        seconds: float = 5.0,
+        udp_mbps: float | None = None,
+        reverse: bool = False,
+        parallel: int = 1,
+        port: int = 5201,
+    ) -> Throughput:
+        """Measure throughput to a node with iperf3, as `testbed perf` does; needs real time."""
+        from testbed.probes.throughput import measure  # noqa: PLC0415
+
+        testbed = self._testbed
+        names = (self.name, str(destination), testbed.address(destination))
+        options: dict[str, Any] = {"seconds": seconds, "udp_mbps": udp_mbps, "port": port}
+        options |= {"reverse": reverse, "parallel": parallel}
+        return measure(testbed.client, testbed.plan, *names, **options)
 
     def capture(self, interface: str = "eth0", filter: str = "") -> Capture:  # noqa: A002
         """Capture in a `with` block what pcap-filter(7) `filter` lets through."""
