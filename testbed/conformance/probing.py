@@ -69,11 +69,17 @@ def ping(
     df: bool = False,
     count: int = 1,
     wait_s: float = 1.0,
+    mark: bytes = b"",
 ) -> PingResult:
-    """Ping out of an interface, whatever the routing tables say; `size` is the IP packet's."""
+    """Ping out of an interface, whatever the routing tables say; `size` is the IP packet's.
+
+    Its payload repeats `mark`, of at most 16 bytes.
+    """
     node, interface = place
     argv = ["ping", "-n", "-c", str(count), "-i", "0.05", "-W", f"{wait_s:g}", "-I", interface]
-    argv += ["-s", str(size - HEADERS), *(["-M", "do"] if df else []), str(destination)]
+    argv += ["-s", str(size - HEADERS), *(["-M", "do"] if df else [])]
+    argv += ["-p", mark.hex()] if mark else []
+    argv.append(str(destination))
     done = site.testbed[node].run(argv, check=False)
     return parse(done.text, done.stderr.decode(errors="replace"))
 
@@ -104,7 +110,10 @@ def connect(
     source: str = "",
     wait_s: float = CONNECT_S,
 ) -> str:
-    """Open a TCP connection: "connected", or why not ("Connection refused", "timed out")."""
+    """Open a TCP connection: "connected", or why not ("Connection refused", "timed out").
+
+    Without an interface in `place` the node's routes decide.
+    """
     node, interface = place
     argv = [*PYTHON, _CONNECT, interface, str(destination), str(port), f"{wait_s:g}", source]
     done = site.testbed[node].run(argv, check=False)

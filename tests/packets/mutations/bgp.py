@@ -8,9 +8,9 @@ from testbed.plan.model import Process
 SITE = "topologies/two-racks.yaml"
 
 
-def without_bgp_179(name: str, interface: str) -> Change:
-    """A node that drops connections to its BGP port on an interface."""
-    rule = f'iifname "{interface}" tcp dport 179 tcp flags syn drop'
+def without_bgp_179(name: str, peer: str) -> Change:
+    """A node that drops connections to its BGP port from a peer."""
+    rule = f"ip saddr {peer} tcp dport 179 tcp flags syn drop"
     hook = "type filter hook input priority -10; policy accept;"
     return rules(name, f"table inet mutation {{ chain input {{ {hook}\n{rule}\n}}\n}}")
 
@@ -68,7 +68,7 @@ MUTATIONS = {
     "bgp.port": Mutation(
         SITE,
         "cnd1 op-a.2001",
-        change=without_bgp_179("cnd1", "op-a.2001"),
+        change=without_bgp_179("cnd1", "198.19.0.0"),
         seen="timed out",
     ),
     "bgp.asns of-the-device": Mutation(
@@ -122,6 +122,7 @@ MUTATIONS = {
     "bgp.route-to-rack": Mutation(
         SITE,
         "cnd1: 10.200.0.0/27 in VRF sl",
+        settle_s=1.0,
         change=in_file(
             "cnd1",
             "bird.conf",

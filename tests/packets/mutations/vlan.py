@@ -62,7 +62,7 @@ MUTATIONS = {
         change=rules(
             "cnd2",
             "table inet mutation { chain input { type filter hook input priority 0;\n"
-            'iifname "op-a.2002" icmp type echo-request drop\n}\n}',
+            "ip saddr 198.19.0.2 icmp type echo-request drop\n}\n}",
         ),
     ),
     "vlan.mtu": Mutation(
