@@ -20,12 +20,17 @@ CONNECT_S = 1.0
 # They run in the node, possibly in an emulated guest: they import as little as they can.
 _INJECT = """
 import socket, sys
-raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, sys.argv[1].encode())
+name, mac = sys.argv[1:]
+if mac:
+    out = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
+else:
+    out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    out.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name.encode())
 for line in sys.stdin:
     packet = bytes.fromhex(line)
+    to = (name, 0x0800, 0, 0, bytes.fromhex(mac)) if mac else (socket.inet_ntoa(packet[16:20]), 0)
     try:
-        raw.sendto(packet, (socket.inet_ntoa(packet[16:20]), 0))
+        out.sendto(packet, to)
     except OSError as error:
         sys.exit(error.strerror)
 """
@@ -93,11 +98,17 @@ def call_out(site: Site, place: Place) -> str:
     return "" if done.returncode in {0, 1} else (said[-1] if said else "it could not be sent")
 
 
-def inject(site: Site, place: Place, *packets: Any) -> str:
-    """Send IPv4 packets of Scapy's as they are out of an interface; why it could not, or ""."""
+def inject(site: Site, place: Place, *packets: Any, mac: str | None = None) -> str:
+    """Send IPv4 packets of Scapy's as they are out of an interface; why it could not, or "".
+
+    With the address of who is to receive them no route is needed.
+    """
     node, interface = place
     lines = "".join(f"{bytes(packet).hex()}\n" for packet in packets)
-    done = site.testbed[node].run([*PYTHON, _INJECT, interface], input=lines.encode(), check=False)
+    digits = (mac or "").replace(":", "")
+    done = site.testbed[node].run(
+        [*PYTHON, _INJECT, interface, digits], input=lines.encode(), check=False
+    )
     return done.stderr.decode(errors="replace").strip() if done.returncode else ""
 
 

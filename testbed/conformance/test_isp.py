@@ -12,6 +12,7 @@ import pytest
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.probing import Place, announced_anew, connect, exists, ping, route_to
+from testbed.conformance.service_link_ways import behind
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, UplinkSubject
@@ -19,7 +20,6 @@ from testbed.lower import names, region
 from testbed.lower.bgp import symbol
 from testbed.lower.management import endpoint_of
 from testbed.lower.service_link import PORT, host_address
-from testbed.topology.model import Outpost
 
 DEVICE_PORT = "region"
 
@@ -35,18 +35,6 @@ def _edge_end(uplink: UplinkSubject) -> Place:
 def _protocol(uplink: UplinkSubject) -> str:
     """The session's name in the BIRD of the Region's edge."""
     return symbol(f"customer-{uplink.uplink.device}")
-
-
-def _behind(site: Site, uplink: UplinkSubject) -> list[Outpost]:
-    """The Outposts with public connectivity whose devices use this link, or firewall."""
-    wall = next((w for w in site.topology.site.firewalls if w.name == uplink.uplink.device), None)
-    devices = {link.device for link in wall.inside} if wall else {uplink.uplink.device}
-    return [
-        outpost
-        for outpost in site.topology.outposts.values()
-        if not outpost.service_link.private_anchors
-        and devices & {lag.customer_device for lag in outpost.lags}
-    ]
 
 
 def _is_translated(site: Site, uplink: UplinkSubject) -> bool:
@@ -150,7 +138,7 @@ def test_routes(site: Site, uplink: UplinkSubject) -> None:
         expected=f"{public} or a default route received",
         seen=_words(received),
     )
-    for outpost in _behind(site, uplink) if not _is_translated(site, uplink) else ():
+    for outpost in behind(site, uplink.uplink.device) if not _is_translated(site, uplink) else ():
         for prefix in (outpost.service_link.own_prefix(1), outpost.service_link.own_prefix(2)):
             expect(
                 any(prefix.subnet_of(entry) for entry in advertised),
@@ -179,7 +167,7 @@ def test_way_out(site: Site, uplink: UplinkSubject) -> None:
     wall = walls.get(uplink.uplink.device)
     devices = [link.device for link in wall.inside] if wall else [uplink.uplink.device]
     looked = False
-    for outpost in _behind(site, uplink):
+    for outpost in behind(site, uplink.uplink.device):
         for lag in OutpostSubject(outpost).lags:
             if lag.device not in devices or not exists(site, lag.device):
                 continue

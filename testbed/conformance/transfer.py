@@ -14,9 +14,9 @@ FLOWS = 2
 def transfer(
     site: Site, source: str, own: object, destination: str, address: object
 ) -> tuple[float, float]:
-    """From an address of one node to one of another: how many Mbit/s come through, and which share of the time the processors were busy.
+    """How many Mbit/s come through, and which share of the time the processors were busy.
 
-    NetworkError where no transfer comes about.
+    `own` and `address` are addresses of the two nodes. NetworkError where no transfer comes about.
     """
     server = site.testbed.client.popen(
         destination, ["iperf3", "--server", "--one-off", "--forceflush"], until="listening"
