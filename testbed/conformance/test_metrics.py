@@ -67,13 +67,13 @@ def test_matrix(site: Site, lag: LagSubject) -> None:
 
     Expected: the LAG up, and both sessions Established (6).
     Source: F (T1); M3: the matrix of LAG, local gateway and service link; M2
-    Remedy: look where the matrix points to: the LAG or its cables, one VIF's configuration, or both.
+    Remedy: look where the matrix points to: the LAG or its cables, or a VIF's configuration.
     """
 
     def look() -> dict[str, str]:
         rows = {"LagStatus": _value(site, "LagStatus", LagId=_lag_id(lag))}
         for purpose in ("local-gateway", "service-link"):
-            vif = VifSubject(lag, purpose)  # type: ignore[arg-type]
+            vif = VifSubject(lag, purpose)
             state = _value(site, "VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
             rows[f"VifBgpSessionState of {purpose}"] = state
         return rows
@@ -132,7 +132,7 @@ def test_tells_the_truth(site: Site, lag: LagSubject) -> None:
             ("LagStatus", _value(site, "LagStatus", LagId=_lag_id(lag)), int(carrier))
         ]
         for purpose in ("local-gateway", "service-link"):
-            vif = VifSubject(lag, purpose)  # type: ignore[arg-type]
+            vif = VifSubject(lag, purpose)
             value = _value(site, "VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
             state = site.row("bgp", node=lag.ond, neighbor=str(vif.vif.peer_address.ip))["state"]
             number = STATES.index(state) + 1 if state in STATES else 1

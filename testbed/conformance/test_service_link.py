@@ -98,9 +98,9 @@ def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
 
 @pytest.mark.after("service-link.underlay-mtu")
 def test_handshake(site: Site, tunnel: TunnelSubject) -> None:
-    """The tunnel's handshake is done: UDP 443 is answered.
+    """The tunnel's handshake is done, and UDP 443 is answered now.
 
-    Expected: a handshake not older than 180 s.
+    Expected: a handshake not older than 180 s, and packets that come back from the anchor.
     Source: S1, S4; B7, C5, D13 (T1): UDP 443 to 443, out and, if stateless, in
     Remedy: let UDP 443 to 443 through on the whole way between the infrastructure subnet and AWS.
     """
@@ -112,6 +112,14 @@ def test_handshake(site: Site, tunnel: TunnelSubject) -> None:
     )
     seen = f"{row['state']}; {row['reason']}" if row.get("reason") else row["state"]
     expect(row["ok"], tunnel, expected="a handshake", seen=seen)
+    before = row["rx_bytes"]
+    later = site.settled(  # BFD inside asks several times a second
+        lambda: site.row("tunnels", node=node, interface=tunnel.interface).get("rx_bytes", 0),
+        lambda now: now > before,
+        SETTLE_S,
+    )
+    seen = f"{later - before} bytes" if later > before else "nothing comes back"
+    expect(later > before, tunnel, expected="answers from the anchor", seen=seen)
 
 
 def test_management(site: Site, outpost: OutpostSubject) -> None:
