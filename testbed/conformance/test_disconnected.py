@@ -116,7 +116,7 @@ def test_services(site: Site, outpost: OutpostSubject) -> None:
         _expect_name(again, f"{end} asks for {question[0]}, healed", wanted=True)
 
 
-def _expect_name(resolved: bool, subject: str, *, wanted: bool) -> None:  # noqa: FBT001
+def _expect_name(resolved: bool, subject: str, *, wanted: bool) -> None:
     words = {True: "its address", False: "no answer"}
     expect(resolved == wanted, subject, expected=words[wanted], seen=words[resolved])
 
