@@ -11,7 +11,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 
 from testbed.conformance.expectation import Measurement, expect
-from testbed.conformance.probing import Place, captures, connect, inject, ping
+from testbed.conformance.probing import Place, captures, connect, inject, neighbour, ping
 from testbed.conformance.service_link_ways import anchor_place, on_the_way, overlays, uplinks_of
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, TunnelSubject, VifSubject
@@ -47,7 +47,7 @@ def _marked(packets: Any, mark: bytes) -> list[Any]:
 def _sent(site: Site, sender: Place, receiver: Place, packet: Any, mark: bytes) -> tuple[Any, str]:
     """A packet as it has arrived (or None), and where it got lost, in words."""
     with captures(site, [receiver], f"udp and greater {MTU}") as heard:
-        problem = inject(site, sender, packet)
+        problem = inject(site, sender, packet, mac=neighbour(site, sender))
         site.settled(
             lambda: _marked(heard[receiver].packets, mark), lambda m: m or problem, ARRIVES_S
         )
@@ -59,7 +59,7 @@ def _lost(site: Site, tunnel: TunnelSubject, sender: Place, packet: Any, mark: b
     """How far a packet gets, and what the sender is told, in words."""
     places = on_the_way(site, tunnel)
     with captures(site, [*places, sender], "udp or icmp") as heard:
-        inject(site, sender, packet)
+        inject(site, sender, packet, mac=neighbour(site, sender))
         site.settled(lambda: _marked(heard[places[-1]].packets, mark), bool, ARRIVES_S)
     seen = [" ".join(place) for place in heard if _marked(heard[place].packets, mark)]
     errors = [p for p in heard[sender].packets if p.haslayer("ICMP") and p["ICMP"].type == 3]

@@ -18,10 +18,11 @@ def ruleset(name: str, old: str, new: str) -> Change:
     return node(name, edit)
 
 
-def by_way_of_fw2(edge: Node) -> Node:
-    """The edge, which sends what is for fw1's outer address to fw2."""
-    route = Route("100.67.0.8/32", via="100.67.0.24", dev="cust-fw2")
-    return replace(edge, routes=(*edge.routes, route))
+def exchanged(edge: Node) -> Node:
+    """The edge, which sends what is for one firewall's outer address to the other one."""
+    to_fw1 = Route("100.67.0.24/32", via="100.67.0.8", dev="cust-fw1")
+    to_fw2 = Route("100.67.0.8/32", via="100.67.0.24", dev="cust-fw2")
+    return replace(edge, routes=(*edge.routes, to_fw1, to_fw2))
 
 
 MUTATIONS = {
@@ -57,7 +58,7 @@ MUTATIONS = {
     "firewalls.symmetric": Mutation(
         SITE,
         "op.tunnel",
-        change=node("region.edge", by_way_of_fw2),
+        change=node("region.edge", exchanged),
         seen="back by",
     ),
 }

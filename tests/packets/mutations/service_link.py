@@ -83,7 +83,7 @@ MUTATIONS = {
     "service-link.inner-mtu": Mutation(
         SITE, "VPC app on op-b", change=interface("op-b.vpc-app", "sl", mtu=1250), seen="mtu"
     ),
-    "service-link.throughput": Mutation(SITE, "op-a", change=slow(20, 10), seen="Mbit/s"),
+    "service-link.throughput": Mutation(SITE, "op-a", change=slow(4, 10), seen="Mbit/s"),
     "service-link.encrypted": Mutation(
         SITE,
         "cnd1",
@@ -97,6 +97,6 @@ MUTATIONS = {
         SITE, "anchor2 to op-a.host2", change=node("op-a.host2", unguarded), seen="refused"
     ),
     "service-link.redundancy": Mutation(
-        SITE, "op-b: tunnel 2 alone", faults=(Fault("service-link-cut", "op-b", {"tunnel": 2}),)
+        SITE, "op-b: tunnel 2 alone", change=drop("op-b.host2", "udp dport 443", hook="output")
     ),
 }
