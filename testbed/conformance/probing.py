@@ -16,8 +16,8 @@ from testbed.probes.ping import HEADERS, PingResult, parse
 
 Place = tuple[str, str]  # node, interface
 PYTHON = (sys.executable, "-I", "-S", "-c")
-REFRESH_S = 2.0  # for a peer that does not say when it has sent all its routes
-CONNECT_S = 1.0
+REFRESH_S = 5.0  # for a peer that does not say when it has sent all its routes
+CONNECT_S = 2.0
 # They run in the node, possibly in an emulated guest: they import as little as they can.
 _INJECT = """
 import socket, sys

@@ -24,7 +24,7 @@ from testbed.lower.firewall import OUTSIDE, inside_port
 from testbed.lower.service_link import PORT, host_address
 from testbed.topology.model import Firewall
 
-ARRIVES_S = 1.5
+ARRIVES_S = 4.0
 EPHEMERAL = (1025, 40000, 65535)
 FLOWS = 24  # of one server, all at once: each needs a port of its own where addresses are shared
 SOURCES = 10000  # the first of their source ports

@@ -97,6 +97,8 @@ MUTATIONS = {
         SITE, "anchor2 to op-a.host2", change=node("op-a.host2", unguarded), seen="refused"
     ),
     "service-link.redundancy": Mutation(
-        SITE, "op-b: tunnel 2 alone", change=drop("op-b.host2", "udp dport 443", hook="output")
+        SITE,
+        "op-b: tunnel 2 alone",
+        faults=(Fault("service-link-cut", "op-b", {"tunnel": 2, "name": "broken"}),),
     ),
 }
