@@ -98,7 +98,7 @@ MUTATIONS = {
     ),
     "service-link.redundancy": Mutation(
         SITE,
-        "op-b: tunnel 2 alone",
-        faults=(Fault("service-link-cut", "op-b", {"tunnel": 2, "name": "broken"}),),
+        "op-a: tunnel 2 alone",
+        faults=(Fault("service-link-cut", "op-a", {"tunnel": 2, "name": "broken"}),),
     ),
 }
