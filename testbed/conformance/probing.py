@@ -10,13 +10,14 @@ from typing import Any
 from testbed.conformance.bgp_wire import Heard, listen
 from testbed.conformance.site import Site
 from testbed.errors import NetworkError
+from testbed.plan.model import Veth
 from testbed.probes.capture import Capture
 from testbed.probes.ping import HEADERS, PingResult, parse
 
 Place = tuple[str, str]  # node, interface
 PYTHON = (sys.executable, "-I", "-S", "-c")
-REFRESH_S = 2.0  # for a peer that does not say when it has sent all its routes
-CONNECT_S = 1.0
+REFRESH_S = 5.0  # for a peer that does not say when it has sent all its routes
+CONNECT_S = 2.0
 # They run in the node, possibly in an emulated guest: they import as little as they can.
 _INJECT = """
 import socket, sys
@@ -110,6 +111,14 @@ def inject(site: Site, place: Place, *packets: Any, mac: str | None = None) -> s
         [*PYTHON, _INJECT, interface, digits], input=lines.encode(), check=False
     )
     return done.stderr.decode(errors="replace").strip() if done.returncode else ""
+
+
+def neighbour(site: Site, place: Place) -> str | None:
+    """The Ethernet address of the other end of an interface's cable."""
+    device = site.plan.node(place[0]).interface(place[1]).device
+    if not isinstance(device, Veth):
+        return None
+    return site.plan.node(device.peer_node).interface(device.peer).mac
 
 
 def connect(

@@ -24,7 +24,7 @@ from testbed.lower.bgp import symbol
 from testbed.lower.direct_connect import PREFIX_LIMIT, TRUNK, device_port, port
 from testbed.lower.service_link import PORT, host_address
 
-ARRIVES_S = 1.5
+ARRIVES_S = 4.0
 EPHEMERAL = 40001
 
 

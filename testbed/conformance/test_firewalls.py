@@ -6,6 +6,7 @@ it, so that each firewall is looked at alone, whichever one the tunnels use now.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from testbed.lower.firewall import OUTSIDE, inside_port
 from testbed.lower.service_link import PORT, host_address
 from testbed.topology.model import Firewall
 
-ARRIVES_S = 1.5
+ARRIVES_S = 4.0
 EPHEMERAL = (1025, 40000, 65535)
 FLOWS = 24  # of one server, all at once: each needs a port of its own where addresses are shared
 SOURCES = 10000  # the first of their source ports
@@ -178,10 +179,11 @@ def test_refuses_inbound(site: Site, firewall: FirewallSubject) -> None:
     """
     way = _way(site, firewall)
     ip = IP(src=way.anchor, dst=way.server)
+    new = SOURCES + secrets.randbelow(SOURCES)  # no flow that a firewall may still know
     probes = [
-        ip / TCP(sport=SOURCES, dport=PORT, flags=SYN, seq=0x70000),
-        ip / UDP(sport=SOURCES, dport=PORT) / Raw(b"begun outside"),
-        ip / ICMP(id=0x4444) / Raw(b"begun outside"),
+        ip / TCP(sport=new, dport=PORT, flags=SYN, seq=new),
+        ip / UDP(sport=new, dport=PORT) / Raw(b"begun outside"),
+        ip / ICMP(id=new) / Raw(b"begun outside"),
     ]
     barrier = _out(way, 1)
     with captures(site, [way.outside, way.inside], FILTER) as heard:

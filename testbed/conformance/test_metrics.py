@@ -67,7 +67,7 @@ def test_matrix(site: Site, lag: LagSubject) -> None:
 
     Expected: the LAG up, and both sessions Established (6).
     Source: F (T1); M3: the matrix of LAG, local gateway and service link; M2
-    Remedy: look where the matrix points to: the LAG or its cables, one VIF's configuration or both.
+    Remedy: look where the matrix points to: the LAG or its cables, or a VIF's configuration.
     """
 
     def look() -> dict[str, str]:

@@ -11,7 +11,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 
 from testbed.conformance.expectation import Measurement, expect
-from testbed.conformance.probing import Place, captures, connect, inject, ping
+from testbed.conformance.probing import Place, captures, connect, inject, neighbour, ping
 from testbed.conformance.service_link_ways import anchor_place, on_the_way, overlays, uplinks_of
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, TunnelSubject, VifSubject
@@ -25,9 +25,9 @@ MTU = 1500
 HEADERS = 28  # of IPv4 and UDP
 HIGHEST_RTT_MS = 175.0
 LEAST_MBPS = 500.0
-BUSY = 0.8  # of the processors' time: then they, and not the network, are the limit
+BUSY = 0.6  # of the processors' time: then they, and not the network, are the limit
 MARK = b"in the clear"
-ARRIVES_S = 1.5
+ARRIVES_S = 4.0
 REFUSED_S = 0.6
 FAILS_OVER_S = 10.0
 NEW_PORT = 50443
@@ -47,7 +47,7 @@ def _marked(packets: Any, mark: bytes) -> list[Any]:
 def _sent(site: Site, sender: Place, receiver: Place, packet: Any, mark: bytes) -> tuple[Any, str]:
     """A packet as it has arrived (or None), and where it got lost, in words."""
     with captures(site, [receiver], f"udp and greater {MTU}") as heard:
-        problem = inject(site, sender, packet)
+        problem = inject(site, sender, packet, mac=neighbour(site, sender))
         site.settled(
             lambda: _marked(heard[receiver].packets, mark), lambda m: m or problem, ARRIVES_S
         )
@@ -59,7 +59,7 @@ def _lost(site: Site, tunnel: TunnelSubject, sender: Place, packet: Any, mark: b
     """How far a packet gets, and what the sender is told, in words."""
     places = on_the_way(site, tunnel)
     with captures(site, [*places, sender], "udp or icmp") as heard:
-        inject(site, sender, packet)
+        inject(site, sender, packet, mac=neighbour(site, sender))
         site.settled(lambda: _marked(heard[places[-1]].packets, mark), bool, ARRIVES_S)
     seen = [" ".join(place) for place in heard if _marked(heard[place].packets, mark)]
     errors = [p for p in heard[sender].packets if p.haslayer("ICMP") and p["ICMP"].type == 3]
@@ -98,9 +98,9 @@ def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
 
 @pytest.mark.after("service-link.underlay-mtu")
 def test_handshake(site: Site, tunnel: TunnelSubject) -> None:
-    """The tunnel's handshake is done: UDP 443 is answered.
+    """The tunnel's handshake is done, and UDP 443 is answered now.
 
-    Expected: a handshake not older than 180 s.
+    Expected: a handshake not older than 180 s, and packets that come back from the anchor.
     Source: S1, S4; B7, C5, D13 (T1): UDP 443 to 443, out and, if stateless, in
     Remedy: let UDP 443 to 443 through on the whole way between the infrastructure subnet and AWS.
     """
@@ -112,6 +112,14 @@ def test_handshake(site: Site, tunnel: TunnelSubject) -> None:
     )
     seen = f"{row['state']}; {row['reason']}" if row.get("reason") else row["state"]
     expect(row["ok"], tunnel, expected="a handshake", seen=seen)
+    before = row["rx_bytes"]
+    later = site.settled(  # BFD inside asks several times a second
+        lambda: site.row("tunnels", node=node, interface=tunnel.interface).get("rx_bytes", 0),
+        lambda now: now > before,
+        SETTLE_S,
+    )
+    seen = f"{later - before} bytes" if later > before else "nothing comes back"
+    expect(later > before, tunnel, expected="answers from the anchor", seen=seen)
 
 
 def test_management(site: Site, outpost: OutpostSubject) -> None:

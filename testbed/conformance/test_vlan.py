@@ -17,7 +17,7 @@ from testbed.conformance.subjects import LagSubject, VifSubject, vifs
 MTU = 1500
 BROADCAST = "ether broadcast"
 NOT_LACP = "not ether proto 0x8809"
-ARRIVES_S = 1.0
+ARRIVES_S = 4.0
 
 
 def _inside(lag: LagSubject) -> list[Place]:

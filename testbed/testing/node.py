@@ -122,12 +122,17 @@ class Node:
         return measure(testbed.client, testbed.plan, *names, **options)
 
     def capture(self, interface: str = "eth0", filter: str = "") -> Capture:  # noqa: A002
-        """Capture in a `with` block what pcap-filter(7) `filter` lets through."""
-        from testbed.probes.capture import Capture  # noqa: PLC0415
-        from testbed.probes.capture_points import point  # noqa: PLC0415
+        """Capture in a `with` block what pcap-filter(7) `filter` lets through.
 
-        place = point(self.testbed.plan.node(self.name), interface)
-        return Capture(self.testbed.client, [place], filter)
+        `interface` "any" stands for all cables and tunnels of the node.
+        """
+        from testbed.probes.capture import Capture  # noqa: PLC0415
+        from testbed.probes.capture_points import point, select  # noqa: PLC0415
+
+        plan = self.testbed.plan
+        anywhere = interface == "any"
+        places = select(plan, [self.name]) if anywhere else [point(plan.node(self.name), interface)]
+        return Capture(self.testbed.client, places, filter)
 
     def iproute(self) -> IPRoute:
         """The node's kernel tables as pyroute2's `IPRoute`; use it in a `with` block.

@@ -108,6 +108,7 @@ MAY_IMPORT = {
     },
     "conformance": {
         "errors",
+        "management",
         "topology.model",
         "plan",
         "lower",

@@ -18,41 +18,47 @@ def ruleset(name: str, old: str, new: str) -> Change:
     return node(name, edit)
 
 
-def by_way_of_fw2(edge: Node) -> Node:
-    """The edge, which sends what is for fw1's outer address to fw2."""
-    route = Route("100.67.0.8/32", via="100.67.0.24", dev="cust-fw2")
-    return replace(edge, routes=(*edge.routes, route))
+def exchanged(edge: Node) -> Node:
+    """The edge, which sends what is for one firewall's outer address to the other one."""
+    to_fw1 = Route("100.67.0.24/32", via="100.67.0.8", dev="cust-fw1")
+    to_fw2 = Route("100.67.0.8/32", via="100.67.0.24", dev="cust-fw2")
+    return replace(edge, routes=(*edge.routes, to_fw1, to_fw2))
 
 
 MUTATIONS = {
     "firewalls.passes-udp": Mutation(
-        SITE, "fw1: UDP 443 to 443", change=drop("fw1", "udp dport 443"), seen="0 packets behind"
+        SITE, "fw1: UDP 443 to 443", change=drop("fw1", "udp dport 443"), seen="0 behind it"
     ),
     "firewalls.passes-tcp": Mutation(
         SITE,
         "fw2: TCP 65535 to 443",
         change=ruleset("fw2", "tcp sport 1025-65535", "tcp sport 1025-60999"),
-        seen="0 packets behind",
+        seen="0 behind it",
     ),
     "firewalls.passes-answers": Mutation(
         SITE,
         "fw1: UDP 443 to 443",
         change=drop("fw1", 'iifname "region" udp sport 443'),
-        seen="0 behind",
+        seen="0 behind it",
     ),
     "firewalls.refuses-inbound": Mutation(
-        SITE, "fw2: TCP", change=ruleset("fw2", "policy drop", "policy accept"), seen="1 packets"
+        SITE,
+        "fw2: TCP",
+        change=ruleset("fw2", "policy drop", "policy accept"),
+        seen="packets inside",
     ),
     "firewalls.translates": Mutation(
         SITE,
         "fw1: address translation",
-        change=ruleset("fw1", "masquerade random", "masquerade to :2000-2003"),
+        change=ruleset(
+            "fw1", "masquerade random", "meta l4proto { tcp, udp } masquerade to :2000-2003"
+        ),
         seen="flows came out",
     ),
     "firewalls.symmetric": Mutation(
         SITE,
         "op.tunnel",
-        change=node("region.edge", by_way_of_fw2),
+        change=node("region.edge", exchanged),
         seen="back by",
     ),
 }

@@ -2,19 +2,21 @@
 
 from dataclasses import replace
 
-from packets.mutations import Change, Mutation, both, drop, in_file, interface, node, rules
+from packets.mutations import (
+    Mutation,
+    both,
+    drop,
+    in_file,
+    in_protocol,
+    interface,
+    node,
+    refuses_pings,
+)
 from testbed.plan.model import Node, Process, Route, Rule
 
 SITE = "topologies/two-racks.yaml"
 REGION = "protocol bgp region {\n"
 TO_CND4 = "      if net = 198.51.100.0/24 then {\n        accept;\n      }\n"
-
-
-def refuses_pings(name: str, peer: str) -> Change:
-    """A node that does not answer a peer's pings."""
-    hook = "type filter hook input priority -10; policy accept;"
-    rule = f"ip saddr {peer} icmp type echo-request drop"
-    return rules(name, f"table inet mutation {{ chain input {{ {hook}\n{rule}\n}}\n}}")
 
 
 def source_routed(entry: Node) -> Node:
@@ -56,18 +58,14 @@ MUTATIONS = {
     "isp.routes advertised": Mutation(
         SITE,
         "cnd1 region: 10.200.0.0/27",
-        change=in_file(
-            "cnd1",
-            "bird.conf",
-            REGION,
-            "filter mutation { if net ~ [ 10.200.0.0/26+ ] then reject; accept; }\n" + REGION,
+        change=in_protocol(
+            "cnd1", "region", "export all;", "export where net !~ [ 10.200.0.0/26+ ];"
         ),
     ),
     "isp.way-out": Mutation(
         SITE,
         "cnd1: 10.200.0.10 to anchor1",
         change=node("cnd1", source_routed),
-        seen="unreachable",
     ),
     "isp.region-reachable": Mutation(
         SITE,

@@ -11,7 +11,9 @@ def disabled(purpose: str) -> Mutation:
     head = OFF.format(purpose)
     change = in_file("op.ond1", "bird.conf", head, f"{head}  disabled;\n")
     where = purpose.replace("_", " ")
-    return Mutation(SITE, "op.lag1", change=change, seen=f"the configuration of the {where} VIF")
+    return Mutation(
+        SITE, "op.lag1", change=change, seen=f"the configuration of the {where} VIF", settle_s=3.0
+    )
 
 
 MUTATIONS = {
@@ -27,6 +29,7 @@ MUTATIONS = {
             OFF.format("service_link") + "  disabled;\n",
         ),
         seen="VifBgpSessionState 1",
+        settle_s=3.0,
     ),
     "metrics.connected-status": Mutation(
         SITE,
