@@ -88,7 +88,7 @@ def drop(owner: str, *matches: str, hook: str = "forward") -> Change:
     """Return the change that has a node drop what it forwards and one of the matches holds for."""
     lines = "\n".join(f"{match} counter drop" for match in matches)
     head = f"type filter hook {hook} priority -310; policy accept;"
-    return rules(owner, f"table inet mutation {{ chain {hook} {{ {head}\n{lines}\n}} }}")
+    return rules(owner, f"table inet mutation {{ chain {hook} {{ {head}\n{lines}\n}}\n}}")
 
 
 def both(*changes: Change) -> Change:

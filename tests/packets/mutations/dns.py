@@ -1,6 +1,8 @@
 """What must make the checks of names fail."""
 
-from packets.mutations import Fault, Mutation, in_file
+from dataclasses import replace
+
+from packets.mutations import Mutation, in_file, node
 
 SITE = "topologies/dns-disconnected.yaml"
 ENDPOINTS = "topologies/vpc-endpoints.yaml"
@@ -33,5 +35,9 @@ MUTATIONS = {
         seen="10.77.1.9",
         settle_s=1.0,
     ),
-    "dns.resolver": Mutation(SITE, "b asks", faults=(Fault("node-stopped", "op-b.dns-app"),)),
+    "dns.resolver": Mutation(
+        SITE,
+        "b asks",
+        change=node("op-b.dns-app", lambda entry: replace(entry, processes=())),
+    ),
 }
