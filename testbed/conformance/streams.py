@@ -20,7 +20,7 @@ from testbed.conformance.site import Site
 from testbed.conformance.ways import End, Kind, Way, Ways
 from testbed.errors import HostError
 
-INTERVAL_S = 0.01
+INTERVAL_S = 0.02
 LANES = 2  # source ports of a flow, so that hashes spread it over ONDs and LAG members
 GRACE_S = 0.6
 CLEAN_S = 0.8  # without any loss: longer than BFD takes to find a failure (300 ms x 3)
@@ -123,6 +123,8 @@ class Streams:
     def clean(self, within: float) -> bool:
         """Wait until no flow has lost anything for a while; whether that came in time."""
         deadline = time.monotonic() + within
+        for sender in self._senders.values():
+            sender.watch()
         return all(sender.clean(deadline) for sender in self._senders.values())
 
     def mark(self) -> None:
@@ -194,15 +196,19 @@ class _Sender:
                 self._changed.notify_all()
 
     def clean(self, deadline: float) -> bool:
-        """Wait until nothing has been lost for CLEAN_S from now on."""
-        self.tell("watch")
+        """Wait until nothing has been lost for CLEAN_S since `watch`."""
         with self._changed:
-            self._clean.clear()
             left = max(deadline - time.monotonic(), 0)
             self._changed.wait_for(
                 lambda: self._ended or (self._clean and self._clean[-1] >= CLEAN_S), left
             )
             return bool(self._clean and self._clean[-1] >= CLEAN_S)
+
+    def watch(self) -> None:
+        """Forget what was lost up to now."""
+        self.tell("watch")
+        with self._changed:
+            self._clean.clear()
 
     def tell(self, word: str) -> dict[str, Any]:
         """Say a word to the sender, and wait for its answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import permutations
 
 import pytest
@@ -13,12 +14,14 @@ from testbed.conformance.permissions import Permissions
 from testbed.conformance.requesting import Request, send
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, OutpostSubject, VpcSubject
-from testbed.conformance.watching import Place, came, echo_request, send_frames, watched
+from testbed.conformance.watching import Place, came, echo_request, ports, send_frames, watched
 from testbed.conformance.ways import End, Ways
 from testbed.lower import names
+from testbed.probes.capture import Capture
 
 FOREIGN_MAC = "02:00:5e:00:53:01"  # documentation (RFC 7042)
 FOREIGN = "203.0.113.202"  # RFC 5737
+FORWARDED_S = 3.0
 ARRIVAL_S = 0.3  # for what must not come, after what was sent has left
 MULTICAST, MULTICAST_MAC = "224.0.0.251", "01:00:5e:00:00:fb"
 BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
@@ -136,17 +139,23 @@ def test_spoofing(site: Site, instance: InstanceSubject) -> None:
     frames = [own, *forged.values()]
     for number, frame in enumerate(frames, start=1):
         frame[ICMP].id = number
-    router = (router_of(site, end), "any")
-    with watched(site, [router], f"icmp[icmptype] = 8 and dst host {target}") as seen:
+    router = router_of(site, end)
+    wanted = f"icmp[icmptype] = 8 and dst host {target}"
+    with watched(site, ports(site, router), wanted) as seen:
         send_frames(site, (end.name, "eth0"), [*frames[1:], own])
-        came(site, seen[router], len(frames) + 1)
-    times = [sum(p[ICMP].id == n for p in seen[router].packets) for n, _ in enumerate(frames, 1)]
-    name = f"{end} at {router[0]}"
+        site.settled(lambda: _all(seen), lambda packets: len(packets) > len(frames), FORWARDED_S)
+    identifiers = [packet[ICMP].id for packet in _all(seen)]
+    times = [identifiers.count(number) for number, _ in enumerate(frames, start=1)]
+    name = f"{end} at {router}"
     expect(times[0] > 1, name, expected="its own frames forwarded", seen=f"{times[0] - 1} frames")
     for what, number in zip(forged, times[1:], strict=True):
         expect(number, name, expected=f"a frame with {what} that gets there", seen=number)
         how = "forwarded" if number > 1 else "dropped"
         expect(number == 1, f"{name}: a frame with {what}", expected="dropped", seen=how)
+
+
+def _all(seen: Mapping[Place, Capture]) -> list[Ether]:
+    return [packet for capture in seen.values() for packet in capture.packets]
 
 
 def _gateway_mac(site: Site, end: End) -> str:
