@@ -24,7 +24,6 @@ from testbed.conformance.ways import End, Ways
 from testbed.lower import names
 from testbed.topology.model import Outpost
 
-
 FORWARDED_S = 0.5  # for a packet that must not come, once it has got to the local gateway
 
 
