@@ -70,7 +70,7 @@ def command(
 
     protocol, port = _protocol(icmp=icmp, tcp=tcp, udp=udp)
     client = connect(name)
-    address = resolve(client, destination)
+    address = destination if ":" in destination else resolve(client, destination)
     plan, _ = client.plan()
     result = trace(client, plan, source, address, protocol=protocol, port=port, size=size, df=df)
     if graph is not None:

@@ -10,26 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from testbed.errors import UsageError
-from testbed.kernel import decisions, nft_trace, observe
-from testbed.kernel.marked import LARGEST, SMALLEST, IpProtocol, Probe, Sender, Sent
+from testbed.keeper.trace_record import Watch, is_plain, record
+from testbed.kernel import decisions, nft_trace
+from testbed.kernel.marked import LARGEST, SMALLEST, IpProtocol, Probe, Sender
 from testbed.kernel.namespace import out_of_the_way
 from testbed.kernel.nft_trace import RuleTrace
-from testbed.kernel.tap import (
-    ETH_P_ARP,
-    ETH_P_IP,
-    IP_HEADER,
-    OFFSETS,
-    OUTGOING,
-    WIREGUARD_DATA,
-    Tap,
-)
+from testbed.kernel.tap import ETH_P_ARP, ETH_P_IP, IP_HEADER, OUTGOING, Tap
 
 if TYPE_CHECKING:
-    from testbed.kernel.nft_trace import Step
     from testbed.kernel.tap import Sight
     from testbed.plan.model import Plan
 
@@ -38,23 +29,9 @@ QUIET_S = 1.0
 NEIGHBOR_S = 3.5  # Linux asks three times, a second apart, for a neighbour that is silent
 ANSWERED_S = 0.05  # for what still comes once the answer is there
 LONGEST_S = 60.0
-MOST_PACKETS = 4000
-WIREGUARD_OVERHEAD = 60  # outer IPv4 and UDP headers, WireGuard's own 32 bytes
-
-
-@dataclass
-class _Watch:
-    """One namespace while it is watched."""
-
-    node: str
-    fd: int
-    stack: contextlib.ExitStack
-    tap: Tap
-    rules: RuleTrace | None
-    before: dict[str, int]
-    drops: dict[str, int]
-    packets: list[Sight] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+MOST_HIDDEN = 1000  # packets of a namespace, where others than the probe use the tunnels
+ARP_REQUEST, ARP_REPLY = b"\0\1", b"\0\2"
+ICMP, ECHO = 1, 8
 
 
 def read_probe(request: dict[str, Any]) -> Probe:
@@ -81,11 +58,10 @@ class Tracer:
         self._delay_s = delay_s
         self._sender = Sender(nodes[source])
         self._event = asyncio.Event()
-        self._count = 0
         self._answered = False
-        self._asked = False
+        self._asked: set[tuple[str, str, bytes]] = set()
         self._seen: set[tuple[Any, ...]] = set()
-        self._watches: list[_Watch] = []
+        self._watches: list[Watch] = []
         try:
             for node, fd in nodes.items():
                 own = out_of_the_way(os.dup(fd))  # an `apply` may remove the node meanwhile
@@ -94,7 +70,7 @@ class Tracer:
             self.close()
             raise
 
-    def _open(self, node: str, fd: int) -> _Watch:
+    def _open(self, node: str, fd: int) -> Watch:
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, fd)
@@ -104,7 +80,7 @@ class Tracer:
             if rules is not None:
                 stack.callback(rules.close)
             counters, drops = decisions.counters(fd), decisions.queue_drops(fd)
-            watch = _Watch(node, fd, stack.pop_all(), tap, rules, counters, drops)
+            watch = Watch(node, fd, stack.pop_all(), tap, rules, counters, drops)
         for source in (tap, rules):
             if source is not None:
                 loop.add_reader(source.fileno(), self._take, watch)
@@ -122,7 +98,9 @@ class Tracer:
         """Send the probe, wait until nothing more is seen of it; the record."""
         sent = self._sender.send(self._probe)
         await self._settle()
-        return self._record(sent)
+        for watch in self._watches:
+            self._take(watch)
+        return record(self._watches, self._probe, self._source, sent)
 
     async def _settle(self) -> None:
         """Wait for the answer, or until nothing has been seen for a while."""
@@ -140,230 +118,48 @@ class Tracer:
             except TimeoutError:
                 return
 
-    def _take(self, watch: _Watch) -> None:
+    def _take(self, watch: Watch) -> None:
         """Read what a namespace has; keep the waiting up."""
         for sight in watch.tap.read():
-            if self._count < MOST_PACKETS:
+            plain = sight.protocol != ETH_P_IP or is_plain(sight)
+            if plain or len(watch.packets) < MOST_HIDDEN:
                 watch.packets.append(sight)
-                self._count += 1
+            else:
+                watch.overflowed = True
             if sight.protocol == ETH_P_ARP:
-                self._asked = True
-            elif _is_plain(sight):
-                key = watch.node, sight.interface, sight.kind, sight.data[8:10], sight.data[12:22]
-                if key not in self._seen:  # what TCP sends again is nothing new
-                    self._seen.add(key)
-                    self._event.set()
-                self._answered = self._answered or self._is_answer(watch, sight)
+                self._note_neighbor(watch, sight)
+            elif plain:
+                self._note(watch, sight)
         if watch.rules is not None:
             watch.steps += watch.rules.read()
 
-    def _is_answer(self, watch: _Watch, sight: Sight) -> bool:
+    def _note(self, watch: Watch, sight: Sight) -> None:
+        """Wait on, unless it is something that TCP has sent again."""
+        key = watch.node, sight.interface, sight.kind, sight.data[8:10], sight.data[12:22]
+        if key not in self._seen:
+            self._seen.add(key)
+            self._event.set()
+        self._answered = self._answered or self._is_answer(watch, sight)
+
+    def _note_neighbor(self, watch: Watch, sight: Sight) -> None:
+        """Remember who was asked for a MAC address, until there is an answer; wait for that."""
+        operation, sender, target = sight.data[6:8], sight.data[14:18], sight.data[24:28]
+        if operation == ARP_REQUEST and sight.kind == OUTGOING:
+            key = watch.node, sight.interface, target
+            if key not in self._asked:
+                self._asked.add(key)
+                self._event.set()
+        elif operation == ARP_REPLY:
+            self._asked.discard((watch.node, sight.interface, sender))
+
+    def _is_answer(self, watch: Watch, sight: Sight) -> bool:
         """Whether it came back to the source: all but the probe itself that goes in there."""
         if watch.node != self._source or sight.kind != 0:
             return False
         data = sight.data
-        if self._probe.protocol == "icmp" or data[9] == 1:
-            return data[IP_HEADER] != 8
+        if self._probe.protocol == "icmp" or data[9] == ICMP:
+            return data[IP_HEADER] != ECHO
         return int.from_bytes(data[IP_HEADER : IP_HEADER + 2], "big") == self._probe.port
-
-    # The record
-
-    def _record(self, sent: Sent) -> dict[str, Any]:
-        for watch in self._watches:
-            self._take(watch)
-        lengths = {
-            length
-            for watch in self._watches
-            for sight in watch.packets
-            if _is_plain(sight)
-            for length in _encrypted_lengths(sight.length)
-        }
-        for watch in self._watches:
-            watch.packets = [s for s in watch.packets if _is_plain(s) or s.length in lengths]
-        steps = [step for watch in self._watches for step in _steps(watch)]
-        seen = {w.node for w in self._watches if w.packets} | {step["node"] for step in steps}
-        seen.add(self._source)
-        return {
-            "probe": asdict(self._probe) | {"source": self._source},
-            "sent": asdict(sent),
-            "packets": [row for watch in self._watches for row in _packets(watch)],
-            "steps": steps,
-            "chains": _chains(self._watches, steps),
-            "nodes": {w.node: self._node(w, sent) for w in self._watches if w.node in seen},
-            "lost": [w.node for w in self._watches if _has_lost(w)],
-        }
-
-    def _node(self, watch: _Watch, sent: Sent) -> dict[str, Any]:
-        fd = watch.fd
-        links = observe.links(fd)
-        questions = dict.fromkeys(_questions(watch, links))
-        if watch.node == self._source and sent.source:
-            own = decisions.Question(sent.source, self._probe.destination, None)
-            questions[own, self._probe.destination] = None
-        answers = [_decision(fd, *question) for question in questions]
-        answers += [_way_back(fd, answer) for answer in answers if _is_local(answer)]
-        routes = decisions.routes_to(fd, {answer["destination"] for answer in answers})
-        return {
-            "decisions": answers,
-            "rules": [asdict(rule) for rule in decisions.rules(fd)],
-            "routes": {to: [asdict(route) for route in some] for to, some in routes.items()},
-            "neighbors": [[*key, state] for key, state in decisions.neighbor_states(fd).items()],
-            "links": {name: _link(link) for name, link in links.items()},
-            "drops": _went_up(watch.drops, decisions.queue_drops(fd)),
-            "counters": _went_up(watch.before, decisions.counters(fd)),
-        }
-
-
-def _is_plain(sight: Sight) -> bool:
-    """Whether the packet shows its mark; WireGuard's others come at any time."""
-    word = int.from_bytes(sight.data[OFFSETS[1] : OFFSETS[1] + 4], "big")
-    return not (sight.data[9:10] == b"\x11" and word == WIREGUARD_DATA)
-
-
-def _encrypted_lengths(length: int) -> set[int]:
-    """The IP length of what WireGuard makes of a packet: padded to 16 bytes unless the MTU ends."""
-    return {WIREGUARD_OVERHEAD + length, WIREGUARD_OVERHEAD + -(-length // 16) * 16}
-
-
-def _has_lost(watch: _Watch) -> bool:
-    return watch.tap.lost() > 0 or (watch.rules is not None and watch.rules.lost)
-
-
-def _packets(watch: _Watch) -> list[dict[str, Any]]:
-    return [
-        {
-            "node": watch.node,
-            "interface": sight.interface,
-            "at": sight.at,
-            "kind": sight.kind,
-            "protocol": sight.protocol,
-            "vlan": sight.vlan,
-            "length": sight.length,
-            "data": sight.data.hex(),
-        }
-        for sight in watch.packets
-    ]
-
-
-def _steps(watch: _Watch) -> list[dict[str, Any]]:
-    names: dict[int, str] = {}
-    if watch.steps:
-        names = {link.index: link.name for link in observe.links(watch.fd).values()}
-    return [
-        {
-            "node": watch.node,
-            "packet": step.packet,
-            "family": step.family,
-            "table": step.table,
-            "chain": step.chain,
-            "kind": step.kind,
-            "handle": step.handle,
-            "verdict": step.verdict,
-            "target": step.target,
-            "mark": step.mark,
-            "iif": names.get(step.iif),
-            "oif": names.get(step.oif),
-            "network": step.network.hex(),
-            "transport": step.transport.hex(),
-        }
-        for step in watch.steps
-        if watch.rules is None or step.table != watch.rules.table
-    ]
-
-
-def _chains(watches: list[_Watch], steps: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """The chains that the packet went through, as nft lists them."""
-    fds = {watch.node: watch.fd for watch in watches}
-    keys = dict.fromkeys((s["node"], s["family"], s["table"], s["chain"]) for s in steps)
-    return [
-        {"node": node, "family": family, "table": table, "chain": chain}
-        | {"text": nft_trace.chain_text(fds[node], family, table, chain)}
-        for node, family, table, chain in keys
-    ]
-
-
-def _questions(
-    watch: _Watch, links: dict[str, observe.Link]
-) -> list[tuple[decisions.Question, str]]:
-    """What to ask the kernel: where each packet that came in was to go, and for whom it was.
-
-    Its destination is that after a translation at prerouting, which the last
-    step that has an input and the packet's header knows; its mark the last one.
-    """
-    found = []
-    for sight in watch.packets:
-        if sight.kind == OUTGOING or sight.protocol != ETH_P_IP or not _routes(sight, links):
-            continue
-        source, destination = (_address(sight.data[o : o + 4]) for o in (12, 16))
-        after, mark = _after_rules(watch.steps, sight)
-        question = decisions.Question(source, after or destination, sight.interface, mark or 0)
-        found.append((question, destination))
-    return found
-
-
-def _routes(sight: Sight, links: dict[str, observe.Link]) -> bool:
-    """Whether the packet was routed by the interface: not by one below it, or in a bridge."""
-    link = links.get(sight.interface)
-    if link is None or sight.vlan is not None:
-        return False
-    return link.master is None or links[link.master].kind == "vrf"
-
-
-def _after_rules(steps: list[Step], sight: Sight) -> tuple[str | None, int | None]:
-    """Destination and mark of the packet once prerouting was over."""
-    ids = [
-        step.packet
-        for step in steps
-        if step.network[12:20] == sight.data[12:20]
-        and step.transport[:8] == sight.data[IP_HEADER : IP_HEADER + 8]
-        and step.iif
-    ]
-    if not ids:
-        return None, None
-    own = [step for step in steps if step.packet == ids[-1]]
-    marks = [step.mark for step in own if step.mark is not None]
-    headers = [step.network for step in own if len(step.network) >= IP_HEADER]
-    return _address(headers[-1][16:20]), marks[-1] if marks else None
-
-
-def _address(data: bytes) -> str:
-    return ".".join(str(byte) for byte in data)
-
-
-def _decision(fd: int, question: decisions.Question, asked: str) -> dict[str, Any]:
-    try:
-        answer = asdict(decisions.route(fd, question))
-    except (OSError, KeyError) as error:
-        answer = {"route": None, "refusal": None, "error": str(error)}
-    return asdict(question) | {"asked": asked} | answer
-
-
-def _is_local(answer: dict[str, Any]) -> bool:
-    return bool(answer["route"] and answer["route"]["type"] == "local")
-
-
-def _way_back(fd: int, answer: dict[str, Any]) -> dict[str, Any]:
-    """Where an answer to the packet goes, from where it was delivered."""
-    question = decisions.Question(answer["destination"], answer["source"], None)
-    return _decision(fd, question, question.destination)
-
-
-def _link(link: observe.Link) -> dict[str, Any]:
-    return {
-        "kind": link.kind,
-        "admin_up": link.admin_up,
-        "carrier": link.carrier,
-        "mtu": link.mtu,
-        "master": link.master,
-    }
-
-
-def _went_up(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
-    return {
-        key: value - before.get(key, 0)
-        for key, value in after.items()
-        if value > before.get(key, 0)
-    }
 
 
 async def trace(plan: Plan, nodes: dict[str, int], request: dict[str, Any]) -> dict[str, Any]:

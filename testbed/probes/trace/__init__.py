@@ -8,9 +8,11 @@ taken from the plan but names and which cable leads where.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from testbed.probes.trace.filters import Filter, read_passages
+from testbed.errors import UsageError
+from testbed.probes.trace.filters import Filter, Passage, read_passages
 from testbed.probes.trace.hops import Addresses, Hop, Port, build
 from testbed.probes.trace.order import Wiring, path
 from testbed.probes.trace.routing import Decision
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
     from testbed.client import Client
     from testbed.plan.model import Plan
-    from testbed.probes.trace.filters import Passage
     from testbed.probes.trace.sightings import Sighting, Way
 
 Protocol = Literal["icmp", "tcp", "udp"]
@@ -38,6 +39,7 @@ class Probing(TypedDict):
     df: bool
 
 
+IPV4, BROADCAST = 4, IPv4Address("255.255.255.255")
 DEFAULT_SIZE: dict[Protocol, int] = {"icmp": 84, "tcp": 40, "udp": 84}
 """Bytes of the IP packet: as ping(8) sends it; a SYN without options or data."""
 
@@ -164,8 +166,9 @@ def trace(
 
     An ICMP echo request, a TCP SYN or a UDP datagram to `port`; `size` is that
     of the IP packet in bytes, `df` sets Don't Fragment. UsageError for what
-    can't be sent.
+    can't be sent, or followed: IPv6, multicast.
     """
+    _check_destination(destination)
     record = client.trace(
         source,
         destination=destination,
@@ -175,6 +178,16 @@ def trace(
         df=df,
     )
     return analyse(record, plan)
+
+
+def _check_destination(destination: str) -> None:
+    try:
+        address = ip_address(destination)
+    except ValueError:
+        raise UsageError(f"{destination} is not an IPv4 address") from None
+    if address.version != IPV4 or address.is_multicast or address == BROADCAST:
+        hint = "IPv6, multicast and broadcast are not followed: see testbed capture"
+        raise UsageError(f"can't trace to {destination}: not one IPv4 host's address", hint=hint)
 
 
 def analyse(record: dict[str, Any], plan: Plan) -> Trace:

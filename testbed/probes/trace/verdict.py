@@ -205,8 +205,9 @@ def _not_sent(e: Evidence) -> str:
             "Message too long": f"its {e.record['probe']['size']} bytes are more than the MTU of "
             "the interface, and DF is set",
             "Network is unreachable": "no route to the destination",
-        }.get(sent["error"], sent["error"])
-        return f"{text} ({sent['error']}){_down(source, e)}"
+        }.get(sent["error"])
+        text = f"{text} ({sent['error']})" if text else f"sending failed: {sent['error']}"
+        return f"{text}{_down(source, e)}"
     if dropped := _dropped_output(source, e):
         return dropped
     reasons = (_silent_on(source, None, e), _queued(source, e), _counted(source, e))

@@ -1,0 +1,242 @@
+"""The record of a trace: what was seen in each namespace, and the kernel's reasons there."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from testbed.kernel import decisions, nft_trace, observe
+from testbed.kernel.tap import ETH_P_IP, IP_HEADER, OFFSETS, OUTGOING, WIREGUARD_DATA
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed.kernel.marked import Probe, Sent
+    from testbed.kernel.nft_trace import RuleTrace, Step
+    from testbed.kernel.tap import Sight, Tap
+
+WIREGUARD_OVERHEAD = 60  # outer IPv4 and UDP headers, WireGuard's own 32 bytes
+
+
+@dataclass
+class Watch:
+    """One namespace while it is watched.
+
+    `before` and `drops` are its counters and its queues' drops from before;
+    `overflowed` says that some of what it had was left out.
+    """
+
+    node: str
+    fd: int
+    stack: contextlib.ExitStack
+    tap: Tap
+    rules: RuleTrace | None
+    before: dict[str, int]
+    drops: dict[str, int]
+    packets: list[Sight] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    overflowed: bool = False
+
+
+def record(watches: Sequence[Watch], probe: Probe, source: str, sent: Sent) -> dict[str, Any]:
+    """All that was seen of a probe from node `source`, as JSON (docs/protocol.md)."""
+    lengths = {
+        length
+        for watch in watches
+        for sight in watch.packets
+        if is_plain(sight)
+        for length in _encrypted_lengths(sight.length)
+    }
+    for watch in watches:
+        watch.packets = [s for s in watch.packets if is_plain(s) or s.length in lengths]
+    steps = [step for watch in watches for step in _steps(watch)]
+    seen = {w.node for w in watches if w.packets} | {step["node"] for step in steps} | {source}
+    own = decisions.Question(sent.source, probe.destination, None) if sent.source else None
+    return {
+        "probe": asdict(probe) | {"source": source},
+        "sent": asdict(sent),
+        "packets": [row for watch in watches for row in _packets(watch)],
+        "steps": steps,
+        "chains": _chains(watches, steps),
+        "nodes": {
+            watch.node: _node(watch, own if watch.node == source else None)
+            for watch in watches
+            if watch.node in seen
+        },
+        "lost": [watch.node for watch in watches if _has_lost(watch)],
+    }
+
+
+def _node(watch: Watch, own: decisions.Question | None) -> dict[str, Any]:
+    """The kernel's reasons in a namespace; `own` is what it had to route of its own."""
+    fd = watch.fd
+    links = observe.links(fd)
+    questions = dict.fromkeys(_questions(watch, links))
+    if own is not None:
+        questions[own, own.destination] = None
+    answers = [_decision(fd, *question) for question in questions]
+    answers += [_way_back(fd, answer) for answer in answers if _is_local(answer)]
+    routes = decisions.routes_to(fd, {answer["destination"] for answer in answers})
+    return {
+        "decisions": answers,
+        "rules": [asdict(rule) for rule in decisions.rules(fd)],
+        "routes": {to: [asdict(route) for route in some] for to, some in routes.items()},
+        "neighbors": [[*key, state] for key, state in decisions.neighbor_states(fd).items()],
+        "links": {name: _link(link) for name, link in links.items()},
+        "drops": _went_up(watch.drops, decisions.queue_drops(fd)),
+        "counters": _went_up(watch.before, decisions.counters(fd)),
+    }
+
+
+def is_plain(sight: Sight) -> bool:
+    """Whether the packet shows its mark; WireGuard's others come at any time."""
+    word = int.from_bytes(sight.data[OFFSETS[1] : OFFSETS[1] + 4], "big")
+    return not (sight.data[9:10] == b"\x11" and word == WIREGUARD_DATA)
+
+
+def _encrypted_lengths(length: int) -> set[int]:
+    """The IP length of what WireGuard makes of a packet: padded to 16 bytes unless the MTU ends."""
+    return {WIREGUARD_OVERHEAD + length, WIREGUARD_OVERHEAD + -(-length // 16) * 16}
+
+
+def _has_lost(watch: Watch) -> bool:
+    rules_lost = watch.rules is not None and watch.rules.lost
+    return watch.overflowed or rules_lost or watch.tap.lost() > 0
+
+
+def _packets(watch: Watch) -> list[dict[str, Any]]:
+    return [
+        {
+            "node": watch.node,
+            "interface": sight.interface,
+            "at": sight.at,
+            "kind": sight.kind,
+            "protocol": sight.protocol,
+            "vlan": sight.vlan,
+            "length": sight.length,
+            "data": sight.data.hex(),
+        }
+        for sight in watch.packets
+    ]
+
+
+def _steps(watch: Watch) -> list[dict[str, Any]]:
+    names: dict[int, str] = {}
+    if watch.steps:
+        names = {link.index: link.name for link in observe.links(watch.fd).values()}
+    return [
+        {
+            "node": watch.node,
+            "packet": step.packet,
+            "family": step.family,
+            "table": step.table,
+            "chain": step.chain,
+            "kind": step.kind,
+            "handle": step.handle,
+            "verdict": step.verdict,
+            "target": step.target,
+            "mark": step.mark,
+            "iif": names.get(step.iif),
+            "oif": names.get(step.oif),
+            "network": step.network.hex(),
+            "transport": step.transport.hex(),
+        }
+        for step in watch.steps
+        if watch.rules is None or step.table != watch.rules.table
+    ]
+
+
+def _chains(watches: Sequence[Watch], steps: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The chains that the packet went through, as nft lists them."""
+    fds = {watch.node: watch.fd for watch in watches}
+    keys = dict.fromkeys((s["node"], s["family"], s["table"], s["chain"]) for s in steps)
+    return [
+        {"node": node, "family": family, "table": table, "chain": chain}
+        | {"text": nft_trace.chain_text(fds[node], family, table, chain)}
+        for node, family, table, chain in keys
+    ]
+
+
+def _questions(
+    watch: Watch, links: dict[str, observe.Link]
+) -> list[tuple[decisions.Question, str]]:
+    """What to ask the kernel: where each packet that came in was to go, and for whom it was.
+
+    Its destination is that after a translation at prerouting, which the last
+    step that has an input and the packet's header knows; its mark the last one.
+    """
+    found = []
+    for sight in watch.packets:
+        if sight.kind == OUTGOING or sight.protocol != ETH_P_IP or not _routes(sight, links):
+            continue
+        source, destination = (_address(sight.data[o : o + 4]) for o in (12, 16))
+        after, mark = _after_rules(watch.steps, sight)
+        question = decisions.Question(source, after or destination, sight.interface, mark or 0)
+        found.append((question, destination))
+    return found
+
+
+def _routes(sight: Sight, links: dict[str, observe.Link]) -> bool:
+    """Whether the packet was routed by the interface: not by one below it, or in a bridge."""
+    link = links.get(sight.interface)
+    if link is None or sight.vlan is not None:
+        return False
+    return link.master is None or links[link.master].kind == "vrf"
+
+
+def _after_rules(steps: list[Step], sight: Sight) -> tuple[str | None, int | None]:
+    """Destination and mark of the packet once prerouting was over."""
+    ids = [
+        step.packet
+        for step in steps
+        if step.network[12:20] == sight.data[12:20]
+        and step.transport[:8] == sight.data[IP_HEADER : IP_HEADER + 8]
+        and step.iif
+    ]
+    if not ids:
+        return None, None
+    own = [step for step in steps if step.packet == ids[-1]]
+    marks = [step.mark for step in own if step.mark is not None]
+    headers = [step.network for step in own if len(step.network) >= IP_HEADER]
+    return _address(headers[-1][16:20]), marks[-1] if marks else None
+
+
+def _address(data: bytes) -> str:
+    return ".".join(str(byte) for byte in data)
+
+
+def _decision(fd: int, question: decisions.Question, asked: str) -> dict[str, Any]:
+    try:
+        answer = asdict(decisions.route(fd, question))
+    except (OSError, KeyError) as error:
+        answer = {"route": None, "refusal": None, "error": str(error)}
+    return asdict(question) | {"asked": asked} | answer
+
+
+def _is_local(answer: dict[str, Any]) -> bool:
+    return bool(answer["route"] and answer["route"]["type"] == "local")
+
+
+def _way_back(fd: int, answer: dict[str, Any]) -> dict[str, Any]:
+    """Where an answer to the packet goes, from where it was delivered."""
+    question = decisions.Question(answer["destination"], answer["source"], None)
+    return _decision(fd, question, question.destination)
+
+
+def _link(link: observe.Link) -> dict[str, Any]:
+    return {
+        "kind": link.kind,
+        "admin_up": link.admin_up,
+        "carrier": link.carrier,
+        "mtu": link.mtu,
+        "master": link.master,
+    }
+
+
+def _went_up(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    return {
+        key: value - before.get(key, 0)
+        for key, value in after.items()
+        if value > before.get(key, 0)
+    }
