@@ -21,7 +21,7 @@ MUTATIONS = {
         change=both(
             like_route("op.lgw", OWNED, 1006, "10.0.4.0/24", 1006),
             like_route("op.lgw", OWNED, 1007, "10.0.4.0/24", 1007),
-            in_rules("op.coip-app", "policy drop", "policy accept"),
+            in_rules("op.coip-app", "counter drop comment", "accept comment"),
         ),
     ),
 }
