@@ -343,7 +343,7 @@ class Keeper(FaultOperations):
         self._need_node(request)
         async with while_open(connection):
             with self.clock.driven():
-                return await trace(self._plan, self._namespaces(), request)
+                return await trace(self._effective, self._namespaces(), request)
 
     def _need_node(self, request: dict[str, Any]) -> Any:
         name = str(request.get("node"))
