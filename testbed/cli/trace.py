@@ -69,12 +69,13 @@ def command(
     from testbed.probes.trace import trace  # noqa: PLC0415
 
     protocol, port = _protocol(icmp=icmp, tcp=tcp, udp=udp)
+    form = _picture_format(graph)
     client = connect(name)
     address = destination if ":" in destination else resolve(client, destination)
     plan, _ = client.plan()
     result = trace(client, plan, source, address, protocol=protocol, port=port, size=size, df=df)
-    if graph is not None:
-        _draw(plan, result, graph)
+    if graph is not None and form is not None:
+        _draw(plan, result, graph, form)
     if as_json:
         echo_json(result.to_json() | {"name": destination})
     else:
@@ -94,8 +95,21 @@ def _protocol(*, icmp: bool, tcp: int | None, udp: int | None) -> tuple[Protocol
     return ("udp", udp) if udp is not None else ("icmp", 0)
 
 
-def _draw(plan: Plan, result: Trace, file: str) -> None:
-    from testbed.cli.graph import format_of, render  # noqa: PLC0415
+def _picture_format(file: str | None) -> str | None:
+    """The format of the picture, before anything is sent; the text has no place for hops."""
+    if file is None:
+        return None
+    from testbed.cli.graph import format_of  # noqa: PLC0415
+
+    form = format_of(file)
+    if form == "text":
+        hint = "end it in .svg, .png, .pdf, .gv or .mmd"
+        raise UsageError(f"{file}: a way is not drawn as text", hint=hint)
+    return form
+
+
+def _draw(plan: Plan, result: Trace, file: str, form: str) -> None:
+    from testbed.cli.graph import render  # noqa: PLC0415
     from testbed.render.picture import Visit, draw, visited  # noqa: PLC0415
 
     visits = [
@@ -106,7 +120,7 @@ def _draw(plan: Plan, result: Trace, file: str) -> None:
         )
         for hop in result.hops
     ]
-    data = render(visited(draw(plan), visits), format_of(file))
+    data = render(visited(draw(plan), visits), form)
     try:
         Path(file).write_bytes(data)
     except OSError as error:

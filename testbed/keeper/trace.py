@@ -13,12 +13,13 @@ import os
 from typing import TYPE_CHECKING, Any, get_args
 
 from testbed.errors import UsageError
-from testbed.keeper.trace_record import Watch, is_plain, record
+from testbed.keeper.trace_record import Tunnels, Watch, is_plain, record
 from testbed.kernel import decisions, nft_trace
 from testbed.kernel.marked import LARGEST, SMALLEST, IpProtocol, Probe, Sender
 from testbed.kernel.namespace import out_of_the_way
 from testbed.kernel.nft_trace import RuleTrace
 from testbed.kernel.tap import ETH_P_ARP, ETH_P_IP, IP_HEADER, OUTGOING, Tap
+from testbed.plan.model import Vxlan
 
 if TYPE_CHECKING:
     from testbed.kernel.tap import Sight
@@ -94,13 +95,13 @@ class Tracer:
             with contextlib.suppress(OSError, ValueError):  # gone with its namespace
                 watch.stack.close()
 
-    async def run(self) -> dict[str, Any]:
+    async def run(self, tunnels: Tunnels) -> dict[str, Any]:
         """Send the probe, wait until nothing more is seen of it; the record."""
         sent = self._sender.send(self._probe)
         await self._settle()
         for watch in self._watches:
             self._take(watch)
-        return record(self._watches, self._probe, self._source, sent)
+        return record(self._watches, self._probe, self._source, sent, tunnels)
 
     async def _settle(self) -> None:
         """Wait for the answer, or until nothing has been seen for a while."""
@@ -167,9 +168,18 @@ async def trace(plan: Plan, nodes: dict[str, int], request: dict[str, Any]) -> d
     probe = read_probe(request)
     tracer = Tracer(nodes, probe, str(request["node"]), _longest_delay_s(plan))
     try:
-        return await tracer.run()
+        return await tracer.run(_tunnels(plan))
     finally:
         tracer.close()
+
+
+def _tunnels(plan: Plan) -> Tunnels:
+    return {
+        (node.name, interface.name): (device.underlay_node, device.local, device.remote)
+        for node in plan.nodes
+        for interface in node.interfaces
+        if isinstance(device := interface.device, Vxlan)
+    }
 
 
 def _longest_delay_s(plan: Plan) -> float:

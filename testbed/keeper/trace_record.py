@@ -10,11 +10,14 @@ from testbed.kernel import decisions, nft_trace, observe
 from testbed.kernel.tap import ETH_P_IP, IP_HEADER, OFFSETS, OUTGOING, WIREGUARD_DATA
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from testbed.kernel.marked import Probe, Sent
     from testbed.kernel.nft_trace import RuleTrace, Step
     from testbed.kernel.tap import Sight, Tap
+
+Tunnels = dict[tuple[str, str], tuple[str, str, str]]
+"""Node and interface of each VXLAN: the node that routes its outer packets, their addresses."""
 
 WIREGUARD_OVERHEAD = 60  # outer IPv4 and UDP headers, WireGuard's own 32 bytes
 
@@ -39,7 +42,9 @@ class Watch:
     overflowed: bool = False
 
 
-def record(watches: Sequence[Watch], probe: Probe, source: str, sent: Sent) -> dict[str, Any]:
+def record(
+    watches: Sequence[Watch], probe: Probe, source: str, sent: Sent, tunnels: Tunnels
+) -> dict[str, Any]:
     """All that was seen of a probe from node `source`, as JSON (docs/protocol.md)."""
     lengths = {
         length
@@ -51,8 +56,12 @@ def record(watches: Sequence[Watch], probe: Probe, source: str, sent: Sent) -> d
     for watch in watches:
         watch.packets = [s for s in watch.packets if is_plain(s) or s.length in lengths]
     steps = [step for watch in watches for step in _steps(watch)]
-    seen = {w.node for w in watches if w.packets} | {step["node"] for step in steps} | {source}
-    own = decisions.Question(sent.source, probe.destination, None) if sent.source else None
+    own: dict[str, list[decisions.Question]] = {source: []}
+    if sent.source:
+        own[source].append(decisions.Question(sent.source, probe.destination, None))
+    for node, question in _outer_packets(watches, tunnels):
+        own.setdefault(node, []).append(question)
+    seen = {w.node for w in watches if w.packets} | {step["node"] for step in steps} | own.keys()
     return {
         "probe": asdict(probe) | {"source": source},
         "sent": asdict(sent),
@@ -60,7 +69,7 @@ def record(watches: Sequence[Watch], probe: Probe, source: str, sent: Sent) -> d
         "steps": steps,
         "chains": _chains(watches, steps),
         "nodes": {
-            watch.node: _node(watch, own if watch.node == source else None)
+            watch.node: _node(watch, own.get(watch.node, ()))
             for watch in watches
             if watch.node in seen
         },
@@ -68,13 +77,23 @@ def record(watches: Sequence[Watch], probe: Probe, source: str, sent: Sent) -> d
     }
 
 
-def _node(watch: Watch, own: decisions.Question | None) -> dict[str, Any]:
+def _outer_packets(
+    watches: Sequence[Watch], tunnels: Tunnels
+) -> Iterator[tuple[str, decisions.Question]]:
+    """What the nodes below the tunnels that something went into had to route."""
+    for watch in watches:
+        for name in {sight.interface for sight in watch.packets if sight.kind == OUTGOING}:
+            if (watch.node, name) in tunnels:
+                node, source, destination = tunnels[watch.node, name]
+                yield node, decisions.Question(source, destination, None)
+
+
+def _node(watch: Watch, own: Iterable[decisions.Question]) -> dict[str, Any]:
     """The kernel's reasons in a namespace; `own` is what it had to route of its own."""
     fd = watch.fd
     links = observe.links(fd)
     questions = dict.fromkeys(_questions(watch, links))
-    if own is not None:
-        questions[own, own.destination] = None
+    questions |= dict.fromkeys((question, question.destination) for question in own)
     answers = [_decision(fd, *question) for question in questions]
     answers += [_way_back(fd, answer) for answer in answers if _is_local(answer)]
     routes = decisions.routes_to(fd, {answer["destination"] for answer in answers})

@@ -189,6 +189,19 @@ def test_a_neighbour_that_is_silent(testbed: Testbed) -> None:
     assert trace.reason == "no answer to ARP for 192.168.10.77 on eth0"
 
 
+def test_a_service_link_that_is_cut(testbed: Testbed) -> None:
+    """Silently at first; then BFD has noticed, and there is no route to the other end."""
+    with testbed.fault("service-link-cut", "op-a"):
+        assert testbed.trace("a", "c").dropped_at == "op-a.sl"
+
+        def without_route() -> Trace | None:
+            trace = testbed.trace("a", "c")
+            return trace if "no route" in str(trace.reason) else None
+
+        trace = testbed.eventually(without_route, timeout=20)
+    assert (trace.dropped_at, trace.reason) == ("op-a.sl", "no route to 100.98.255.254")
+
+
 def test_a_queue_that_loses(testbed: Testbed) -> None:
     """All of it: what netem drops leaves no trace but its counter."""
     desk = testbed["desk"]

@@ -56,18 +56,22 @@ def decide(
     `vrf_table` is that of the VRF which the packet came in by. Of several
     paths the one by which it left, `out`, is named.
     """
-    found = _found(node, answer, vrf_table)
-    route = answer.get("route")
-    if route is None:
-        refusal = answer.get("refusal")
-        if refusal is None:
-            return Decision("unknown")
-        if found is None or found[1] is None or found[1]["type"] == "unicast":
-            return Decision(refusal, rule=found[0] if found else None)
-        return _decision(found[1], found[0], out)
-    agreed = found is not None and found[1] is not None and _same(found[1], route)
-    rule = found[0] if found is not None and agreed else None
-    return _decision(route, rule, out)
+    route, refusal = answer.get("route"), answer.get("refusal")
+    if route is None and refusal is None:
+        return Decision("unknown")
+    ways = [_found(node, answer, vrf_table, dead=dead) for dead in (True, False)]
+    for way in ways:
+        if way is not None and way[1] is not None and _agrees(way[1], route):
+            return _decision(route or way[1], way[0], out)
+    if route is not None:
+        return _decision(route, None, out)
+    rule = next((way[0] for way in ways if way is not None and way[1] is None), None)
+    return Decision(str(refusal), rule=rule)
+
+
+def _agrees(found: dict[str, Any], route: dict[str, Any] | None) -> bool:
+    """Whether the kernel decided by the route that was found, or refused by it."""
+    return found["type"] not in {"unicast", "local"} if route is None else _same(found, route)
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -94,26 +98,30 @@ def _decision(route: dict[str, Any], rule: str | None, out: str | None) -> Decis
 
 
 def _found(
-    node: dict[str, Any], question: dict[str, Any], vrf_table: int | None
+    node: dict[str, Any], question: dict[str, Any], vrf_table: int | None, *, dead: bool
 ) -> tuple[str, dict[str, Any] | None] | None:
-    """The first rule that leads somewhere, and the route; None for the route of a rule's refusal.
+    """The first rule that decides, and its route: None where the rule itself refuses.
 
-    None where no rule does.
+    None where no rule does. Where `dead` is false, routes over links without
+    carrier do not count, as some nodes are configured.
     """
     routes = node["routes"].get(question["destination"], ())
     for rule in node["rules"]:
         if _matches(rule, question, vrf_table) == rule["inverted"]:
             continue
         if rule["action"] in {"blackhole", "unreachable", "prohibit"}:
-            refusal = {"destination": None, "table": None, "hops": (), "protocol": None}
-            return rule_text(rule), {"type": rule["action"]} | refusal
+            return rule_text(rule), None
         table = vrf_table if rule["l3mdev"] else rule["table"]
-        inside = [r for r in routes if r["table"] == table]
+        inside = [r for r in routes if r["table"] == table and (dead or _is_alive(r))]
         best = max(inside, key=lambda r: (_length(r), -r["metric"]), default=None)
         if best is None or best["type"] == "throw":
             continue
         return rule_text(rule), best
     return None
+
+
+def _is_alive(route: dict[str, Any]) -> bool:
+    return not route["hops"] or any(hop["alive"] for hop in route["hops"])
 
 
 def _length(route: dict[str, Any]) -> int:

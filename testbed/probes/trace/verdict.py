@@ -192,8 +192,9 @@ def _refused(hops: Sequence[Hop], error: Told, e: Evidence) -> str:
         return f"{text}: {sent}"
     if at and at.decision and not at.decision.leads and at.decision.type != "local":
         return f"{at.route}: {sent}{_down(at.node, e)}"
-    if at and not at.leaves and (silent := _silent(at, e)):
-        return f"{silent}: {sent}"
+    dev = at.decision.dev if at and at.decision else None
+    if not (at and at.leaves) and (mute := _silent_on(error.node, dev, e)):
+        return mute if error.node == e.record["probe"]["source"] else f"{mute}: {sent}"
     return sent
 
 
@@ -230,13 +231,22 @@ def _lost_behind(last: Hop, e: Evidence) -> tuple[str, str]:
         peers = ", ".join(peer.name for peer in device.peers)
         return last.node, f"WireGuard sent nothing by {port}: no session with {peers}"
     if isinstance(device, Vxlan):
-        underlay = device.underlay_node
-        reason = _silent_on(underlay, None, e) or _counted(underlay, e)
-        return underlay, reason or f"nothing of what went {last.tunnel} left {underlay}"
+        return device.underlay_node, _outer(device, e) or f"nothing of what went {last.tunnel} left"
     if isinstance(device, Veth):
         far = f"{device.peer_node} {device.peer}"
         return last.node, f"it left {port} and did not come in at {far}{_down(last.node, e)}"
     return last.node, f"it left {port} and was not seen again"
+
+
+def _outer(device: Vxlan, e: Evidence) -> str | None:
+    """Why the outer packet of a VXLAN did not leave."""
+    node = device.underlay_node
+    for answer in e.node(node).get("decisions", ()):
+        if answer["iif"] is None and answer["destination"] == device.remote:
+            decision = decide(e.node(node), answer, None, None)
+            if not decision.leads and decision.type not in {"local", "unknown"}:
+                return f"{e.words.route(node, decision, device.remote)}{_down(node, e)}"
+    return _silent_on(node, None, e) or _queued(node, e) or _counted(node, e)
 
 
 def _stopped(last: Hop, e: Evidence) -> str:
@@ -268,10 +278,13 @@ def _silent(hop: Hop, e: Evidence) -> str | None:
 
 
 def _silent_on(node: str, dev: str | None, e: Evidence) -> str | None:
-    """A neighbour of the node's that was asked for its MAC address and did not answer."""
+    """A neighbour of the node's that was asked for its MAC address and did not answer.
+
+    Linux soon forgets it: what is unknown was not resolved either.
+    """
     states = {(d, a): state for d, a, state in e.node(node).get("neighbors", ())}
     for at, interface, address in asked_neighbors(e.record["packets"]):
-        unresolved = states.get((interface, address)) in {"FAILED", "INCOMPLETE"}
+        unresolved = states.get((interface, address), "FAILED") in {"FAILED", "INCOMPLETE"}
         if at == node and dev in {None, interface} and unresolved:
             return f"no answer to ARP for {address} on {interface}"
     return None

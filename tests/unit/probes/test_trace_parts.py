@@ -207,6 +207,19 @@ def test_the_kernel_is_believed_before_its_rules_are() -> None:
     assert (nothing.type, nothing.rule) == ("no route", None)
 
 
+def test_routes_over_dead_links_may_not_count() -> None:
+    dead = MORE | {"hops": [{"via": None, "dev": "out", "alive": False}]}
+    nothing = route("10.0.0.0/8", 254, None, "blackhole")
+    found = answered({"route": None, "refusal": "blackhole"}, dead, nothing)
+    assert (found.type, found.destination, found.rule) == (
+        "blackhole",
+        "10.0.0.0/8",
+        "32766: from all",
+    )
+    used = answered({"route": dead, "refusal": None}, dead, nothing)
+    assert (used.dev, used.rule) == ("out", "32766: from all")
+
+
 def test_vrfs_and_inverted_rules() -> None:
     vrf = rule(1000, 0, l3mdev=True)
     inside = route("10.0.0.0/8", 5, "vrf-out")
