@@ -108,7 +108,11 @@ def test_an_icmp_error_tells_why() -> None:
 
 
 def test_a_silent_neighbour() -> None:
-    assert traced("arp").sentence == ("dropped at desk: no answer to ARP for 192.168.10.77 on eth0")
+    sentence = "dropped at desk: no answer to ARP for 192.168.10.77 on eth0"
+    assert traced("arp").sentence == sentence
+    forgotten = record_of("arp")
+    forgotten["nodes"]["desk"]["neighbors"] = []
+    assert traced("arp", forgotten).sentence == sentence
 
 
 def test_an_answer_that_a_firewall_drops_encrypted() -> None:
