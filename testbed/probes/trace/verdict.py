@@ -187,8 +187,8 @@ def _refused(hops: Sequence[Hop], error: Told, e: Evidence) -> str:
     at = next((hop for hop in reversed(hops) if hop.node == error.node), None)
     if error.error.mtu and (error.error.type, error.error.code) == (UNREACHABLE, 4):
         size = at.length if at else e.record["probe"]["size"]
-        dev = f" of {at.decision.dev}" if at and at.decision and at.decision.dev else ""
-        text = f"its {size} bytes are more than the MTU{dev}, {error.error.mtu}, and DF is set"
+        of = f" of {at.decision.dev}" if at and at.decision and at.decision.dev else ""
+        text = f"its {size} bytes are more than the MTU{of}, {error.error.mtu}, and DF is set"
         return f"{text}: {sent}"
     if at and at.decision and not at.decision.leads and at.decision.type != "local":
         return f"{at.route}: {sent}{_down(at.node, e)}"
