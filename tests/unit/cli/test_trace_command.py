@@ -24,7 +24,7 @@ RECORDED = ROOT / "tests" / "unit" / "probes" / "recorded"
 def traced(keeper: FakeKeeper) -> FakeKeeper:
     """A keeper that answers each trace with the one that was too large for the service link."""
     keeper.plan = to_json(lower(load(ROOT / "topologies" / "two-racks.yaml")))
-    record = json.loads((RECORDED / "mtu.json").read_text())
+    record: dict[str, Any] = json.loads((RECORDED / "mtu.json").read_text())
 
     def reply(_channel: Channel, _request: dict[str, Any]) -> dict[str, Any]:
         return record
