@@ -245,7 +245,8 @@ def _outer(device: Vxlan, e: Evidence) -> str | None:
         if answer["iif"] is None and answer["destination"] == device.remote:
             decision = decide(e.node(node), answer, None, None)
             if not decision.leads and decision.type not in {"local", "unknown"}:
-                return f"{e.words.route(node, decision, device.remote)}{_down(node, e)}"
+                reason = e.words.route(node, decision, device.remote)
+                return f"{reason}, the far end of VXLAN VNI {device.vni}{_down(node, e)}"
     return _silent_on(node, None, e) or _queued(node, e) or _counted(node, e)
 
 

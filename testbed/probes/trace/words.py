@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 VPC_ROUTER = "vpc-router"
 DAEMONS = {"bird", "bgp", "zebra"}
-DEFAULT = "0.0.0.0/0"
 
 
 class Words:
@@ -117,16 +116,14 @@ class Words:
 
 
 def _refusal(decision: Decision, destination: str) -> str:
-    """Why a packet has no way on; a route for everything means that there is none for it."""
+    """Why a packet has no way on."""
     if decision.type == "unknown":
         return "the kernel could not say where to"
     if decision.type == "no route":
         return f"no route to {destination}"
     if decision.destination is None:
         return f"no route to {destination} (rule {decision.rule} {decision.type})"
-    if decision.destination == DEFAULT:
-        return f"no route to {destination} ({decision.type} {DEFAULT})"
-    return f"{decision.type} {decision.destination}"
+    return f"no route to {destination} ({decision.type} {decision.destination})"
 
 
 def _reaches(peer: WireGuardPeer, address: str) -> bool:
