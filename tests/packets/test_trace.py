@@ -199,6 +199,7 @@ def test_a_service_link_that_is_cut(testbed: Testbed) -> None:
             return trace if "no route" in str(trace.reason) else None
 
         trace = testbed.eventually(without_route, timeout=20)
+    assert trace is not None
     assert trace.dropped_at == "op-a.sl"
     assert str(trace.reason).startswith("table main: no route to 100.98.255.254 (blackhole ")
     assert str(trace.reason).endswith(", the far end of VXLAN VNI 257")
