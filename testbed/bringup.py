@@ -150,7 +150,8 @@ def bring_up(
     name = plan.name
     host_interfaces.require(plan, take)
     started = time.perf_counter()
-    first = launch.ensure_running(name, vm=vm, plan=plan, on_progress=on_progress)
+    needed = _with_all_faults(plan)
+    first = launch.ensure_running(name, vm=vm, plan=needed, on_progress=on_progress)
     starting = (time.perf_counter() - started) * 1000
     try:
         result = Client.connect(name).apply(
@@ -174,6 +175,18 @@ def bring_up(
         faults=list(result.get("faults") or ()),
         timings=({"start": starting} if first else {}) | dict(result.get("timings") or {}),
     )
+
+
+def _with_all_faults(plan: Plan) -> Plan:
+    """The plan as it is with all its faults in force, for what the kernel has to be able to do."""
+    if not plan.faults:
+        return plan
+    from testbed.faults.catalog import compose  # noqa: PLC0415
+
+    try:
+        return compose(plan, plan.faults)
+    except UsageError:  # two of them are never in force at once
+        return plan
 
 
 def _discard(name: str) -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from testbed.client import Client
+    from testbed.plan.model import Fault as FaultOfPlan
 
 TIMES = {"at": "at_s", "for_": "for_s", "for": "for_s", "every": "every_s"}
 TIMES |= {name: name for name in ("at_s", "for_s", "every_s", "name")}
@@ -33,6 +34,13 @@ class Fault:
     def name(self) -> str:
         """The fault's name; empty before the block."""
         return str(self.row.get("name", ""))
+
+    @property
+    def fault(self) -> FaultOfPlan:
+        """The fault as plans have it."""
+        from testbed.plan.model import Fault as Of  # noqa: PLC0415
+
+        return Of(self._kind, self._target, self.row["values"], name=self.name)
 
     def __enter__(self) -> Self:
         self.row = self._client.fault(self._kind, self._target, self._values, **self._times)

@@ -16,6 +16,8 @@ import struct
 import time
 
 ETHERTYPE = 0x88B5
+EVERY_PROTOCOL = 0x0003  # ETH_P_ALL
+OUTGOING = 4  # PACKET_OUTGOING
 SMALL, LARGE = 64, 1400  # bytes of the frames that measure delay and loss, and the rate
 STEADY, BURST = 0, 1
 SO_TIMESTAMPNS = 35
@@ -23,12 +25,15 @@ BROADCAST = b"\xff" * 6
 HEAD = struct.Struct("!6s6sH")
 BODY = struct.Struct("!16sBIq")  # run, kind, sequence number, when sent in ns
 STAMP = struct.Struct("=qq")
+TYPE = ETHERTYPE.to_bytes(2, "big")
+LEAST = HEAD.size + BODY.size
 CHUNK = 2048
 
 
 def _socket(interface: str) -> socket.socket:
-    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE))
-    made.bind((interface, ETHERTYPE))
+    """A socket that hears all protocols: a bridge leaves nothing to those for one of them."""
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(EVERY_PROTOCOL))
+    made.bind((interface, EVERY_PROTOCOL))
     return made
 
 
@@ -70,11 +75,15 @@ def receive(interface: str, run: bytes, idle_s: float) -> dict[str, list[list[in
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         sock.settimeout(idle_s)
         print("ready", flush=True)  # noqa: T201 - a program's output
+        heard = time.monotonic()
         with contextlib.suppress(TimeoutError):
             while True:
                 data, extra, _, sender = sock.recvmsg(CHUNK, 256)
-                if sender[2] == 4 or len(data) < HEAD.size + BODY.size:  # PACKET_OUTGOING
+                if sender[2] == OUTGOING or data[12:14] != TYPE or len(data) < LEAST:
+                    if time.monotonic() - heard > idle_s:
+                        break
                     continue
+                heard = time.monotonic()
                 of, kind, number, sent = BODY.unpack_from(data, HEAD.size)
                 if of == run:
                     row = [number, sent, _stamp(extra)]

@@ -31,6 +31,7 @@ VERBS = (
     "heal",
     "capture",
     "reach",
+    "perf",
     "advance",
     "events",
     "logs",

@@ -14,7 +14,7 @@ from testbed.cli.common import (
     verb,
 )
 
-KINDS = ("link", "lacp", "bgp", "bfd", "route")
+KINDS = ("link", "lacp", "bgp", "bfd", "route", "fault")
 
 
 @verb("events", "testbed events\ntestbed events cnd1 --kind bgp --json")

@@ -158,12 +158,12 @@ def _inject(context: click.Context, kind: Kind, target: str, given: dict[str, An
         every_s=given["every_s"],
         name=given["fault_name"] or "",
     )
-    measured: list[Measured] = []
+    measured: list[tuple[Measured, dict[str, float]]] = []
     problem = None
     if given.get("measure") and row["state"] == "active":
         measured, problem = _measure(client, row)
     if as_json:
-        figures = [each.to_json() for each in measured]
+        figures = [each.to_json() | {"expected": wanted} for each, wanted in measured]
         echo_json(row | ({"measured": figures} if kind.name in MEASURED else {}))
     else:
         _report(client.name, row, measured)
@@ -171,16 +171,22 @@ def _inject(context: click.Context, kind: Kind, target: str, given: dict[str, An
         click.echo(f"{click.style('note:', fg='yellow')} not measured: {problem}", err=True)
 
 
-def _measure(client: Client, row: dict[str, Any]) -> tuple[list[Measured], str | None]:
-    """What the impairment achieves; why that can't be told, if it can't."""
-    from testbed.probes.impairment import ends_of, measure  # noqa: PLC0415
+def _measure(
+    client: Client, row: dict[str, Any]
+) -> tuple[list[tuple[Measured, dict[str, float]]], str | None]:
+    """What the impairment achieves, and what it should; why that can't be told, if it can't."""
+    from testbed.probes.impairment import ends_of, expected, measure  # noqa: PLC0415
 
     plan, _ = client.plan()
+    in_force = [_fault(each) for each in client.status()["faults"] if each["state"] == "active"]
     pairs = ends_of(plan, _fault(row))
     if not pairs:
         return [], "the interface is no end of a cable, LAG or VLAN between nodes"
     try:
-        return [measure(client, pair, row["values"]) for pair in pairs], None
+        return [
+            (measure(client, pair, row["values"]), expected(plan, in_force, pair[0]))
+            for pair in pairs
+        ], None
     except TestbedError as error:
         return [], f"{error.message}: {error.hint}" if error.hint else error.message
 
@@ -191,7 +197,9 @@ def _fault(row: dict[str, Any]) -> Fault:
     return Fault(row["kind"], row["target"], row["values"], name=row["name"])
 
 
-def _report(testbed: str, row: dict[str, Any], measured: list[Measured]) -> None:
+def _report(
+    testbed: str, row: dict[str, Any], measured: list[tuple[Measured, dict[str, float]]]
+) -> None:
     from testbed.render.faults import fault_text  # noqa: PLC0415
 
     click.echo(f"{testbed}: {fault_text(row)}")
@@ -201,14 +209,16 @@ def _report(testbed: str, row: dict[str, Any], measured: list[Measured]) -> None
     from testbed.render.tables import rows_table  # noqa: PLC0415
 
     rows = []
-    for each in measured:
+    for each, wanted in measured:
         for parameter, figure, unit in FIGURES:
             asked, got = row["values"].get(parameter), getattr(each, figure)
             if asked is not None:
                 seen = "nothing arrived" if got is None else f"{got:g}{unit}"
-                rows.append((f"{each.node}:{each.interface}", parameter, f"{asked:g}{unit}", seen))
-    title = f"Measured with {measured[0].frames} frames"
-    console().print(rows_table(title, ("sent by", "what", "asked for", "measured"), rows))
+                whole = f"{wanted[figure]:g}{unit}"
+                end = f"{each.node}:{each.interface}"
+                rows.append((end, parameter, f"{asked:g}{unit}", whole, seen))
+    columns = ("sent by", "what", "asked for", "the link's own included", "measured")
+    console().print(rows_table(f"Measured with {measured[0][0].frames} frames", columns, rows))
 
 
 def _list(*, as_json: bool) -> None:

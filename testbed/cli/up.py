@@ -89,6 +89,7 @@ def command(
 
     Of a testbed that runs only what differs is changed. Exits with 1 when not
     everything is ready in time; the testbed then stays up, to be looked at.
+    With faults in force it waits only until nothing changes any more.
     No root is needed: an ordinary user's runs in this kernel where it has all
     that is needed and lets users make namespaces, else in a micro VM.
     """
@@ -123,7 +124,7 @@ def command(
         _report(outcome, wait=wait, timeout=timeout)
         if timings:
             _print_timings(outcome.timings)
-    if outcome.pending:
+    if outcome.pending and not outcome.faults:
         context.exit(EXIT_NETWORK)
 
 
@@ -148,7 +149,8 @@ def _plan(
 def _report(outcome: Outcome, *, wait: bool, timeout: float) -> None:
     """Say how it went."""
     if outcome.first:
-        state = "is built, but not ready" if outcome.pending else "is up"
+        ready = not outcome.pending or bool(outcome.faults)
+        state = "is up" if ready else "is built, but not ready"
         text = f"{outcome.name} {state}: {outcome.nodes} nodes, {outcome.links} links"
     elif outcome.changed:
         text = f"{outcome.name}: changed, {outcome.steps} step{'' if outcome.steps == 1 else 's'}"
@@ -156,7 +158,12 @@ def _report(outcome: Outcome, *, wait: bool, timeout: float) -> None:
         text = f"{outcome.name}: nothing to change"
     if not wait:
         text += "; not waited until it is ready, see testbed status"
-    if not outcome.pending:
+    if outcome.faults:
+        names = ", ".join(outcome.faults)
+        text += f"; in force: {names}"
+    if outcome.faults and outcome.pending:
+        text += f"; with that {len(outcome.pending)} not ready, see testbed status"
+    if not outcome.pending or outcome.faults:
         click.echo(f"{text} ({sum(outcome.timings.values()) / 1000:.1f} s)")
         return
     from testbed.render.console import console  # noqa: PLC0415

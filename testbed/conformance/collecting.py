@@ -227,8 +227,18 @@ def measure(request: pytest.FixtureRequest) -> Callable[..., Measurement]:
 
 @pytest.fixture(autouse=True)
 def undone(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Put back what a disruptive check has changed, and wait until everything is ready again."""
+    """Put back what a disruptive check has changed: its faults, its plan.
+
+    Whatever was wrong before it stays so: that is what is under check.
+    """
+    if not request.node.get_closest_marker("disruptive"):
+        yield
+        return
+    testbed: Testbed = request.getfixturevalue("site").testbed
+    plan, before = testbed.plan, {fault["name"] for fault in testbed.faults()}
     yield
-    if request.node.get_closest_marker("disruptive"):
-        site: Site = request.getfixturevalue("site")
-        site.testbed.restore()
+    if testbed.plan is not plan:
+        testbed.apply(plan, wait=False)
+    new = [fault["name"] for fault in testbed.faults() if fault["name"] not in before]
+    if new:
+        testbed.client.heal(*new)

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from testbed.conformance.requesting import Protocol, Request
 from testbed.conformance.ways import End, Way
 from testbed.topology.model import (
+    EVERYWHERE,
     NetworkAcl,
     NetworkAclEntry,
     SecurityGroup,
@@ -77,7 +78,7 @@ class Permissions:
 
     def opening(self, source: End, destination: End, way: Way) -> tuple[Protocol, int] | None:
         """A kind of request that is let through and always answered; None: there is none."""
-        ports = [("tcp", port) for port in self.boundaries(destination, "tcp")]
+        ports = [("tcp", port) for port in self.boundaries(source, destination, "tcp")]
         for protocol, port in (*COMMON, *ports):
             if self.allows(source, destination, way, protocol, port):  # type: ignore[arg-type]
                 return protocol, port  # type: ignore[return-value]
@@ -95,15 +96,26 @@ class Permissions:
         own = set(end.interface.security_groups)
         return [g for g in self.topology.vpcs[end.vpc].security_groups if g.name in own]
 
-    def boundaries(self, end: End, protocol: Protocol) -> list[int]:
-        """The ports at both sides of the boundaries of an instance's inbound rules."""
+    def boundaries(self, source: End, destination: End, protocol: Protocol) -> list[int]:
+        """The ports at both sides of the boundaries of the rules that are about such requests."""
+        traffic = [rule.traffic for group in self.groups(destination) for rule in group.ingress]
+        traffic += [rule.traffic for group in self.groups(source) for rule in group.egress]
+        traffic += [e.traffic for acl in self._acls(destination) for e in acl.ingress]
+        traffic += [e.traffic for acl in self._acls(source) for e in acl.egress]
         found: set[int] = set()
-        for group in self.groups(end):
-            for rule in group.ingress:
-                if rule.traffic.protocol == NUMBERS[protocol] and rule.traffic.ports:
-                    first, last = rule.traffic.ports
-                    found |= {first - 1, first, last, last + 1}
+        for entry in traffic:
+            if entry.protocol == NUMBERS[protocol] and entry.ports:
+                first, last = entry.ports
+                found |= {first - 1, first, last, last + 1}
         return sorted(port for port in found if 0 < port < 65536)
+
+    def is_filtered(self, end: End) -> bool:
+        """Whether an instance has security groups, or a network ACL that does not allow all."""
+        return bool(self.groups(end)) or any(not acl.opens(EVERYWHERE) for acl in self._acls(end))
+
+    def _acls(self, end: End) -> list[NetworkAcl]:
+        acl = self._acl_of(end) if end.interface else None
+        return [acl] if acl else []
 
     def _subnet(self, end: End) -> tuple[str, str] | None:
         return (end.vpc, end.interface.subnet) if end.interface else None

@@ -10,7 +10,7 @@ from testbed.testing import Testbed, eventually
 from testbed.topology.model import Topology
 
 T = TypeVar("T")
-SETTLE_S = 3.0  # what is on its way when a check begins: a handshake, an update of BGP
+SETTLE_S = 5.0  # what is on its way when a check begins: a handshake, an update of BGP
 
 
 class Site:

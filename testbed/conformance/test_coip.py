@@ -24,6 +24,8 @@ from testbed.conformance.ways import End, Ways
 from testbed.lower import names
 from testbed.topology.model import Outpost
 
+FORWARDED_S = 0.5  # for a packet that must not come, once it has got to the local gateway
+
 
 def outpost_of(site: Site, end: End) -> Outpost:
     """The Outpost of an instance, where its local gateway is in CoIP mode."""
@@ -197,6 +199,7 @@ def _expect_kept_out(site: Site, outpost: Outpost, end: End) -> None:
             [echo_request(source, end.address, dst=hardware)],
         )
         there = came(site, seen[entrance])
+        came(site, seen[router], within=FORWARDED_S)
     expect(
         there,
         f"{end.address} at {' '.join(entrance)}",

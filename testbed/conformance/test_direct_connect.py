@@ -1,1 +1,244 @@
-"""direct-connect."""
+"""Direct Connect: connections, virtual interfaces, their BGP, and the service link over them."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.packet import Raw
+
+from testbed.conformance.bgp_wire import Heard
+from testbed.conformance.expectation import expect
+from testbed.conformance.probing import Place, announced_anew, captures, exists, inject, ping
+from testbed.conformance.service_link_ways import anchor_place
+from testbed.conformance.sessions import steady
+from testbed.conformance.site import SETTLE_S, Site
+from testbed.conformance.subjects import (
+    OutpostSubject,
+    TunnelSubject,
+    VirtualInterfaceSubject,
+)
+from testbed.lower import names
+from testbed.lower.bgp import symbol
+from testbed.lower.direct_connect import PREFIX_LIMIT, TRUNK, device_port, port
+from testbed.lower.service_link import PORT, host_address
+
+ARRIVES_S = 4.0
+EPHEMERAL = 40001
+
+
+def _customer(vif: VirtualInterfaceSubject) -> Place:
+    """The customer device's VLAN interface."""
+    return vif.connection.device, f"{device_port(vif.connection)}.{vif.vif.vlan}"
+
+
+def _amazon(vif: VirtualInterfaceSubject) -> Place:
+    """The router that the virtual interface ends in, and its interface."""
+    kind, target = vif.vif.kind, vif.vif.target
+    routers = {"private": f"region.vgw-{target}", "transit": f"region.tgw-{target}"}
+    return routers.get(kind, names.EDGE), port(vif.connection)
+
+
+def _heard(site: Site, vif: VirtualInterfaceSubject) -> Heard:
+    """What both ends announce, sent anew."""
+    own, far = vif.vif.amazon_address.ip, vif.vif.customer_address.ip
+    protocol = symbol(port(vif.connection))
+    heard = announced_anew(site, _amazon(vif), protocol, own, far)
+    for name, address in ((_customer(vif), far), (_amazon(vif), own)):
+        number = len(heard.of(address))
+        said = f"{number} messages"
+        expect(number, " ".join(name), expected="an answer to ROUTE-REFRESH", seen=said)
+    return heard
+
+
+def test_link(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
+    """The connection and the virtual interface's VLAN on it are up.
+
+    Expected: carrier at both ends of the connection, and the VLAN interface of the device up.
+    Source: B4 (T1)
+    Remedy: look at the port, its optical module and the cross connect; is the VLAN configured?
+    """
+    vif = virtual_interface
+    device, interface = _customer(vif)
+    ends = [(names.direct_connect(vif.connection), TRUNK)]
+    if exists(site, device):
+        ends = [(device, device_port(vif.connection)), *ends]
+    for node, name in ends:
+        row = site.row("links", node=node, interface=name)
+        expect(row["ok"], f"{node} {name}", expected="up", seen=row["state"])
+    if exists(site, device):
+        done = site.testbed[device].run(
+            ["cat", f"/sys/class/net/{interface}/operstate"], check=False
+        )
+        seen = done.text.strip() or "there is no such interface"
+        expect(seen == "up", f"{device} {interface}", expected="up", seen=seen)
+
+
+@pytest.mark.after("direct-connect.link")
+def test_peer_answers(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
+    """The two ends of the virtual interface answer each other's pings.
+
+    Expected: Amazon's address answers the customer device, and the device's Amazon.
+    Source: B6, B13, C1, C8 (T1)
+    Remedy: compare VLAN id and addresses with the virtual interface's own.
+    """
+    vif = virtual_interface
+    own, far = vif.vif.amazon_address.ip, vif.vif.customer_address.ip
+    for place, answerer, address in (
+        (_amazon(vif), _customer(vif), far),
+        (_customer(vif), _amazon(vif), own),
+    ):
+        if exists(site, place[0]):
+            result = site.settled(
+                lambda place=place, address=address: ping(site, place, address),  # type: ignore[misc]
+                lambda result: result.ok,
+                SETTLE_S,
+            )
+            seen = result.error or "an answer"
+            expect(result.ok, " ".join(answerer), expected=f"{address} answers", seen=seen)
+
+
+@pytest.mark.after("direct-connect.link", "direct-connect.peer-answers")
+def test_established(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
+    """The BGP session of the virtual interface is Established, and stays so.
+
+    Expected: state Established at Amazon's end and at the customer's; no flap while looked at.
+    Source: B5, B6, C1, C2 (T1)
+    Remedy: compare AS numbers and addresses of both ends; do fewer than 100 prefixes come?
+    """
+    vif = virtual_interface
+    far, own = str(vif.vif.customer_address.ip), str(vif.vif.amazon_address.ip)
+    node, name = _amazon(vif)[0], " ".join(_customer(vif))
+    row = site.settled(
+        lambda: site.row("bgp", node=node, neighbor=far), lambda row: row["ok"], SETTLE_S
+    )
+    seen = f"{row['state']} ({row['reason']})" if row.get("reason") else row["state"]
+    expect(row["ok"], name, expected="Established", seen=seen)
+    for row in site.rows("bgp", node=vif.connection.device, neighbor=own):
+        expect(row["ok"], name, expected="Established", seen=row["state"])
+    seen = steady(site, node, symbol(port(vif.connection)), far)
+    expect(seen == "stays Established", name, expected="no flap", seen=seen)
+
+
+@pytest.mark.after("direct-connect.established")
+def test_received(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
+    """Amazon announces what the virtual interface is for.
+
+    Expected: the VPC's CIDR block, the transit gateway's allowed prefixes, or AWS's public ranges.
+    Source: B3, C3 (T1)
+    Remedy: look at the gateway that the virtual interface is attached to, and what it allows.
+    """
+    vif = virtual_interface
+    routes = _heard(site, vif).routes(vif.vif.amazon_address.ip)
+    for prefix in vif.vif.prefixes:
+        seen = ", ".join(map(str, routes)) or "no prefixes"
+        expect(prefix in routes, f"{vif}: {prefix}", expected="received", seen=seen)
+
+
+@pytest.mark.after("direct-connect.established")
+def test_advertised(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
+    """The customer announces what Amazon has to reach, in at most 100 prefixes.
+
+    Expected: for the service link the infrastructure subnets, else the LAN segments of the device,
+    or prefixes that cover them; on a private or transit virtual interface at most 100.
+    Source: B1, C3, C7 (T1)
+    Remedy: announce the missing prefix; summarise, or announce a default route.
+    """
+    vif = virtual_interface
+    routes = _heard(site, vif).routes(vif.vif.customer_address.ip)
+    seen = ", ".join(map(str, routes)) or "no prefixes"
+    for prefix, what in _needed(site, vif):
+        covered = any(prefix.subnet_of(route) for route in routes)
+        expect(covered, f"{vif}: {prefix}", expected=f"{what} advertised", seen=seen)
+    if vif.vif.kind != "public":
+        number = len(routes)
+        few = number <= PREFIX_LIMIT
+        expect(few, vif, expected=f"at most {PREFIX_LIMIT} prefixes", seen=f"{number} prefixes")
+
+
+def _needed(site: Site, vif: VirtualInterfaceSubject) -> list[tuple[IPv4Network, str]]:
+    if vif.vif.vrf == names.VRF_LOCAL_GATEWAY:
+        return [
+            (segment.cidr, f"LAN {segment.name}")
+            for segment in site.topology.site.segments
+            if any(device == vif.connection.device for device, _ in segment.routers)
+        ]
+    return [
+        (outpost.service_link.own_prefix(device), f"the infrastructure subnet of {outpost.name}")
+        for outpost in site.topology.outposts.values()
+        for device in (1, 2)
+        if outpost.service_link.vpc == (vif.vif.target or None)
+        and vif.connection.device in {lag.customer_device for lag in outpost.lags}
+    ]
+
+
+def test_endpoint_filters(site: Site, tunnel: TunnelSubject) -> None:
+    """With private connectivity, the endpoint subnet's filters let the service link in and out.
+
+    Expected: UDP 443 to 443 and TCP from an ephemeral port to 443, from a server of the rack, come
+    to the VPC and through to the anchor's network interface; what it answers comes out of the VPC.
+    Source: C4, C5, C6 (T1); S2: security group with UDP 443 in and out
+    Remedy: permit them in the network ACL of the anchors' subnet, both ways: ACLs are stateless.
+    """
+    outpost = tunnel.outpost
+    if not outpost.service_link.private_anchors:
+        pytest.skip(f"{outpost.name} has public connectivity: its anchors are in no VPC")
+    anchor = anchor_place(site, tunnel)
+    vpc = names.region_vpc(outpost.service_link.vpc or "")
+    gateway = (names.virtual_private_gateway(outpost.service_link.vpc or ""), "vpc")
+    server, far = str(host_address(outpost, tunnel.index)), tunnel.anchor_address
+    mark = b"to the endpoint"
+    ip, back = IP(src=server, dst=far), IP(src=far, dst=server)
+    probes = {
+        f"UDP {PORT} to {PORT}": (
+            ip / UDP(sport=PORT, dport=PORT) / Raw(mark),
+            back / UDP(sport=PORT, dport=PORT) / Raw(mark),
+        ),
+        f"TCP {EPHEMERAL} to {PORT}": (
+            ip / TCP(sport=EPHEMERAL, dport=PORT, flags="PA", seq=1) / Raw(mark),
+            back / TCP(sport=PORT, dport=EPHEMERAL, flags="PA", seq=1) / Raw(mark),
+        ),
+    }
+    for what, (out, answer) in probes.items():
+        for sender, packet, near, place, where in (
+            ((tunnel.host, "eth0"), out, gateway, anchor, f"into {vpc}"),
+            (anchor, answer, anchor, gateway, f"answers out of {vpc}"),
+        ):
+            seen = _seen(site, sender, packet, near, place, mark)
+            name = f"{vpc}: {what}, {where}"
+            expect(seen == "passes", name, expected="passes", seen=seen)
+
+
+def _seen(site: Site, sender: Place, packet: object, near: Place, far: Place, mark: bytes) -> str:
+    """Whether a packet passes from one place to another, in words."""
+
+    def number(place: Place) -> int:
+        return sum(mark in bytes(found) for found in heard[place].packets)
+
+    with captures(site, [near, far], "ip") as heard:
+        problem = inject(site, sender, packet)
+        site.settled(lambda: number(far), lambda n: n or problem, ARRIVES_S)
+    if number(far):
+        return "passes"
+    return problem or f"{number(near)} packets at {near[0]}, none at {far[0]}"
+
+
+def test_all_paths(site: Site, outpost: OutpostSubject) -> None:
+    """With private connectivity, each customer device of the Outpost has a way to the anchors.
+
+    Expected: in the VRF of the service link, a route to each anchor on each device.
+    Source: C3, C5 (T1); H1: redundant connections
+    Remedy: connect the device by Direct Connect, or by a link in VRF sl to one that is.
+    """
+    anchors = outpost.outpost.service_link.private_anchors
+    devices = [lag.device for lag in outpost.lags if exists(site, lag.device)]
+    if not anchors or not devices:
+        pytest.skip(f"{outpost} has public connectivity, or real devices only")
+    for device in dict.fromkeys(devices):
+        for anchor in anchors:
+            argv = ["ip", "-o", "route", "get", str(anchor.address), "vrf", names.VRF_SERVICE_LINK]
+            done = site.testbed[device].run(argv, check=False)
+            seen = done.text.partition(" src")[0].strip() or done.stderr.decode().strip()
+            name = f"{device}: {anchor.name}, {anchor.address}"
+            expect(done.returncode == 0, name, expected="a route", seen=seen)

@@ -1,1 +1,318 @@
-"""failover."""
+"""Every single failure between the Outposts and what they reach: how long flows are interrupted.
+
+Flows of every kind that the topology has (LAN to instance, instance to Region, Outpost to
+Outpost) carry a request each 20 ms on several source ports, while one thing fails and is
+repaired. Where there is no second path, a failure can only be an outage: the check does not
+apply then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+
+from testbed.conformance.expectation import Measurement, expect
+from testbed.conformance.site import Site
+from testbed.conformance.streams import Flow, Outage, Streams, choose
+from testbed.conformance.subjects import (
+    DeviceSubject,
+    FirewallSubject,
+    LagSubject,
+    TunnelSubject,
+    UplinkSubject,
+    VifSubject,
+)
+from testbed.lower import names
+from testbed.plan.model import Veth
+from testbed.topology.model import Topology
+
+Measure = Callable[..., Measurement]
+BEFORE_S = 10.0  # until all flows run without losses, before anything fails
+BEYOND_S = 5.0  # how long to wait beyond the budget
+READY_S = 60.0
+PHASES = ("failure", "repair")
+
+
+@pytest.fixture(scope="module")
+def streams(site: Site) -> Iterator[Streams]:
+    """Give the flows, which run as long as this suite does."""
+    with Streams(site, choose(site)) as running:
+        yield running
+
+
+def interrupt(
+    site: Site,
+    streams: Streams,
+    measure: Measure,
+    subject: object,
+    fault: AbstractContextManager[object],
+    budget_ms: float,
+    concerns: Callable[[Flow], bool] = lambda _: True,
+) -> None:
+    """Let something fail and be repaired; no flow that it concerns may be without answers longer.
+
+    Failure and repair are measured apart. Everything is ready again at the end.
+    """
+    flows = [flow for flow in streams.flows if concerns(flow)]
+    if not flows:
+        pytest.skip("no flow that filters let through has a second path")
+    within = budget_ms / 1000 + BEYOND_S
+    known = set(site.testbed.problems())
+    streams.clean(BEFORE_S)
+    before = {flow: phases[-1] for flow, phases in streams.report().items()}
+    for flow in flows:
+        name = f"{flow} before anything failed"
+        expect(before[flow].sent, name, expected="requests that are answered", seen=before[flow])
+    streams.mark()
+    with fault:
+        streams.clean(within)
+        streams.mark()
+    site.settled(site.testbed.problems, lambda problems: not set(problems) - known, READY_S)
+    streams.clean(within)
+    found = streams.report()
+    for number, phase in enumerate(PHASES, start=1):
+        for flow in flows:
+            _judge(measure, subject, phase, flow, found[flow][number], budget_ms, within)
+    problems = [problem for problem in site.testbed.problems() if problem not in known]
+    text = "; ".join(problems) or "everything ready"
+    expect(not problems, subject, expected="everything ready after the repair", seen=text)
+
+
+def _judge(
+    measure: Measure,
+    subject: object,
+    phase: str,
+    flow: Flow,
+    outage: Outage,
+    budget_ms: float,
+    within_s: float,
+) -> None:
+    gap_ms = within_s * 1000 if outage.gap_ms is None else outage.gap_ms
+    figure = measure(f"{flow}, {phase}", round(gap_ms, 1), "ms", at_most=budget_ms)
+    expect(
+        outage.sent and figure.ok,
+        f"{subject}: {flow} after the {phase}",
+        expected=f"an outage of {figure.limit}",
+        seen=outage,
+    )
+
+
+@pytest.mark.disruptive
+def test_link(site: Site, streams: Streams, lag: LagSubject, measure: Measure) -> None:
+    """One cable of a LAG fails: the others carry on.
+
+    Does not apply to a LAG of one cable.
+
+    Expected: an outage within `conformance.failover.link`; carrier loss is seen within 50 to
+    100 ms (miimon), a member that comes back collects and distributes 2 to 3 s later.
+    Source: R1, R2 (LACP is for aggregation), H1
+    Remedy: both ends of the LAG have to run LACP with fast timers and watch the carrier.
+    """
+    if len(lag.members) == 1:
+        pytest.skip("the LAG has one cable")
+    fault = site.testbed.fault("link-down", f"{lag.ond}:{lag.members[0][0]}")
+    budget = site.topology.conformance.failover.link
+    interrupt(site, streams, measure, f"{lag.name} {lag.members[0][0]}", fault, budget)
+
+
+def _has_second_lag(lag: LagSubject) -> None:
+    if len(lag.outpost.lags) == 1:
+        pytest.skip("the Outpost has one LAG")
+
+
+@pytest.mark.disruptive
+def test_lag(site: Site, streams: Streams, lag: LagSubject, measure: Measure) -> None:
+    """A whole LAG fails: its networking device's traffic takes the other ones.
+
+    Expected: an outage within `conformance.failover.lag`; both BGP sessions end with the carrier.
+    Source: M3: LAG down means both BGP sessions on it down; H1
+    Remedy: both customer devices have to announce equal prefixes; see the suite bgp.
+    """
+    _has_second_lag(lag)
+    fault = site.testbed.fault("link-down", f"{lag.ond}:{lag.ond_bond}")
+    budget = site.topology.conformance.failover.lag
+    interrupt(site, streams, measure, lag.name, fault, budget, _kept(site.topology))
+
+
+@pytest.mark.disruptive
+def test_networking_device(site: Site, streams: Streams, lag: LagSubject, measure: Measure) -> None:
+    """An Outpost networking device is switched off, and on again.
+
+    Expected: an outage within `conformance.failover.device`.
+    Source: H1: one OND can carry all; R2c
+    Remedy: size LAGs so that one OND carries all; announce equal prefixes to both.
+    """
+    _has_second_lag(lag)
+    fault = site.testbed.fault("node-stopped", lag.ond)
+    budget = site.topology.conformance.failover.device
+    interrupt(site, streams, measure, lag.ond, fault, budget, _kept(site.topology))
+
+
+@pytest.mark.disruptive
+def test_customer_device(
+    site: Site, streams: Streams, device: DeviceSubject, measure: Measure
+) -> None:
+    """A customer device is switched off, and on again.
+
+    Flows for which it is the only one (an Outpost's, a LAN segment's, the only link to the
+    Region) are left out. LAN hosts use the segment's other router from before the failure on:
+    the site has no VRRP, which is none of the Outpost's.
+
+    Expected: an outage within `conformance.failover.device`.
+    Source: H1, R2: two upstream devices for high availability
+    Remedy: connect each OND, each LAN segment and the Region to two devices.
+    """
+    fault = site.testbed.fault("node-stopped", device.name)
+    budget = site.topology.conformance.failover.device
+    kept = _kept(site.topology, device.name)
+    with steered(site, device.name):
+        interrupt(site, streams, measure, device.name, fault, budget, kept)
+
+
+@contextlib.contextmanager
+def steered(site: Site, device: str) -> Iterator[None]:
+    """LAN hosts do not use a device as their router in the block, where there is another one."""
+    for host, gateways in _gateways(site.topology):
+        if others := {name: via for name, via in gateways.items() if name != device}:
+            _set_gateways(site, host, list(others.values()))
+    try:
+        yield
+    finally:
+        for host, gateways in _gateways(site.topology):
+            _set_gateways(site, host, list(gateways.values()))
+
+
+def _gateways(topology: Topology) -> list[tuple[str, dict[str, str]]]:
+    """The LAN hosts, each with its segment's routers: device and address."""
+    routers = {
+        s.name: {device: str(address.ip) for device, address in s.routers}
+        for s in topology.site.segments
+    }
+    return [(host.name, routers[host.segment]) for host in topology.site.hosts]
+
+
+def _set_gateways(site: Site, host: str, gateways: list[str]) -> None:
+    """Replace the host's default route, in one step."""
+    paths = [word for via in gateways for word in ("nexthop", "via", via, "dev", "eth0")]
+    paths = paths[1:] if len(gateways) == 1 else paths
+    argv = ["ip", "route", "replace", "default", "proto", "static", *paths]
+    site.testbed[host].run(argv)
+
+
+def _kept(topology: Topology, gone: str = "") -> Callable[[Flow], bool]:
+    """Whether a flow has a path without a device: by its Outposts, LAN segment and Region links."""
+    uplinks = [uplink.device for uplink in topology.site.region_uplinks]
+    uplinks += [u.device for firewall in topology.site.firewalls for u in firewall.inside]
+    uplinks += [c.device for c in topology.site.direct_connects]
+    segments = {s.name: {d for d, _ in s.routers} for s in topology.site.segments}
+
+    def concerns(flow: Flow) -> bool:
+        for end in (flow.source, flow.destination):
+            if end.place and not _others(topology, end.place, gone):
+                return False
+            if end.segment and not segments[end.segment] - {gone}:
+                return False
+        return flow.way.kind != "service-link" or bool(set(uplinks) - {gone})
+
+    return concerns
+
+
+def _others(topology: Topology, outpost: str, gone: str) -> set[str]:
+    """The customer devices of an Outpost beside one."""
+    return {lag.customer_device for lag in topology.outposts[outpost].lags} - {gone}
+
+
+@pytest.mark.disruptive
+def test_firewall(
+    site: Site, streams: Streams, firewall: FirewallSubject, measure: Measure
+) -> None:
+    """A firewall between the customer devices and the Region is switched off, and on again.
+
+    Expected: an outage within `conformance.failover.device`.
+    Source: E7 (T1): failover test of each path
+    Remedy: give each customer device a way to the Region by another firewall.
+    """
+    others = [f for f in site.topology.site.firewalls if f.name != firewall.name]
+    devices = {uplink.device for other in others for uplink in other.inside}
+    if not devices and not site.topology.site.region_uplinks:
+        pytest.skip("there is no second way to the Region")
+    fault = site.testbed.fault("node-stopped", firewall.name)
+    budget = site.topology.conformance.failover.device
+    interrupt(site, streams, measure, firewall.name, fault, budget, _uses_service_link)
+
+
+def _uses_service_link(flow: Flow) -> bool:
+    return flow.way.kind == "service-link"
+
+
+@pytest.mark.disruptive
+def test_tunnel(site: Site, streams: Streams, tunnel: TunnelSubject, measure: Measure) -> None:
+    """A tunnel of a service link goes silent: the other one carries on.
+
+    Its packets are dropped both ways; no interface goes down.
+
+    Expected: an outage within `conformance.failover.tunnel`; BFD inside the tunnels notices
+    within 900 ms (300 ms x 3).
+    Source: S1, H2: redundant tunnels; docs/fidelity.md
+    Remedy: look for what stops UDP 443 to one of the anchors.
+    """
+    if len(site.topology.anchors(tunnel.outpost)) == 1:
+        pytest.skip("the service link has one tunnel")
+    number = tunnel.index + 1
+    fault = site.testbed.fault("service-link-cut", tunnel.outpost.name, tunnel=number)
+    budget = site.topology.conformance.failover.tunnel
+    interrupt(site, streams, measure, tunnel.name, fault, budget, _uses_service_link)
+
+
+@contextlib.contextmanager
+def session_down(site: Site, node: str, protocol: str) -> Iterator[None]:
+    """A session of a node's BIRD is shut down (Cease), and started again after the block."""
+    bird = ["birdc", "-s", f"/run/node/{node}/bird.ctl"]
+    site.testbed[node].run([*bird, "disable", protocol])
+    try:
+        yield
+    finally:
+        site.testbed[node].run([*bird, "enable", protocol])
+
+
+@pytest.mark.disruptive
+def test_session(site: Site, streams: Streams, vif: VifSubject, measure: Measure) -> None:
+    """A BGP session of a virtual interface ends, and comes back.
+
+    Expected: an outage within `conformance.failover.session`; what was learned from it is
+    withdrawn at once.
+    Source: M2: one VIF down leaves the service link up; H1
+    Remedy: announce equal prefixes to all ONDs, with BGP multipath on the customer devices.
+    """
+    _has_second_lag(vif.on)
+    kind = vif.purpose.replace("-", "_")
+    fault = session_down(site, vif.on.ond, f"customer_{kind}")
+    budget = site.topology.conformance.failover.session
+    interrupt(site, streams, measure, f"{vif.name} BGP session", fault, budget)
+
+
+@pytest.mark.disruptive
+def test_uplink(site: Site, streams: Streams, uplink: UplinkSubject, measure: Measure) -> None:
+    """A link to the Region's edge fails: the service link takes another one.
+
+    Expected: an outage within `conformance.failover.uplink`.
+    Source: S1: redundant paths to the Region; E7 (T1)
+    Remedy: both customer devices need a link to the Region, and a link between them in VRF sl.
+    """
+    uplinks = [
+        *site.topology.site.region_uplinks,
+        *(f.outside for f in site.topology.site.firewalls),
+    ]
+    if len(uplinks) == 1:
+        pytest.skip("there is one link to the Region")
+    port = next(
+        interface.name
+        for interface in site.plan.node(names.EDGE).interfaces
+        if isinstance(interface.device, Veth) and interface.device.peer_node == uplink.uplink.device
+    )
+    fault = site.testbed.fault("link-down", f"{names.EDGE}:{port}")
+    budget = site.topology.conformance.failover.uplink
+    interrupt(site, streams, measure, uplink, fault, budget, _uses_service_link)

@@ -1,1 +1,283 @@
-"""firewalls."""
+"""The customer's firewalls on the way of the service link: what they pass, refuse and translate.
+
+Packets are put in at the device before the firewall and at the Region's edge behind
+it, so that each firewall is looked at alone, whichever one the tunnels use now.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.packet import Raw
+
+from testbed.conformance.expectation import expect
+from testbed.conformance.probing import Place, captures, exists, inject
+from testbed.conformance.service_link_ways import behind
+from testbed.conformance.site import Site
+from testbed.conformance.subjects import FirewallSubject, TunnelSubject
+from testbed.lower import names, region
+from testbed.lower.firewall import OUTSIDE, inside_port
+from testbed.lower.service_link import PORT, host_address
+from testbed.topology.model import Firewall
+
+ARRIVES_S = 4.0
+EPHEMERAL = (1025, 40000, 65535)
+FLOWS = 24  # of one server, all at once: each needs a port of its own where addresses are shared
+SOURCES = 10000  # the first of their source ports
+FILTER = f"udp port {PORT} or tcp port {PORT} or icmp"
+SYN, SYN_ACK = "S", "SA"
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How the service link of an Outpost goes through a firewall: three places and two ends."""
+
+    before: Place
+    inside: Place
+    outside: Place
+    beyond: Place
+    server: str
+    anchor: str
+    endpoint: str
+
+
+def _firewall(site: Site, firewall: FirewallSubject) -> Firewall:
+    return next(w for w in site.topology.site.firewalls if w.name == firewall.name)
+
+
+def _way(site: Site, firewall: FirewallSubject) -> _Way:
+    """The way through the firewall; the test is skipped where no service link takes it."""
+    wall, racks = _firewall(site, firewall), behind(site, firewall.name)
+    devices = [link.device for link in wall.inside if exists(site, link.device)]
+    if not racks or not devices:
+        pytest.skip("no emulated device, or no Outpost with public connectivity, is behind it")
+    return _Way(
+        before=(devices[0], "region"),
+        inside=(wall.name, inside_port(devices[0])),
+        outside=(wall.name, OUTSIDE),
+        beyond=(names.EDGE, region.edge_interface(wall.outside)),
+        server=str(host_address(racks[0], 0)),
+        anchor=str(site.topology.anchors(racks[0])[0].address),
+        endpoint=str(site.topology.region.outposts_address),
+    )
+
+
+def _same(packet: Any, probe: Any) -> bool:
+    """Whether a packet is the probe, whatever has been translated."""
+    if UDP in probe and UDP in packet:
+        return bytes(packet[UDP].payload).startswith(probe[Raw].load)
+    if TCP in probe and TCP in packet:
+        return bool(packet[TCP].seq == probe[TCP].seq and packet[TCP].flags == probe[TCP].flags)
+    return ICMP in probe and ICMP in packet and bool(packet[ICMP].id == probe[ICMP].id)
+
+
+def _through(
+    site: Site, sender: Place, near: Place, far: Place, probes: list[Any]
+) -> tuple[list[Any], list[Any]]:
+    """What of the probes is seen on the near and on the far side of the firewall."""
+
+    def found(place: Place) -> list[Any]:
+        packets = heard[place].packets
+        pairs = ((probe, packet) for probe in probes for packet in packets)
+        seen: dict[int, Any] = {}
+        for probe, packet in pairs:
+            if _same(packet, probe):
+                seen.setdefault(id(probe), packet)
+        return list(seen.values())
+
+    with captures(site, [near, far], FILTER) as heard:
+        problem = inject(site, sender, *probes)
+        expect(not problem, " ".join(sender), expected="packets sent", seen=problem or "sent")
+        site.settled(lambda: found(far), lambda seen: len(seen) == len(probes), ARRIVES_S)
+    return found(near), found(far)
+
+
+def _out(way: _Way, number: int = 0) -> Any:
+    mark = f"through the firewall {number}".encode()
+    return IP(src=way.server, dst=way.anchor) / UDP(sport=PORT, dport=PORT) / Raw(mark)
+
+
+def _syn(way: _Way, port: int) -> Any:
+    ip = IP(src=way.server, dst=way.endpoint)
+    return ip / TCP(sport=port, dport=PORT, flags=SYN, seq=0x10000 + port)
+
+
+def _expect_passed(
+    firewall: FirewallSubject, what: str, near: list[Any], far: list[Any], number: int
+) -> None:
+    name = f"{firewall}: {what}"
+    expect(near, name, expected="a packet before it", seen=f"{len(near)} of {number}")
+    seen = f"{len(near)} packets before it, {len(far)} behind it"
+    expect(len(far) == number, name, expected=f"{number} behind it", seen=seen)
+
+
+def test_passes_udp(site: Site, firewall: FirewallSubject) -> None:
+    """The firewall lets the tunnels' packets out: UDP from port 443 to 443.
+
+    Expected: a UDP packet from a server of the rack to an anchor, seen before and behind it.
+    Source: B7, B8, B10, D13, D16 (T1); S4
+    Remedy: permit UDP 443 to 443 from the infrastructure subnet to AWS's ranges; see its routes.
+    """
+    way = _way(site, firewall)
+    near, far = _through(site, way.before, way.inside, way.outside, [_out(way)])
+    _expect_passed(firewall, f"UDP {PORT} to {PORT}", near, far, 1)
+
+
+def test_passes_tcp(site: Site, firewall: FirewallSubject) -> None:
+    """The firewall lets the management channel out: TCP from ports 1025 to 65535 to 443.
+
+    Expected: connections from the lowest, the highest and another such port, seen behind it.
+    Source: B7, B8, B10, D13, D16 (T1); S4
+    Remedy: permit TCP 1025-65535 to 443 from the infrastructure subnet to AWS's ranges.
+    """
+    way = _way(site, firewall)
+    for port in EPHEMERAL:
+        near, far = _through(site, way.before, way.inside, way.outside, [_syn(way, port)])
+        _expect_passed(firewall, f"TCP {port} to {PORT}", near, far, 1)
+
+
+@pytest.mark.after("firewalls.passes-udp", "firewalls.passes-tcp")
+def test_passes_answers(site: Site, firewall: FirewallSubject) -> None:
+    """The answers to what went out come back in, to the address and port that asked.
+
+    Expected: UDP 443 to 443 and TCP 443 to the ephemeral port, seen inside with the server's own.
+    Source: B9, B12, C6, D13, D15 (T1): stateless also inbound, address translation correct; S4
+    Remedy: stateless: permit the mirror of what goes out; stateful: look at its connection table.
+    """
+    way = _way(site, firewall)
+    port = EPHEMERAL[1]
+    for probe in (_out(way), _syn(way, port)):
+        kind = UDP if UDP in probe else TCP
+        _, far = _through(site, way.before, way.inside, way.outside, [probe])
+        what = f"{kind.__name__} {PORT} to {probe[kind].sport}"
+        expect(far, f"{firewall}: {what}", expected="the question behind it", seen=f"{len(far)}")
+        asked = far[0]
+        ip = IP(src=asked[IP].dst, dst=asked[IP].src)
+        if kind is UDP:
+            answer = ip / UDP(sport=PORT, dport=asked[UDP].sport) / Raw(b"back through it")
+        else:
+            ports = {"sport": PORT, "dport": asked[TCP].sport}
+            answer = ip / TCP(flags=SYN_ACK, seq=0x77000000, ack=asked[TCP].seq + 1, **ports)
+        near, back = _through(site, way.beyond, way.outside, way.inside, [answer])
+        _expect_passed(firewall, what, near, back, 1)
+        seen = f"{back[0][IP].dst} port {back[0][kind].dport}"
+        wanted = f"{way.server} port {probe[kind].sport}"
+        expect(seen == wanted, f"{firewall}: {what}", expected=wanted, seen=seen)
+
+
+@pytest.mark.after("firewalls.passes-udp")
+def test_refuses_inbound(site: Site, firewall: FirewallSubject) -> None:
+    """What begins outside is refused.
+
+    Expected: a TCP connection, a UDP packet and a ping to a server of the rack stay outside.
+    Source: S1, S4: all that is initiated inbound may be denied
+    Remedy: deny what is begun outside; a stateless firewall permits answers from port 443 only.
+    """
+    way = _way(site, firewall)
+    ip = IP(src=way.anchor, dst=way.server)
+    new = SOURCES + secrets.randbelow(SOURCES)  # no flow that a firewall may still know
+    probes = [
+        ip / TCP(sport=new, dport=PORT, flags=SYN, seq=new),
+        ip / UDP(sport=new, dport=PORT) / Raw(b"begun outside"),
+        ip / ICMP(id=new) / Raw(b"begun outside"),
+    ]
+    barrier = _out(way, 1)
+    with captures(site, [way.outside, way.inside], FILTER) as heard:
+        wall = site.plan.node(way.outside[0]).interface(way.outside[1]).mac
+        problem = inject(site, way.beyond, *probes, mac=wall)
+        problem = problem or inject(site, way.before, barrier)
+        expect(not problem, firewall, expected="packets sent", seen=problem or "sent")
+        site.settled(
+            lambda: [p for p in heard[way.outside].packets if _same(p, barrier)], bool, ARRIVES_S
+        )
+    for probe in probes:
+        kind = next(layer.__name__ for layer in (TCP, UDP, ICMP) if layer in probe)
+        name = f"{firewall}: {kind} from outside"
+        came = [p for p in heard[way.outside].packets if _same(p, probe)]
+        expect(came, name, expected="a packet outside", seen=f"{len(came)} packets")
+        inside = [p for p in heard[way.inside].packets if _same(p, probe)]
+        seen = f"{len(inside)} packets inside"
+        expect(not inside, name, expected="refused", seen=seen)
+
+
+@pytest.mark.after("firewalls.passes-udp")
+def test_translates(site: Site, firewall: FirewallSubject) -> None:
+    """Where the firewall translates, it does so correctly and has ports for many flows.
+
+    Expected: all of many new flows come out with one address, of the firewall's own, and each with
+    a port of its own.
+    Source: B11, B12, D14, D15 (T1): NAT not overloaded, with free ports, translating correctly; R2
+    Remedy: add addresses or ports to the translation's pool; shorten its timeouts.
+    """
+    way = _way(site, firewall)
+    probes = [
+        IP(src=way.server, dst=way.anchor)
+        / UDP(sport=PORT, dport=PORT)
+        / Raw(b"only whether it translates")
+    ]
+    _, far = _through(site, way.before, way.inside, way.outside, probes)
+    if far and far[0][IP].src == way.server:
+        pytest.skip("it does not translate: the server's own address is seen outside")
+    probes = [_syn(way, SOURCES + number) for number in range(FLOWS)]
+    _, far = _through(site, way.before, way.inside, way.outside, probes)
+    name = f"{firewall}: address translation"
+    seen = f"{len(far)} of {FLOWS} flows came out"
+    expect(len(far) == FLOWS, name, expected=f"{FLOWS} flows at once", seen=seen)
+    own = str(_firewall(site, firewall).outside.addresses[0].ip)
+    addresses = sorted({packet[IP].src for packet in far})
+    wanted = f"the address {own}"
+    expect(addresses == [own], name, expected=wanted, seen=", ".join(addresses))
+    ports = {packet[TCP].sport for packet in far}
+    expect(len(ports) == FLOWS, name, expected="a port for each flow", seen=f"{len(ports)} ports")
+
+
+def test_symmetric(site: Site, tunnel: TunnelSubject) -> None:
+    """Both directions of a tunnel go through the same firewall.
+
+    Expected: of the packets between server and anchor, those out and those back at one firewall.
+    Source: E1, E2, E3, E4, E7 (T1): two firewalls with asymmetric routing
+    Remedy: revert the routing change; prefer one firewall by BGP, or shut one; translate addresses;
+    clear the state of the flow; relax the tracking of UDP 443 to 443.
+    """
+    name = tunnel.outpost.name
+    racks = {w.name: [r.name for r in behind(site, w.name)] for w in site.topology.site.firewalls}
+    walls = [wall for wall in site.topology.site.firewalls if name in racks[wall.name]]
+    if len(walls) < 2:
+        pytest.skip("the service link does not have two firewalls to choose from")
+    out, back = site.settled(
+        lambda: _firewalls_of(site, tunnel, walls),
+        lambda seen: seen[0] == seen[1] and len(seen[0]) == 1,
+        ARRIVES_S,
+    )
+    seen = f"out by {', '.join(out) or 'none'}, back by {', '.join(back) or 'none'}"
+    same = out == back and len(out) == 1
+    expect(same, tunnel, expected="out and back by one firewall", seen=seen)
+
+
+def _firewalls_of(
+    site: Site, tunnel: TunnelSubject, walls: list[Firewall]
+) -> tuple[list[str], list[str]]:
+    """The firewalls that packets of a tunnel come to, from inside and from outside."""
+    server, anchor = str(host_address(tunnel.outpost, tunnel.index)), tunnel.anchor_address
+    inner = {(w.name, inside_port(link.device)) for w in walls for link in w.inside}
+    outer = {(w.name, OUTSIDE) for w in walls}
+    ours = {server, *(str(wall.outside.addresses[0].ip) for wall in walls)}
+
+    def came(places: set[Place], source: str, destinations: set[str]) -> list[str]:
+        return sorted(
+            place[0]
+            for place in places
+            for packet in heard[place].packets[-1:]
+            if packet[IP].src == source and packet[IP].dst in destinations
+        )
+
+    with captures(site, inner, f"udp port {PORT} and src host {server} and dst {anchor}") as heard:
+        site.settled(lambda: came(inner, server, {anchor}), bool, ARRIVES_S)
+    out = came(inner, server, {anchor})
+    with captures(site, outer, f"udp src port {PORT} and src host {anchor}") as heard:
+        site.settled(lambda: came(outer, anchor, ours), bool, ARRIVES_S)
+    return out, came(outer, anchor, ours)

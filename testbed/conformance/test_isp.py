@@ -1,1 +1,205 @@
-"""isp."""
+"""The customer's links to the Region's edge, as from an internet provider (ISP).
+
+Each is a device's or firewall's; over it the service link goes. What AWS's side
+sees is looked at from the Region's edge.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+import pytest
+
+from testbed.conformance.expectation import expect
+from testbed.conformance.probing import Place, announced_anew, connect, exists, ping, route_to
+from testbed.conformance.service_link_ways import behind
+from testbed.conformance.sessions import steady
+from testbed.conformance.site import SETTLE_S, Site
+from testbed.conformance.subjects import OutpostSubject, UplinkSubject
+from testbed.lower import names, region
+from testbed.lower.bgp import symbol
+from testbed.lower.management import endpoint_of
+from testbed.lower.service_link import PORT, host_address
+
+DEVICE_PORT = "region"
+
+
+def _device_end(uplink: UplinkSubject) -> Place:
+    return uplink.uplink.device, DEVICE_PORT
+
+
+def _edge_end(uplink: UplinkSubject) -> Place:
+    return names.EDGE, region.edge_interface(uplink.uplink)
+
+
+def _protocol(uplink: UplinkSubject) -> str:
+    """The session's name in the BIRD of the Region's edge."""
+    return symbol(f"customer-{uplink.uplink.device}")
+
+
+def _is_translated(site: Site, uplink: UplinkSubject) -> bool:
+    """Whether a firewall hides the inside, so that nothing has to be announced."""
+    walls = site.topology.site.firewalls
+    return any(w.name == uplink.uplink.device and (w.nat or w.ruleset) for w in walls)
+
+
+def test_link(site: Site, uplink: UplinkSubject) -> None:
+    """The link to the provider is up, at both ends.
+
+    Expected: carrier at the customer's port and at the provider's.
+    Source: D1 (T1)
+    Remedy: look at the interface's administrative state and its cable; call the provider.
+    """
+    for node, interface in (_device_end(uplink), _edge_end(uplink)):
+        if exists(site, node):
+            row = site.row("links", node=node, interface=interface)
+            expect(row["ok"], f"{node} {interface}", expected="up", seen=row["state"])
+
+
+@pytest.mark.after("isp.link")
+def test_peer_answers(site: Site, uplink: UplinkSubject) -> None:
+    """The two ends of the link to the provider answer each other's pings.
+
+    Expected: an answer to a ping from the Region's edge, and to one from the customer's port.
+    Source: D1, D8 (T1)
+    Remedy: compare the addresses of the link with what the provider has assigned.
+    """
+    own, far = (address.ip for address in uplink.uplink.addresses)
+    for place, answerer, address in (
+        (_edge_end(uplink), _device_end(uplink), own),
+        (_device_end(uplink), _edge_end(uplink), far),
+    ):
+        if exists(site, place[0]) and not (
+            answerer[0] != names.EDGE and _filters(site, answerer[0])
+        ):
+            result = site.settled(
+                lambda place=place, address=address: ping(site, place, address),  # type: ignore[misc]
+                lambda result: result.ok,
+                SETTLE_S,
+            )
+            seen = result.error or "an answer"
+            expect(result.ok, " ".join(answerer), expected=f"{address} answers", seen=seen)
+
+
+def _filters(site: Site, node: str) -> bool:
+    """Whether it is a firewall with rules of the customer's own, which may refuse pings."""
+    return any(wall.name == node and wall.ruleset for wall in site.topology.site.firewalls)
+
+
+@pytest.mark.after("isp.link", "isp.peer-answers")
+def test_established(site: Site, uplink: UplinkSubject) -> None:
+    """The BGP session with the provider is Established.
+
+    Expected: state Established at the Region's edge, and at the customer's end.
+    Source: D3 (T1)
+    Remedy: compare AS numbers and addresses of both ends; look for a filter for TCP 179.
+    """
+    own, far = (str(address.ip) for address in uplink.uplink.addresses)
+    row = site.settled(
+        lambda: site.row("bgp", node=names.EDGE, neighbor=own), lambda row: row["ok"], SETTLE_S
+    )
+    seen = f"{row['state']} ({row['reason']})" if row.get("reason") else row["state"]
+    expect(row["ok"], " ".join(_device_end(uplink)), expected="Established", seen=seen)
+    for row in site.rows("bgp", node=uplink.uplink.device, neighbor=far):
+        expect(row["ok"], " ".join(_device_end(uplink)), expected="Established", seen=row["state"])
+
+
+@pytest.mark.after("isp.established")
+def test_stable(site: Site, uplink: UplinkSubject) -> None:
+    """The BGP session with the provider stays up.
+
+    Expected: it is up, and did not go down again while it was looked at.
+    Source: D4 (T1)
+    Remedy: look for loss on the link and for what resets the session; call the provider.
+    """
+    own = str(uplink.uplink.addresses[0].ip)
+    seen = steady(site, names.EDGE, _protocol(uplink), own)
+    expect(seen == "stays Established", str(uplink), expected="no flap", seen=seen)
+
+
+@pytest.mark.after("isp.established")
+def test_routes(site: Site, uplink: UplinkSubject) -> None:
+    """The needed routes are received from the provider, and advertised to it.
+
+    Expected: the Region's public range or a default route comes; the infrastructure subnets of
+    the Outposts behind the link go out, unless a firewall translates them.
+    Source: D5, D6, D10 (T1); S4
+    Remedy: have the provider announce the Region's ranges or a default route; announce the
+    infrastructure subnets, which may only be filtered behind an address translation.
+    """
+    own, far = (address.ip for address in uplink.uplink.addresses)
+    heard = announced_anew(site, _edge_end(uplink), _protocol(uplink), far, own)
+    public = site.topology.region.public_cidr
+    received, advertised = heard.routes(far), heard.routes(own)
+    name = " ".join(_device_end(uplink))
+    expect(
+        any(public.subnet_of(prefix) for prefix in received),
+        name,
+        expected=f"{public} or a default route received",
+        seen=_words(received),
+    )
+    for outpost in behind(site, uplink.uplink.device) if not _is_translated(site, uplink) else ():
+        for prefix in (outpost.service_link.own_prefix(1), outpost.service_link.own_prefix(2)):
+            expect(
+                any(prefix.subnet_of(entry) for entry in advertised),
+                f"{name}: {prefix}",
+                expected=f"the infrastructure subnet of {outpost.name} advertised",
+                seen=_words(advertised),
+            )
+
+
+def _words(prefixes: dict[IPv4Network, tuple[int, ...]]) -> str:
+    return ", ".join(map(str, prefixes)) or "no prefixes"
+
+
+@pytest.mark.after("isp.link")
+def test_way_out(site: Site, uplink: UplinkSubject) -> None:
+    """What comes from an infrastructure subnet to AWS's ranges leaves by a link to the Region.
+
+    Expected: for a packet from each Outpost's half of the infrastructure subnet, the VRF of the
+    service link on the device has a route to the anchors, by an interface that leads there.
+    Source: B3, D10, D11, D12 (T1): leak between the VRFs of service link and provider; source-based
+    routing
+    Remedy: leak the provider's routes, or a default route, into the service link's VRF; look at
+    policy rules that match the infrastructure subnet.
+    """
+    walls = {wall.name: wall for wall in site.topology.site.firewalls}
+    wall = walls.get(uplink.uplink.device)
+    devices = [link.device for link in wall.inside] if wall else [uplink.uplink.device]
+    looked = False
+    for outpost in behind(site, uplink.uplink.device):
+        for lag in OutpostSubject(outpost).lags:
+            if lag.device not in devices or not exists(site, lag.device):
+                continue
+            looked = True
+            source = host_address(outpost, lag.lag.device - 1)
+            arrives = f"{lag.device_bond}.{lag.lag.service_link.vlan}"
+            for anchor in site.topology.anchors(outpost):
+                seen = route_to(site, lag.device, anchor.address, source=source, iif=arrives)
+                name = f"{lag.device}: {source} to {anchor.name}"
+                ok = " dev " in seen and "unreachable" not in seen
+                expect(ok, name, expected="a route to the Region", seen=seen)
+    if not looked:
+        pytest.skip("no Outpost with public connectivity is behind this link")
+
+
+@pytest.mark.after("isp.way-out", "isp.established")
+def test_region_reachable(site: Site, outpost: OutpostSubject) -> None:
+    """The Region's public addresses can be reached from the infrastructure subnet.
+
+    Expected: the Outposts endpoint answers TCP 443 from a server of the rack.
+    Source: D2, D9, D16 (T1)
+    Remedy: follow the packets (testbed trace): on-premises, at the provider, or further on.
+    """
+    rack = outpost.outpost
+    if rack.service_link.private_anchors:
+        pytest.skip(f"{rack.name} has private connectivity: it does not use the provider")
+    source, address = host_address(rack, 0), endpoint_of(site.topology, rack)
+    place = (names.outpost_host(rack, 0), "eth0")
+    seen = site.settled(
+        lambda: connect(site, place, address, PORT, source=str(source)),
+        lambda seen: seen == "connected",
+        SETTLE_S,
+    )
+    name = f"{place[0]} to {address} TCP {PORT}"
+    expect(seen == "connected", name, expected="connected", seen=seen)

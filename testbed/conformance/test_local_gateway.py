@@ -35,6 +35,7 @@ MTU = 1500  # facts: P
 CONNECTIONS = 64  # enough that a hash sends some of them each way
 SHARE = 5.0  # percent of them, at least, through each OND
 FIRST_PORT = 33000
+FORWARDED_S = 0.5  # for packets that must not come, once they have got to the local gateway
 
 
 def outside(ways: Ways, end: End) -> list[tuple[End, Way]]:
@@ -209,6 +210,7 @@ def test_only_announced(site: Site, outpost: OutpostSubject) -> None:
             send_frames(site, (lag.device, vif.device_interface), frames)
             came(site, seen[entrance], len(frames))
             came(site, seen[router], sum(targets.values()))
+            came(site, seen[router], len(targets), within=FORWARDED_S)
         got = {destination for _, destination in pairs(seen[entrance].packets)}
         arrived = {destination for _, destination in pairs(seen[router].packets)}
         for address, let_in in targets.items():

@@ -1,1 +1,147 @@
-"""metrics."""
+"""CloudWatch's metrics of an Outpost (AWS/Outposts), read as AWS's diagnostic matrix reads them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from testbed.conformance.expectation import expect
+from testbed.conformance.site import Site
+from testbed.conformance.subjects import LagSubject, OutpostSubject, VifSubject
+from testbed.management.gauges import STATES
+from testbed.management.metrics import NAMESPACE, Sample, diagnose
+
+ESTABLISHED = len(STATES)  # the value of VifBgpSessionState (M1)
+OLD_PERIODS = 3  # a datapoint older than this says nothing of now
+WAIT_S = 4.0  # for a value that is on its way, where the period is short
+GOOD = "all is well"
+
+
+def _latest(site: Site, metric: str, **dimensions: str) -> Sample | None:
+    """The latest datapoint of a metric with these dimensions; None where it has none of late."""
+    series: list[list[Sample]] = (site.testbed.status().get("metrics") or {}).get(NAMESPACE) or []
+    found = [
+        sample
+        for samples in series
+        for sample in samples
+        if sample["metric"] == metric and dimensions.items() <= sample["dimensions"].items()
+    ]
+    latest = max(found, key=lambda sample: float(sample["time"]), default=None)
+    oldest = _now(site) - OLD_PERIODS * site.topology.region.metrics_period_s
+    return latest if latest is not None and latest["time"] >= oldest else None
+
+
+def _now(site: Site) -> float:
+    """The testbed's own time, in seconds since 1970."""
+    if not site.testbed.is_virtual:
+        return time.time()
+    node = site.plan.nodes[0].name
+    return float(site.testbed[node].run(["date", "+%s"]).text)
+
+
+def _value(site: Site, metric: str, **dimensions: str) -> str:
+    """The latest value in words; "" where there is none of late."""
+    sample = _latest(site, metric, **dimensions)
+    return "" if sample is None else f"{sample['value']:g}"
+
+
+def _lag_id(lag: LagSubject) -> str:
+    return f"{lag.outpost.name}-lag{lag.lag.device}"
+
+
+def _vif_id(vif: VifSubject) -> str:
+    kind = "sl-vif" if vif.purpose == "service-link" else "lgw-vif"
+    return f"{vif.on.outpost.name}-{kind}{vif.on.lag.device}"
+
+
+def _expect(site: Site, name: str, metric: str, wanted: int, **dimensions: str) -> None:
+    seen = site.settled(
+        lambda: _value(site, metric, **dimensions), lambda value: value == str(wanted), WAIT_S
+    )
+    said = f"{metric} {seen}" if seen else ""
+    expect(seen == str(wanted), name, expected=f"{metric} {wanted}", seen=said)
+
+
+def test_matrix(site: Site, lag: LagSubject) -> None:
+    """LagStatus and VifBgpSessionState point to no fault, as AWS's diagnostic matrix reads them.
+
+    Expected: the LAG up, and both sessions Established (6).
+    Source: F (T1); M3: the matrix of LAG, local gateway and service link; M2
+    Remedy: look where the matrix points to: the LAG or its cables, or a VIF's configuration.
+    """
+
+    def look() -> dict[str, str]:
+        rows = {"LagStatus": _value(site, "LagStatus", LagId=_lag_id(lag))}
+        for purpose in ("local-gateway", "service-link"):
+            vif = VifSubject(lag, purpose)
+            state = _value(site, "VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
+            rows[f"VifBgpSessionState of {purpose}"] = state
+        return rows
+
+    def reads(seen: dict[str, str]) -> str:
+        status, local_gateway, service_link = seen.values()
+        up = str(ESTABLISHED)
+        return diagnose(
+            lag=status == "1", local_gateway=local_gateway == up, service_link=service_link == up
+        )
+
+    seen = site.settled(look, lambda seen: reads(seen) == GOOD, WAIT_S)
+    missing = [metric for metric, value in seen.items() if not value]
+    name = lag.name if not missing else f"{lag.name}: {missing[0]}"
+    expect(not missing, name, expected="a datapoint", seen="none of late" if missing else "all")
+    values = ", ".join(f"{metric} {value}" for metric, value in seen.items())
+    points_to = reads(seen)
+    text = f"{points_to} ({values})"
+    expect(points_to == GOOD, lag.name, expected=GOOD, seen=text)
+
+
+def test_vif_connection(site: Site, vif: VifSubject) -> None:
+    """VifConnectionStatus and VifBgpSessionState say that the VIF works.
+
+    Expected: VifConnectionStatus 1, VifBgpSessionState 6 (Established).
+    Source: F (T1); M1; M2: 1 AS number or peer address, 2 port or address, 3 version, 4 and 5 path
+    Remedy: see bgp.asns, bgp.port and vlan.peer-answers for the VIF.
+    """
+    dimensions = {"VirtualInterfaceId": _vif_id(vif)}
+    _expect(site, vif.name, "VifBgpSessionState", ESTABLISHED, **dimensions)
+    _expect(site, vif.name, "VifConnectionStatus", 1, **dimensions)
+
+
+def test_connected_status(site: Site, outpost: OutpostSubject) -> None:
+    """ConnectedStatus says that the Outpost is connected to its Region.
+
+    Expected: 1.
+    Source: F, G1 (T1, T2); M1: an average below 1 means that the connection is impaired
+    Remedy: see the checks of the service link.
+    """
+    _expect(site, str(outpost), "ConnectedStatus", 1, OutpostId=outpost.outpost.name)
+
+
+def test_tells_the_truth(site: Site, lag: LagSubject) -> None:
+    """What the metrics say of the LAG and its sessions is what their own daemons say now.
+
+    Expected: LagStatus as the kernel's bond, VifBgpSessionState as the OND's BGP.
+    Source: M1, M3
+    Remedy: look at the agent on the rack's first server (testbed logs) and its management channel.
+    """
+
+    def differs() -> str:
+        row = site.row("lags", node=lag.ond, interface=lag.ond_bond)
+        carrier = any(member["ok"] for member in row.get("members") or ())
+        pairs: list[tuple[str, str, Any]] = [
+            ("LagStatus", _value(site, "LagStatus", LagId=_lag_id(lag)), int(carrier))
+        ]
+        for purpose in ("local-gateway", "service-link"):
+            vif = VifSubject(lag, purpose)
+            value = _value(site, "VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
+            state = site.row("bgp", node=lag.ond, neighbor=str(vif.vif.peer_address.ip))["state"]
+            number = STATES.index(state) + 1 if state in STATES else 1
+            pairs.append((f"VifBgpSessionState of {purpose}", value, number))
+        return ", ".join(
+            f"{name} {told or 'none of late'}, but it is {real}"
+            for name, told, real in pairs
+            if told != str(real)
+        )
+
+    seen = site.settled(differs, lambda text: not text, WAIT_S)
+    expect(not seen, lag.name, expected="metrics that are true", seen=seen or "they are true")

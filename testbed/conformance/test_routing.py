@@ -15,13 +15,14 @@ from testbed.conformance.permissions import Permissions
 from testbed.conformance.requesting import Request, answered, send
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import OutpostSubject, VpcSubject
-from testbed.conformance.watching import Place, pairs, watched
+from testbed.conformance.watching import Place, pairs, ports, watched
 from testbed.conformance.ways import End, Kind, Ways
 from testbed.lower import names
 from testbed.probes.capture import Capture
 from testbed.topology.model import NetworkInterface, RouteTable, Topology, Vpc, VpcRoute
 
 SETTLE_S = 5.0
+ANY = "any"  # of a node's interfaces
 TEST_NET = IPv4Address("203.0.113.201")  # RFC 5737: nobody's, for default routes
 MORE = 997  # steps through a range when looking for an address without a longer route
 
@@ -122,6 +123,11 @@ class _Lead:
     request: Request
     places: tuple[Place, ...]
 
+    @property
+    def where(self) -> str:
+        """The nodes of the places."""
+        return " or ".join(dict.fromkeys(node for node, _ in self.places))
+
     def __str__(self) -> str:
         return f"route table {self.table}: {self.route.destination} to {self.route.target}"
 
@@ -150,7 +156,7 @@ def test_targets(site: Site, vpc: VpcSubject) -> None:
             expect(
                 there,
                 lead,
-                expected=f"{lead.request} at {' or '.join(node for node, _ in lead.places)}",
+                expected=f"{lead.request} at {lead.where}",
                 seen="it does not get there",
             )
 
@@ -169,7 +175,11 @@ def _leads(site: Site, vpc: Vpc) -> Iterator[_Lead]:
         for route in table.routes:
             if expected_state(site.topology, vpc, route) != "active":
                 continue
-            places = _places(site.topology, vpc, end, route)
+            places = tuple(
+                port
+                for node, name in _places(site.topology, vpc, end, route)
+                for port in (ports(site, node) if name == ANY else [(node, name)])
+            )
             address = sample(vpc, table, route)
             if not places or address is None:
                 continue
@@ -209,20 +219,20 @@ def _places(topology: Topology, vpc: Vpc, end: End, route: VpcRoute) -> tuple[Pl
         zone = topology.subnet(vpc.name, end.interface.subnet).zone
         subnets = attachment.subnets if attachment else ()
         zones = {topology.subnet(vpc.name, subnet).zone for subnet in subnets}
-        return ((names.transit_gateway(gateway), "any"),) if zone in zones else ()
+        return ((names.transit_gateway(gateway), ANY),) if zone in zones else ()
     if kind == "vpc-peering-connection":
         peer = topology.region.vpc_peering_connections[name].peer(vpc.name)
         places = [names.region_vpc(peer)]
         if end.place and any(s.outpost == end.place for s in topology.vpcs[peer].subnets):
             places = [names.outpost_vpc(topology.outposts[end.place], peer)]
-        return tuple((place, "any") for place in places)
+        return tuple((place, ANY) for place in places)
     nodes = {
         "internet-gateway": names.internet_gateway(vpc.name),
         "nat-gateway": names.nat_gateway(f"{vpc.name}.{name.rpartition('.')[2]}"),
         "virtual-private-gateway": names.virtual_private_gateway(vpc.name),
         "vpc-endpoint": names.endpoint(f"{vpc.name}.{name.rpartition('.')[2]}"),
     }
-    return ((nodes[kind], "any"),) if kind in nodes else ()
+    return ((nodes[kind], ANY),) if kind in nodes else ()
 
 
 def _interface(interface: NetworkInterface, end: End) -> tuple[Place, ...]:

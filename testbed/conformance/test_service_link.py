@@ -1,1 +1,320 @@
-"""service-link."""
+"""The service link: the rack's encrypted tunnels to the Region, and the network below them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from typing import Any
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.packet import Raw
+
+from testbed.conformance.expectation import Measurement, expect
+from testbed.conformance.probing import Place, captures, connect, inject, neighbour, ping
+from testbed.conformance.service_link_ways import anchor_place, on_the_way, overlays, uplinks_of
+from testbed.conformance.site import SETTLE_S, Site
+from testbed.conformance.subjects import OutpostSubject, TunnelSubject, VifSubject
+from testbed.conformance.transfer import transfer
+from testbed.lower import inner, names
+from testbed.lower.management import endpoint_of
+from testbed.lower.service_link import PORT, host_address
+from testbed.topology.model import INTERNAL
+
+MTU = 1500
+HEADERS = 28  # of IPv4 and UDP
+HIGHEST_RTT_MS = 175.0
+LEAST_MBPS = 500.0
+BUSY = 0.6  # of the processors' time: then they, and not the network, are the limit
+MARK = b"in the clear"
+ARRIVES_S = 4.0
+REFUSED_S = 0.6
+FAILS_OVER_S = 10.0
+NEW_PORT = 50443
+
+
+def _datagram(source: object, destination: object, sport: int, dport: int, mark: bytes) -> Any:
+    """A UDP packet of 1500 bytes that must not be fragmented."""
+    payload = mark.ljust(MTU - HEADERS, b".")
+    ip = IP(src=str(source), dst=str(destination), flags="DF")
+    return ip / UDP(sport=sport, dport=dport) / Raw(payload)
+
+
+def _marked(packets: Any, mark: bytes) -> list[Any]:
+    return [packet for packet in packets if mark in bytes(packet)]
+
+
+def _sent(site: Site, sender: Place, receiver: Place, packet: Any, mark: bytes) -> tuple[Any, str]:
+    """A packet as it has arrived (or None), and where it got lost, in words."""
+    with captures(site, [receiver], f"udp and greater {MTU}") as heard:
+        problem = inject(site, sender, packet, mac=neighbour(site, sender))
+        site.settled(
+            lambda: _marked(heard[receiver].packets, mark), lambda m: m or problem, ARRIVES_S
+        )
+    arrived = _marked(heard[receiver].packets, mark)
+    return (arrived[0], "") if arrived else (None, problem)
+
+
+def _lost(site: Site, tunnel: TunnelSubject, sender: Place, packet: Any, mark: bytes) -> str:
+    """How far a packet gets, and what the sender is told, in words."""
+    places = on_the_way(site, tunnel)
+    with captures(site, [*places, sender], "udp or icmp") as heard:
+        inject(site, sender, packet, mac=neighbour(site, sender))
+        site.settled(lambda: _marked(heard[places[-1]].packets, mark), bool, ARRIVES_S)
+    seen = [" ".join(place) for place in heard if _marked(heard[place].packets, mark)]
+    errors = [p for p in heard[sender].packets if p.haslayer("ICMP") and p["ICMP"].type == 3]
+    told = ""
+    if errors:
+        error = errors[0]["ICMP"]
+        mtu = f", MTU {error.nexthopmtu}" if error.code == 4 else ""
+        told = f"; ICMP unreachable, code {error.code}{mtu} from {errors[0][IP].src}"
+    return f"lost; seen only at {', '.join(seen) or 'no place'}{told}"
+
+
+def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
+    """Packets of 1500 bytes pass unfragmented between the rack's server and the anchor, both ways.
+
+    Expected: UDP packets from port 443 to 443, 1500 bytes, with the bit Don't Fragment, arrive.
+    Source: S1: the path must carry 1500 bytes; S4; A13, A14, B13, C8, D16, G12 (T1, T2)
+    Remedy: raise the MTU of the link where they get lost to 1500; let UDP 443 to 443 through.
+    """
+    host, place = (tunnel.host, "eth0"), anchor_place(site, tunnel)
+    source, mark = host_address(tunnel.outpost, tunnel.index), f"out {tunnel.name}".encode()
+    out = _datagram(source, tunnel.anchor_address, PORT, PORT, mark)
+    arrived, problem = _sent(site, host, place, out, mark)
+    if arrived is None:
+        seen = problem or _lost(site, tunnel, host, out, mark)
+        name = f"{tunnel.host} to {tunnel.anchor}"
+        expect(False, name, expected=f"{MTU} bytes at {place[0]}", seen=seen)
+    mark = f"back {tunnel.name}".encode()
+    back = _datagram(tunnel.anchor_address, arrived[IP].src, PORT, arrived[UDP].sport, mark)
+    returned, problem = _sent(site, place, host, back, mark)
+    seen = "arrived"
+    if returned is None:
+        seen = problem or _lost(site, tunnel, place, back, mark)
+    name = f"{tunnel.anchor} to {tunnel.host}"
+    expect(returned is not None, name, expected=f"{MTU} bytes at {host[0]}", seen=seen)
+
+
+@pytest.mark.after("service-link.underlay-mtu")
+def test_handshake(site: Site, tunnel: TunnelSubject) -> None:
+    """The tunnel's handshake is done, and UDP 443 is answered now.
+
+    Expected: a handshake not older than 180 s, and packets that come back from the anchor.
+    Source: S1, S4; B7, C5, D13 (T1): UDP 443 to 443, out and, if stateless, in
+    Remedy: let UDP 443 to 443 through on the whole way between the infrastructure subnet and AWS.
+    """
+    node = names.service_link(tunnel.outpost)
+    row = site.settled(
+        lambda: site.row("tunnels", node=node, interface=tunnel.interface),
+        lambda row: row["ok"],
+        SETTLE_S,
+    )
+    seen = f"{row['state']}; {row['reason']}" if row.get("reason") else row["state"]
+    expect(row["ok"], tunnel, expected="a handshake", seen=seen)
+    before = row["rx_bytes"]
+    later = site.settled(  # BFD inside asks several times a second
+        lambda: site.row("tunnels", node=node, interface=tunnel.interface).get("rx_bytes", 0),
+        lambda now: now > before,
+        SETTLE_S,
+    )
+    seen = f"{later - before} bytes" if later > before else "nothing comes back"
+    expect(later > before, tunnel, expected="answers from the anchor", seen=seen)
+
+
+def test_management(site: Site, outpost: OutpostSubject) -> None:
+    """The management channel works: TCP from an ephemeral port to 443.
+
+    Expected: the Region's endpoint can be connected to from a server's address, and says that the
+    Outpost is connected.
+    Source: S4; B7, C5, D13 (T1): TCP 1025-65535 to 443; H2; G1 (T2)
+    Remedy: let TCP 1025-65535 to 443 through, from the infrastructure subnet to AWS.
+    """
+    rack = outpost.outpost
+    address, source = endpoint_of(site.topology, rack), str(host_address(rack, 0))
+    host = (names.outpost_host(rack, 0), "eth0")
+    name = f"{host[0]} to {address} TCP {PORT}"
+    seen = connect(site, host, address, PORT, source=source)
+    expect(seen == "connected", name, expected="connected", seen=seen)
+    row = site.settled(
+        lambda: site.row("management", subject=rack.name), lambda row: row["ok"], SETTLE_S
+    )
+    expect(row["ok"], outpost, expected="connected", seen=row["state"])
+
+
+@pytest.mark.after("service-link.handshake")
+def test_rtt(site: Site, tunnel: TunnelSubject, measure: Callable[..., Measurement]) -> None:
+    """The round trip between Outpost and Region through the tunnel takes at most 175 ms.
+
+    Expected: pings through the tunnel are answered, the slowest in at most 175 ms.
+    Source: S1
+    Remedy: find the link that delays (testbed trace); take another path or provider.
+    """
+    place = (names.service_link(tunnel.outpost), tunnel.interface)
+    result = ping(site, place, inner.tunnel_anchor(tunnel.index).ip, count=3)
+    times = result.rtt_ms
+    expect(times, tunnel, expected="answers", seen=result.error or times)
+    rtt = measure("RTT", times.max if times else 0.0, "ms", at_most=HIGHEST_RTT_MS)
+    expect(rtt.ok, tunnel, expected=rtt.limit, seen=rtt)
+
+
+@pytest.mark.after("service-link.handshake")
+def test_inner_mtu(site: Site, outpost: OutpostSubject) -> None:
+    """Between the Outpost's and the Region's part of a VPC the MTU is exactly 1300.
+
+    Expected: 1300 bytes pass unfragmented; for 1301 bytes ICMP tells the MTU of 1300.
+    Source: S1
+    Remedy: the path below must carry 1500 bytes (service-link.underlay-mtu); look at what adds
+    headers on the way.
+    """
+    found = overlays(site.topology, outpost.outpost)
+    if not found:
+        pytest.skip("no VPC has a subnet on the Outpost")
+    limit = inner.SERVICE_LINK_MTU
+    for name, place, far in found:
+        fits = ping(site, place, far, size=limit, df=True)
+        expect(fits.ok, name, expected=f"{limit} bytes pass", seen=fits.error or "an answer")
+        larger = ping(site, place, far, size=limit + 1, df=True)
+        error = larger.error or "an answer"
+        told = f"mtu={limit}" in error.replace(" ", "")
+        expect(told, name, expected=f"MTU {limit} told for {limit + 1} bytes", seen=error)
+
+
+@pytest.mark.after("service-link.handshake")
+def test_throughput(
+    site: Site, outpost: OutpostSubject, measure: Callable[..., Measurement]
+) -> None:
+    """The service link carries at least 500 Mbit/s.
+
+    Where this machine is too slow to tell, or the time is virtual, it does not apply.
+
+    Expected: a TCP transfer of a second through the tunnels reaches 500 Mbit/s.
+    Source: S1, H2: 500 Mbit/s to 1 Gbit/s for each compute rack
+    Remedy: order a faster link; look for loss and for a limit on the way (testbed capture).
+    """
+    if site.testbed.is_virtual:
+        pytest.skip("in virtual time a transfer takes no processor's time: its rate means nothing")
+    source, own = names.service_link(outpost.outpost), inner.overlay_endpoint(outpost.outpost)
+    mbps, busy = transfer(site, source, own, names.FABRIC, inner.FABRIC_ENDPOINT)
+    rate = measure("throughput", mbps, "Mbit/s", at_least=LEAST_MBPS)
+    if not rate.ok and busy > BUSY:
+        pytest.skip(f"this machine is the limit: {rate} with its processors {busy:.0%} busy")
+    expect(rate.ok, outpost, expected=rate.limit, seen=f"{rate}, processors {busy:.0%} busy")
+
+
+@pytest.mark.after("service-link.handshake")
+def test_encrypted(site: Site, outpost: OutpostSubject) -> None:
+    """On the customer's wires the service link is nothing but UDP 443 to 443 and TCP 443.
+
+    Expected: while a marked packet crosses, the wires show the tunnels' packets, and neither its
+    content nor an address of what is inside.
+    Source: S1: an encrypted set of VPN connections; S4
+    Remedy: look for a route that leads past the tunnels to what belongs into them.
+    """
+    rack = outpost.outpost
+    places, found = uplinks_of(site, rack), overlays(site.topology, rack)
+    if not found:
+        pytest.skip("no VPC has a subnet on the Outpost: nothing crosses")
+    with captures(site, places, "ip") as heard:
+        for _, place, far in found:
+            ping(site, place, far, mark=MARK)
+        site.settled(
+            lambda: [p for c in heard.values() for p in c.packets if UDP in p and _is_tunnel(p)],
+            bool,
+            ARRIVES_S,
+        )
+    expect(heard, outpost, expected="wires to listen on", seen=len(heard) or None)
+    number, inside = 0, rack.service_link.infrastructure_cidr
+    for (node, interface), capture in heard.items():
+        for packet in capture.packets:
+            ends = [IPv4Address(packet[IP].src), IPv4Address(packet[IP].dst)]
+            ours = any(end in inside for end in ends)
+            number += ours or _is_tunnel(packet)
+            clear = MARK in bytes(packet) or any(end in INTERNAL for end in ends)
+            other = ours and not _is_tunnel(packet)
+            expect(
+                not clear and not other,
+                f"{node} {interface}",
+                expected=f"UDP {PORT} to {PORT} or TCP {PORT}",
+                seen=f"{packet.summary()}{' with the marked content' if clear else ''}",
+            )
+    name = f"{outpost}: {', '.join(' '.join(place) for place in heard)}"
+    expect(number, name, expected="the tunnels' packets", seen=f"{number} packets")
+
+
+def _is_tunnel(packet: Any) -> bool:
+    """Whether a packet is of a tunnel or management channel, or an ICMP error about one."""
+    if UDP in packet or TCP in packet:
+        layer = packet[UDP] if UDP in packet else packet[TCP]
+        return PORT in (layer.sport, layer.dport)
+    return "ICMP" in packet and packet["ICMP"].type in {3, 11}
+
+
+@pytest.mark.after("service-link.handshake")
+def test_two_paths(site: Site, outpost: OutpostSubject) -> None:
+    """The answers to each tunnel come by the OND that its server's address belongs to.
+
+    Expected: packets to the servers of both halves of the infrastructure subnet, each at its OND.
+    Source: S1: redundant; R1: each OND announces its own /27 with path length 1; M2
+    Remedy: have the devices prefer the shorter AS path; see bgp.route-to-rack.
+    """
+    rack = outpost.outpost
+    if rack.drained:
+        pytest.skip("an OND is drained: all traffic is on the other one")
+    for lag in outpost.lags:
+        vif = VifSubject(lag, "service-link")
+        address = host_address(rack, lag.lag.device - 1)
+        place = (lag.ond, vif.ond_interface)
+        with captures(site, [place], f"dst host {address} and udp port {PORT}") as heard:
+            number = site.settled(lambda c=heard[place]: len(c.packets), bool, ARRIVES_S)  # type: ignore[misc]
+        name = f"{' '.join(place)}: {address}"
+        expect(number, name, expected="the tunnel's packets", seen=f"{number} packets")
+
+
+@pytest.mark.after("service-link.underlay-mtu")
+def test_initiated_from_the_outpost(site: Site, tunnel: TunnelSubject) -> None:
+    """Nothing can be opened from the Region's side: neither TCP nor a UDP flow of its own.
+
+    Expected: a new connection from the anchor to the rack's server gets no answer.
+    Source: S1: always initiated from the Outpost; S4: all that is initiated inbound may be denied
+    Remedy: deny what begins outside, at the firewall and on the way to the infrastructure subnet.
+    """
+    place, address = anchor_place(site, tunnel), host_address(tunnel.outpost, tunnel.index)
+    name = f"{tunnel.anchor} to {tunnel.host} ({address})"
+    own = tunnel.anchor_address
+    with captures(site, [place], f"src host {address} and udp dst port {NEW_PORT}") as heard:
+        probe = IP(src=own, dst=str(address)) / UDP(sport=NEW_PORT, dport=PORT) / Raw(MARK)
+        problem = inject(site, place, probe)
+        expect(not problem, name, expected="a packet sent", seen=problem or "sent")
+        seen = connect(site, (place[0], ""), address, PORT, source=own, wait_s=REFUSED_S)
+    answered = seen in {"connected", "Connection refused"}
+    expect(not answered, f"{name} TCP {PORT}", expected="no answer", seen=seen)
+    answers = len(heard[place].packets)
+    expect(not answers, f"{name} UDP {PORT}", expected="no answer", seen=f"{answers} answers")
+
+
+@pytest.mark.disruptive
+@pytest.mark.after("service-link.handshake", "service-link.inner-mtu")
+def test_redundancy(site: Site, outpost: OutpostSubject) -> None:
+    """Either tunnel alone carries the service link.
+
+    Expected: with one tunnel cut, the Outpost's and the Region's part of a VPC reach each other
+    again within seconds; with the other one cut, too.
+    Source: S1: redundant; H1: size each path so that it can carry all; E7 (T1): a test of each path
+    Remedy: repair the tunnel that does not carry: see the checks of its path below.
+    """
+    found = overlays(site.topology, outpost.outpost)
+    if not found:
+        pytest.skip("no VPC has a subnet on the Outpost: nothing crosses")
+    _, place, far = found[0]
+    number = len(site.topology.anchors(outpost.outpost))
+    expect(number > 1, outpost, expected="two tunnels", seen=f"{number} tunnels")
+    for cut in range(1, number + 1):
+        with site.testbed.fault("service-link-cut", outpost.outpost.name, tunnel=cut):
+            result = site.settled(
+                lambda: ping(site, place, far, wait_s=0.3), lambda r: r.ok, FAILS_OVER_S
+            )
+        alone = ", ".join(str(n) for n in range(1, number + 1) if n != cut)
+        name = f"{outpost}: tunnel {alone} alone"
+        seen = result.error or "an answer"
+        expect(result.ok, name, expected=f"an answer within {FAILS_OVER_S:g} s", seen=seen)

@@ -16,6 +16,7 @@ from testbed.conformance.inside import program
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import LagSubject
 from testbed.lower import names
+from testbed.plan.model import Loopback
 from testbed.probes.capture import Capture
 from testbed.topology.model import Outpost
 
@@ -76,6 +77,12 @@ def send_frames(site: Site, place: Place, frames: Sequence[Any]) -> None:
 def echo_request(source: Address, destination: Address, **layers: Any) -> Any:
     """An ICMP echo request; `layers` are members of its Ethernet header (`src`, `dst`)."""
     return Ether(**layers) / IP(src=str(source), dst=str(destination)) / ICMP() / b"conformance"
+
+
+def ports(site: Site, node: str) -> list[Place]:
+    """All interfaces of a node but its loopback."""
+    interfaces = site.plan.node(node).interfaces
+    return [(node, i.name) for i in interfaces if not isinstance(i.device, Loopback)]
 
 
 def members(lag: LagSubject) -> list[Place]:

@@ -148,6 +148,10 @@ class Ways:
             return Way(there.kind, address, there.seen, mtu)
         return None
 
+    def leads_nowhere(self, source: End, to: IPv4Address) -> bool:
+        """Whether no packet of the source's may get to anybody at that address."""
+        return self._send(source, to) is None
+
     def _send(self, source: End, to: IPv4Address) -> _Hop | None:
         if source.interface is None:
             area = self._area_of_segment(source.segment or "")

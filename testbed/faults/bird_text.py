@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 FILE = "bird.conf"
+WORSE_PREFERENCE = 50  # less than BGP's default of 100
 LAST_CHOICE = 1  # a preference below that of every protocol of BIRD's
 _HEAD = re.compile(r"^[ \t]*protocol\s+bgp\b[^{;]*\{", re.MULTILINE)
 _NEIGHBOR = re.compile(r"\bneighbor\s+([0-9.]+)(?:\s+port\s+[0-9]+)?(\s+as\s+)?([0-9]+)?")
@@ -85,8 +86,14 @@ class BirdText:
         self._export_first(neighbor, f"if net = {prefix} then reject;" if prefix else "reject;")
 
     def prepend(self, neighbor: str, times: int) -> None:
-        """Announce everything with the own AS more often in its path."""
-        asn, _ = self.asns(neighbor)
+        """Announce everything as a worse choice: with the own AS more often in its path.
+
+        Inside the own AS, where that would be a loop, with a lower local preference.
+        """
+        asn, remote = self.asns(neighbor)
+        if asn == remote:
+            self._export_first(neighbor, f"bgp_local_pref = {WORSE_PREFERENCE};")
+            return
         self._export_first(neighbor, *[f"bgp_path.prepend({asn});"] * times)
 
     def announce(self, neighbor: str, prefix: str, name: str) -> None:

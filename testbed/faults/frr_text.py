@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FILE = "bgpd.conf"
 PERMIT_LAST = 100
+WORSE_PREFERENCE = 50  # less than BGP's default of 100
 _REMOTE = re.compile(r"^\s+neighbor\s+([0-9.]+)\s+remote-as\s+(\S+)")
 _ROUTER = re.compile(r"^router bgp ([0-9]+)")
 
@@ -106,24 +107,31 @@ class FrrText:
         self._map_entry(self._map(neighbor), "deny", prefix)
 
     def prepend(self, neighbor: str, times: int) -> None:
-        """Announce everything with the own AS more often in its path."""
+        """Announce everything as a worse choice: with the own AS more often in its path.
+
+        Inside the own AS, where that would be a loop, with a lower local preference.
+        """
         name = self._map(neighbor)
-        more = " ".join([str(self._section(neighbor).asn)] * times)
+        own, remote = self.asns(neighbor)
+        setting, more = "as-path prepend", " ".join([str(own)] * times)
+        if own == remote:
+            setting, more = "local-preference", str(WORSE_PREFERENCE)
         permit = re.compile(rf"route-map {re.escape(name)} permit [0-9]+\s*$")
         number = 0
         while number < len(self._lines):
             if permit.match(self._lines[number]):
-                self._prepend_in_entry(number + 1, more)
+                self._set_in_entry(number + 1, setting, more)
             number += 1
 
-    def _prepend_in_entry(self, start: int, more: str) -> None:
+    def _set_in_entry(self, start: int, setting: str, more: str) -> None:
         number = start
         while number < len(self._lines) and self._lines[number].startswith(" "):
-            if self._lines[number].strip().startswith("set as-path prepend "):
-                self._lines[number] += f" {more}"
+            if self._lines[number].strip().startswith(f"set {setting} "):
+                if setting == "as-path prepend":
+                    self._lines[number] += f" {more}"
                 return
             number += 1
-        self._lines.insert(number, f" set as-path prepend {more}")
+        self._lines.insert(number, f" set {setting} {more}")
 
     def announce(self, neighbor: str, prefix: str, name: str) -> None:
         """Announce the prefix whether or not there is a route to it."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Accepted = Literal["node", "interface", "outpost", "region"]
 REGION = "region"
+ONDS = "outpost-networking-device"
 _LAG = re.compile(r"(?P<outpost>[^:]+)\.lag(?P<number>[0-9]+)")
 WORDS: dict[Accepted, str] = {
     "node": "NODE",
@@ -55,6 +56,15 @@ def _node_or_interface(plan: Plan, text: str, accepted: Sequence[Accepted]) -> T
         bonds = [i.name for i in ond.interfaces if isinstance(i.device, Bond)]
         name, colon, interface = ond.name, ":", bonds[0]
     node = nodes.get(name)
+    if node is None and lag and lag["outpost"] in outposts_of(plan):
+        outpost = lag["outpost"]
+        known = [
+            n.name.rpartition(".ond")[2]
+            for n in plan.nodes
+            if n.group == outpost and n.role == ONDS
+        ]
+        hint = ", ".join(f"{outpost}.lag{number}" for number in known)
+        raise UsageError(f"{outpost} has no LAG {lag['number']}", hint=f"it has {hint}")
     if node is None:
         raise no_such_node(name, plan.name, list(nodes))
     if colon and "interface" not in accepted:

@@ -75,7 +75,7 @@ class Parameter:
         try:
             return parsers[self.type](value if type(value) in {int, float} else str(value))
         except ValueError as error:
-            message = f"--{self.name} {str(value)[:60]!r} is not {error}"
+            message = f"{self.name} {str(value)[:60]!r} is not {error}"
             raise UsageError(message) from None
 
     def _number(self, value: Value) -> int:

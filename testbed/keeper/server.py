@@ -26,6 +26,7 @@ from testbed.keeper.connection import ClientGone, Connection, while_open
 from testbed.keeper.events import Recorder
 from testbed.keeper.execute import Execution
 from testbed.keeper.faults import Faults, Settling
+from testbed.keeper.faults_served import DEFAULT_WAIT_S, FaultOperations
 from testbed.keeper.logs import send_logs
 from testbed.keeper.processes import ProcessTable
 from testbed.keeper.trace import trace
@@ -38,13 +39,12 @@ from testbed.plan.replaced import replaced
 from testbed.protocol import PROTOCOL_VERSION
 
 FIRST_APPLY_TIMEOUT_S = 60.0
-DEFAULT_WAIT_S = 120.0
 LONGEST_ADVANCE_S = 366 * 86400.0
 ADVANCE_REPORTS = 100
 Handler = Callable[["Keeper", Connection, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
-class Keeper:
+class Keeper(FaultOperations):
     """A testbed's state and the operations on it.
 
     `on_nodes` is called with the namespaces (node name to descriptor)
@@ -211,63 +211,6 @@ class Keeper:
             "pending": pending,
         }
 
-    async def fault(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
-        """Put a fault into force, or on the schedule (docs/faults.md)."""
-        async with while_open(connection), self._writing:
-            self._require_established()
-            with self.clock.driven():
-                return self._faults.inject(self._plan, request)
-
-    async def heal(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
-        """End faults; with `wait`, until everything is as it should be again if none is left."""
-        async with while_open(connection), self._writing:
-            self._require_established()
-            names = [str(name) for name in request.get("names") or ()]
-            declared = bool(request.get("declared", True))
-            with self.clock.driven():
-                healed = self._faults.heal(self._plan, names, declared=declared)
-                pending: list[dict[str, str]] = []
-                if healed and request.get("wait", True) and not self._faults.active():
-                    timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
-                    pending = await self._wait_ready(connection, timeout)
-            return {"healed": healed, "faults": self._faults.rows(), "pending": pending}
-
-    def _require_established(self) -> None:
-        if not self._established:
-            raise UsageError(f"testbed {self.name} is still being built", hint="try again later")
-
-    def bring_to(self, plan: Plan) -> None:
-        """Bring the testbed to a plan with other faults in it; HostError when it can't.
-
-        What ran before runs again then.
-        """
-        before = self._effective
-        self.clock.stir()
-        refusing = {id(running) for running in self._processes.refusing()}
-        if steps := diff(before, plan):
-            try:
-                self._change(plan, steps)
-                self._effective = plan
-            finally:
-                self._record()
-        for running in self._processes.refusing():
-            if id(running) not in refusing:
-                why = running.refused
-                self._change(before, diff(plan, before))
-                self._effective = before
-                text = f"{running.name} in {running.node} refuses what the fault asks for: {why}"
-                raise HostError(text)
-
-    def note(self, node: str, kind: str, subject: str, state: str) -> None:
-        """Record something that the keeper itself has done."""
-        if self._recorder is None:
-            self._recorder = Recorder(self.clock)
-        self._recorder.add(node, kind, subject, state)
-
-    def elapsed(self) -> float:
-        """How long the testbed's clock has run, in s."""
-        return self.clock.elapsed()
-
     def _record(self) -> None:
         """Record what happens from now on: in real time, from when the testbed is ready."""
         if self._recorder is None:
@@ -320,7 +263,7 @@ class Keeper:
             await connection.send(event | {"pending": [row["title"] for row in rows]})
             if not rows:
                 return []
-            if settling.is_over(rows) and self._faults.active():
+            if settling.is_over([row["title"] for row in rows]) and self._faults.active():
                 break
         return rows
 

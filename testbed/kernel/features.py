@@ -136,6 +136,7 @@ def programs(plan: Plan | None = None) -> list[Program]:
     for name, package, needed_for in (
         ("ping", "iputils-ping", "testbed ping"),
         ("tcpdump", "tcpdump", "captures"),
+        ("iperf3", "iperf3", "testbed perf"),
     ):
         if not _found(name):
             missing.append(Program(name, package, needed_for, required=False))

@@ -40,6 +40,11 @@ def port(connection: DirectConnect) -> str:
     return interface_name("dx-", connection.name)
 
 
+def device_port(connection: DirectConnect) -> str:
+    """The customer device's interface that is the connection; leaves room for a VLAN suffix."""
+    return interface_name("dx-", connection.name, limit=10)
+
+
 def lower(draft: Draft, topology: Topology) -> None:
     """Add the Direct Connect locations. The routers behind them connect by `terminate`."""
     for connection in topology.site.direct_connects:
@@ -87,7 +92,7 @@ def attach(
     draft: Draft, connection: DirectConnect, node: NodeDraft
 ) -> list[tuple[str, VirtualInterface]]:
     """Cable a connection to its customer device: (interface, virtual interface) of each VLAN."""
-    trunk = interface_name("dx-", connection.name, limit=10)
+    trunk = device_port(connection)
     location = draft.nodes[names.direct_connect(connection)]
     vifs = connection.virtual_interfaces
     mtu = max([1500, *(entry.mtu for entry in vifs)])

@@ -9,6 +9,7 @@ network interface (facts: T1, C5). `testbed.management` has both programs.
 from __future__ import annotations
 
 import json
+from ipaddress import IPv4Address
 from typing import Any
 
 from testbed.lower import bgp, names, region
@@ -34,14 +35,19 @@ def lower(draft: Draft, topology: Topology) -> None:
         region.attach_public(draft, edge, node, "outposts-api", address, gateway)
         _collect(draft, topology, node, str(address), public)
     for outpost in outposts:
-        endpoint = str(address)
+        endpoint = str(endpoint_of(topology, outpost))
         if outpost.service_link.private_anchors:
             anchor = outpost.service_link.private_anchors[0]
-            endpoint = str(anchor.address)
             _collect(
                 draft, topology, draft.nodes[names.anchor(outpost, anchor)], endpoint, [outpost]
             )
         _report(draft, topology, outpost, endpoint)
+
+
+def endpoint_of(topology: Topology, outpost: Outpost) -> IPv4Address:
+    """The address that an Outpost's management channel leads to."""
+    private = outpost.service_link.private_anchors
+    return private[0].address if private else topology.region.outposts_address
 
 
 def _run(node: NodeDraft, role: str, config: dict[str, Any]) -> None:

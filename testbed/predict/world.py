@@ -224,6 +224,8 @@ class World:
                         raise NotPredicted(f"the answer of {there.name} takes another way")
                     inner = replace(packet, destination=private)
                     return self._receive(there, inner, tracked=tracked)
+        if any(packet.destination in vpc.cidr for vpc in self.topology.vpcs.values()):
+            raise Dropped(f"the internet has no route to {packet.destination}")
         raise NotPredicted(f"{packet.destination} is on the internet")
 
     # Local gateways

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from testbed.errors import NetworkError
+from testbed.faults.catalog import compose
 from testbed.faults.editing import Editing, Target, far_end, members
 from testbed.faults.service_link import slow_ends
 from testbed.faults.targets import resolve
-from testbed.plan.model import Bond, Fault
+from testbed.plan.model import Bond, Fault, Netem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,6 +73,14 @@ def ends_of(plan: Plan, fault: Fault) -> list[tuple[End, End]]:
         if far := far_end(edit, node, each):
             pairs.append(((node, each), far))
     return pairs
+
+
+def expected(plan: Plan, faults: Sequence[Fault], end: End) -> dict[str, float]:
+    """What the interface shall do to packets with all faults and what it has of itself."""
+    interface = compose(plan, faults).node(end[0]).interface(end[1])
+    netem = interface.netem or Netem()
+    names = ("delay_ms", "jitter_ms", "loss_percent", "reorder_percent", "duplicate_percent")
+    return {name: getattr(netem, name) for name in (*names, "rate_mbps")}
 
 
 def _impaired(edit: Editing, target: Target, fault: Fault) -> list[End]:

@@ -34,35 +34,38 @@ def testbeds_of(item: pytest.Item) -> list[Testbed]:
 
 def describe(item: pytest.Item, report: pytest.TestReport) -> None:
     """Add to a failed test's report what is wrong in its testbeds, and what has been kept."""
-    captures = _stop_captures(item)
+    pcap, capture = b"", ""
+    try:
+        if pcap := _stop_capture(item):
+            capture = f"capture: {_pcap_file(item)}"
+    except Exception as error:  # noqa: BLE001 - the test's own failure is what counts
+        capture = f"no capture: {error}"
     for testbed in testbeds_of(item):
-        lines = []
+        lines = [capture] if capture else []
         try:
             problems = testbed.problems()
             lines += problems or ["everything is as it should be"]
         except Exception as error:  # noqa: BLE001 - the test's own failure is what counts
             lines.append(f"its state can't be had: {error}")
-        if captures and (folder := _pcap_folder(item)) is not None:
-            lines.append(f"captures: {folder}")
-        lines.append(_bundle(item, testbed, report, captures))
+        lines.append(_bundle(item, testbed, report, pcap))
         report.sections.append((f"state of testbed {testbed.name}", "\n".join(lines)))
 
 
-def _stop_captures(item: pytest.Item) -> dict[str, bytes]:
+def _stop_capture(item: pytest.Item) -> bytes:
+    """End the test's capture and write its file; empty where there is none."""
     from testbed.pytest_plugin.captures import save  # noqa: PLC0415
 
     recorder = item.stash.get(RECORDER, None)
     if recorder is None:
-        return {}
-    captures = recorder.stop()
-    if captures and (folder := _pcap_folder(item)) is not None:
-        save(captures, folder)
-    return captures
+        return b""
+    pcap = recorder.stop()
+    save(pcap, _pcap_file(item))
+    return pcap
 
 
-def _pcap_folder(item: pytest.Item) -> Path | None:
-    chosen: Path | None = item.config.getoption("testbed_pcap")
-    return None if chosen is None else _absolute(item.config, chosen) / file_name(item.nodeid)
+def _pcap_file(item: pytest.Item) -> Path:
+    folder: Path = item.config.getoption("testbed_pcap")
+    return _absolute(item.config, folder) / f"{file_name(item.nodeid)}.pcapng"
 
 
 def file_name(test: str) -> str:
@@ -74,15 +77,13 @@ def _absolute(config: pytest.Config, path: Path) -> Path:
     return config.invocation_params.dir / path
 
 
-def _bundle(
-    item: pytest.Item, testbed: Testbed, report: pytest.TestReport, captures: dict[str, bytes]
-) -> str:
+def _bundle(item: pytest.Item, testbed: Testbed, report: pytest.TestReport, pcap: bytes) -> str:
     """Write the support bundle; a line that says where it is, or why there is none."""
     from testbed import bundle  # noqa: PLC0415
 
     name = file_name(item.nodeid) + ("" if report.when == "call" else f"-{report.when}")
     path = bundles_folder(item.config) / f"{name}.{testbed.name}.tar.gz"
-    extra = {f"captures/{node}.pcap": pcap for node, pcap in captures.items()}
+    extra = {"capture.pcapng": pcap} if pcap else {}
     extra["test.txt"] = f"{item.nodeid}\n\n{report.longreprtext}\n".encode()
     try:
         errors = bundle.write(testbed.client, path, extra)

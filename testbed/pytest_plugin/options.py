@@ -49,7 +49,7 @@ def add(parser: pytest.Parser) -> None:
         type=Path,
         const=Path("testbed-pcap"),
         metavar="DIR",
-        help="capture on all interfaces of all nodes during each test, and keep the captures of "
+        help="capture on all cables and tunnels during each test, and keep the captures of "
         "those that fail, in DIR (testbed-pcap)",
     )
     group.addoption(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from testbed.probes.dns import DnsAnswer
     from testbed.probes.http import HttpReply
     from testbed.probes.ping import PingResult
+    from testbed.probes.throughput import Throughput
     from testbed.testing.packets import Expectation, Wanted
     from testbed.testing.testbed import Testbed
 
@@ -101,13 +102,37 @@ class Node:
             interval_s=interval_s,
         )
 
-    def capture(self, interface: str = "eth0", filter: str = "") -> Capture:  # noqa: A002
-        """Capture in a `with` block what pcap-filter(7) `filter` lets through."""
-        from testbed.probes.capture import Capture  # noqa: PLC0415
-        from testbed.probes.capture_points import point  # noqa: PLC0415
+    def throughput(
+        self,
+        destination: Node | str,
+        *,
+        seconds: float = 5.0,
+        udp_mbps: float | None = None,
+        reverse: bool = False,
+        parallel: int = 1,
+        port: int = 5201,
+    ) -> Throughput:
+        """Measure throughput to a node with iperf3, as `testbed perf` does; needs real time."""
+        from testbed.probes.throughput import measure  # noqa: PLC0415
 
-        place = point(self.testbed.plan.node(self.name), interface)
-        return Capture(self.testbed.client, [place], filter)
+        testbed = self.testbed
+        names = (self.name, str(destination), testbed.address(destination))
+        options: dict[str, Any] = {"seconds": seconds, "udp_mbps": udp_mbps, "port": port}
+        options |= {"reverse": reverse, "parallel": parallel}
+        return measure(testbed.client, testbed.plan, *names, **options)
+
+    def capture(self, interface: str = "eth0", filter: str = "") -> Capture:  # noqa: A002
+        """Capture in a `with` block what pcap-filter(7) `filter` lets through.
+
+        `interface` "any" stands for all cables and tunnels of the node.
+        """
+        from testbed.probes.capture import Capture  # noqa: PLC0415
+        from testbed.probes.capture_points import point, select  # noqa: PLC0415
+
+        plan = self.testbed.plan
+        anywhere = interface == "any"
+        places = select(plan, [self.name]) if anywhere else [point(plan.node(self.name), interface)]
+        return Capture(self.testbed.client, places, filter)
 
     def iproute(self) -> IPRoute:
         """The node's kernel tables as pyroute2's `IPRoute`; use it in a `with` block.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Wanted = str | Callable[[Packet], object]
 
 POLL_S = 0.02
+ETHERNET, RAW_IP = 1, 101  # pcap's numbers of link types
 SHOWN = 20  # packets that a failure lists at most
 
 
@@ -149,21 +150,13 @@ class Expectation:
 
     def _read(self) -> None:
         """Take in what the capture has so far."""
-        import io  # noqa: PLC0415
+        from testbed.probes.capture import read_packets  # noqa: PLC0415
 
-        from scapy.error import Scapy_Exception  # noqa: PLC0415
-        from scapy.utils import PcapReader  # noqa: PLC0415
-
-        try:
-            with PcapReader(io.BytesIO(self._capture.pcap)) as reader:
-                new = list(reader)[len(self.seen) :]
-                link_type = int(reader.linktype)
-        except (Scapy_Exception, EOFError):  # no header yet
-            return
+        new = list(read_packets(self._capture.pcap))[len(self.seen) :]
         self.seen += new
-        self.packets += [packet for packet in new if self._is_wanted(packet, link_type)]
+        self.packets += [packet for packet in new if self._is_wanted(packet)]
 
-    def _is_wanted(self, packet: Packet, link_type: int) -> bool:
+    def _is_wanted(self, packet: Packet) -> bool:
         if self._wanted is None:
             return True
         if not isinstance(self._wanted, str):
@@ -171,7 +164,8 @@ class Expectation:
         if self._filter is None:
             from testbed.probes.bpf import Filter  # noqa: PLC0415
 
-            self._filter = Filter(self._wanted, link_type)
+            is_ethernet = isinstance(packet, scapy_layers().Ether)
+            self._filter = Filter(self._wanted, ETHERNET if is_ethernet else RAW_IP)
         return bool(self._filter.matches(packet.original))
 
     def _judge(self) -> None:

@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from testbed.topology import derive_placement, derive_security, references
 from testbed.topology.derive_coip import derive_coips
+from testbed.topology.derive_conformance import derive_conformance
 from testbed.topology.derive_direct_connect import derive_direct_connects
 from testbed.topology.derive_dns import derive_dhcp, derive_zones
 from testbed.topology.derive_faults import derive_faults
@@ -86,6 +87,7 @@ def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topol
         instances=instances,
         network_interfaces=interfaces,
         hosted_zones=derive_zones(form),
+        conformance=derive_conformance(form.conformance),
         time=form.time,
         seed=form.seed,
         faults=derive_faults(form, report),

@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from testbed.topology.position import Path
@@ -144,7 +145,7 @@ def _form(path: Path) -> Any:
     for step in path:
         current = _bare(current)
         if isinstance(current, type) and issubclass(current, BaseModel):
-            field = current.model_fields.get(str(step))
+            field = _fields(current).get(str(step))
             if field is None:
                 return None
             current = field.annotation
@@ -173,8 +174,13 @@ def _bare(annotation: Any) -> Any:
 def _known(path: Path) -> list[str]:
     form = _form(path)
     if isinstance(form, type) and issubclass(form, BaseModel):
-        return list(form.model_fields)
+        return list(_fields(form))
     return []
+
+
+def _fields(form: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a form, by their keys in the file."""
+    return {field.alias or name: field for name, field in form.model_fields.items()}
 
 
 def _description(path: Path) -> str | None:
@@ -182,7 +188,7 @@ def _description(path: Path) -> str | None:
     while path:
         form = _form(path[:-1])
         if isinstance(form, type) and issubclass(form, BaseModel):
-            field = form.model_fields.get(str(path[-1]))
+            field = _fields(form).get(str(path[-1]))
             return f"{path[-1]}: {field.description}" if field and field.description else None
         path = path[:-1]
     return None

@@ -21,6 +21,7 @@ from testbed.errors import NetworkError, UsageError
 from testbed.testing import Testbed
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/rack.yaml")]
+TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 PROGRAM = [sys.executable, "-c", "from testbed.cli import main; main()", "capture"]
 
 
@@ -126,7 +127,7 @@ def test_what_can_not_be(testbed: Testbed) -> None:
 
 def test_an_interface_that_goes_and_comes_back(testbed: Testbed) -> None:
     with testbed.capture("web", "desk", filter="icmp") as seen:
-        testbed.apply("topologies/first.yaml")
+        testbed.apply(TOPOLOGIES / "first.yaml")
         testbed.restore()
         assert testbed["web"].ping("desk", count=1).ok
     assert seen.counts  # it went on, with what was still there

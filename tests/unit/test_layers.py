@@ -88,11 +88,12 @@ MAY_IMPORT = {
         "topology",
         "topology.model",
         "plan",
+        "faults",
         "lower",
         "launch",
         "client",
     },
-    "faulting": {"client"},
+    "faulting": {"client", "plan"},
     "testing": {
         "faulting",
         "errors",
@@ -107,6 +108,7 @@ MAY_IMPORT = {
     },
     "conformance": {
         "errors",
+        "management",
         "topology.model",
         "plan",
         "lower",

@@ -92,7 +92,7 @@ def test_missing_programs_and_their_packages(
         m.Process("own", (str(tmp_path / "gone"),)),
     )
     missing = {p.name: p for p in programs(plan(processes=processes))}
-    assert set(missing) == {"bird", "zebra", str(tmp_path / "gone"), "tcpdump"}
+    assert set(missing) == {"bird", "zebra", str(tmp_path / "gone"), "tcpdump", "iperf3"}
     assert missing["bird"].package == "bird2"
     assert missing["zebra"].package == "frr"
     assert missing["bird"].required

@@ -9,10 +9,11 @@ classes know nothing of Linux. `testbed.topology.load` makes a `Topology`;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
 from testbed.topology.model.base import INTERNAL, Quality, Service, Time
+from testbed.topology.model.conformance import Conformance, FailoverBudgets
 from testbed.topology.model.direct_connect import (
     DeviceVrf,
     DirectConnect,
@@ -96,12 +97,14 @@ __all__ = [
     "RACKS_ONLY",
     "Anchor",
     "CoipPool",
+    "Conformance",
     "Daemon",
     "Device",
     "DeviceVrf",
     "DhcpOptions",
     "DirectConnect",
     "Endpoint",
+    "FailoverBudgets",
     "FaultDeclaration",
     "Firewall",
     "FirewallFilter",
@@ -175,6 +178,7 @@ class Topology:
     instances: Mapping[str, Instance]
     network_interfaces: Mapping[str, NetworkInterface]
     hosted_zones: Mapping[str, HostedZone]
+    conformance: Conformance = field(default_factory=Conformance)
     time: Time = "real"
     seed: int = 1
     faults: tuple[FaultDeclaration, ...] = ()

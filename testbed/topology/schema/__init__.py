@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from testbed.topology.schema.base import Form
+from testbed.topology.schema.conformance import ConformanceForm, FailoverForm
 from testbed.topology.schema.direct_connect import (
     DirectConnectForm,
     PrivateVirtualInterfaceForm,
@@ -72,11 +73,13 @@ from testbed.topology.values import DomainName, Name
 __all__ = [
     "CapacityForm",
     "CoipPoolForm",
+    "ConformanceForm",
     "DeviceForm",
     "DhcpOptionsForm",
     "DirectConnectForm",
     "EgressRuleForm",
     "EndpointForm",
+    "FailoverForm",
     "FaultForm",
     "FirewallForm",
     "Form",
@@ -153,6 +156,9 @@ class TopologyForm(Form):
     network_interfaces: dict[Name, NetworkInterfaceForm] = Field(
         default={},
         description="The elastic network interfaces beside the instances' primary ones, by name.",
+    )
+    conformance: ConformanceForm = Field(
+        ConformanceForm(), description="Limits for what testbed check measures."
     )
     faults: list[FaultForm] = Field(
         default=[], description="What is wrong on purpose (docs/faults.md)."

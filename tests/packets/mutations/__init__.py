@@ -79,6 +79,25 @@ def in_file(owner: str, file: str, old: str, new: str) -> Change:
     return node(owner, edit)
 
 
+def in_protocol(owner: str, protocol: str, old: str, new: str) -> Change:
+    """Return the change of a text in one protocol of a node's BIRD; it must be there."""
+
+    def edit(entry: Node) -> Node:
+        text = entry.files["bird.conf"]
+        begin = text.index(f"protocol bgp {protocol} {{\n")
+        end = text.index("\n}\n", begin)
+        assert old in text[begin:end], text[begin:end]
+        changed = text[:begin] + text[begin:end].replace(old, new) + text[end:]
+        return replace(entry, files={**entry.files, "bird.conf": changed})
+
+    return node(owner, edit)
+
+
+def refuses_pings(owner: str, peer: str) -> Change:
+    """Return the change that has a node not answer a peer's pings."""
+    return drop(owner, f"ip saddr {peer} icmp type echo-request", hook="input")
+
+
 def rules(owner: str, table: str) -> Change:
     """Return the change that adds an nftables table to a node's ruleset."""
     return node(owner, lambda entry: replace(entry, nftables=f"{entry.nftables}\n{table}\n"))
@@ -88,7 +107,7 @@ def drop(owner: str, *matches: str, hook: str = "forward") -> Change:
     """Return the change that has a node drop what it forwards and one of the matches holds for."""
     lines = "\n".join(f"{match} counter drop" for match in matches)
     head = f"type filter hook {hook} priority -310; policy accept;"
-    return rules(owner, f"table inet mutation {{ chain {hook} {{ {head}\n{lines}\n}} }}")
+    return rules(owner, f"table inet mutation {{\nchain {hook} {{\n{head}\n{lines}\n}}\n}}")
 
 
 def both(*changes: Change) -> Change:

@@ -84,6 +84,7 @@ class FakeKeeper:
                 "ready": bool(self.plan["nodes"]),
             },
             "plan": lambda *_: {"plan": self.plan, "source": self.source},
+            "heal": lambda *_: {"healed": [], "faults": [], "pending": []},
             "status": lambda *_: {"version": 1, "ok": True, "name": name},
             "apply": self._apply,
             "exec": self._exec,

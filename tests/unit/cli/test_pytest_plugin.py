@@ -61,7 +61,8 @@ def inner(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(inner: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return inner.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
+    options = ("-p", "no:cacheprovider", "--testbed-bundles", "bundles")
+    return inner.runpytest_inprocess(*options, *arguments)
 
 
 def test_one_testbed_for_a_session(inner: pytest.Pytester) -> None:

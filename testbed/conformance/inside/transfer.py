@@ -1,0 +1,61 @@
+"""Runs inside a node: carries bytes over TCP, both ways.
+
+``serve PORT BYTES`` says "ready", takes BYTES from one client and sends as many;
+``ask ADDRESS PORT BYTES`` does the other half, and prints how many it got.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+PATIENCE_S = 8.0
+CHUNK = 65536
+
+
+def take(sock: socket.socket, wanted: int) -> int:
+    """Receive until it is all there, the other end closes, or nothing comes for too long."""
+    got = 0
+    while got < wanted:
+        data = sock.recv(min(CHUNK, wanted - got))
+        if not data:
+            break
+        got += len(data)
+    return got
+
+
+def serve(port: int, number: int) -> None:
+    """Serve one client."""
+    with socket.create_server(("", port)) as listener:
+        listener.settimeout(PATIENCE_S)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        sock, _ = listener.accept()
+        with sock:
+            sock.settimeout(PATIENCE_S)
+            if take(sock, number) == number:
+                sock.sendall(bytes(number))
+                sock.shutdown(socket.SHUT_WR)
+                sock.recv(1)
+
+
+def ask(address: str, port: int, number: int) -> None:
+    """Send to a server, and take as much from it."""
+    with socket.create_connection((address, port), PATIENCE_S) as sock:
+        sock.sendall(bytes(number))
+        sys.stdout.write(f"{take(sock, number)}\n")
+
+
+def main() -> None:
+    """Do what the command line says; a failure is one line, and status 1."""
+    role, *rest = sys.argv[1:]
+    try:
+        if role == "serve":
+            serve(int(rest[0]), int(rest[1]))
+        else:
+            ask(rest[0], int(rest[1]), int(rest[2]))
+    except OSError as error:
+        sys.exit(error.strerror or str(error))
+
+
+main()

@@ -1,0 +1,77 @@
+"""Where the packets of a service link go by: the places to send them from and to look for them."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from testbed.conformance.probing import Place, exists
+from testbed.conformance.site import Site
+from testbed.conformance.subjects import OutpostSubject, TunnelSubject, VifSubject
+from testbed.lower import inner, names
+from testbed.lower.firewall import OUTSIDE, inside_port
+from testbed.lower.vpc.overlay import NEAR
+from testbed.plan.model import Veth
+from testbed.topology.model import Outpost, Topology
+
+
+def anchor_place(site: Site, tunnel: TunnelSubject) -> Place:
+    """The node of the tunnel's anchor, and its interface towards the customer."""
+    outpost = tunnel.outpost
+    owner = outpost if outpost.service_link.private_anchors else None
+    anchor = site.topology.anchors(outpost)[tunnel.index]
+    return names.anchor(owner, anchor), "eth0" if owner else "edge"
+
+
+def uplinks_of(site: Site, outpost: Outpost) -> list[Place]:
+    """The customer's interfaces that the Outpost's service link goes by, from the rack outwards."""
+    lags = OutpostSubject(outpost).lags
+    devices = [lag.device for lag in lags]
+    places = [(lag.device, VifSubject(lag, "service-link").device_interface) for lag in lags]
+    for name in dict.fromkeys(devices):
+        if not exists(site, name):
+            continue
+        for interface in site.plan.node(name).interfaces:
+            if interface.master == names.VRF_SERVICE_LINK and (name, interface.name) not in places:
+                places.append((name, interface.name))
+    for wall in site.topology.site.firewalls:
+        ports = [inside_port(u.device) for u in wall.inside if u.device in devices]
+        places += [(wall.name, port) for port in (*ports, *([OUTSIDE] if ports else ()))]
+    return [place for place in places if exists(site, place[0])]
+
+
+def on_the_way(site: Site, tunnel: TunnelSubject) -> list[Place]:
+    """All places between the tunnel's server and its anchor, from the server to the anchor."""
+    outpost, far = tunnel.outpost, anchor_place(site, tunnel)
+    router = names.service_link(outpost)
+    places: list[Place] = [(tunnel.host, "eth0")]
+    for lag in OutpostSubject(outpost).lags:
+        places.append((router, f"ond{lag.lag.device}"))
+        places.append((lag.ond, VifSubject(lag, "service-link").ond_interface))
+    places += uplinks_of(site, outpost)
+    device = site.plan.node(far[0]).interface(far[1]).device
+    if isinstance(device, Veth):
+        places.append((device.peer_node, device.peer))
+    return [*places, far]
+
+
+def overlays(topology: Topology, outpost: Outpost) -> list[tuple[str, Place, IPv4Address]]:
+    """Of each VPC on the Outpost: name, its interface into the service link, the Region's end."""
+    found = []
+    for vpc in topology.vpcs.values():
+        if any(subnet.outpost == outpost.name for subnet in vpc.subnets):
+            place = (names.outpost_vpc(outpost, vpc.name), NEAR)
+            far = inner.overlay_link(outpost, vpc)[1].ip
+            found.append((f"VPC {vpc.name} on {outpost.name}", place, far))
+    return found
+
+
+def behind(site: Site, name: str) -> list[Outpost]:
+    """The Outposts with public connectivity whose devices are this one, or behind this firewall."""
+    wall = next((w for w in site.topology.site.firewalls if w.name == name), None)
+    devices = {link.device for link in wall.inside} if wall else {name}
+    return [
+        outpost
+        for outpost in site.topology.outposts.values()
+        if not outpost.service_link.private_anchors
+        and devices & {lag.customer_device for lag in outpost.lags}
+    ]

@@ -1,0 +1,45 @@
+"""Whether a BGP session stays up, by what has happened and while one looks."""
+
+from __future__ import annotations
+
+from testbed.conformance.site import Site
+
+RECENT_S = 30.0  # a session that went down in this time is watched
+STEADY_S = (4.0, 10.0)  # it is steady when it then stays up for so long: after one time, after more
+PATIENCE_S = 15.0
+DOWN = ("start", "stop", "down")  # BIRD's protocol states, and FRR's "down: reason"
+UP = "Established"
+
+
+def steady(site: Site, node: str, subject: str, neighbor: str) -> str:
+    """Whether a session stays up, in words; one with a quiet past is not waited for."""
+
+    def downs() -> list[float]:
+        """When it was up and went down."""
+        found, up = [], True
+        for event in site.testbed.events():
+            if (event["node"], event["kind"], event["subject"]) == (node, "bgp", subject):
+                went_down = event["state"].partition(":")[0] in DOWN
+                if up and went_down:
+                    found.append(float(event["at"]))
+                up = event["state"] == UP or (up and not went_down)
+        return found
+
+    def look() -> tuple[int, float]:
+        """How often it has gone down, and how long ago the last time was."""
+        times = downs()
+        return len(times), site.testbed.elapsed() - times[-1] if times else RECENT_S
+
+    begun, quiet_s = look()
+    if quiet_s < RECENT_S:
+        since = site.testbed.elapsed() - RECENT_S
+        often = sum(at > since for at in downs()) > 1
+        _, quiet_s = site.settled(
+            look,
+            lambda now: now[0] > begun or now[1] >= STEADY_S[often],
+            PATIENCE_S,
+        )
+    if again := len(downs()) - begun:
+        return f"went down {again} times while it was looked at"
+    row = site.row("bgp", node=node, neighbor=neighbor)
+    return f"stays {UP}" if row["ok"] else str(row["state"])

@@ -1,0 +1,233 @@
+"""Constant traffic while something fails, and how long each flow was without answers."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from testbed.client import RemoteProcess
+from testbed.conformance.expectation import NO_DATA
+from testbed.conformance.inside import program
+from testbed.conformance.permissions import Permissions
+from testbed.conformance.site import Site
+from testbed.conformance.ways import End, Kind, Way, Ways
+from testbed.errors import HostError
+
+INTERVAL_S = 0.02
+LANES = 2  # source ports of a flow, so that hashes spread it over ONDs and LAG members
+GRACE_S = 0.6
+CLEAN_S = 0.8  # without any loss: longer than BFD takes to find a failure (300 ms x 3)
+SLACK_S = 60.0
+ECHO_PORT, OWN_PORT = 7, 7007
+KINDS: tuple[Kind, ...] = ("local-gateway", "service-link", "local-gateways")
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Requests from one end to another; `port` is None for pings."""
+
+    source: End
+    destination: End
+    way: Way
+    port: int | None
+
+    def __str__(self) -> str:
+        return f"{self.source} to {self.destination}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """One phase of a flow: the longest time without answers (None: until its end), and losses."""
+
+    gap_ms: float | None
+    sent: int
+    lost: int
+
+    def __str__(self) -> str:
+        if not self.sent:
+            return NO_DATA
+        gap = "no answers any more" if self.gap_ms is None else f"{self.gap_ms:.0f} ms"
+        return f"{gap}, {self.lost} of {self.sent} requests lost"
+
+
+def choose(site: Site) -> list[Flow]:
+    """A flow of each kind for each Outpost: to the local network, the Region, other Outposts."""
+    ways, permissions = Ways(site.topology), Permissions(site.topology)
+    found: dict[tuple[Kind, frozenset[str | None]], Flow] = {}
+    ends = sorted(ways.ends, key=lambda end: end.interface is not None)  # LAN hosts first
+    for source in ends:
+        for other in ways.instances:
+            way = ways.way(source, other) if source != other else None
+            if way is None or way.kind not in KINDS:
+                continue
+            key = (way.kind, frozenset({source.place, other.place}))
+            flow = _flow(site, permissions, source, other, way)
+            if flow is not None and (key not in found or found[key].port is None):
+                found[key] = flow
+    return list(found.values())
+
+
+def _flow(site: Site, permissions: Permissions, source: End, other: End, way: Way) -> Flow | None:
+    services = site.topology.instances[other.name].services
+    for port in (ECHO_PORT,) if "echo" in services else (OWN_PORT, ECHO_PORT):
+        if permissions.allows(source, other, way, "udp", port):
+            return Flow(source, other, way, port)
+    if permissions.allows(source, other, way, "icmp", 0):
+        return Flow(source, other, way, None)
+    return None
+
+
+class Streams:
+    """The flows' traffic, as long as its `with` block lasts."""
+
+    def __init__(self, site: Site, flows: Sequence[Flow]) -> None:
+        self.site = site
+        self.flows = list(flows)
+        self._senders: dict[str, _Sender] = {}
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for flow in self.flows:
+                services = self.site.topology.instances[flow.destination.name].services
+                if flow.port is not None and (flow.port != ECHO_PORT or "echo" not in services):
+                    self._serve(stack, flow.destination.name, flow.port)
+            for name in dict.fromkeys(flow.source.name for flow in self.flows):
+                own = [flow for flow in self.flows if flow.source.name == name]
+                self._senders[name] = stack.enter_context(_Sender(self.site, name, own))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _serve(self, stack: ExitStack, node: str, port: int) -> None:
+        argv = [sys.executable, "-I", "-S", "-c", program("stream"), "echo", str(port)]
+        server = stack.enter_context(self.site.testbed.client.popen(node, argv, until="ready"))
+        said = next(server.chunks(time.monotonic() + SLACK_S), b"")
+        if b"ready" not in said:
+            why = bytes(server.stderr).decode(errors="replace").strip().splitlines()[-1:]
+            raise HostError(f"nothing can listen on UDP {port} in {node}: {''.join(why)}")
+
+    def clean(self, within: float) -> bool:
+        """Wait until no flow has lost anything for a while; whether that came in time."""
+        deadline = time.monotonic() + within
+        for sender in self._senders.values():
+            sender.watch()
+        return all(sender.clean(deadline) for sender in self._senders.values())
+
+    def mark(self) -> None:
+        """Begin a new phase."""
+        for sender in self._senders.values():
+            sender.tell("mark")
+
+    def report(self) -> Mapping[Flow, list[Outage]]:
+        """The phases since the last report: up to the first mark, then from each mark on."""
+        found: dict[Flow, list[Outage]] = {}
+        for sender in self._senders.values():
+            found |= sender.report()
+        return found
+
+
+class _Sender:
+    """The process that sends a node's flows."""
+
+    def __init__(self, site: Site, node: str, flows: list[Flow]) -> None:
+        self._flows = flows
+        rows = [
+            {
+                "to": str(flow.way.to),
+                "protocol": "icmp" if flow.port is None else "udp",
+                "port": flow.port,
+                "count": 1 if flow.port is None else LANES,
+            }
+            for flow in flows
+        ]
+        task = json.dumps({"interval": INTERVAL_S, "grace": GRACE_S, "flows": rows})
+        argv = [sys.executable, "-I", "-S", "-c", program("stream"), "send", task]
+        self._process: RemoteProcess = site.testbed.client.popen(node, argv, clock=True)
+        self._changed = threading.Condition()
+        self._messages: list[dict[str, Any]] = []
+        self._clean: list[float] = [0.0]
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.close_stdin()
+        self._reader.join(SLACK_S)
+        self._process.connection.close()
+
+    def _read(self) -> None:
+        """Take in what the sender says; runs in a thread of its own."""
+        text = b""
+        try:
+            for chunk in self._process.chunks():
+                *lines, text = (text + chunk).split(b"\n")
+                with self._changed:
+                    for message in map(json.loads, lines):
+                        if "clean" in message:
+                            self._clean.append(message["clean"])
+                        else:
+                            self._messages.append(message)
+                    self._changed.notify_all()
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def clean(self, deadline: float) -> bool:
+        """Wait until nothing has been lost for CLEAN_S since `watch`."""
+        with self._changed:
+            left = max(deadline - time.monotonic(), 0)
+            self._changed.wait_for(
+                lambda: self._ended or (self._clean and self._clean[-1] >= CLEAN_S), left
+            )
+            return bool(self._clean and self._clean[-1] >= CLEAN_S)
+
+    def watch(self) -> None:
+        """Forget what was lost up to now."""
+        self.tell("watch")
+        with self._changed:
+            self._clean.clear()
+
+    def tell(self, word: str) -> dict[str, Any]:
+        """Say a word to the sender, and wait for its answer."""
+        with self._changed:
+            self._messages.clear()
+            self._process.write(f"{word}\n".encode())
+            self._changed.wait_for(lambda: self._ended or self._messages, SLACK_S)
+            if not self._messages:
+                said = bytes(self._process.stderr).decode(errors="replace").strip()
+                raise HostError(f"the sender of {self._flows[0].source} has ended", hint=said)
+            return self._messages.pop()
+
+    def report(self) -> Mapping[Flow, list[Outage]]:
+        """The phases of each of its flows."""
+        rows = self.tell("report")["report"]
+        phases = [[Outage(**phase) for phase in row] for row in rows]
+        return dict(zip(self._flows, phases, strict=True))
+
+
+def involving(flows: Iterable[Flow], place: str) -> list[Flow]:
+    """The flows of an Outpost."""
+    return [flow for flow in flows if place in {flow.source.place, flow.destination.place}]
