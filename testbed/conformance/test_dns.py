@@ -102,7 +102,7 @@ def test_endpoints(site: Site, instance: InstanceSubject) -> None:
     """The DNS names of the VPC's interface endpoints lead to their network interfaces.
 
     Expected: their private addresses.
-    Source: AWS PrivateLink: private DNS
+    Source: V (vpc-dns); AWS PrivateLink: private DNS
     Remedy: turn on private DNS of the endpoint, and DNS support of the VPC.
     """
     end, vpc = user(site, instance)
@@ -126,7 +126,7 @@ def test_resolver(site: Site, outpost: OutpostSubject) -> None:
     Expected: on an Outpost with Route 53 Resolver the question gets to that one and does not
     leave the Outpost, as the VPC's private names are known there; without one it gets to the
     VPC's resolver in the Region, over the service link.
-    Source: facts: 6 (Route 53 Resolver on Outposts)
+    Source: V (vpc-dns), K; facts: 6 (Route 53 Resolver on Outposts)
     Remedy: opt in to Route 53 Resolver on the Outpost, or look at the service link.
     """
     here = [end for end in Ways(site.topology).instances if end.place == outpost.outpost.name]

@@ -105,7 +105,8 @@ def test_spoofing(site: Site, instance: InstanceSubject) -> None:
 
     Expected: the VPC's router forwards the instance's own frames, and none of the others; without
     source/destination check, those with foreign IP addresses, too.
-    Source: E eni (source/destination check), 3P (Nitro drops packets with an invalid source)
+    Source: V (anti-spoofing), E eni (source/destination check), 3P (Nitro drops packets with
+    an invalid source)
     Remedy: leave the source/destination check on where the instance is no appliance.
     """
     ways, permissions = Ways(site.topology), Permissions(site.topology)

@@ -105,7 +105,7 @@ def test_tcp(site: Site, instance: InstanceSubject, measure: Callable[..., Measu
     100 kB there and 100 kB back, between the instance and one other end for each kind of way.
 
     Expected: all bytes arrive.
-    Source: E mtu: path MTU discovery needs ICMP type 3, code 4
+    Source: S1, P; E mtu: path MTU discovery needs ICMP type 3, code 4
     Remedy: let ICMP type 3, code 4 through, or clamp the TCP MSS where it is lost.
     """
     end = Ways(site.topology).end(instance.instance.name)

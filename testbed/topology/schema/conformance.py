@@ -27,7 +27,7 @@ class ConformanceForm(Form):
     """Limits for what testbed check measures."""
 
     failover: FailoverForm = Field(
-        FailoverForm(), description="The longest outage of a flow, by what fails."
+        FailoverForm(), description="The longest outage of a flow, by kind of failure."
     )
     rtt: Delay | None = Field(
         None, description="The longest round trip over the service link. Default: 175ms."
