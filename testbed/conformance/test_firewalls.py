@@ -120,7 +120,8 @@ def test_passes_udp(site: Site, firewall: FirewallSubject) -> None:
 
     Expected: a UDP packet from a server of the rack to an anchor, seen before and behind it.
     Source: B7, B8, B10, D13, D16 (T1); S4
-    Remedy: permit UDP 443 to 443 from the infrastructure subnet to AWS's ranges; see its routes.
+    Remedy: permit UDP 443 to 443 from the infrastructure subnet to AWS's ranges; see its routes,
+    and, where it translates addresses, whether ports are free.
     """
     way = _way(site, firewall)
     near, far = _through(site, way.before, way.inside, way.outside, [_out(way)])
@@ -138,6 +139,29 @@ def test_passes_tcp(site: Site, firewall: FirewallSubject) -> None:
     for port in EPHEMERAL:
         near, far = _through(site, way.before, way.inside, way.outside, [_syn(way, port)])
         _expect_passed(firewall, f"TCP {port} to {PORT}", near, far, 1)
+
+
+def test_symmetric(site: Site, tunnel: TunnelSubject) -> None:
+    """Both directions of a tunnel go through the same firewall.
+
+    Expected: of the packets between server and anchor, those out and those back at one firewall.
+    Source: E1, E2, E3, E4, E7 (T1): two firewalls with asymmetric routing
+    Remedy: revert the routing change; prefer one firewall by BGP, or shut one; translate addresses;
+    clear the state of the flow; relax the tracking of UDP 443 to 443.
+    """
+    name = tunnel.outpost.name
+    racks = {w.name: [r.name for r in behind(site, w.name)] for w in site.topology.site.firewalls}
+    walls = [wall for wall in site.topology.site.firewalls if name in racks[wall.name]]
+    if len(walls) < 2:
+        pytest.skip("the service link does not have two firewalls to choose from")
+    out, back = site.settled(
+        lambda: _firewalls_of(site, tunnel, walls),
+        lambda seen: seen[0] == seen[1] and len(seen[0]) == 1,
+        ARRIVES_S,
+    )
+    seen = f"out by {', '.join(out) or 'none'}, back by {', '.join(back) or 'none'}"
+    same = out == back and len(out) == 1
+    expect(same, tunnel, expected="out and back by one firewall", seen=seen)
 
 
 @pytest.mark.after("firewalls.passes-udp", "firewalls.passes-tcp")
@@ -233,29 +257,6 @@ def test_translates(site: Site, firewall: FirewallSubject) -> None:
     expect(addresses == [own], name, expected=wanted, seen=", ".join(addresses))
     ports = {packet[TCP].sport for packet in far}
     expect(len(ports) == FLOWS, name, expected="a port for each flow", seen=f"{len(ports)} ports")
-
-
-def test_symmetric(site: Site, tunnel: TunnelSubject) -> None:
-    """Both directions of a tunnel go through the same firewall.
-
-    Expected: of the packets between server and anchor, those out and those back at one firewall.
-    Source: E1, E2, E3, E4, E7 (T1): two firewalls with asymmetric routing
-    Remedy: revert the routing change; prefer one firewall by BGP, or shut one; translate addresses;
-    clear the state of the flow; relax the tracking of UDP 443 to 443.
-    """
-    name = tunnel.outpost.name
-    racks = {w.name: [r.name for r in behind(site, w.name)] for w in site.topology.site.firewalls}
-    walls = [wall for wall in site.topology.site.firewalls if name in racks[wall.name]]
-    if len(walls) < 2:
-        pytest.skip("the service link does not have two firewalls to choose from")
-    out, back = site.settled(
-        lambda: _firewalls_of(site, tunnel, walls),
-        lambda seen: seen[0] == seen[1] and len(seen[0]) == 1,
-        ARRIVES_S,
-    )
-    seen = f"out by {', '.join(out) or 'none'}, back by {', '.join(back) or 'none'}"
-    same = out == back and len(out) == 1
-    expect(same, tunnel, expected="out and back by one firewall", seen=seen)
 
 
 def _firewalls_of(

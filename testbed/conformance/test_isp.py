@@ -11,15 +11,14 @@ from ipaddress import IPv4Network
 import pytest
 
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import Place, announced_anew, connect, exists, ping, route_to
+from testbed.conformance.probing import Place, announced_anew, exists, ping, route_to
 from testbed.conformance.service_link_ways import behind
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, UplinkSubject
 from testbed.lower import names, region
 from testbed.lower.bgp import symbol
-from testbed.lower.management import endpoint_of
-from testbed.lower.service_link import PORT, host_address
+from testbed.lower.service_link import host_address
 
 DEVICE_PORT = "region"
 
@@ -181,25 +180,3 @@ def test_way_out(site: Site, uplink: UplinkSubject) -> None:
                 expect(ok, name, expected="a route to the Region", seen=seen)
     if not looked:
         pytest.skip("no Outpost with public connectivity is behind this link")
-
-
-@pytest.mark.after("isp.way-out", "isp.established")
-def test_region_reachable(site: Site, outpost: OutpostSubject) -> None:
-    """The Region's public addresses can be reached from the infrastructure subnet.
-
-    Expected: the Outposts endpoint answers TCP 443 from a server of the rack.
-    Source: D2, D9, D16 (T1)
-    Remedy: follow the packets (testbed trace): on-premises, at the provider, or further on.
-    """
-    rack = outpost.outpost
-    if rack.service_link.private_anchors:
-        pytest.skip(f"{rack.name} has private connectivity: it does not use the provider")
-    source, address = host_address(rack, 0), endpoint_of(site.topology, rack)
-    place = (names.outpost_host(rack, 0), "eth0")
-    seen = site.settled(
-        lambda: connect(site, place, address, PORT, source=str(source)),
-        lambda seen: seen == "connected",
-        SETTLE_S,
-    )
-    name = f"{place[0]} to {address} TCP {PORT}"
-    expect(seen == "connected", name, expected="connected", seen=seen)

@@ -71,32 +71,6 @@ def _lost(site: Site, tunnel: TunnelSubject, sender: Place, packet: Any, mark: b
     return f"lost; seen only at {', '.join(seen) or 'no place'}{told}"
 
 
-def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
-    """Packets of 1500 bytes pass unfragmented between the rack's server and the anchor, both ways.
-
-    Expected: UDP packets from port 443 to 443, 1500 bytes, with the bit Don't Fragment, arrive.
-    Source: S1: the path must carry 1500 bytes; S4; A13, A14, B13, C8, D16, G12 (T1, T2)
-    Remedy: raise the MTU of the link where they get lost to 1500; let UDP 443 to 443 through.
-    """
-    host, place = (tunnel.host, "eth0"), anchor_place(site, tunnel)
-    source, mark = host_address(tunnel.outpost, tunnel.index), f"out {tunnel.name}".encode()
-    out = _datagram(source, tunnel.anchor_address, PORT, PORT, mark)
-    arrived, problem = _sent(site, host, place, out, mark)
-    if arrived is None:
-        seen = problem or _lost(site, tunnel, host, out, mark)
-        name = f"{tunnel.host} to {tunnel.anchor}"
-        expect(False, name, expected=f"{MTU} bytes at {place[0]}", seen=seen)
-    mark = f"back {tunnel.name}".encode()
-    back = _datagram(tunnel.anchor_address, arrived[IP].src, PORT, arrived[UDP].sport, mark)
-    returned, problem = _sent(site, place, host, back, mark)
-    seen = "arrived"
-    if returned is None:
-        seen = problem or _lost(site, tunnel, place, back, mark)
-    name = f"{tunnel.anchor} to {tunnel.host}"
-    expect(returned is not None, name, expected=f"{MTU} bytes at {host[0]}", seen=seen)
-
-
-@pytest.mark.after("service-link.underlay-mtu")
 def test_handshake(site: Site, tunnel: TunnelSubject) -> None:
     """The tunnel's handshake is done, and UDP 443 is answered now.
 
@@ -122,6 +96,55 @@ def test_handshake(site: Site, tunnel: TunnelSubject) -> None:
     expect(later > before, tunnel, expected="answers from the anchor", seen=seen)
 
 
+@pytest.mark.after("service-link.handshake")
+def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
+    """Packets of 1500 bytes pass unfragmented between the rack's server and the anchor, both ways.
+
+    Expected: UDP packets from port 443 to 443, 1500 bytes, with the bit Don't Fragment, arrive.
+    Source: S1: the path must carry 1500 bytes; S4; A13, A14, B13, C8, D16, G12 (T1, T2)
+    Remedy: raise the MTU of the link where they get lost to 1500; let UDP 443 to 443 through.
+    """
+    host, place = (tunnel.host, "eth0"), anchor_place(site, tunnel)
+    source, mark = host_address(tunnel.outpost, tunnel.index), f"out {tunnel.name}".encode()
+    out = _datagram(source, tunnel.anchor_address, PORT, PORT, mark)
+    arrived, problem = _sent(site, host, place, out, mark)
+    if arrived is None:
+        seen = problem or _lost(site, tunnel, host, out, mark)
+        name = f"{tunnel.host} to {tunnel.anchor}"
+        expect(False, name, expected=f"{MTU} bytes at {place[0]}", seen=seen)
+    mark = f"back {tunnel.name}".encode()
+    back = _datagram(tunnel.anchor_address, arrived[IP].src, PORT, arrived[UDP].sport, mark)
+    returned, problem = _sent(site, place, host, back, mark)
+    seen = "arrived"
+    if returned is None:
+        seen = problem or _lost(site, tunnel, place, back, mark)
+    name = f"{tunnel.anchor} to {tunnel.host}"
+    expect(returned is not None, name, expected=f"{MTU} bytes at {host[0]}", seen=seen)
+
+
+@pytest.mark.after("isp.way-out", "isp.established")
+def test_region_reachable(site: Site, outpost: OutpostSubject) -> None:
+    """The Region's public addresses can be reached from the infrastructure subnet.
+
+    Expected: the Outposts endpoint answers TCP 443 from a server of the rack.
+    Source: D2, D9, D16 (T1)
+    Remedy: follow the packets (testbed trace): on-premises, at the provider, or further on.
+    """
+    rack = outpost.outpost
+    if rack.service_link.private_anchors:
+        pytest.skip(f"{rack.name} has private connectivity: it does not use the provider")
+    source, address = host_address(rack, 0), endpoint_of(site.topology, rack)
+    place = (names.outpost_host(rack, 0), "eth0")
+    seen = site.settled(
+        lambda: connect(site, place, address, PORT, source=str(source)),
+        lambda seen: seen == "connected",
+        SETTLE_S,
+    )
+    name = f"{place[0]} to {address} TCP {PORT}"
+    expect(seen == "connected", name, expected="connected", seen=seen)
+
+
+@pytest.mark.after("service-link.region-reachable")
 def test_management(site: Site, outpost: OutpostSubject) -> None:
     """The management channel works: TCP from an ephemeral port to 443.
 

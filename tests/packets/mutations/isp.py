@@ -4,8 +4,6 @@ from dataclasses import replace
 
 from packets.mutations import (
     Mutation,
-    both,
-    drop,
     in_file,
     in_protocol,
     interface,
@@ -66,11 +64,5 @@ MUTATIONS = {
         SITE,
         "cnd1: 10.200.0.10 to anchor1",
         change=node("cnd1", source_routed),
-    ),
-    "isp.region-reachable": Mutation(
-        SITE,
-        "op-b.host1",
-        change=both(drop("cnd3", "tcp dport 443"), drop("cnd4", "tcp dport 443")),
-        seen="timed out",
     ),
 }

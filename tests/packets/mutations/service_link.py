@@ -74,6 +74,12 @@ MUTATIONS = {
         faults=(Fault("service-link-cut", "op-a", {"tunnel": 2}),),
         seen="nothing comes back",
     ),
+    "service-link.region-reachable": Mutation(
+        SITE,
+        "op-b.host1",
+        change=both(drop("cnd3", "tcp dport 443"), drop("cnd4", "tcp dport 443")),
+        seen="timed out",
+    ),
     "service-link.management": Mutation(
         SITE, "TCP 443", faults=(Fault("region-api-down", "op-a"),), seen="timed out"
     ),
