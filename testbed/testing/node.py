@@ -115,7 +115,7 @@ class Node:
         """Measure throughput to a node with iperf3, as `testbed perf` does; needs real time."""
         from testbed.probes.throughput import measure  # noqa: PLC0415
 
-        testbed = self._testbed
+        testbed = self.testbed
         names = (self.name, str(destination), testbed.address(destination))
         options: dict[str, Any] = {"seconds": seconds, "udp_mbps": udp_mbps, "port": port}
         options |= {"reverse": reverse, "parallel": parallel}
