@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
+
 from testbed.conformance.expectation import expect
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import LagSubject, OutpostSubject, VifSubject
@@ -13,8 +15,19 @@ from testbed.management.metrics import NAMESPACE, Sample, diagnose
 
 ESTABLISHED = len(STATES)  # the value of VifBgpSessionState (M1)
 OLD_PERIODS = 3  # a datapoint older than this says nothing of now
-WAIT_S = 4.0  # for a value that is on its way, where the period is short
+DELIVERY_S = 4.0  # from the end of a period until its datapoints are in the Region
 GOOD = "all is well"
+
+
+@pytest.fixture(scope="session")
+def due(site: Site) -> float:
+    """When datapoints are in that were measured after the first check began, in seconds since 1970.
+
+    Those of before may say how things were: shortly after `up` there are none, or
+    some from before BGP's sessions were established.
+    """
+    period = site.topology.region.metrics_period_s
+    return (_now(site) // period + 1) * period + DELIVERY_S
 
 
 def _latest(site: Site, metric: str, **dimensions: str) -> Sample | None:
@@ -45,6 +58,11 @@ def _value(site: Site, metric: str, **dimensions: str) -> str:
     return "" if sample is None else f"{sample['value']:g}"
 
 
+def _wait(site: Site, due: float) -> float:
+    """How long a check waits for a value, in seconds."""
+    return max(DELIVERY_S, due - _now(site))
+
+
 def _lag_id(lag: LagSubject) -> str:
     return f"{lag.outpost.name}-lag{lag.lag.device}"
 
@@ -54,15 +72,17 @@ def _vif_id(vif: VifSubject) -> str:
     return f"{vif.on.outpost.name}-{kind}{vif.on.lag.device}"
 
 
-def _expect(site: Site, name: str, metric: str, wanted: int, **dimensions: str) -> None:
+def _expect(site: Site, due: float, name: str, metric: str, wanted: int, **dimensions: str) -> None:
+    within = _wait(site, due)
     seen = site.settled(
-        lambda: _value(site, metric, **dimensions), lambda value: value == str(wanted), WAIT_S
+        lambda: _value(site, metric, **dimensions), lambda value: value == str(wanted), within
     )
     said = f"{metric} {seen}" if seen else ""
     expect(seen == str(wanted), name, expected=f"{metric} {wanted}", seen=said)
 
 
-def test_matrix(site: Site, lag: LagSubject) -> None:
+@pytest.mark.after("lag.carrier", "lag.members", "bgp.established")
+def test_matrix(site: Site, lag: LagSubject, due: float) -> None:
     """LagStatus and VifBgpSessionState point to no fault, as AWS's diagnostic matrix reads them.
 
     Expected: the LAG up, and both sessions Established (6).
@@ -85,7 +105,7 @@ def test_matrix(site: Site, lag: LagSubject) -> None:
             lag=status == "1", local_gateway=local_gateway == up, service_link=service_link == up
         )
 
-    seen = site.settled(look, lambda seen: reads(seen) == GOOD, WAIT_S)
+    seen = site.settled(look, lambda seen: reads(seen) == GOOD, _wait(site, due))
     missing = [metric for metric, value in seen.items() if not value]
     name = lag.name if not missing else f"{lag.name}: {missing[0]}"
     expect(not missing, name, expected="a datapoint", seen="none of late" if missing else "all")
@@ -95,7 +115,8 @@ def test_matrix(site: Site, lag: LagSubject) -> None:
     expect(points_to == GOOD, lag.name, expected=GOOD, seen=text)
 
 
-def test_vif_connection(site: Site, vif: VifSubject) -> None:
+@pytest.mark.after("lag.carrier", "lag.members", "bgp.established")
+def test_vif_connection(site: Site, vif: VifSubject, due: float) -> None:
     """VifConnectionStatus and VifBgpSessionState say that the VIF works.
 
     Expected: VifConnectionStatus 1, VifBgpSessionState 6 (Established).
@@ -103,21 +124,23 @@ def test_vif_connection(site: Site, vif: VifSubject) -> None:
     Remedy: see bgp.asns, bgp.port and vlan.peer-answers for the VIF.
     """
     dimensions = {"VirtualInterfaceId": _vif_id(vif)}
-    _expect(site, vif.name, "VifBgpSessionState", ESTABLISHED, **dimensions)
-    _expect(site, vif.name, "VifConnectionStatus", 1, **dimensions)
+    _expect(site, due, vif.name, "VifBgpSessionState", ESTABLISHED, **dimensions)
+    _expect(site, due, vif.name, "VifConnectionStatus", 1, **dimensions)
 
 
-def test_connected_status(site: Site, outpost: OutpostSubject) -> None:
+@pytest.mark.after("service-link.handshake", "service-link.management")
+def test_connected_status(site: Site, outpost: OutpostSubject, due: float) -> None:
     """ConnectedStatus says that the Outpost is connected to its Region.
 
     Expected: 1.
     Source: F, G1 (T1, T2); M1: an average below 1 means that the connection is impaired
     Remedy: see the checks of the service link.
     """
-    _expect(site, str(outpost), "ConnectedStatus", 1, OutpostId=outpost.outpost.name)
+    _expect(site, due, str(outpost), "ConnectedStatus", 1, OutpostId=outpost.outpost.name)
 
 
-def test_tells_the_truth(site: Site, lag: LagSubject) -> None:
+@pytest.mark.after("service-link.management")
+def test_tells_the_truth(site: Site, lag: LagSubject, due: float) -> None:
     """What the metrics say of the LAG and its sessions is what their own daemons say now.
 
     Expected: LagStatus as the kernel's bond, VifBgpSessionState as the OND's BGP.
@@ -143,5 +166,5 @@ def test_tells_the_truth(site: Site, lag: LagSubject) -> None:
             if told != str(real)
         )
 
-    seen = site.settled(differs, lambda text: not text, WAIT_S)
+    seen = site.settled(differs, lambda text: not text, _wait(site, due))
     expect(not seen, lag.name, expected="metrics that are true", seen=seen or "they are true")
