@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import pytest
 
@@ -13,9 +13,11 @@ from testbed.conformance.subjects import LagSubject, OutpostSubject, VifSubject
 from testbed.management.gauges import STATES
 from testbed.management.metrics import NAMESPACE, Sample, diagnose
 
+T = TypeVar("T")
 ESTABLISHED = len(STATES)  # the value of VifBgpSessionState (M1)
 OLD_PERIODS = 3  # a datapoint older than this says nothing of now
 DELIVERY_S = 4.0  # from the end of a period until its datapoints are in the Region
+POLL_S = 0.5
 GOOD = "all is well"
 
 
@@ -27,40 +29,36 @@ def due(site: Site) -> float:
     some from before BGP's sessions were established.
     """
     period = site.topology.region.metrics_period_s
-    return (_now(site) // period + 1) * period + DELIVERY_S
+    return (Metrics(site).now // period + 1) * period + DELIVERY_S
 
 
-def _latest(site: Site, metric: str, **dimensions: str) -> Sample | None:
-    """The latest datapoint of a metric with these dimensions; None where it has none of late."""
-    series: list[list[Sample]] = (site.testbed.status().get("metrics") or {}).get(NAMESPACE) or []
-    found = [
-        sample
-        for samples in series
-        for sample in samples
-        if sample["metric"] == metric and dimensions.items() <= sample["dimensions"].items()
-    ]
-    latest = max(found, key=lambda sample: float(sample["time"]), default=None)
-    oldest = _now(site) - OLD_PERIODS * site.topology.region.metrics_period_s
-    return latest if latest is not None and latest["time"] >= oldest else None
+class Metrics:
+    """What the Region has of the Outposts' metrics at one moment."""
+
+    def __init__(self, site: Site) -> None:
+        status = site.testbed.status()
+        self.now = float(status["clock"]["now"])
+        self._oldest = self.now - OLD_PERIODS * site.topology.region.metrics_period_s
+        series: list[list[Sample]] = (status.get("metrics") or {}).get(NAMESPACE) or []
+        self._samples = [sample for samples in series for sample in samples]
+
+    def value(self, metric: str, **dimensions: str) -> str:
+        """The latest value in words; "" where there is none of late."""
+        found = [
+            sample
+            for sample in self._samples
+            if sample["metric"] == metric
+            and sample["time"] >= self._oldest
+            and dimensions.items() <= sample["dimensions"].items()
+        ]
+        latest = max(found, key=lambda sample: float(sample["time"]), default=None)
+        return "" if latest is None else f"{latest['value']:g}"
 
 
-def _now(site: Site) -> float:
-    """The testbed's own time, in seconds since 1970."""
-    if not site.testbed.is_virtual:
-        return time.time()
-    node = site.plan.nodes[0].name
-    return float(site.testbed[node].run(["date", "+%s"]).text)
-
-
-def _value(site: Site, metric: str, **dimensions: str) -> str:
-    """The latest value in words; "" where there is none of late."""
-    sample = _latest(site, metric, **dimensions)
-    return "" if sample is None else f"{sample['value']:g}"
-
-
-def _wait(site: Site, due: float) -> float:
-    """How long a check waits for a value, in seconds."""
-    return max(DELIVERY_S, due - _now(site))
+def _settled(site: Site, look: Callable[[], T], ok: Callable[[T], object], due: float) -> T:
+    """Look until it is ok, or what was measured after the first check began is in."""
+    within = max(DELIVERY_S, due - Metrics(site).now)
+    return site.settled(look, ok, within, interval=POLL_S)
 
 
 def _lag_id(lag: LagSubject) -> str:
@@ -73,9 +71,11 @@ def _vif_id(vif: VifSubject) -> str:
 
 
 def _expect(site: Site, due: float, name: str, metric: str, wanted: int, **dimensions: str) -> None:
-    within = _wait(site, due)
-    seen = site.settled(
-        lambda: _value(site, metric, **dimensions), lambda value: value == str(wanted), within
+    seen = _settled(
+        site,
+        lambda: Metrics(site).value(metric, **dimensions),
+        lambda value: value == str(wanted),
+        due,
     )
     said = f"{metric} {seen}" if seen else ""
     expect(seen == str(wanted), name, expected=f"{metric} {wanted}", seen=said)
@@ -91,10 +91,11 @@ def test_matrix(site: Site, lag: LagSubject, due: float) -> None:
     """
 
     def look() -> dict[str, str]:
-        rows = {"LagStatus": _value(site, "LagStatus", LagId=_lag_id(lag))}
+        metrics = Metrics(site)
+        rows = {"LagStatus": metrics.value("LagStatus", LagId=_lag_id(lag))}
         for purpose in ("local-gateway", "service-link"):
             vif = VifSubject(lag, purpose)
-            state = _value(site, "VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
+            state = metrics.value("VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
             rows[f"VifBgpSessionState of {purpose}"] = state
         return rows
 
@@ -105,7 +106,7 @@ def test_matrix(site: Site, lag: LagSubject, due: float) -> None:
             lag=status == "1", local_gateway=local_gateway == up, service_link=service_link == up
         )
 
-    seen = site.settled(look, lambda seen: reads(seen) == GOOD, _wait(site, due))
+    seen = _settled(site, look, lambda seen: reads(seen) == GOOD, due)
     missing = [metric for metric, value in seen.items() if not value]
     name = lag.name if not missing else f"{lag.name}: {missing[0]}"
     expect(not missing, name, expected="a datapoint", seen="none of late" if missing else "all")
@@ -149,14 +150,15 @@ def test_tells_the_truth(site: Site, lag: LagSubject, due: float) -> None:
     """
 
     def differs() -> str:
+        metrics = Metrics(site)
         row = site.row("lags", node=lag.ond, interface=lag.ond_bond)
         carrier = any(member["ok"] for member in row.get("members") or ())
         pairs: list[tuple[str, str, Any]] = [
-            ("LagStatus", _value(site, "LagStatus", LagId=_lag_id(lag)), int(carrier))
+            ("LagStatus", metrics.value("LagStatus", LagId=_lag_id(lag)), int(carrier))
         ]
         for purpose in ("local-gateway", "service-link"):
             vif = VifSubject(lag, purpose)
-            value = _value(site, "VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
+            value = metrics.value("VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
             state = site.row("bgp", node=lag.ond, neighbor=str(vif.vif.peer_address.ip))["state"]
             number = STATES.index(state) + 1 if state in STATES else 1
             pairs.append((f"VifBgpSessionState of {purpose}", value, number))
@@ -166,5 +168,5 @@ def test_tells_the_truth(site: Site, lag: LagSubject, due: float) -> None:
             if told != str(real)
         )
 
-    seen = site.settled(differs, lambda text: not text, _wait(site, due))
+    seen = _settled(site, differs, lambda text: not text, due)
     expect(not seen, lag.name, expected="metrics that are true", seen=seen or "they are true")
