@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from testbed.plan.model import Plan
 from testbed.testing import Testbed, eventually
+from testbed.testing.polling import POLL_S
 from testbed.topology.model import Topology
 
 T = TypeVar("T")
@@ -35,7 +36,14 @@ class Site:
         rows = self.rows(kind, **wanted)
         return rows[0] if rows else {"ok": False, "state": "not known to the testbed"}
 
-    def settled(self, look: Callable[[], T], ok: Callable[[T], object], within: float) -> T:
+    def settled(
+        self,
+        look: Callable[[], T],
+        ok: Callable[[T], object],
+        within: float,
+        *,
+        interval: float = POLL_S,
+    ) -> T:
         """Look until it is ok or the time is over; what was seen last."""
         seen: list[T] = []
 
@@ -44,7 +52,7 @@ class Site:
             return ok(seen[-1])
 
         try:
-            self.testbed.eventually(look_again, within)
+            self.testbed.eventually(look_again, within, interval=interval)
         except AssertionError:
             if not seen:
                 raise

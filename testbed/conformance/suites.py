@@ -20,7 +20,6 @@ SUITES = (
     "isp",
     "firewalls",
     "service-link",
-    "metrics",
     "routing",
     "local-gateway",
     "coip",
@@ -28,6 +27,7 @@ SUITES = (
     "isolation",
     "dns",
     "mtu",
+    "metrics",
     "failover",
     "disconnected",
 )

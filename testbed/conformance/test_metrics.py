@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.site import Site
@@ -11,38 +13,52 @@ from testbed.conformance.subjects import LagSubject, OutpostSubject, VifSubject
 from testbed.management.gauges import STATES
 from testbed.management.metrics import NAMESPACE, Sample, diagnose
 
+T = TypeVar("T")
 ESTABLISHED = len(STATES)  # the value of VifBgpSessionState (M1)
 OLD_PERIODS = 3  # a datapoint older than this says nothing of now
-WAIT_S = 4.0  # for a value that is on its way, where the period is short
+DELIVERY_S = 4.0  # from the end of a period until its datapoints are in the Region
+POLL_S = 0.5
 GOOD = "all is well"
 
 
-def _latest(site: Site, metric: str, **dimensions: str) -> Sample | None:
-    """The latest datapoint of a metric with these dimensions; None where it has none of late."""
-    series: list[list[Sample]] = (site.testbed.status().get("metrics") or {}).get(NAMESPACE) or []
-    found = [
-        sample
-        for samples in series
-        for sample in samples
-        if sample["metric"] == metric and dimensions.items() <= sample["dimensions"].items()
-    ]
-    latest = max(found, key=lambda sample: float(sample["time"]), default=None)
-    oldest = _now(site) - OLD_PERIODS * site.topology.region.metrics_period_s
-    return latest if latest is not None and latest["time"] >= oldest else None
+@pytest.fixture(scope="session")
+def due(site: Site) -> float:
+    """When datapoints are in that were measured after the first check began, in seconds since 1970.
+
+    Those of before may say how things were: shortly after `up` there are none, or
+    some from before BGP's sessions were established.
+    """
+    period = site.topology.region.metrics_period_s
+    return (Metrics(site).now // period + 1) * period + DELIVERY_S
 
 
-def _now(site: Site) -> float:
-    """The testbed's own time, in seconds since 1970."""
-    if not site.testbed.is_virtual:
-        return time.time()
-    node = site.plan.nodes[0].name
-    return float(site.testbed[node].run(["date", "+%s"]).text)
+class Metrics:
+    """What the Region has of the Outposts' metrics at one moment."""
+
+    def __init__(self, site: Site) -> None:
+        status = site.testbed.status()
+        self.now = float(status["clock"]["now"])
+        self._oldest = self.now - OLD_PERIODS * site.topology.region.metrics_period_s
+        series: list[list[Sample]] = (status.get("metrics") or {}).get(NAMESPACE) or []
+        self._samples = [sample for samples in series for sample in samples]
+
+    def value(self, metric: str, **dimensions: str) -> str:
+        """The latest value in words; "" where there is none of late."""
+        found = [
+            sample
+            for sample in self._samples
+            if sample["metric"] == metric
+            and sample["time"] >= self._oldest
+            and dimensions.items() <= sample["dimensions"].items()
+        ]
+        latest = max(found, key=lambda sample: float(sample["time"]), default=None)
+        return "" if latest is None else f"{latest['value']:g}"
 
 
-def _value(site: Site, metric: str, **dimensions: str) -> str:
-    """The latest value in words; "" where there is none of late."""
-    sample = _latest(site, metric, **dimensions)
-    return "" if sample is None else f"{sample['value']:g}"
+def _settled(site: Site, look: Callable[[], T], ok: Callable[[T], object], due: float) -> T:
+    """Look until it is ok, or what was measured after the first check began is in."""
+    within = max(DELIVERY_S, due - Metrics(site).now)
+    return site.settled(look, ok, within, interval=POLL_S)
 
 
 def _lag_id(lag: LagSubject) -> str:
@@ -54,15 +70,19 @@ def _vif_id(vif: VifSubject) -> str:
     return f"{vif.on.outpost.name}-{kind}{vif.on.lag.device}"
 
 
-def _expect(site: Site, name: str, metric: str, wanted: int, **dimensions: str) -> None:
-    seen = site.settled(
-        lambda: _value(site, metric, **dimensions), lambda value: value == str(wanted), WAIT_S
+def _expect(site: Site, due: float, name: str, metric: str, wanted: int, **dimensions: str) -> None:
+    seen = _settled(
+        site,
+        lambda: Metrics(site).value(metric, **dimensions),
+        lambda value: value == str(wanted),
+        due,
     )
     said = f"{metric} {seen}" if seen else ""
     expect(seen == str(wanted), name, expected=f"{metric} {wanted}", seen=said)
 
 
-def test_matrix(site: Site, lag: LagSubject) -> None:
+@pytest.mark.after("lag.carrier", "lag.members", "bgp.established")
+def test_matrix(site: Site, lag: LagSubject, due: float) -> None:
     """LagStatus and VifBgpSessionState point to no fault, as AWS's diagnostic matrix reads them.
 
     Expected: the LAG up, and both sessions Established (6).
@@ -71,10 +91,11 @@ def test_matrix(site: Site, lag: LagSubject) -> None:
     """
 
     def look() -> dict[str, str]:
-        rows = {"LagStatus": _value(site, "LagStatus", LagId=_lag_id(lag))}
+        metrics = Metrics(site)
+        rows = {"LagStatus": metrics.value("LagStatus", LagId=_lag_id(lag))}
         for purpose in ("local-gateway", "service-link"):
             vif = VifSubject(lag, purpose)
-            state = _value(site, "VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
+            state = metrics.value("VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
             rows[f"VifBgpSessionState of {purpose}"] = state
         return rows
 
@@ -85,7 +106,7 @@ def test_matrix(site: Site, lag: LagSubject) -> None:
             lag=status == "1", local_gateway=local_gateway == up, service_link=service_link == up
         )
 
-    seen = site.settled(look, lambda seen: reads(seen) == GOOD, WAIT_S)
+    seen = _settled(site, look, lambda seen: reads(seen) == GOOD, due)
     missing = [metric for metric, value in seen.items() if not value]
     name = lag.name if not missing else f"{lag.name}: {missing[0]}"
     expect(not missing, name, expected="a datapoint", seen="none of late" if missing else "all")
@@ -95,7 +116,8 @@ def test_matrix(site: Site, lag: LagSubject) -> None:
     expect(points_to == GOOD, lag.name, expected=GOOD, seen=text)
 
 
-def test_vif_connection(site: Site, vif: VifSubject) -> None:
+@pytest.mark.after("lag.carrier", "lag.members", "bgp.established")
+def test_vif_connection(site: Site, vif: VifSubject, due: float) -> None:
     """VifConnectionStatus and VifBgpSessionState say that the VIF works.
 
     Expected: VifConnectionStatus 1, VifBgpSessionState 6 (Established).
@@ -103,21 +125,23 @@ def test_vif_connection(site: Site, vif: VifSubject) -> None:
     Remedy: see bgp.asns, bgp.port and vlan.peer-answers for the VIF.
     """
     dimensions = {"VirtualInterfaceId": _vif_id(vif)}
-    _expect(site, vif.name, "VifBgpSessionState", ESTABLISHED, **dimensions)
-    _expect(site, vif.name, "VifConnectionStatus", 1, **dimensions)
+    _expect(site, due, vif.name, "VifBgpSessionState", ESTABLISHED, **dimensions)
+    _expect(site, due, vif.name, "VifConnectionStatus", 1, **dimensions)
 
 
-def test_connected_status(site: Site, outpost: OutpostSubject) -> None:
+@pytest.mark.after("service-link.handshake", "service-link.management")
+def test_connected_status(site: Site, outpost: OutpostSubject, due: float) -> None:
     """ConnectedStatus says that the Outpost is connected to its Region.
 
     Expected: 1.
     Source: F, G1 (T1, T2); M1: an average below 1 means that the connection is impaired
     Remedy: see the checks of the service link.
     """
-    _expect(site, str(outpost), "ConnectedStatus", 1, OutpostId=outpost.outpost.name)
+    _expect(site, due, str(outpost), "ConnectedStatus", 1, OutpostId=outpost.outpost.name)
 
 
-def test_tells_the_truth(site: Site, lag: LagSubject) -> None:
+@pytest.mark.after("service-link.management")
+def test_tells_the_truth(site: Site, lag: LagSubject, due: float) -> None:
     """What the metrics say of the LAG and its sessions is what their own daemons say now.
 
     Expected: LagStatus as the kernel's bond, VifBgpSessionState as the OND's BGP.
@@ -126,14 +150,15 @@ def test_tells_the_truth(site: Site, lag: LagSubject) -> None:
     """
 
     def differs() -> str:
+        metrics = Metrics(site)
         row = site.row("lags", node=lag.ond, interface=lag.ond_bond)
         carrier = any(member["ok"] for member in row.get("members") or ())
         pairs: list[tuple[str, str, Any]] = [
-            ("LagStatus", _value(site, "LagStatus", LagId=_lag_id(lag)), int(carrier))
+            ("LagStatus", metrics.value("LagStatus", LagId=_lag_id(lag)), int(carrier))
         ]
         for purpose in ("local-gateway", "service-link"):
             vif = VifSubject(lag, purpose)
-            value = _value(site, "VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
+            value = metrics.value("VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
             state = site.row("bgp", node=lag.ond, neighbor=str(vif.vif.peer_address.ip))["state"]
             number = STATES.index(state) + 1 if state in STATES else 1
             pairs.append((f"VifBgpSessionState of {purpose}", value, number))
@@ -143,5 +168,5 @@ def test_tells_the_truth(site: Site, lag: LagSubject) -> None:
             if told != str(real)
         )
 
-    seen = site.settled(differs, lambda text: not text, WAIT_S)
+    seen = _settled(site, differs, lambda text: not text, due)
     expect(not seen, lag.name, expected="metrics that are true", seen=seen or "they are true")

@@ -1,0 +1,70 @@
+"""Every shipped topology conforms: each check of each suite that applies to it passes.
+
+In virtual time where there is a kernel for it, so that how busy this machine is
+makes no difference.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from testbed.bringup import load_topology
+from testbed.conformance import runner
+from testbed.conformance.results import Report
+from testbed.guest import uml_kernels
+from testbed.testing import Testbed
+
+FOLDER = Path(__file__).parents[2] / "topologies"
+SETTINGS = {"racks.yaml.j2": {"racks": "2"}}
+LEFT_OUT = {"real-switch.yaml"}  # needs interfaces of this host
+# Those of which the suites that break something are run, too: all kinds of it.
+DISRUPTIVE = {"firewalls.yaml", "dns-disconnected.yaml"}
+SHIPPED = sorted(
+    {path.name for path in FOLDER.iterdir() if path.name.endswith((".yaml", ".yaml.j2"))} - LEFT_OUT
+)
+UP_TIMEOUT_S = 300.0
+
+# For what hangs: how long all suites take depends on what else runs here.
+pytestmark = [pytest.mark.packets, pytest.mark.timeout(1800)]
+
+
+def time_for(vm: str) -> str:
+    """Virtual time where the testbed runs in a kernel that can skip time."""
+    able = vm in {"auto", "always", "uml"} and uml_kernels.find((), virtual_time=True) is not None
+    return "virtual" if able else "real"
+
+
+def failures(report: Report) -> str:
+    """What is wrong, for the assertion's text."""
+    wrong = [r for r in report.results if r.outcome not in {"passed", "not-applicable"}]
+    lines = [
+        f"{r.outcome} {r.check}  {r.subject}: expected {r.expected}; seen: {r.seen or r.text}"
+        for r in wrong
+    ]
+    return "\n".join([report.problem, *lines])
+
+
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(file, marks=pytest.mark.xdist_group(file)) for file in SHIPPED],
+)
+def test_it_conforms(file: str, pytestconfig: pytest.Config) -> None:
+    settings = SETTINGS.get(file, {})
+    vm = pytestconfig.getoption("testbed_vm")
+    name = f"conforms-{SHIPPED.index(file)}-{os.getpid()}"
+    with Testbed.up(
+        FOLDER / file,
+        settings,
+        name=name,
+        vm=vm,
+        time=time_for(vm),
+        timeout_s=UP_TIMEOUT_S,
+        hold=True,
+    ) as testbed:
+        topology = load_topology(FOLDER / file, settings)
+        report = runner.run(testbed, topology, disruptive=file in DISRUPTIVE)
+    assert report.exit_code == 0, failures(report)
+    assert len(report.suites) == len({check.suite for check in runner.all_checks().values()})
