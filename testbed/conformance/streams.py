@@ -228,10 +228,13 @@ class _Sender:
 
     def tell(self, word: str) -> dict[str, Any]:
         """Say a word to the sender, and wait for its answer."""
+        drives = self._process.drives
         with self._changed:
             self._messages.clear()
             self._process.write(f"{word}\n".encode())
+            self._process.drive(clock=True)  # it can't answer while virtual time stands still
             self._changed.wait_for(lambda: self._ended or self._messages, SLACK_S)
+            self._process.drive(clock=drives)
             if not self._messages:
                 said = bytes(self._process.stderr).decode(errors="replace").strip()
                 raise HostError(f"the sender of {self._flows[0].source} has ended", hint=said)
