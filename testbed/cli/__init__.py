@@ -29,6 +29,7 @@ VERBS = (
     "trace",
     "fault",
     "heal",
+    "chaos",
     "capture",
     "reach",
     "perf",

@@ -87,8 +87,9 @@ def _flow(site: Site, permissions: Permissions, source: End, other: End, way: Wa
 class Streams:
     """The flows' traffic, as long as its `with` block lasts."""
 
-    def __init__(self, site: Site, flows: Sequence[Flow]) -> None:
+    def __init__(self, site: Site, flows: Sequence[Flow], interval_s: float = INTERVAL_S) -> None:
         self.site = site
+        self._interval_s = interval_s
         self.flows = list(flows)
         self._senders: dict[str, _Sender] = {}
 
@@ -100,7 +101,9 @@ class Streams:
                     self._serve(stack, flow.destination.name, flow.port)
             for name in dict.fromkeys(flow.source.name for flow in self.flows):
                 own = [flow for flow in self.flows if flow.source.name == name]
-                self._senders[name] = stack.enter_context(_Sender(self.site, name, own))
+                self._senders[name] = stack.enter_context(
+                    _Sender(self.site, name, own, self._interval_s)
+                )
             self._stack = stack.pop_all()
         return self
 
@@ -119,6 +122,15 @@ class Streams:
         if b"ready" not in said:
             why = bytes(server.stderr).decode(errors="replace").strip().splitlines()[-1:]
             raise HostError(f"nothing can listen on UDP {port} in {node}: {''.join(why)}")
+
+    def drive(self, *, clock: bool) -> None:
+        """Whether virtual time goes on for the traffic alone, as it does from the start.
+
+        Without, it goes on only where somebody waits for something: checks that run beside
+        the traffic then miss nothing.
+        """
+        for sender in self._senders.values():
+            sender.drive(clock=clock)
 
     def clean(self, within: float) -> bool:
         """Wait until no flow has lost anything for a while; whether that came in time."""
@@ -143,7 +155,7 @@ class Streams:
 class _Sender:
     """The process that sends a node's flows."""
 
-    def __init__(self, site: Site, node: str, flows: list[Flow]) -> None:
+    def __init__(self, site: Site, node: str, flows: list[Flow], interval_s: float) -> None:
         self._flows = flows
         rows = [
             {
@@ -154,7 +166,7 @@ class _Sender:
             }
             for flow in flows
         ]
-        task = json.dumps({"interval": INTERVAL_S, "grace": GRACE_S, "flows": rows})
+        task = json.dumps({"interval": interval_s, "grace": GRACE_S, "flows": rows})
         argv = [sys.executable, "-I", "-S", "-c", program("stream"), "send", task]
         self._process: RemoteProcess = site.testbed.client.popen(node, argv, clock=True)
         self._changed = threading.Condition()
@@ -195,6 +207,10 @@ class _Sender:
                 self._ended = True
                 self._changed.notify_all()
 
+    def drive(self, *, clock: bool) -> None:
+        """Let virtual time go on for it, or not."""
+        self._process.drive(clock=clock)
+
     def clean(self, deadline: float) -> bool:
         """Wait until nothing has been lost for CLEAN_S since `watch`."""
         with self._changed:
@@ -212,10 +228,13 @@ class _Sender:
 
     def tell(self, word: str) -> dict[str, Any]:
         """Say a word to the sender, and wait for its answer."""
+        drives = self._process.drives
         with self._changed:
             self._messages.clear()
             self._process.write(f"{word}\n".encode())
+            self._process.drive(clock=True)  # it can't answer while virtual time stands still
             self._changed.wait_for(lambda: self._ended or self._messages, SLACK_S)
+            self._process.drive(clock=drives)
             if not self._messages:
                 said = bytes(self._process.stderr).decode(errors="replace").strip()
                 raise HostError(f"the sender of {self._flows[0].source} has ended", hint=said)

@@ -118,6 +118,16 @@ MAY_IMPORT = {
         "bringup",
         "testing",
     },
+    "chaos": {
+        "errors",
+        "topology.model",
+        "plan",
+        "faults",
+        "lower",
+        "render",
+        "testing",
+        "conformance",
+    },
 }
 TOP = {"cli", "pytest_plugin"}  # may import everything but each other
 # Modules that are one layer with another.

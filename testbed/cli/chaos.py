@@ -1,0 +1,216 @@
+"""`testbed chaos`."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from testbed.cli.common import (
+    echo_json,
+    json_option,
+    name_option,
+    parse_settings,
+    set_option,
+    verb,
+)
+from testbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testbed.chaos.schedule import Episode
+    from testbed.plan.model import Plan
+    from testbed.testing import Testbed
+    from testbed.topology.model import Topology
+
+
+@verb(
+    "chaos",
+    "testbed chaos --seed 1 --for 5m             # against the testbed that runs\n"
+    "testbed chaos --seed 1 --for 1h --topology site.yaml --time virtual\n"
+    "testbed chaos --seed 1 --for 5m --list      # what would be done\n"
+    "testbed chaos --seed 1 --for 5m --only 3    # one episode again, alone",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="What chance begins with."
+)
+@click.option(
+    "--for",
+    "duration",
+    default="5m",
+    show_default=True,
+    metavar="TIME",
+    help="How long, in the testbed's time.",
+)
+@click.option(
+    "--only", type=click.IntRange(1), metavar="K", help="Run only this episode of the schedule."
+)
+@click.option("--list", "listing", is_flag=True, help="Print the schedule; nothing is broken.")
+@click.option(
+    "--topology",
+    "file",
+    type=click.Path(),
+    metavar="FILE",
+    help="Bring this topology up for it, and take it down again.",
+)
+@set_option
+@click.option(
+    "--time",
+    type=click.Choice(["real", "virtual"]),
+    help="The time of the testbed of --topology [what the file says].",
+)
+@click.option(
+    "--vm",
+    type=click.Choice(["auto", "always", "never", "uml", "qemu"]),
+    default="auto",
+    envvar="TESTBED_VM",
+    help="Where the testbed of --topology runs, as in testbed up.",
+)
+@click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a report.")
+@name_option()
+@json_option
+@click.pass_context
+def command(
+    context: click.Context,
+    *,
+    seed: int,
+    duration: str,
+    only: int | None,
+    listing: bool,
+    file: str | None,
+    settings: tuple[str, ...],
+    time: str | None,
+    vm: str,
+    html: str | None,
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """Break things at random under constant traffic, and check that it is noticed.
+
+    Each episode has one or two faults. While they are in force the suites that must
+    notice them have to fail and to blame them; once they are healed everything has to
+    work again, traffic first. What is not so is a wrong verdict. The keeper is
+    watched for leaks. The same seed gives the same episodes. Exits with 1 for a
+    wrong verdict or a leak.
+    """
+    from testbed.chaos.schedule import schedule  # noqa: PLC0415
+    from testbed.faults.values import seconds  # noqa: PLC0415
+
+    lasts = seconds(duration, "for")
+    if html and not Path(html).absolute().parent.is_dir():
+        raise UsageError(f"can't write {html}: no such folder")
+    if time and not file:
+        raise UsageError("--time is for --topology", hint="what runs has its time already")
+    plan, topology = _planned(file, settings, time, name)
+    episodes = _only(schedule(plan, topology, seed, lasts), only)
+    if listing:
+        _list(episodes, as_json=as_json)
+        return
+    from testbed.chaos.running import run  # noqa: PLC0415
+    from testbed.chaos.table import print_run, progress  # noqa: PLC0415
+    from testbed.render.console import console  # noqa: PLC0415
+
+    with _under_chaos(file, plan, settings, vm) as testbed, progress(quiet=as_json) as shown:
+        result = run(
+            testbed,
+            topology,
+            seed,
+            episodes,
+            on_episode=shown.started,
+            on_outcome=shown.ended,
+        )
+    if html:
+        from testbed.chaos.html import write  # noqa: PLC0415
+
+        write(Path(html), result)
+    if as_json:
+        echo_json(result.to_json())
+    else:
+        print_run(console(), result, _again(seed, duration, file, time, name, settings))
+    context.exit(130 if result.interrupted else result.exit_code)
+
+
+def _again(
+    seed: int,
+    duration: str,
+    file: str | None,
+    time: str | None,
+    name: str | None,
+    settings: tuple[str, ...],
+) -> str:
+    """The command that runs one episode of the same schedule again, but for its number."""
+    words = ["testbed chaos", f"--seed {seed}", f"--for {duration}"]
+    words += [f"--topology {file}"] if file else []
+    words += [f"--set {setting}" for setting in settings]
+    words += [f"--time {time}"] if time else []
+    words += [f"-n {name}"] if name else []
+    return " ".join([*words, "--only"])
+
+
+def _planned(
+    file: str | None, settings: tuple[str, ...], time: str | None, name: str | None
+) -> tuple[Plan, Topology]:
+    """The plan and topology of the file, or of the testbed that runs."""
+    from testbed.bringup import (  # noqa: PLC0415
+        load_topology,
+        lower_topology,
+        running_topology,
+        with_time,
+    )
+    from testbed.cli.common import connect  # noqa: PLC0415
+
+    values = parse_settings(settings)
+    if file is not None:
+        topology = load_topology(file, values, name)
+        return with_time(lower_topology(topology), time, None), topology
+    if values:
+        raise UsageError("--set is for --topology", hint="what runs has its settings already")
+    client = connect(name)
+    return client.plan()[0], running_topology(client)
+
+
+def _only(episodes: list[Episode], number: int | None) -> list[Episode]:
+    if number is None:
+        return episodes
+    if number > len(episodes):
+        hint = f"the schedule has {len(episodes)}; a longer --for has more"
+        raise UsageError(f"no episode {number}", hint=hint)
+    return [episodes[number - 1]]
+
+
+def _list(episodes: list[Episode], *, as_json: bool) -> None:
+    if as_json:
+        echo_json([episode.to_json() for episode in episodes])
+        return
+    from testbed.chaos.table import print_schedule  # noqa: PLC0415
+    from testbed.render.console import console  # noqa: PLC0415
+
+    print_schedule(console(), episodes)
+
+
+@contextlib.contextmanager
+def _under_chaos(
+    file: str | None, plan: Plan, settings: tuple[str, ...], vm: str
+) -> Iterator[Testbed]:
+    """The testbed that runs, or one of the file for as long as it takes."""
+    from testbed.bringup import bring_up, origin_of, take_down  # noqa: PLC0415
+    from testbed.launch import alive  # noqa: PLC0415
+    from testbed.render.progress import progress  # noqa: PLC0415
+    from testbed.testing import Testbed  # noqa: PLC0415
+
+    if file is None:
+        yield Testbed(plan.name)
+        return
+    if alive(plan.name):
+        hint = f"use it: testbed chaos -n {plan.name}; or choose another name with -n"
+        raise UsageError(f"a testbed {plan.name} runs already", hint=hint)
+    try:
+        with progress(quiet=True) as shown:
+            source = origin_of(file, parse_settings(settings))
+            bring_up(plan, source=source, vm=vm, on_progress=shown.starting, on_event=shown.event)
+        yield Testbed(plan.name)
+    finally:
+        take_down(plan.name)

@@ -1,0 +1,75 @@
+"""A short run of chaos in virtual time, and one in which the checks are made to be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from testbed.bringup import load_topology, lower_topology, with_time
+from testbed.chaos.candidates import candidates
+from testbed.chaos.running import run
+from testbed.chaos.schedule import Episode
+from testbed.guest import uml_kernels
+from testbed.testing import Testbed
+from testbed.topology.model import Topology
+
+SITE = "topologies/two-racks.yaml"
+TARGET = "cnd1:op-a_1"
+
+pytestmark = [
+    pytest.mark.packets,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        uml_kernels.find((), virtual_time=True) is None, reason="no kernel here skips time"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def topology() -> Topology:
+    return load_topology(SITE, {}, "test-chaos")
+
+
+@pytest.fixture(scope="module")
+def testbed(topology: Topology) -> Iterator[Testbed]:
+    plan = with_time(lower_topology(topology), "virtual", None)
+    with Testbed.up(plan) as running:
+        yield running
+
+
+def link_down(topology: Topology) -> Episode:
+    """The episode with one member of a LAG down."""
+    found = candidates(lower_topology(topology), topology)
+    (fault,) = [c for c in found if (c.kind, c.target) == ("link-down", TARGET)]
+    return Episode(1, 0.0, 5.0, (fault,))
+
+
+def test_a_fault_is_noticed_and_healed(testbed: Testbed, topology: Topology) -> None:
+    result = run(testbed, topology, 1, [link_down(topology)])
+    (outcome,) = result.outcomes
+    assert outcome.wrong == []
+    assert TARGET.replace(":", " ") in outcome.during
+    assert result.flows
+    assert set(outcome.outages) == set(result.flows)
+    assert all(outage.sent and outage.gap_ms is not None for outage in outcome.outages.values())
+    assert result.exit_code == 0
+    assert all(row["state"] == "healed" for row in testbed.faults())
+
+
+def test_what_is_not_noticed_is_a_wrong_verdict(testbed: Testbed, topology: Topology) -> None:
+    """A member that is down is none of the suite vlan's business: it passes."""
+    episode = link_down(topology)
+    blind = replace(episode, faults=(replace(episode.faults[0], suites=("vlan",)),))
+    result = run(testbed, topology, 1, [blind])
+    assert result.outcomes[0].wrong == ["not noticed by vlan"]
+    assert result.exit_code == 1
+
+
+def test_blame_for_another_object_is_a_wrong_verdict(testbed: Testbed, topology: Topology) -> None:
+    episode = link_down(topology)
+    other = replace(episode.faults[0], keys=frozenset({"cnd4"}))
+    result = run(testbed, topology, 1, [replace(episode, faults=(other,))])
+    (line,) = result.outcomes[0].wrong
+    assert line.startswith("blamed on what was not broken: lag.carrier, cnd1 op-a_1")

@@ -1,0 +1,108 @@
+"""What counts as a wrong verdict, and as a leak; the reports of a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from testbed.chaos import verdict
+from testbed.chaos.candidates import Candidate
+from testbed.chaos.html import render
+from testbed.chaos.keeper import Sample, leaks
+from testbed.chaos.schedule import Episode
+from testbed.chaos.verdict import Outcome, Run
+from testbed.conformance.results import Report, Result
+from testbed.conformance.streams import Outage
+
+FAULT = Candidate("link-down", "cnd1:op_1", frozenset({"cnd1", "op", "op.lag1"}), ("lag",))
+EPISODE = Episode(1, 5.0, 6.0, (FAULT,))
+
+
+def report(*results: Result) -> Report:
+    return Report("t", list(results))
+
+
+def failed(subject: str, check: str = "lag.carrier") -> Result:
+    return Result(check, subject, "failed", expected="up", seen="down")
+
+
+PASSED = Result("lag.carrier", "op.lag1", "passed")
+
+
+def test_a_failure_that_names_the_target_is_right() -> None:
+    assert not verdict.in_force(EPISODE, report(PASSED, failed("cnd1 op_1")))
+    assert not verdict.in_force(EPISODE, report(failed("op.tunnel1 (op.host1 - anchor1)")))
+
+
+def test_a_fault_that_nobody_notices_is_wrong() -> None:
+    assert verdict.in_force(EPISODE, report(PASSED)) == ["not noticed by lag"]
+
+
+def test_no_data_is_wrong() -> None:
+    nothing = Report("t", problem="nothing to check: no LAG")
+    assert "nothing was checked" in verdict.in_force(EPISODE, nothing)[0]
+    assert verdict.healed(report())
+    assert verdict.healed(nothing)
+
+
+@pytest.mark.parametrize("subject", ["cnd2 op_1", "cnd10 op_1", "op2.lag1"])
+def test_a_failure_that_names_something_else_is_wrong(subject: str) -> None:
+    (line,) = verdict.in_force(EPISODE, report(failed(subject)))
+    assert line.startswith(f"blamed on what was not broken: lag.carrier, {subject}")
+
+
+def test_a_check_that_could_not_run_is_wrong() -> None:
+    error = Result("lag.carrier", "op.lag1", "error", about="op.lag1", text="gone")
+    assert "could not be run" in verdict.in_force(EPISODE, report(error, failed("cnd1")))[0]
+    assert verdict.healed(report(error))
+
+
+def test_what_fails_after_healing_is_wrong() -> None:
+    assert verdict.healed(report(PASSED)) == []
+    assert verdict.healed(report(PASSED, failed("cnd1 op_1")))[0].startswith("after healing")
+
+
+def samples(values: list[int]) -> list[Sample]:
+    return [Sample(30, 100 + value, 30000) for value in values]
+
+
+def test_what_grows_without_end_is_a_leak() -> None:
+    assert leaks(samples(list(range(16)))) == ["keeper: descriptors grows: 105.5 → 109.5 → 113.5"]
+
+
+@pytest.mark.parametrize(
+    "values", [[0] * 16, [0, 3, 6, 9] + [12] * 12, [0, 9] * 8, [0, 1, 2], list(range(16, 0, -1))]
+)
+def test_what_levels_off_is_none(values: list[int]) -> None:
+    assert not leaks(samples(values))
+
+
+def test_in_a_short_run_the_ends_are_compared() -> None:
+    assert leaks(samples([0, 5])) == ["keeper: descriptors grows: 100 → 105"]
+
+
+def run(*wrong: str) -> Run:
+    outages = {"desk to a": Outage(950.0, 100, 9), "a to <c>": Outage(None, 100, 50)}
+    keeper = Sample(30, 100, 30000)
+    outcome = Outcome(EPISODE, 5.0, 9.0, "", outages, keeper, list(wrong))
+    flows = list(outages)
+    return Run("t", 1, 1, keeper, flows=flows, outcomes=[outcome], testbed_s=20.0, wall_s=3.0)
+
+
+def test_exit_codes() -> None:
+    assert run().exit_code == 0
+    assert run("not noticed by lag").exit_code == 1
+    assert Run("t", 1, 1, Sample(30, 100, 30000)).exit_code == 1
+
+
+def test_the_worst_outage_is_the_one_that_does_not_end() -> None:
+    worst = run().outcomes[0].worst
+    assert worst is not None
+    assert worst[0] == "a to <c>"
+
+
+def test_the_page_has_a_timeline_with_each_flow() -> None:
+    page = render(run("not noticed by lag"))
+    assert page.count("<rect ") == 3
+    assert "a to &lt;c&gt;" in page
+    assert "not noticed by lag" in page
+    assert "<script" not in page
