@@ -56,7 +56,9 @@ class Throughput:
     `sent_mbps` left the sender, `received_mbps` arrived. TCP has
     `retransmits`; UDP has `packets`, how many were `lost`, and the `jitter_ms`
     of RFC 1889. `idle` and `loaded` are pings from the source before and
-    during it. `busiest` is the link with a rate limit that was nearest to it.
+    during it; where there are several ways they may take another one than the
+    load, so `tcp_rtt_ms` is what TCP itself saw (not with `reverse`).
+    `busiest` is the link with a rate limit that carried most of it.
     """
 
     source: str
@@ -72,6 +74,7 @@ class Throughput:
     packets: int | None
     lost: int | None
     jitter_ms: float | None
+    tcp_rtt_ms: Rtt | None
     idle: PingResult
     loaded: PingResult
     busiest: LinkUse | None
@@ -196,10 +199,22 @@ def _result(
         packets=int(udp["packets"]) if udp else None,
         lost=int(udp["lost_packets"]) if udp else None,
         jitter_ms=float(udp["jitter_ms"]) if udp else None,
+        tcp_rtt_ms=_tcp_rtt(end.get("streams") or []),
         idle=idle,
         loaded=loaded,
         busiest=busiest,
     )
+
+
+def _tcp_rtt(streams: list[dict[str, Any]]) -> Rtt | None:
+    """The round-trip times that the senders' kernel has estimated, which iperf3 has in us."""
+    senders = [entry["sender"] for entry in streams if entry.get("sender", {}).get("mean_rtt")]
+    if not senders:
+        return None
+    mean = sum(entry["mean_rtt"] for entry in senders) / len(senders)
+    low = min(entry["min_rtt"] for entry in senders)
+    high = max(entry["max_rtt"] for entry in senders)
+    return Rtt(low / 1000, mean / 1000, high / 1000)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from testbed.probes.ping import PingResult
+from testbed.probes.ping import PingResult, Rtt
 from testbed.probes.throughput import Throughput
 from testbed.render.words import rate
 
@@ -34,6 +34,8 @@ def table(result: Throughput) -> Table:
         made.add_row("jitter", f"{result.jitter_ms:.3f} ms")
     made.add_row("round trip, idle", _rtt(result.idle))
     made.add_row("round trip, loaded", _rtt(result.loaded))
+    if result.tcp_rtt_ms is not None:
+        made.add_row("round trip, TCP", _times(result.tcp_rtt_ms))
     return made
 
 
@@ -41,10 +43,13 @@ def _rtt(result: PingResult) -> str:
     """Minimum, mean and maximum, and what was lost."""
     if result.rtt_ms is None:
         return result.error or "no reply"
-    times = result.rtt_ms
-    text = f"{times.min:.2f} / {times.avg:.2f} / {times.max:.2f} ms"
+    text = _times(result.rtt_ms)
     missing = result.sent - result.received
     return text + (f", {missing} of {result.sent} lost" if missing else "")
+
+
+def _times(times: Rtt) -> str:
+    return f"{times.min:.2f} / {times.avg:.2f} / {times.max:.2f} ms"
 
 
 def lines(result: Throughput) -> Iterator[str]:

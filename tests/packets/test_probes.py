@@ -88,10 +88,11 @@ def test_a_full_link_is_named(testbed: Testbed, tmp_path: Path) -> None:
     result = testbed["a"].throughput("b", seconds=4)
     assert 10 < result.received_mbps < 21
     assert result.limit is not None
-    assert result.limit.interface == "wan"
+    assert result.limit.rate_mbps == 20  # the link to the WAN, or the one from it: both are full
     assert result.rtt_loaded_ms is not None
     assert result.rtt_idle_ms is not None
-    assert result.rtt_loaded_ms.avg > result.rtt_idle_ms.avg
+    assert result.tcp_rtt_ms is not None
+    assert result.tcp_rtt_ms.avg > 2 * result.rtt_idle_ms.avg  # in the full link's queue
     back = json.loads(cli(testbed, "perf", "a", "b", "-t", "2s", "-R", "--json").stdout)
     assert 5 < back["received_mbps"] < 21
 

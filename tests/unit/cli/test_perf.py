@@ -56,13 +56,17 @@ def iperf3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keeper: FakeKeeper) 
 
 
 def test_tcp(call: Callable[..., Result], iperf3: Install) -> None:
-    arguments = iperf3({"end": {"sum_sent": SUM, "sum_received": {"bits_per_second": 8e8}}})
+    rtts = [{"min_rtt": 300, "mean_rtt": n, "max_rtt": 2 * n} for n in (400, 800)]
+    streams = [{"sender": rtt} for rtt in rtts]
+    end = {"sum_sent": SUM, "sum_received": {"bits_per_second": 8e8}, "streams": streams}
+    arguments = iperf3({"end": end})
     result = call("perf", "cnd1", "a", "-t", "2s", "-P", "2", "-R", "--json")
     assert result.exit_code == 0
     assert "-c 10.77.7.88 -p 5201 -t 2 -J -P 2 --connect-timeout 5000 -R" in arguments.read_text()
     shown = json.loads(result.stdout)
     assert (shown["sent_mbps"], shown["received_mbps"], shown["retransmits"]) == (900, 800, 3)
     assert shown["idle"]["rtt_ms"]["avg"] == 0.019
+    assert shown["tcp_rtt_ms"] == {"min": 0.3, "avg": 0.6, "max": 1.6}
     assert (shown["packets"], shown["lost_percent"]) == (None, None)
 
 
@@ -127,7 +131,7 @@ def test_what_limits(carried: float, text: str) -> None:
     ping = PingResult(1, 1, None, None)
     use = LinkUse("cnd1", "wan", 100.0, carried)
     result = Throughput(
-        *("a", "b", "10.0.0.1", "tcp", False, 1, 1.0, carried, carried, 0, None, None, None),
+        *("a", "b", "10.0.0.1", "tcp", False, 1, 1.0, carried, carried, 0, None, None, None, None),
         *(ping, ping, use),
     )
     assert list(lines(result)) == [text]
