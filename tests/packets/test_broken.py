@@ -11,24 +11,30 @@ from typing import Any
 import pytest
 from broken_sites import SITES, BrokenSite
 
+from testbed.bringup import take_down
 from testbed.launch import alive
 
-pytestmark = [pytest.mark.packets]
+pytestmark = [pytest.mark.packets, pytest.mark.timeout(600)]
 READY_S = 25  # what is not ready then never will be
+LONGEST_S = 500
 
 
 def diagnosis(site: BrokenSite, vm: str) -> dict[str, Any]:
     """What a user sees who checks the file."""
     name = f"broken-{os.getpid()}"
     options = ["--topology", str(site.file), "-n", name, "--timeout", str(READY_S)]
-    done = subprocess.run(
-        [sys.executable, "-m", "testbed", "check", *options, "--no-disruptive", "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-        env={**os.environ, "TESTBED_VM": vm},
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "testbed", "check", *options, "--no-disruptive", "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_S,
+            env={**os.environ, "TESTBED_VM": vm},
+        )
+    except subprocess.TimeoutExpired:
+        take_down(name)
+        raise
     assert done.returncode == 1, done.stderr or done.stdout
     assert not alive(name)
     found: dict[str, Any] = json.loads(done.stdout)["diagnosis"]
