@@ -145,6 +145,8 @@ def _transfer(site: Site, end: End, other: End, way: Way, port: int) -> tuple[in
     python = [sys.executable, "-I", "-S", "-c", program("transfer")]
     serving = [*python, "serve", str(port), str(TRANSFER)]
     asking = [*python, "ask", str(way.to), str(port), str(TRANSFER)]
+    for name in (end.name, other.name):  # path MTUs that were learned before
+        site.testbed[name].run(["ip", "route", "flush", "cache"])
     with site.testbed.client.popen(other.name, serving, until="ready") as server:
         said = next(server.chunks(), b"")
         if b"ready" not in said:

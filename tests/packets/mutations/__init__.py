@@ -34,7 +34,8 @@ class Mutation:
     `topology` is relative to the repository. `faults` are injected one after
     the other; what no fault can do is a `change` of the plan. `subject` and
     `seen` must occur in those of a failing result. The check runs once
-    the change is made, but for what needs `settle_s` seconds to show.
+    the change is made, but for what needs `settle_s` seconds to show; with
+    `only` for the objects that have one of these keys.
     """
 
     topology: str
@@ -43,6 +44,7 @@ class Mutation:
     change: Change | None = None
     seen: str = ""
     settle_s: float = 0.0
+    only: tuple[str, ...] = ()
 
 
 def node(name: str, edit: Callable[[Node], Node]) -> Change:

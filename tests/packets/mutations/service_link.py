@@ -106,5 +106,6 @@ MUTATIONS = {
         SITE,
         "op-a: tunnel 2 alone",
         faults=(Fault("service-link-cut", "op-a", {"tunnel": 2, "name": "broken"}),),
+        only=("op-a",),
     ),
 }
