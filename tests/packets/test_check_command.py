@@ -68,7 +68,7 @@ def test_a_failure_is_named_with_its_remedy_last(
     done = check("-n", testbed.name, SUITE, "--html", str(html), "--junit", str(junit))
     assert done.returncode == 1, done.stderr
     lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    assert lines[-3] == f"cause cnd1 op_1: expected up; seen: down ({CARRIER})"
+    assert lines[-3] == f"cause cnd1 op_1: expected up; seen: administratively down ({CARRIER})"
     assert lines[-2].startswith("remedy look at the interface's administrative state")
     assert f"failed {CARRIER}  cnd1 op_1" in done.stderr
     # The other LAG is checked all the same.
@@ -78,7 +78,7 @@ def test_a_failure_is_named_with_its_remedy_last(
     assert "Cause: cnd1 op_1" in page
     failures = ET.parse(junit).getroot().findall(".//failure")
     assert [failure.get("message") for failure in failures] == [
-        "cnd1 op_1: expected up; seen: down"
+        "cnd1 op_1: expected up; seen: administratively down"
     ]
 
 
@@ -153,5 +153,5 @@ def test_plain_pytest_fails_with_the_object(testbed: Testbed, one_port_down: Non
     options = ["--testbed", testbed.name, "-k", "test_lag and carrier", "-p", "no:cacheprovider"]
     done = run("pytest", "--pyargs", "testbed.conformance", *options)
     assert done.returncode == 1
-    assert "cnd1 op_1: expected up; seen: down" in done.stdout
+    assert "cnd1 op_1: expected up; seen: administratively down" in done.stdout
     assert "1 failed, 1 passed" in done.stdout
