@@ -20,12 +20,12 @@ LONGEST_S = 500
 
 
 def diagnosis(site: BrokenSite, vm: str) -> dict[str, Any]:
-    """What a user sees who checks the file."""
+    """The first check that fails: suites run from the cable up, so it is the cause."""
     name = f"broken-{os.getpid()}"
     options = ["--topology", str(site.file), "-n", name, "--timeout", str(READY_S)]
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "testbed", "check", *options, "--no-disruptive", "--json"],
+            [sys.executable, "-m", "testbed", "check", *options, "--no-disruptive", "-x", "--json"],
             capture_output=True,
             text=True,
             check=False,
