@@ -63,21 +63,18 @@ def leaks(samples: Sequence[Sample]) -> list[str]:
     """What grows and does not level off, one line each.
 
     The medians of the last three quarters have to rise each time, by more than
-    the slack in all; the first quarter is for warming up. With fewer samples than
-    FEWEST only processes and descriptors are compared, the last with the first.
+    the slack in all; the first quarter is for warming up. Of fewer samples than
+    FEWEST nothing can be said.
     """
-    found = []
+    found: list[str] = []
+    if len(samples) < FEWEST:
+        return found
     for name, slack in SLACK.items():
         values = [sample.to_json()[name] for sample in samples]
-        if len(values) < FEWEST:
-            grown = bool(values) and name != "rss_kib" and values[-1] > values[0] + slack
-            steps: list[float] = [values[0], values[-1]] if values else []
-        else:
-            quarter = len(values) // 4
-            parts = [values[-3 * quarter : -2 * quarter], values[-2 * quarter : -quarter]]
-            steps = [median(part) for part in (*parts, values[-quarter:])]
-            grown = steps[0] < steps[1] < steps[2] and steps[2] - steps[0] > slack
-        if grown:
+        quarter = len(values) // 4
+        parts = [values[-3 * quarter : -2 * quarter], values[-2 * quarter : -quarter]]
+        steps = [median(part) for part in (*parts, values[-quarter:])]
+        if steps[0] < steps[1] < steps[2] and steps[2] - steps[0] > slack:
             what = name.replace("rss_kib", "memory in KiB")
             found.append(f"keeper: {what} grows: {' → '.join(f'{step:g}' for step in steps)}")
     return found

@@ -1,4 +1,4 @@
-"""A short run of chaos in virtual time, and one in which the checks are made to be wrong."""
+"""A short run of chaos, and one in which the checks are made to be wrong."""
 
 from __future__ import annotations
 
@@ -7,24 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.bringup import load_topology, lower_topology, with_time
+from testbed.bringup import load_topology, lower_topology
 from testbed.chaos.candidates import candidates
 from testbed.chaos.running import run
 from testbed.chaos.schedule import Episode
-from testbed.guest import uml_kernels
 from testbed.testing import Testbed
 from testbed.topology.model import Topology
 
 SITE = "topologies/two-racks.yaml"
 TARGET = "cnd1:op-a_1"
 
-pytestmark = [
-    pytest.mark.packets,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(
-        uml_kernels.find((), virtual_time=True) is None, reason="no kernel here skips time"
-    ),
-]
+pytestmark = [pytest.mark.packets, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +26,9 @@ def topology() -> Topology:
 
 
 @pytest.fixture(scope="module")
-def testbed(topology: Topology) -> Iterator[Testbed]:
-    plan = with_time(lower_topology(topology), "virtual", None)
-    with Testbed.up(plan) as running:
+def testbed(topology: Topology, pytestconfig: pytest.Config) -> Iterator[Testbed]:
+    vm = pytestconfig.getoption("testbed_vm")
+    with Testbed.up(lower_topology(topology), vm=vm, hold=True) as running:
         yield running
 
 

@@ -76,8 +76,8 @@ def test_what_levels_off_is_none(values: list[int]) -> None:
     assert not leaks(samples(values))
 
 
-def test_in_a_short_run_the_ends_are_compared() -> None:
-    assert leaks(samples([0, 5])) == ["keeper: descriptors grows: 100 → 105"]
+def test_of_a_short_run_nothing_can_be_said() -> None:
+    assert not leaks(samples([0, 5]))
 
 
 def run(*wrong: str) -> Run:
