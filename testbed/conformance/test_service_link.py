@@ -26,6 +26,7 @@ HEADERS = 28  # of IPv4 and UDP
 HIGHEST_RTT_MS = 175.0
 LEAST_MBPS = 500.0
 BUSY = 0.6  # of the processors' time: then they, and not the network, are the limit
+ANY_MACHINE_MBPS = 10.0  # what the slowest and busiest machine carries through its tunnels
 MARK = b"in the clear"
 ARRIVES_S = 4.0
 REFUSED_S = 0.6
@@ -220,7 +221,7 @@ def test_throughput(
     source, own = names.service_link(outpost.outpost), inner.overlay_endpoint(outpost.outpost)
     mbps, busy = transfer(site, source, own, names.FABRIC, inner.FABRIC_ENDPOINT)
     rate = measure("throughput", mbps, "Mbit/s", at_least=LEAST_MBPS)
-    if not rate.ok and busy > BUSY:
+    if not rate.ok and busy > BUSY and mbps > ANY_MACHINE_MBPS:
         pytest.skip(f"this machine is the limit: {rate} with its processors {busy:.0%} busy")
     expect(rate.ok, outpost, expected=rate.limit, seen=f"{rate}, processors {busy:.0%} busy")
 
