@@ -120,7 +120,8 @@ def test_healing_one_leaves_the_others(chosen: list[tuple[str, str]], data: st.D
     except UsageError:
         return
     assert not diff(rest, catalog.compose(PLAN, left))
-    assert bool(diff(broken, rest)) == (broken != rest)
+    # The converse does not hold: of a node that is stopped the kernel has no routes to begin with.
+    assert broken != rest or not diff(broken, rest)
 
 
 def test_two_on_one_interface_both_count() -> None:
