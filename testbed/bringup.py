@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT_S = 120.0
 HELLO_TIMEOUT_S = 2.0
+ANSWER_TIMEOUT_S = 20.0  # a keeper that has this long no moment for a word has to be killed
 
 
 @dataclass(frozen=True)
@@ -208,12 +209,19 @@ def take_down(name: str) -> bool:
     """
     was_running = launch.alive(name)
     if was_running:
-        launch.end(name, lambda: Client.connect(name).stop())
+        launch.end(name, lambda: _ask_to_stop(name))
     launch.sweep()
     launch.forget(name)
     if was_running and launch.alive(name):
         raise HostError(f"testbed {name} does not end", hint="see `testbed list` for its process")
     return was_running
+
+
+def _ask_to_stop(name: str) -> None:
+    """Ask a testbed to end; TimeoutError when it does not even say who it is."""
+    client = Client(name)
+    client.hello(ANSWER_TIMEOUT_S)
+    client.stop()
 
 
 def address_of(plan: Plan, name: str) -> str:

@@ -110,6 +110,7 @@ class VirtualClock(Clock):
         self._free = 0
         self._paced = 0
         self._announced = False
+        self._resting = False
         self._stirred = True
 
     def to_json(self) -> dict[str, Any]:
@@ -126,6 +127,7 @@ class VirtualClock(Clock):
         self._stirred = True
         if self._announced and not (self._free or self._paced):
             # Before anybody on the host can hear that what needed time is over.
+            self._resting = True
             self._call(Call.REST, told(self._mux.sent, self._taken))
 
     def stir(self) -> None:
@@ -154,7 +156,9 @@ class VirtualClock(Clock):
         if not self._announced:
             self._announced = True
             self._align()
-            self._call(Call.RUN, told(self._mux.sent, self._taken))
+            self._run()
+        elif self._resting:  # time is needed again, before it stood
+            self._run()
         if self._mux.is_starved():
             self._call(Call.STALL, told(self._mux.sent, self._taken))
         elif not self._free:
@@ -167,7 +171,7 @@ class VirtualClock(Clock):
     def _stand(self, poll: Callable[[float | None], list[Any]]) -> list[Any]:
         """Let everything come to rest, then stand still until the host says something."""
         if self._announced or self._stirred:
-            self._announced = self._stirred = False
+            self._announced = self._stirred = self._resting = False
             self._align()
             if events := poll(0):
                 self._stirred = True
@@ -175,6 +179,10 @@ class VirtualClock(Clock):
         self._call(Call.STAND, told(self._mux.sent, self._taken))
         self._take()
         return []
+
+    def _run(self) -> None:
+        self._resting = False
+        self._call(Call.RUN, told(self._mux.sent, self._taken))
 
     def _align(self) -> None:
         """Sleep a moment: the others of this guest run until they have to wait, too."""
