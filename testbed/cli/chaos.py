@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @verb(
     "chaos",
     "testbed chaos --seed 1 --for 5m             # against the testbed that runs\n"
-    "testbed chaos --seed 1 --for 1h --topology site.yaml\n"
+    "testbed chaos --seed 1 --for 1h --topology site.yaml --time virtual\n"
     "testbed chaos --seed 1 --for 5m --list      # what would be done\n"
     "testbed chaos --seed 1 --for 5m --only 3    # one episode again, alone",
 )
@@ -58,6 +58,11 @@ if TYPE_CHECKING:
 )
 @set_option
 @click.option(
+    "--time",
+    type=click.Choice(["real", "virtual"]),
+    help="The time of the testbed of --topology [what the file says].",
+)
+@click.option(
     "--vm",
     type=click.Choice(["auto", "always", "never", "uml", "qemu"]),
     default="auto",
@@ -77,6 +82,7 @@ def command(
     listing: bool,
     file: str | None,
     settings: tuple[str, ...],
+    time: str | None,
     vm: str,
     html: str | None,
     name: str | None,
@@ -96,7 +102,9 @@ def command(
     lasts = seconds(duration, "for")
     if html and not Path(html).absolute().parent.is_dir():
         raise UsageError(f"can't write {html}: no such folder")
-    plan, topology = _planned(file, settings, name)
+    if time and not file:
+        raise UsageError("--time is for --topology", hint="what runs has its time already")
+    plan, topology = _planned(file, settings, time, name)
     episodes = _only(schedule(plan, topology, seed, lasts), only)
     if listing:
         _list(episodes, as_json=as_json)
@@ -121,7 +129,7 @@ def command(
     if as_json:
         echo_json(result.to_json())
     else:
-        print_run(console(), result, _again(seed, duration, file, name, settings))
+        print_run(console(), result, _again(seed, duration, file, time, name, settings))
     context.exit(130 if result.interrupted else result.exit_code)
 
 
@@ -129,6 +137,7 @@ def _again(
     seed: int,
     duration: str,
     file: str | None,
+    time: str | None,
     name: str | None,
     settings: tuple[str, ...],
 ) -> str:
@@ -136,30 +145,31 @@ def _again(
     words = ["testbed chaos", f"--seed {seed}", f"--for {duration}"]
     words += [f"--topology {file}"] if file else []
     words += [f"--set {setting}" for setting in settings]
+    words += [f"--time {time}"] if time else []
     words += [f"-n {name}"] if name else []
     return " ".join([*words, "--only"])
 
 
 def _planned(
-    file: str | None, settings: tuple[str, ...], name: str | None
+    file: str | None, settings: tuple[str, ...], time: str | None, name: str | None
 ) -> tuple[Plan, Topology]:
-    """The plan and topology of the file, or of the testbed that runs; real time only."""
-    from testbed.bringup import load_topology, lower_topology, running_topology  # noqa: PLC0415
+    """The plan and topology of the file, or of the testbed that runs."""
+    from testbed.bringup import (  # noqa: PLC0415
+        load_topology,
+        lower_topology,
+        running_topology,
+        with_time,
+    )
     from testbed.cli.common import connect  # noqa: PLC0415
 
     values = parse_settings(settings)
     if file is not None:
         topology = load_topology(file, values, name)
-        plan = lower_topology(topology)
-    elif values:
+        return with_time(lower_topology(topology), time, None), topology
+    if values:
         raise UsageError("--set is for --topology", hint="what runs has its settings already")
-    else:
-        client = connect(name)
-        plan, topology = client.plan()[0], running_topology(client)
-    if plan.time == "virtual":
-        hint = "bring it up with testbed up --time real"
-        raise UsageError(f"chaos needs real time; {plan.name} has virtual time", hint=hint)
-    return plan, topology
+    client = connect(name)
+    return client.plan()[0], running_topology(client)
 
 
 def _only(episodes: list[Episode], number: int | None) -> list[Episode]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from observing import time_for
 
 from testbed.bringup import load_topology, lower_topology
 from testbed.chaos.candidates import candidates
@@ -28,7 +29,8 @@ def topology() -> Topology:
 @pytest.fixture(scope="module")
 def testbed(topology: Topology, pytestconfig: pytest.Config) -> Iterator[Testbed]:
     vm = pytestconfig.getoption("testbed_vm")
-    with Testbed.up(lower_topology(topology), vm=vm, hold=True) as running:
+    plan = lower_topology(topology)
+    with Testbed.up(plan, vm=vm, time=time_for(vm), hold=True) as running:
         yield running
 
 

@@ -10,12 +10,12 @@ import os
 from pathlib import Path
 
 import pytest
+from observing import time_for
 
 from testbed.bringup import load_topology
 from testbed.conformance import runner
 from testbed.conformance.results import Report
 from testbed.conformance.suites import SUITES
-from testbed.guest import uml_kernels
 from testbed.testing import Testbed
 
 FOLDER = Path(__file__).parents[2] / "topologies"
@@ -30,12 +30,6 @@ UP_TIMEOUT_S = 300.0
 
 # For what hangs: how long all suites take depends on what else runs here.
 pytestmark = [pytest.mark.packets, pytest.mark.timeout(1800)]
-
-
-def time_for(vm: str) -> str:
-    """Virtual time where the testbed runs in a kernel that can skip time."""
-    able = vm in {"auto", "always", "uml"} and uml_kernels.find((), virtual_time=True) is not None
-    return "virtual" if able else "real"
 
 
 def failures(report: Report) -> str:
