@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Callable
+from ipaddress import IPv4Address
 
 from testbed.conformance.requesting import Protocol, Request
 from testbed.conformance.ways import End, Way
-from testbed.topology.model import (
-    EVERYWHERE,
-    NetworkAcl,
-    NetworkAclEntry,
-    SecurityGroup,
-    SecurityRule,
-    Topology,
-    Traffic,
-)
-from testbed.topology.model.security import ICMP, TCP, UDP
+from testbed.predict.filters import Direction, check_acl, check_groups
+from testbed.predict.packet import NUMBERS, Dropped, Packet
+from testbed.topology.model import EVERYWHERE, NetworkAcl, SecurityGroup, Topology
 
-NUMBERS: dict[Protocol, int] = {"tcp": TCP, "udp": UDP, "icmp": ICMP}
-EPHEMERAL = 40000  # stands for any port that Linux chooses as a client (32768 to 60999)
-ECHO_REQUEST, ECHO_REPLY = 8, 0
 OUTGOING: tuple[tuple[Protocol, int], ...] = (
     ("udp", 33434),
     ("tcp", 33434),
@@ -29,17 +19,6 @@ OUTGOING: tuple[tuple[Protocol, int], ...] = (
     ("tcp", 443),
 )
 COMMON: tuple[tuple[Protocol, int], ...] = (("icmp", 0), ("tcp", 80), ("tcp", 7), ("tcp", 443))
-
-
-def matches(traffic: Traffic, protocol: Protocol, port: int, icmp_type: int) -> bool:
-    """Whether a rule is about such a packet; `port` is the destination's."""
-    if traffic.protocol is None:
-        return True
-    if traffic.protocol != NUMBERS[protocol]:
-        return False
-    if protocol == "icmp":
-        return traffic.icmp_type in {None, icmp_type}
-    return traffic.ports is None or traffic.ports[0] <= port <= traffic.ports[1]
 
 
 class Permissions:
@@ -52,26 +31,27 @@ class Permissions:
         self, source: End, destination: End, way: Way, protocol: Protocol, port: int
     ) -> bool:
         """Whether a request on this way, and its answer, pass all filters of both ends."""
+        sent = Packet.request(source.address, way.to, protocol, port)
+        came = Packet.request(way.seen, destination.address, protocol, port)
+        if not (
+            self._group_lets(source, sent, "egress")
+            and self._group_lets(destination, came, "ingress")
+        ):
+            return False
         neighbours = way.kind == "inside" and self._subnet(source) == self._subnet(destination)
-        asked = (protocol, port, ECHO_REQUEST)
-        answer = (protocol, EPHEMERAL, ECHO_REPLY)
-        if not self._group(source, "egress", way.to, *asked):
-            return False
-        if not self._group(destination, "ingress", way.seen, *asked):
-            return False
         return neighbours or (
-            self._acl(source, "egress", way.to, *asked)
-            and self._acl(destination, "ingress", way.seen, *asked)
-            and self._acl(destination, "egress", way.seen, *answer)
-            and self._acl(source, "ingress", way.to, *answer)
+            self._acl_lets(source, sent, "egress")
+            and self._acl_lets(destination, came, "ingress")
+            and self._acl_lets(destination, came.answer(), "egress")
+            and self._acl_lets(source, sent.answer(), "ingress")
         )
 
     def outgoing(self, source: End, to: IPv4Address) -> tuple[Protocol, int] | None:
         """A kind of request to an address that the source's own filters let out; None: none."""
         for protocol, port in OUTGOING:
-            asked = (protocol, port, ECHO_REQUEST)
-            if self._group(source, "egress", to, *asked) and self._acl(
-                source, "egress", to, *asked
+            packet = Packet.request(source.address, to, protocol, port)
+            if self._group_lets(source, packet, "egress") and self._acl_lets(
+                source, packet, "egress"
             ):
                 return protocol, port
         return None
@@ -120,43 +100,16 @@ class Permissions:
     def _subnet(self, end: End) -> tuple[str, str] | None:
         return (end.vpc, end.interface.subnet) if end.interface else None
 
-    def _group(
-        self, end: End, direction: str, peer: IPv4Address, protocol: Protocol, port: int, kind: int
-    ) -> bool:
-        if end.interface is None or not end.interface.security_groups:
-            return True
-        rules: Iterator[SecurityRule] = (
-            rule
-            for group in self.groups(end)
-            for rule in (group.ingress if direction == "ingress" else group.egress)
-        )
-        return any(
-            matches(rule.traffic, protocol, port, kind) and self._is_peer(rule, peer)
-            for rule in rules
+    def _group_lets(self, end: End, packet: Packet, direction: Direction) -> bool:
+        return end.interface is None or _lets_through(
+            check_groups, self.topology, end.interface, packet, direction
         )
 
-    def _is_peer(self, rule: SecurityRule, peer: IPv4Address) -> bool:
-        if rule.group is None:
-            return _within(peer, rule.cidrs)
-        vpc, group = rule.group
-        members = (
-            interface
-            for interface in self.topology.network_interfaces.values()
-            if interface.vpc == vpc and group in interface.security_groups
-        )
-        return any(peer in member.addresses for member in members)
-
-    def _acl(
-        self, end: End, direction: str, peer: IPv4Address, protocol: Protocol, port: int, kind: int
-    ) -> bool:
+    def _acl_lets(self, end: End, packet: Packet, direction: Direction) -> bool:
         if end.interface is None:
             return True
-        acl = self._acl_of(end)
-        entries = () if acl is None else acl.ingress if direction == "ingress" else acl.egress
-        for entry in entries:
-            if matches(entry.traffic, protocol, port, kind) and _is_about(entry, peer):
-                return entry.action == "allow"
-        return acl is None
+        subnet = self.topology.subnet(end.vpc, end.interface.subnet)
+        return _lets_through(check_acl, self.topology, subnet, packet, direction)
 
     def _acl_of(self, end: End) -> NetworkAcl | None:
         assert end.interface is not None
@@ -165,9 +118,9 @@ class Permissions:
         return next((acl for acl in acls if acl.name == name), None)
 
 
-def _is_about(entry: NetworkAclEntry, peer: IPv4Address) -> bool:
-    return _within(peer, [entry.cidr])
-
-
-def _within(address: IPv4Address, cidrs: Iterable[object]) -> bool:
-    return any(isinstance(cidr, IPv4Network) and address in cidr for cidr in cidrs)
+def _lets_through(check: Callable[..., None], *arguments: object) -> bool:
+    try:
+        check(*arguments)
+    except Dropped:
+        return False
+    return True

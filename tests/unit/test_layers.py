@@ -110,6 +110,7 @@ MAY_IMPORT = {
         "errors",
         "management",
         "topology.model",
+        "predict",
         "plan",
         "lower",
         "client",
