@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli.common import (
-    echo_json,
-    json_option,
-    name_option,
-    parse_settings,
-    set_option,
-    verb,
-)
+from testbed.bringup import DEFAULT_TIMEOUT_S
+from testbed.cli.brought_up import brought_up, check_writable, choose, topology_option, vm_option
+from testbed.cli.common import echo_json, json_option, name_option, set_option, verb
 from testbed.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from testbed.chaos.schedule import Episode
-    from testbed.plan.model import Plan
-    from testbed.testing import Testbed
-    from testbed.topology.model import Topology
 
 
 @verb(
@@ -49,26 +38,14 @@ if TYPE_CHECKING:
     "--only", type=click.IntRange(1), metavar="K", help="Run only this episode of the schedule."
 )
 @click.option("--list", "listing", is_flag=True, help="Print the schedule; nothing is broken.")
-@click.option(
-    "--topology",
-    "file",
-    type=click.Path(),
-    metavar="FILE",
-    help="Bring this topology up for it, and take it down again.",
-)
+@topology_option
 @set_option
 @click.option(
     "--time",
     type=click.Choice(["real", "virtual"]),
     help="The time of the testbed of --topology [what the file says].",
 )
-@click.option(
-    "--vm",
-    type=click.Choice(["auto", "always", "never", "uml", "qemu"]),
-    default="auto",
-    envvar="TESTBED_VM",
-    help="Where the testbed of --topology runs, as in testbed up.",
-)
+@vm_option
 @click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a report.")
 @name_option()
 @json_option
@@ -100,12 +77,9 @@ def command(
     from testbed.faults.values import seconds  # noqa: PLC0415
 
     lasts = seconds(duration, "for")
-    if html and not Path(html).absolute().parent.is_dir():
-        raise UsageError(f"can't write {html}: no such folder")
-    if time and not file:
-        raise UsageError("--time is for --topology", hint="what runs has its time already")
-    plan, topology = _planned(file, settings, time, name)
-    episodes = _only(schedule(plan, topology, seed, lasts), only)
+    check_writable(html)
+    chosen = choose(file, settings, name, time)
+    episodes = _only(schedule(chosen.plan, chosen.topology, seed, lasts), only)
     if listing:
         _list(episodes, as_json=as_json)
         return
@@ -113,10 +87,13 @@ def command(
     from testbed.chaos.table import print_run, progress  # noqa: PLC0415
     from testbed.render.console import console  # noqa: PLC0415
 
-    with _under_chaos(file, plan, settings, vm) as testbed, progress(quiet=as_json) as shown:
+    with (
+        brought_up(chosen, vm, DEFAULT_TIMEOUT_S, "chaos") as testbed,
+        progress(quiet=as_json) as shown,
+    ):
         result = run(
             testbed,
-            topology,
+            chosen.topology,
             seed,
             episodes,
             on_episode=shown.started,
@@ -150,28 +127,6 @@ def _again(
     return " ".join([*words, "--only"])
 
 
-def _planned(
-    file: str | None, settings: tuple[str, ...], time: str | None, name: str | None
-) -> tuple[Plan, Topology]:
-    """The plan and topology of the file, or of the testbed that runs."""
-    from testbed.bringup import (  # noqa: PLC0415
-        load_topology,
-        lower_topology,
-        running_topology,
-        with_time,
-    )
-    from testbed.cli.common import connect  # noqa: PLC0415
-
-    values = parse_settings(settings)
-    if file is not None:
-        topology = load_topology(file, values, name)
-        return with_time(lower_topology(topology), time, None), topology
-    if values:
-        raise UsageError("--set is for --topology", hint="what runs has its settings already")
-    client = connect(name)
-    return client.plan()[0], running_topology(client)
-
-
 def _only(episodes: list[Episode], number: int | None) -> list[Episode]:
     if number is None:
         return episodes
@@ -189,28 +144,3 @@ def _list(episodes: list[Episode], *, as_json: bool) -> None:
     from testbed.render.console import console  # noqa: PLC0415
 
     print_schedule(console(), episodes)
-
-
-@contextlib.contextmanager
-def _under_chaos(
-    file: str | None, plan: Plan, settings: tuple[str, ...], vm: str
-) -> Iterator[Testbed]:
-    """The testbed that runs, or one of the file for as long as it takes."""
-    from testbed.bringup import bring_up, origin_of, take_down  # noqa: PLC0415
-    from testbed.launch import alive  # noqa: PLC0415
-    from testbed.render.progress import progress  # noqa: PLC0415
-    from testbed.testing import Testbed  # noqa: PLC0415
-
-    if file is None:
-        yield Testbed(plan.name)
-        return
-    if alive(plan.name):
-        hint = f"use it: testbed chaos -n {plan.name}; or choose another name with -n"
-        raise UsageError(f"a testbed {plan.name} runs already", hint=hint)
-    try:
-        with progress(quiet=True) as shown:
-            source = origin_of(file, parse_settings(settings))
-            bring_up(plan, source=source, vm=vm, on_progress=shown.starting, on_event=shown.event)
-        yield Testbed(plan.name)
-    finally:
-        take_down(plan.name)

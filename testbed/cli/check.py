@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli.common import (
-    choose_name,
-    echo_json,
-    json_option,
-    name_option,
-    parse_settings,
-    set_option,
-    verb,
-)
-from testbed.errors import UsageError
-from testbed.launch import alive
+from testbed.cli.brought_up import brought_up, check_writable, choose, topology_option, vm_option
+from testbed.cli.common import echo_json, json_option, name_option, set_option, verb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from click.shell_completion import CompletionItem
-
-    from testbed.testing import Testbed
-    from testbed.topology.model import Topology
 
 
 def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -49,13 +33,7 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[Co
     "testbed check bgp.established --subject cnd1",
 )
 @click.argument("names", nargs=-1, metavar="[SUITE|CHECK]...", shell_complete=_complete)
-@click.option(
-    "--topology",
-    "file",
-    type=click.Path(),
-    metavar="FILE",
-    help="Bring this topology up, check it, and take it down again.",
-)
+@topology_option
 @set_option
 @click.option(
     "--subject",
@@ -74,13 +52,7 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[Co
 @click.option("-a", "--all", "everything", is_flag=True, help="Show what passed, too.")
 @click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a report.")
 @click.option("--junit", type=click.Path(dir_okay=False), metavar="FILE", help="Write JUnit XML.")
-@click.option(
-    "--vm",
-    type=click.Choice(["auto", "always", "never", "uml", "qemu"]),
-    default="auto",
-    envvar="TESTBED_VM",
-    help="Where the testbed of --topology runs, as in testbed up.",
-)
+@vm_option
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -124,13 +96,13 @@ def command(
         _list(names, as_json=as_json)
         return
     runner.check_names(names)
-    for output in (html, junit):
-        _check_writable(output)
-    with _under_check(file, parse_settings(settings), name, vm, timeout) as (testbed, topology):
+    check_writable(html, junit)
+    chosen = choose(file, settings, name)
+    with brought_up(chosen, vm, timeout, "check") as testbed:
         with progress(quiet=as_json) as shown:
             report = runner.run(
                 testbed,
-                topology,
+                chosen.topology,
                 names,
                 disruptive=disruptive,
                 subjects=subjects,
@@ -141,7 +113,7 @@ def command(
         if html:
             from testbed.conformance.html import write  # noqa: PLC0415
 
-            write(Path(html), report, testbed.plan)
+            write(Path(html), report, chosen.plan)
         if junit:
             from testbed.conformance.junit import write as write_junit  # noqa: PLC0415
 
@@ -154,57 +126,6 @@ def command(
 
         print_report(console(), report, everything=everything)
     context.exit(report.exit_code)
-
-
-@contextlib.contextmanager
-def _under_check(
-    file: str | None, settings: dict[str, str], name: str | None, vm: str, timeout: float
-) -> Iterator[tuple[Testbed, Topology]]:
-    """The testbed that is checked: the one that runs, or one of the file for as long as it takes.
-
-    One that is not ready in time is checked all the same: the checks say why.
-    """
-    from testbed.bringup import (  # noqa: PLC0415
-        bring_up,
-        load_topology,
-        lower_topology,
-        origin_of,
-        running_topology,
-        take_down,
-    )
-    from testbed.client import Client  # noqa: PLC0415
-    from testbed.render.progress import progress  # noqa: PLC0415
-    from testbed.testing import Testbed  # noqa: PLC0415
-
-    if file is None:
-        if settings:
-            raise UsageError("--set is for --topology", hint="what runs has its settings already")
-        chosen = choose_name(name)
-        yield Testbed(chosen), running_topology(Client.connect(chosen))
-        return
-    topology = load_topology(file, settings, name)
-    if alive(topology.name):
-        hint = f"check it: testbed check -n {topology.name}; or choose another name with -n"
-        raise UsageError(f"a testbed {topology.name} runs already", hint=hint)
-    try:
-        with progress(quiet=not sys.stderr.isatty()) as shown:
-            bring_up(
-                lower_topology(topology),
-                source=origin_of(file, settings),
-                vm=vm,
-                timeout_s=timeout,
-                on_progress=shown.starting,
-                on_event=shown.event,
-            )
-        yield Testbed(topology.name), topology
-    finally:
-        take_down(topology.name)
-
-
-def _check_writable(output: str | None) -> None:
-    """Refuse an output file that can't be written before anything has been done."""
-    if output and not Path(output).absolute().parent.is_dir():
-        raise UsageError(f"can't write {output}: no such folder")
 
 
 def _list(names: tuple[str, ...], *, as_json: bool) -> None:

@@ -1,0 +1,108 @@
+"""What verbs share that work on a testbed that runs, or on one that they bring up for it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from testbed.cli.common import connect, parse_settings
+from testbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from testbed.plan.model import Plan
+    from testbed.testing import Testbed
+    from testbed.topology.model import Topology
+
+topology_option = click.option(
+    "--topology",
+    "file",
+    type=click.Path(),
+    metavar="FILE",
+    help="Bring this topology up for it, and take it down again.",
+)
+
+vm_option = click.option(
+    "--vm",
+    type=click.Choice(["auto", "always", "never", "uml", "qemu"]),
+    default="auto",
+    envvar="TESTBED_VM",
+    help="Where the testbed of --topology runs, as in testbed up.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A testbed: the one that runs, or that of `file`, which does not yet."""
+
+    plan: Plan
+    topology: Topology
+    file: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+def choose(
+    file: str | None, settings: Iterable[str], name: str | None, time: str | None = None
+) -> Chosen:
+    """The testbed that is meant; UsageError where the file's would be one that runs already."""
+    from testbed.bringup import (  # noqa: PLC0415
+        load_topology,
+        lower_topology,
+        running_topology,
+        with_time,
+    )
+
+    values = parse_settings(settings)
+    if file is not None:
+        topology = load_topology(file, values, name)
+        return Chosen(with_time(lower_topology(topology), time, None), topology, file, values)
+    if values:
+        raise UsageError("--set is for --topology", hint="what runs has its settings already")
+    if time:
+        raise UsageError("--time is for --topology", hint="what runs has its time already")
+    client = connect(name)
+    topology = running_topology(client)
+    return Chosen(client.plan()[0], topology)
+
+
+@contextlib.contextmanager
+def brought_up(chosen: Chosen, vm: str, timeout_s: float, verb: str) -> Iterator[Testbed]:
+    """The testbed; that of a file as long as the block lasts, ready or not in time."""
+    from testbed.bringup import bring_up, origin_of, take_down  # noqa: PLC0415
+    from testbed.launch import alive  # noqa: PLC0415
+    from testbed.render.progress import progress  # noqa: PLC0415
+    from testbed.testing import Testbed  # noqa: PLC0415
+
+    name = chosen.plan.name
+    if chosen.file is None:
+        yield Testbed(name)
+        return
+    if alive(name):
+        hint = f"use it: testbed {verb} -n {name}; or choose another name with -n"
+        raise UsageError(f"a testbed {name} runs already", hint=hint)
+    try:
+        with progress(quiet=not sys.stderr.isatty()) as shown:
+            bring_up(
+                chosen.plan,
+                source=origin_of(chosen.file, chosen.settings),
+                vm=vm,
+                timeout_s=timeout_s,
+                on_progress=shown.starting,
+                on_event=shown.event,
+            )
+        yield Testbed(name)
+    finally:
+        take_down(name)
+
+
+def check_writable(*outputs: str | None) -> None:
+    """Refuse output files that can't be written before anything has been done."""
+    for output in outputs:
+        if output and not Path(output).absolute().parent.is_dir():
+            raise UsageError(f"can't write {output}: no such folder")
