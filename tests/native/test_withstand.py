@@ -55,16 +55,15 @@ def names() -> list[str]:
 
 
 def processes() -> set[int]:
-    """Processes of testbeds: keepers and what runs in their PID namespaces."""
+    """Processes of testbeds: what runs in their PID namespaces, and keepers that have none yet."""
     own = Path("/proc/self/ns/pid").readlink()
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            try:
-                if (entry / "ns/pid").readlink() != own:
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if b"testbed.keeper" in words or (entry / "ns/pid").readlink() != own:
                     found.add(int(entry.name))
-            except OSError:
-                continue
     return found - others
 
 
