@@ -214,23 +214,8 @@ class VirtualInterfaceSubject:
 
 
 @dataclass(frozen=True, slots=True)
-class FirewallSubject:
-    """A firewall of the customer's on the way of the service link."""
-
-    name: str
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def keys(self) -> frozenset[str]:
-        """Itself."""
-        return frozenset({self.name})
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceSubject:
-    """A customer network device."""
+class NodeSubject:
+    """A node of the customer's: a network device, or a firewall."""
 
     name: str
 
@@ -314,16 +299,16 @@ def virtual_interfaces(topology: Topology) -> list[VirtualInterfaceSubject]:
     return [VirtualInterfaceSubject(c, vif) for c in connections for vif in c.virtual_interfaces]
 
 
-def firewalls(topology: Topology) -> list[FirewallSubject]:
+def firewalls(topology: Topology) -> list[NodeSubject]:
     """All firewalls of the customer's."""
-    return [FirewallSubject(firewall.name) for firewall in topology.site.firewalls]
+    return [NodeSubject(firewall.name) for firewall in topology.site.firewalls]
 
 
-def devices(topology: Topology) -> list[DeviceSubject]:
+def devices(topology: Topology) -> list[NodeSubject]:
     """All customer devices that an Outpost is connected to and that are not real ones."""
     used = dict.fromkeys(lag.device for lag in lags(topology))
     real = {device.name for device in topology.site.devices if device.host_interfaces}
-    return [DeviceSubject(name) for name in used if name not in real]
+    return [NodeSubject(name) for name in used if name not in real]
 
 
 def vpcs(topology: Topology) -> list[VpcSubject]:

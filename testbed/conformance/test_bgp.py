@@ -12,7 +12,7 @@ from testbed.conformance.expectation import expect
 from testbed.conformance.probing import announced_anew, birdc, connect, exists
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
-from testbed.conformance.subjects import DeviceSubject, LagSubject, OutpostSubject, VifSubject
+from testbed.conformance.subjects import LagSubject, NodeSubject, OutpostSubject, VifSubject
 from testbed.lower.names import TABLE_LOCAL_GATEWAY
 from testbed.topology.model import INTERNAL
 
@@ -213,7 +213,7 @@ def test_route_to_rack(site: Site, lag: LagSubject) -> None:
 
 
 @pytest.mark.after("bgp.established")
-def test_multipath(site: Site, device: DeviceSubject) -> None:
+def test_multipath(site: Site, device: NodeSubject) -> None:
     """A device with several sessions to an Outpost uses the equal paths of all of them.
 
     Expected: its route to each prefix that the local gateway announces has as many next hops.

@@ -18,9 +18,8 @@ from testbed.conformance.expectation import Measurement, expect
 from testbed.conformance.site import Site
 from testbed.conformance.streams import Flow, Outage, Streams, choose
 from testbed.conformance.subjects import (
-    DeviceSubject,
-    FirewallSubject,
     LagSubject,
+    NodeSubject,
     TunnelSubject,
     UplinkSubject,
     VifSubject,
@@ -153,7 +152,7 @@ def test_networking_device(site: Site, streams: Streams, lag: LagSubject, measur
 
 @pytest.mark.disruptive
 def test_customer_device(
-    site: Site, streams: Streams, device: DeviceSubject, measure: Measure
+    site: Site, streams: Streams, device: NodeSubject, measure: Measure
 ) -> None:
     """A customer device is switched off, and on again.
 
@@ -226,9 +225,7 @@ def _others(topology: Topology, outpost: str, gone: str) -> set[str]:
 
 
 @pytest.mark.disruptive
-def test_firewall(
-    site: Site, streams: Streams, firewall: FirewallSubject, measure: Measure
-) -> None:
+def test_firewall(site: Site, streams: Streams, firewall: NodeSubject, measure: Measure) -> None:
     """A firewall between the customer devices and the Region is switched off, and on again.
 
     Expected: an outage within `conformance.failover.device`.

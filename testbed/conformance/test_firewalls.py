@@ -18,7 +18,7 @@ from testbed.conformance.expectation import expect
 from testbed.conformance.probing import Place, captures, exists, inject
 from testbed.conformance.service_link_ways import behind
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import FirewallSubject, TunnelSubject
+from testbed.conformance.subjects import NodeSubject, TunnelSubject
 from testbed.lower import names, region
 from testbed.lower.firewall import OUTSIDE, inside_port
 from testbed.lower.service_link import PORT, host_address
@@ -45,11 +45,11 @@ class _Way:
     endpoint: str
 
 
-def _firewall(site: Site, firewall: FirewallSubject) -> Firewall:
+def _firewall(site: Site, firewall: NodeSubject) -> Firewall:
     return next(w for w in site.topology.site.firewalls if w.name == firewall.name)
 
 
-def _way(site: Site, firewall: FirewallSubject) -> _Way:
+def _way(site: Site, firewall: NodeSubject) -> _Way:
     """The way through the firewall; the test is skipped where no service link takes it."""
     wall, racks = _firewall(site, firewall), behind(site, firewall.name)
     devices = [link.device for link in wall.inside if exists(site, link.device)]
@@ -107,7 +107,7 @@ def _syn(way: _Way, port: int) -> Any:
 
 
 def _expect_passed(
-    firewall: FirewallSubject, what: str, near: list[Any], far: list[Any], number: int
+    firewall: NodeSubject, what: str, near: list[Any], far: list[Any], number: int
 ) -> None:
     name = f"{firewall}: {what}"
     expect(near, name, expected="a packet before it", seen=f"{len(near)} of {number}")
@@ -115,7 +115,7 @@ def _expect_passed(
     expect(len(far) == number, name, expected=f"{number} behind it", seen=seen)
 
 
-def test_passes_udp(site: Site, firewall: FirewallSubject) -> None:
+def test_passes_udp(site: Site, firewall: NodeSubject) -> None:
     """The firewall lets the tunnels' packets out: UDP from port 443 to 443.
 
     Expected: a UDP packet from a server of the rack to an anchor, seen before and behind it.
@@ -128,7 +128,7 @@ def test_passes_udp(site: Site, firewall: FirewallSubject) -> None:
     _expect_passed(firewall, f"UDP {PORT} to {PORT}", near, far, 1)
 
 
-def test_passes_tcp(site: Site, firewall: FirewallSubject) -> None:
+def test_passes_tcp(site: Site, firewall: NodeSubject) -> None:
     """The firewall lets the management channel out: TCP from ports 1025 to 65535 to 443.
 
     Expected: connections from the lowest, the highest and another such port, seen behind it.
@@ -165,7 +165,7 @@ def test_symmetric(site: Site, tunnel: TunnelSubject) -> None:
 
 
 @pytest.mark.after("firewalls.passes-udp", "firewalls.passes-tcp")
-def test_passes_answers(site: Site, firewall: FirewallSubject) -> None:
+def test_passes_answers(site: Site, firewall: NodeSubject) -> None:
     """The answers to what went out come back in, to the address and port that asked.
 
     Expected: UDP 443 to 443 and TCP 443 to the ephemeral port, seen inside with the server's own.
@@ -194,7 +194,7 @@ def test_passes_answers(site: Site, firewall: FirewallSubject) -> None:
 
 
 @pytest.mark.after("firewalls.passes-udp")
-def test_refuses_inbound(site: Site, firewall: FirewallSubject) -> None:
+def test_refuses_inbound(site: Site, firewall: NodeSubject) -> None:
     """What begins outside is refused.
 
     Expected: a TCP connection, a UDP packet and a ping to a server of the rack stay outside.
@@ -229,7 +229,7 @@ def test_refuses_inbound(site: Site, firewall: FirewallSubject) -> None:
 
 
 @pytest.mark.after("firewalls.passes-udp")
-def test_translates(site: Site, firewall: FirewallSubject) -> None:
+def test_translates(site: Site, firewall: NodeSubject) -> None:
     """Where the firewall translates, it does so correctly and has ports for many flows.
 
     Expected: all of many new flows come out with one address, of the firewall's own, and each with
