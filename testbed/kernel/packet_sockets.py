@@ -1,4 +1,7 @@
-"""Packet sockets that captures read from: one for each interface, filtered in the kernel."""
+"""Packet sockets, filtered in the kernel.
+
+`open_socket` opens what captures read from, one for each interface.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,9 @@ _ETH_P_ALL = 3
 _SIOCGIFHWADDR = 0x8927
 _ARPHRD_ETHER, _ARPHRD_LOOPBACK, _ARPHRD_NONE = 1, 772, 65534
 _LINK_TYPES = {_ARPHRD_ETHER: 1, _ARPHRD_LOOPBACK: 1, _ARPHRD_NONE: 101}  # pcap's numbers
-_SOL_PACKET, _PACKET_AUXDATA = 263, 8
-_SO_TIMESTAMPNS, _SO_RCVBUFFORCE, _SO_ATTACH_FILTER = 35, 33, 26
+SOL_PACKET, PACKET_AUXDATA = 263, 8
+SO_TIMESTAMPNS = 35
+_SO_RCVBUFFORCE, _SO_ATTACH_FILTER = 33, 26
 _INSTRUCTION = struct.Struct("=HBBI")
 
 
@@ -58,14 +62,9 @@ def open_socket(
         link_type = _LINK_TYPES.get(kind)
         if link_type is None:
             raise HostError(f"{node}:{interface}: no capture of hardware type {kind}")
-        sock.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer_bytes)
-        except PermissionError:  # an ordinary user's
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
         if program := filters.get(link_type):
-            _attach(sock, program)
+            attach(sock, program)
+        prepare(sock, buffer_bytes)
         sock.bind((interface, _ETH_P_ALL))  # now it receives
         stack.pop_all()
     return PacketSocket(sock.detach(), link_type, kind == _ARPHRD_LOOPBACK)
@@ -85,9 +84,19 @@ def _hardware_type(sock: socket.socket, node: str, interface: str) -> int:
     return int(struct.unpack_from("H", answer, 16)[0])
 
 
-def _attach(sock: socket.socket, program: Sequence[Instruction]) -> None:
+def attach(sock: socket.socket, program: Sequence[Instruction]) -> None:
     """Have the kernel hand over only what the BPF program accepts."""
     code = b"".join(_INSTRUCTION.pack(*entry) for entry in program)
     buffer = ctypes.create_string_buffer(code, len(code))
     head = _Program(len(program), ctypes.addressof(buffer))
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, bytes(head))
+
+
+def prepare(sock: socket.socket, buffer_bytes: int) -> None:
+    """Have each packet come with its VLAN tag and time; give those that wait room."""
+    sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer_bytes)
+    except OSError:  # not root of the machine: as much as the system gives anybody
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)

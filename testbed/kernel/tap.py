@@ -8,16 +8,24 @@ packets of WireGuard's, which hide it, and ARP.
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.kernel.namespace import inside, out_of_the_way
+from testbed.kernel.packet_sockets import (
+    PACKET_AUXDATA,
+    SO_TIMESTAMPNS,
+    SOL_PACKET,
+    attach,
+    prepare,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from testbed.kernel.packet_sockets import Instruction
 
 IP_HEADER, UDP_HEADER, ICMP_HEADER, ETHERNET_HEADER, VXLAN_HEADER = 20, 8, 8, 14, 8
 _INNER = IP_HEADER + UDP_HEADER + VXLAN_HEADER + ETHERNET_HEADER
@@ -37,13 +45,11 @@ SNAP = 256  # bytes of a packet that are read: all headers, and those of what an
 ETH_P_ALL, ETH_P_IP, ETH_P_ARP = 0x0003, 0x0800, 0x0806
 OUTGOING = 4  # PACKET_OUTGOING
 
-_SOL_PACKET, _PACKET_AUXDATA, _PACKET_STATISTICS = 263, 8, 6
-_SO_TIMESTAMPNS, _SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 35, 26, 33
+_PACKET_STATISTICS = 6
 _AUXDATA = struct.Struct("=IIIHHHH")
 _TIMESPEC = struct.Struct("=qq")
 _VLAN_VALID, _VLAN_MASK = 0x10, 0xFFF
 _BUFFER = 2 << 20
-_INSTRUCTION = struct.Struct("=HBBI")
 _LOAD_WORD, _LOAD_BYTE, _LOAD_LENGTH, _RETURN = 0x20, 0x30, 0x80, 0x06
 _JUMP_EQUAL, _JUMP_AT_LEAST = 0x15, 0x35
 _PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL
@@ -67,10 +73,10 @@ class Sight:
     data: bytes
 
 
-def program(cookie: int) -> bytes:
+def program(cookie: int) -> list[Instruction]:
     """The socket filter for a cookie, in classic BPF."""
     accept, values = len(OFFSETS) * 5 + 10, (cookie, (cookie + 1) & 0xFFFFFFFF)
-    code: list[tuple[int, int, int, int]] = []
+    code: list[Instruction] = []
 
     def jump(kind: int, value: int, *, yes: int | None = None, no: int | None = None) -> None:
         """Go on at instruction `yes` or `no`; None is the next one."""
@@ -92,8 +98,7 @@ def program(cookie: int) -> bytes:
         code.append((_LOAD_WORD, 0, 0, offset))
         for value in values:
             jump(_JUMP_EQUAL, value, yes=accept)
-    code += [(_RETURN, 0, 0, 0), (_RETURN, 0, 0, SNAP)]
-    return b"".join(_INSTRUCTION.pack(*instruction) for instruction in code)
+    return [*code, (_RETURN, 0, 0, 0), (_RETURN, 0, 0, SNAP)]
 
 
 class Tap:
@@ -106,21 +111,10 @@ class Tap:
         descriptor = out_of_the_way(opened.detach())
         self._socket = socket.socket(socket.AF_PACKET, kind, protocol, descriptor)
         self._socket.setblocking(False)
-        self._attach(program(cookie))
-        self._socket.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        except OSError:  # not root of the machine: as much as the system gives anybody
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        attach(self._socket, program(cookie))
+        prepare(self._socket, _BUFFER)
         for _ in self.read():  # what came before there was a filter
             pass
-
-    def _attach(self, code: bytes) -> None:
-        buffer = ctypes.create_string_buffer(code, len(code))
-        count = len(code) // _INSTRUCTION.size
-        argument = struct.pack("@HP", count, ctypes.addressof(buffer))
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, argument)
 
     def fileno(self) -> int:
         """The descriptor that is readable when something has come by."""
@@ -132,7 +126,7 @@ class Tap:
 
     def lost(self) -> int:
         """How many packets found no room since the last call."""
-        data = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+        data = self._socket.getsockopt(SOL_PACKET, _PACKET_STATISTICS, 8)
         return int(struct.unpack("=II", data)[1])
 
     def read(self) -> Iterator[Sight]:
@@ -154,10 +148,10 @@ def _sight(
 ) -> Sight:
     at, vlan, length = 0, None, len(data)
     for level, kind, value in ancillary:
-        if level == _SOL_PACKET and kind == _PACKET_AUXDATA:
+        if level == SOL_PACKET and kind == PACKET_AUXDATA:
             status, length, _, _, _, tci, _ = _AUXDATA.unpack_from(value)
             vlan = tci & _VLAN_MASK if status & _VLAN_VALID else None
-        elif level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+        elif level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
             seconds, nanoseconds = _TIMESPEC.unpack_from(value)
             at = seconds * 1_000_000_000 + nanoseconds
     return Sight(address[0], at, address[2], address[1], vlan, length, data)

@@ -18,6 +18,7 @@ from testbed.keeper.trace import read_probe
 from testbed.kernel import tap
 from testbed.kernel.marked import checksum
 from testbed.kernel.nft_trace import parse
+from testbed.kernel.packet_sockets import Instruction
 from testbed.probes.trace.filters import read_passages
 from testbed.probes.trace.routing import decide, rule_text
 from testbed.probes.trace.sightings import Probe, encrypted_lengths, read_header
@@ -88,15 +89,14 @@ def test_any_bytes_are_read(data: bytes, probe: Probe) -> None:
 # The socket filter, interpreted
 
 
-def run(program: bytes, packet: bytes, protocol: int = 0x0800) -> int:
+def run(code: list[Instruction], packet: bytes, protocol: int = 0x0800) -> int:
     """Classic BPF, as far as the filter uses it: how many bytes it lets through."""
-    code = list(struct.iter_unpack("=HBBI", program))
     here = value = 0
     while True:
         kind, yes, no, number = code[here]
         here += 1
         if kind == 0x06:
-            return int(number)
+            return number
         if kind == 0x80:
             value = len(packet)
         elif kind in {0x20, 0x30}:
