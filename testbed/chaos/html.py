@@ -5,21 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
 from testbed.chaos.table import worst
 from testbed.chaos.verdict import Outcome, Run
-from testbed.errors import UsageError
+from testbed.render import files
+from testbed.render.html import environment
 
 WIDTH, ROW, LEFT = 1000.0, 22.0, 150.0
 LEAST = 2.0  # the width of what would not be seen
-environment = jinja2.Environment(
-    loader=jinja2.PackageLoader("testbed.chaos"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    autoescape=True,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +63,10 @@ def _bar(at_s: float, lasts_s: float, scale: float, *, bad: bool, title: str) ->
 def render(run: Run) -> str:
     """The report as HTML."""
     rows = lanes(run)
-    template = environment.get_template("chaos.html.j2")
+    template = environment("testbed.chaos").get_template("chaos.html.j2")
     return template.render(run=run, lanes=rows, width=WIDTH, height=len(rows) * ROW, worst=worst)
 
 
 def write(path: Path, run: Run) -> None:
     """Write the report; UsageError if it can't be written."""
-    try:
-        path.write_text(render(run), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"can't write {path}: {(error.strerror or '').lower()}") from error
+    files.write(path, render(run))

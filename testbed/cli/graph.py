@@ -58,6 +58,7 @@ def command(
 
     LAGs are one thick line each, tunnels dashed; svg, png and pdf need graphviz.
     """
+    from testbed.render import files  # noqa: PLC0415
     from testbed.render.picture import draw  # noqa: PLC0415
 
     chosen = form or format_of(output)
@@ -73,10 +74,7 @@ def command(
     if output is None:
         click.echo(data, nl=False)
         return
-    try:
-        Path(output).write_bytes(data)
-    except OSError as error:
-        raise UsageError(f"can't write {output}: {(error.strerror or '').lower()}") from error
+    files.write(output, data)
 
 
 def format_of(output: str | None) -> str:

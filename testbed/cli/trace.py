@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -110,6 +109,7 @@ def _picture_format(file: str | None) -> str | None:
 
 def _draw(plan: Plan, result: Trace, file: str, form: str) -> None:
     from testbed.cli.graph import render  # noqa: PLC0415
+    from testbed.render import files  # noqa: PLC0415
     from testbed.render.picture import Visit, draw, visited  # noqa: PLC0415
 
     visits = [
@@ -120,8 +120,4 @@ def _draw(plan: Plan, result: Trace, file: str, form: str) -> None:
         )
         for hop in result.hops
     ]
-    data = render(visited(draw(plan), visits), form)
-    try:
-        Path(file).write_bytes(data)
-    except OSError as error:
-        raise UsageError(f"can't write {file}: {(error.strerror or '').lower()}") from error
+    files.write(file, render(visited(draw(plan), visits), form))

@@ -6,28 +6,22 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from testbed.conformance import charts, sources
 from testbed.conformance.results import Outcome, Report, Result
 from testbed.conformance.table import WORDS
-from testbed.errors import HostError, UsageError
+from testbed.errors import HostError
 from testbed.plan.model import Plan
+from testbed.render import files
 from testbed.render.dot import to_image
+from testbed.render.html import environment
 from testbed.render.picture import draw
 from testbed.render.text import to_text
 
 SLOWEST = 10
 MOST_NODES = 150  # graphviz draws them in seconds; above, the drawing in text is used
 TEXT_COLUMNS = 100
-environment = jinja2.Environment(
-    loader=jinja2.PackageLoader("testbed.conformance"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    autoescape=True,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +51,7 @@ def write(path: Path, report: Report, plan: Plan) -> None:
 
     The picture is graphviz's where that is installed, else one in text.
     """
-    text = render(report, plan)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"can't write {path}: {(error.strerror or '').lower()}") from error
+    files.write(path, render(report, plan))
 
 
 def render(report: Report, plan: Plan) -> str:
@@ -71,20 +61,24 @@ def render(report: Report, plan: Plan) -> str:
     ]
     failures = [result for result in report.results if result.outcome in {"failed", "error"}]
     svg, text = _picture(plan, nodes_of(failures, plan))
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        verdict=verdict(report),
-        counts={word: report.counts()[outcome] for outcome, word in WORDS.items()},
-        words=WORDS,
-        cause=report.diagnosis,
-        suites=suites,
-        others=[result for result in failures if result is not report.diagnosis],
-        gauge=charts.gauge,
-        plots=charts.outage_plots(report.results),
-        parts=sources.parts,
-        slowest=sorted(report.results, key=lambda r: -r.duration_s)[:SLOWEST],
-        svg=svg,
-        text=text,
+    return (
+        environment("testbed.conformance")
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            verdict=verdict(report),
+            counts={word: report.counts()[outcome] for outcome, word in WORDS.items()},
+            words=WORDS,
+            cause=report.diagnosis,
+            suites=suites,
+            others=[result for result in failures if result is not report.diagnosis],
+            gauge=charts.gauge,
+            plots=charts.outage_plots(report.results),
+            parts=sources.parts,
+            slowest=sorted(report.results, key=lambda r: -r.duration_s)[:SLOWEST],
+            svg=svg,
+            text=text,
+        )
     )
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 from testbed.conformance.results import Report, Result
 from testbed.conformance.table import WORDS
-from testbed.errors import UsageError
+from testbed.render import files
 
 PACKAGE = "testbed.conformance"
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0
@@ -16,10 +16,7 @@ _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 def write(path: Path, report: Report) -> None:
     """Write the report; UsageError if the file can't be written."""
-    try:
-        path.write_bytes(ET.tostring(to_xml(report), encoding="utf-8", xml_declaration=True))
-    except OSError as error:
-        raise UsageError(f"can't write {path}: {(error.strerror or '').lower()}") from error
+    files.write(path, ET.tostring(to_xml(report), encoding="utf-8", xml_declaration=True))
 
 
 def to_xml(report: Report) -> ET.Element:
