@@ -14,7 +14,6 @@ from testbed.protocol import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
     from typing import Self
 
 ENDED = "the testbed ended before it answered"
@@ -60,12 +59,7 @@ class RemoteProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.connection.close()
 
     def write(self, data: bytes) -> None:

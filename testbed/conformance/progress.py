@@ -10,7 +10,6 @@ from testbed.conformance.table import one_line
 from testbed.render.console import console
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
 
@@ -20,12 +19,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
