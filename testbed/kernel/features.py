@@ -103,6 +103,8 @@ def required(plan: Plan) -> set[str]:
             needed.add("netem")
         if any(interface.netem and interface.netem.classified for interface in node.interfaces):
             needed.add("prio")
+        if node.aborts:
+            needed.add("reset-connections")
         if node.rules or any(interface.device.kind == "vrf" for interface in node.interfaces):
             needed.add("policy-routing")
         daemons = {Path(process.argv[0]).name for process in node.processes if process.argv}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.errors import HostError
-from testbed.kernel import isolation, nftables
+from testbed.kernel import connections, isolation, nftables
 from testbed.kernel.netlink import (
     F_CREATE,
     F_EXCL,
@@ -26,6 +26,7 @@ from testbed.kernel.netlink import (
     u16,
     u32,
 )
+from testbed.plan.model import Abort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -132,6 +133,22 @@ def _multipath(trial: _Trial) -> None:
     )
 
 
+def _reset_connections(_: _Trial) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address, port = server.getsockname()
+        with socket.create_connection((address, port), timeout=1) as client:
+            try:
+                connections.abort("trial", Abort("trial", port))
+            except HostError as error:
+                raise error.__cause__ or OSError(str(error)) from error
+            client.setblocking(False)
+            try:
+                client.recv(1)
+            except ConnectionError:  # it was reset, as it should be
+                return
+            raise OSError(errno.EOPNOTSUPP, "the connection lives on")
+
+
 def _chain(kind: str, hook: str, rule: str) -> Callable[[_Trial], None]:
     """Return a trial that loads an nftables rule into a chain of its own."""
 
@@ -172,7 +189,7 @@ class Probe:
 UNTRIED = "there is no namespace to try it in"
 NAMESPACES = ("namespaces", "every node", "CONFIG_NET_NS, CONFIG_PID_NS", "built in")
 
-# In this order: later ones use the veth pair.
+# In this order: later ones use the veth pair; the firewalls' rules let no connection through.
 PROBES = (
     Probe("veth", "cables", "CONFIG_VETH", "veth", _veth),
     Probe("bond", "LAGs with LACP (802.3ad)", "CONFIG_BONDING", "bonding", _bond),
@@ -188,6 +205,13 @@ PROBES = (
     Probe("tbf", "rate limits", "CONFIG_NET_SCH_TBF", "sch_tbf", _tbf),
     Probe("policy-routing", "route tables", "CONFIG_IP_MULTIPLE_TABLES", "built in", _rule),
     Probe("multipath", "balancing", "CONFIG_IP_ROUTE_MULTIPATH", "built in", _multipath),
+    Probe(
+        "reset-connections",
+        "faults that reset a BGP session",
+        "CONFIG_INET_DIAG_DESTROY",
+        "built in",
+        _reset_connections,
+    ),
     Probe(
         "nftables", "firewalls", "CONFIG_NF_TABLES_INET", "nf_tables", _filter(_MARK_BY_MAP), r"\S"
     ),

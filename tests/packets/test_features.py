@@ -50,6 +50,13 @@ BY_HAND = {
     "add rule inet t c masquerade'",
     "fib": "nft 'add table inet t; add chain inet t c { type filter hook prerouting priority 0; }; "
     "add rule inet t c fib saddr . iif oif missing drop'",
+    "reset-connections": "ip link set lo up; "
+    'exec python3 -c "import socket, subprocess; '
+    "server = socket.create_server(('127.0.0.1', 0)); port = server.getsockname()[1]; "
+    "client = socket.create_connection(('127.0.0.1', port)); "
+    "subprocess.run(['ss', '--kill', '--tcp', f'dport = :{port}'], check=True); "
+    "client.setblocking(False); "
+    "client.recv(1)\" 2>&1 | grep -E 'Connection(Aborted|Reset)Error'",
     "reject": "nft 'add table inet t; add chain inet t c { type filter hook input priority 0; }; "
     "add rule inet t c reject'",
 }
