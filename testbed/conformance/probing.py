@@ -10,6 +10,7 @@ from typing import Any
 from testbed.conformance.bgp_wire import Heard, listen
 from testbed.conformance.site import Site
 from testbed.errors import NetworkError
+from testbed.lower.bgp import HOLD_S
 from testbed.plan.model import Veth
 from testbed.probes.capture import Capture
 from testbed.probes.ping import HEADERS, PingResult, parse
@@ -155,12 +156,18 @@ def birdc(site: Site, node: str, *words: str) -> list[str]:
 def announced_anew(site: Site, place: Place, protocol: str, local: object, peer: object) -> Heard:
     """Have both ends of a BIRD's session send all their routes, and hear it on the wire.
 
-    That is what a ROUTE-REFRESH is for (RFC 2918): nothing changes by it.
+    That is what a ROUTE-REFRESH is for (RFC 2918): nothing changes by it. Where the way
+    was blocked a while ago, TCP's backed-off retransmission (RFC 6298) has to come first.
     """
     node, interface = place
     with site.testbed[node].capture(interface, "tcp port 179") as capture:
         for way in ("in", "out"):
             birdc(site, node, "reload", way, protocol)
+        site.settled(
+            lambda: listen(capture.packets),
+            lambda heard: heard.of(local) and heard.of(peer),
+            HOLD_S,  # a session that is silent for longer ends by itself
+        )
         site.settled(
             lambda: listen(capture.packets),
             lambda heard: heard.refreshed(local) and heard.refreshed(peer),

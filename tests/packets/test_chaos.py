@@ -34,11 +34,16 @@ def testbed(topology: Topology, pytestconfig: pytest.Config) -> Iterator[Testbed
         yield running
 
 
+def episode(topology: Topology, kind: str, target: str, hold_s: float) -> Episode:
+    """The episode with one fault."""
+    found = candidates(lower_topology(topology), topology)
+    (fault,) = [c for c in found if (c.kind, c.target) == (kind, target)]
+    return Episode(1, 0.0, hold_s, (fault,))
+
+
 def link_down(topology: Topology) -> Episode:
     """The episode with one member of a LAG down."""
-    found = candidates(lower_topology(topology), topology)
-    (fault,) = [c for c in found if (c.kind, c.target) == ("link-down", TARGET)]
-    return Episode(1, 0.0, 5.0, (fault,))
+    return episode(topology, "link-down", TARGET, 5.0)
 
 
 def test_a_fault_is_noticed_and_healed(testbed: Testbed, topology: Topology) -> None:
@@ -53,18 +58,26 @@ def test_a_fault_is_noticed_and_healed(testbed: Testbed, topology: Topology) -> 
     assert all(row["state"] == "healed" for row in testbed.faults())
 
 
+def test_a_session_that_was_blocked_is_given_time(testbed: Testbed, topology: Topology) -> None:
+    """TCP sends again what was lost ever more rarely: the longer blocked, the later it goes on."""
+    result = run(testbed, topology, 1, [episode(topology, "bgp-blocked", "cnd1:op-a.2001", 12.0)])
+    (outcome,) = result.outcomes
+    assert outcome.during.startswith("bgp.port, cnd1 op-a.2001")
+    assert outcome.wrong == []
+
+
 def test_what_is_not_noticed_is_a_wrong_verdict(testbed: Testbed, topology: Topology) -> None:
     """A member that is down is none of the suite vlan's business: it passes."""
-    episode = link_down(topology)
-    blind = replace(episode, faults=(replace(episode.faults[0], suites=("vlan",)),))
+    noticed = link_down(topology)
+    blind = replace(noticed, faults=(replace(noticed.faults[0], suites=("vlan",)),))
     result = run(testbed, topology, 1, [blind])
     assert result.outcomes[0].wrong == ["not noticed by vlan"]
     assert result.exit_code == 1
 
 
 def test_blame_for_another_object_is_a_wrong_verdict(testbed: Testbed, topology: Topology) -> None:
-    episode = link_down(topology)
-    other = replace(episode.faults[0], keys=frozenset({"cnd4"}))
-    result = run(testbed, topology, 1, [replace(episode, faults=(other,))])
+    right = link_down(topology)
+    other = replace(right.faults[0], keys=frozenset({"cnd4"}))
+    result = run(testbed, topology, 1, [replace(right, faults=(other,))])
     (line,) = result.outcomes[0].wrong
     assert line.startswith("blamed on what was not broken: lag.carrier, cnd1 op-a_1")
