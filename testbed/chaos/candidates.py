@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from testbed.conformance import subjects
+from testbed.conformance.subjects import LagSubject, VifSubject
 from testbed.errors import UsageError
 from testbed.faults.catalog import compose, make
 from testbed.faults.values import Value
@@ -81,9 +82,16 @@ def possible(plan: Plan, chosen: Iterable[Candidate]) -> bool:
         return False
 
 
+def _keys(*found: LagSubject | VifSubject) -> frozenset[str]:
+    """What a fault of these may be blamed on: not the whole Outpost, which has others."""
+    lags = [each.on if isinstance(each, VifSubject) else each for each in found]
+    own = frozenset().union(*(each.keys for each in found))
+    return own - {lag.outpost.name for lag in lags}
+
+
 def _lags(topology: Topology) -> Iterator[Candidate]:
     for lag in subjects.lags(topology):
-        keys = lag.keys
+        keys = _keys(lag)
         bond = f"{lag.device}:{lag.device_bond}"
         for inside, outside in lag.members:
             yield Candidate("link-down", f"{lag.device}:{outside}", keys, ("lag",))
@@ -98,13 +106,13 @@ def _lags(topology: Topology) -> Iterator[Candidate]:
 
 def _vifs(topology: Topology) -> Iterator[Candidate]:
     for vif in subjects.vifs(topology):
-        target = f"{vif.on.device}:{vif.device_interface}"
-        yield Candidate("vlan-removed", target, vif.keys, ("vlan",))
-        yield Candidate("vlan-wrong", target, vif.keys, ("vlan",), {"vid": WRONG_VID})
-        yield Candidate("bgp-blocked", target, vif.keys, ("bgp",))
-        yield Candidate("bgp-wrong-asn", target, vif.keys, ("bgp",))
-        yield Candidate("route-withdrawn", target, vif.keys, ("bgp", "local-gateway"))
-        yield Candidate("bgp-reset", target, vif.keys)
+        target, keys = f"{vif.on.device}:{vif.device_interface}", _keys(vif)
+        yield Candidate("vlan-removed", target, keys, ("vlan",))
+        yield Candidate("vlan-wrong", target, keys, ("vlan",), {"vid": WRONG_VID})
+        yield Candidate("bgp-blocked", target, keys, ("bgp",))
+        yield Candidate("bgp-wrong-asn", target, keys, ("bgp",))
+        yield Candidate("route-withdrawn", target, keys, ("bgp", "local-gateway"))
+        yield Candidate("bgp-reset", target, keys)
 
 
 def _outposts(topology: Topology) -> Iterator[Candidate]:
@@ -123,7 +131,7 @@ def _outposts(topology: Topology) -> Iterator[Candidate]:
 def _devices(plan: Plan, topology: Topology) -> Iterator[Candidate]:
     lags = subjects.lags(topology)
     for device in subjects.devices(topology):
-        own = frozenset().union(*(lag.keys for lag in lags if lag.device == device.name))
+        own = _keys(*(lag for lag in lags if lag.device == device.name))
         yield Candidate("node-stopped", device.name, own, ("lag",))
         yield Candidate("device-drained", device.name, own)
         yield Candidate("firewall", device.name, own, ("vlan",), {"protocol": "icmp"})

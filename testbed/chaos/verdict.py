@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from testbed.chaos.candidates import Candidate
 from testbed.chaos.keeper import Sample, leaks
 from testbed.chaos.schedule import Episode
 from testbed.conformance.results import Report, Result
@@ -134,7 +135,17 @@ def in_force(episode: Episode, report: Report) -> list[str]:
         return [f"not noticed by {', '.join(episode.suites)}"]
     if not names_one(cause, episode.keys):
         return [f"blamed on what was not broken: {sentence(cause)}"]
-    return []
+    return [
+        f"{fault} not noticed by {', '.join(fault.suites)}"
+        for fault in episode.faults
+        if fault.suites and not _noticed(fault, report)
+    ]
+
+
+def _noticed(fault: Candidate, report: Report) -> bool:
+    """Whether a check of its suites has failed for it, or stands on one that has."""
+    results = [*report.of("failed"), *report.of("blocked")]
+    return any(r.suite in fault.suites and names_one(r, fault.keys) for r in results)
 
 
 def healed(report: Report) -> list[str]:

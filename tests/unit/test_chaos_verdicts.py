@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from testbed.bringup import load_topology, lower_topology
 from testbed.chaos import verdict
-from testbed.chaos.candidates import Candidate
+from testbed.chaos.candidates import Candidate, candidates
 from testbed.chaos.html import render
 from testbed.chaos.keeper import Sample, leaks
 from testbed.chaos.schedule import Episode
-from testbed.chaos.verdict import Outcome, Run
+from testbed.chaos.verdict import Outcome, Run, names_one
 from testbed.conformance.results import Report, Result
 from testbed.conformance.streams import Outage
+from testbed.conformance.subjects import lags
 
-FAULT = Candidate("link-down", "cnd1:op_1", frozenset({"cnd1", "op", "op.lag1"}), ("lag",))
+FAULT = Candidate("link-down", "cnd1:op_1", frozenset({"cnd1", "op.lag1"}), ("lag",))
 EPISODE = Episode(1, 5.0, 6.0, (FAULT,))
 
 
@@ -30,7 +34,7 @@ PASSED = Result("lag.carrier", "op.lag1", "passed")
 
 def test_a_failure_that_names_the_target_is_right() -> None:
     assert not verdict.in_force(EPISODE, report(PASSED, failed("cnd1 op_1")))
-    assert not verdict.in_force(EPISODE, report(failed("op.tunnel1 (op.host1 - anchor1)")))
+    assert not verdict.in_force(EPISODE, report(failed("op.lag1.service-link")))
 
 
 def test_a_fault_that_nobody_notices_is_wrong() -> None:
@@ -44,10 +48,27 @@ def test_no_data_is_wrong() -> None:
     assert verdict.healed(nothing)
 
 
-@pytest.mark.parametrize("subject", ["cnd2 op_1", "cnd10 op_1", "op2.lag1"])
+@pytest.mark.parametrize("subject", ["cnd2 op_1", "cnd10 op_1", "op2.lag1", "op.lag2"])
 def test_a_failure_that_names_something_else_is_wrong(subject: str) -> None:
     (line,) = verdict.in_force(EPISODE, report(failed(subject)))
     assert line.startswith(f"blamed on what was not broken: lag.carrier, {subject}")
+
+
+def test_each_of_two_faults_has_to_be_noticed() -> None:
+    other = Candidate("bgp-blocked", "cnd2:region", frozenset({"cnd2"}), ("isp",))
+    both = replace(EPISODE, faults=(FAULT, other))
+    lag, isp = failed("cnd1 op_1"), failed("cnd2 region", check="isp.established")
+    assert verdict.in_force(both, report(lag)) == ["bgp-blocked cnd2:region not noticed by isp"]
+    assert not verdict.in_force(both, report(lag, isp))
+    assert not verdict.in_force(both, report(lag, replace(isp, outcome="blocked")))
+
+
+def test_what_a_fault_may_be_blamed_on_is_its_own() -> None:
+    topology = load_topology("topologies/first.yaml", {}, None)
+    found = candidates(lower_topology(topology), topology)
+    (down,) = [c for c in found if (c.kind, c.target) == ("link-down", "cnd1:op_1")]
+    named = [str(lag) for lag in lags(topology) if names_one(failed(str(lag)), down.keys)]
+    assert named == ["op.lag1 (op.ond1 - cnd1)"]
 
 
 def test_a_check_that_could_not_run_is_wrong() -> None:
