@@ -73,7 +73,10 @@ def choose(
 
 @contextlib.contextmanager
 def brought_up(chosen: Chosen, vm: str, timeout_s: float, verb: str) -> Iterator[Testbed]:
-    """The testbed; that of a file as long as the block lasts, ready or not in time."""
+    """The testbed; that of a file as long as the block lasts, ready or not in time.
+
+    It ends with this process, even when that is killed.
+    """
     from testbed.bringup import bring_up, origin_of, take_down  # noqa: PLC0415
     from testbed.launch import alive  # noqa: PLC0415
     from testbed.render.progress import progress  # noqa: PLC0415
@@ -84,21 +87,29 @@ def brought_up(chosen: Chosen, vm: str, timeout_s: float, verb: str) -> Iterator
         yield Testbed(name)
         return
     if alive(name):
-        hint = f"use it: testbed {verb} -n {name}; or choose another name with -n"
-        raise UsageError(f"a testbed {name} runs already", hint=hint)
-    try:
-        with progress(quiet=not sys.stderr.isatty()) as shown:
-            bring_up(
-                chosen.plan,
-                source=origin_of(chosen.file, chosen.settings),
-                vm=vm,
-                timeout_s=timeout_s,
-                on_progress=shown.starting,
-                on_event=shown.event,
-            )
-        yield Testbed(name)
-    finally:
-        take_down(name)
+        raise _runs_already(name, verb)
+    with progress(quiet=not sys.stderr.isatty()) as shown:
+        outcome = bring_up(
+            chosen.plan,
+            source=origin_of(chosen.file, chosen.settings),
+            vm=vm,
+            timeout_s=timeout_s,
+            on_progress=shown.starting,
+            on_event=shown.event,
+        )
+    if not outcome.first:  # somebody else was faster
+        raise _runs_already(name, verb)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(connect(name).hold())
+            yield Testbed(name)
+        finally:
+            take_down(name)
+
+
+def _runs_already(name: str, verb: str) -> UsageError:
+    hint = f"use it: testbed {verb} -n {name}; or choose another name with -n"
+    return UsageError(f"a testbed {name} runs already", hint=hint)
 
 
 def check_writable(*outputs: str | None) -> None:

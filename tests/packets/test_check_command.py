@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from testbed.launch import alive
-from testbed.testing import Testbed
+from testbed.testing import Testbed, eventually
 
 ROOT = Path(__file__).parents[2]
 FIRST = ROOT / "topologies" / "first.yaml"
@@ -135,6 +135,18 @@ def test_a_file_is_brought_up_checked_and_taken_down(pytestconfig: pytest.Config
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["testbed"] == name
     assert not alive(name)
+
+
+def test_a_check_that_is_killed_leaves_nothing(pytestconfig: pytest.Config) -> None:
+    name, vm = f"killed-{os.getpid()}", pytestconfig.getoption("testbed_vm")
+    command = [sys.executable, "-m", "testbed", "check", "--topology", str(FIRST), "-n", name]
+    command += ["--vm", vm, SUITE, "vlan"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if "passed" in line)  # a check has been run
+        assert alive(name)
+        process.kill()
+    eventually(lambda: not alive(name), timeout=60)
 
 
 def test_plain_pytest_runs_the_suites(pytestconfig: pytest.Config, tmp_path: Path) -> None:
