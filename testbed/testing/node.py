@@ -155,9 +155,11 @@ class Node:
 
         from testbed.probes.http import get  # noqa: PLC0415
 
-        host = urlsplit(url).hostname or ""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
         if any(node.name == host for node in self.testbed.plan.nodes):
-            url = url.replace(host, self.testbed.address(host), 1)
+            place = parts.netloc.replace(host, self.testbed.address(host), 1)
+            url = parts._replace(netloc=place).geturl()
         return get(self.testbed.client, self.name, url, timeout_s=timeout_s)
 
     # Packets
