@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -57,13 +57,24 @@ def exists(site: Site, node: str) -> bool:
 
 
 @contextmanager
-def captures(site: Site, places: Iterable[Place], filter_: str) -> Iterator[dict[Place, Capture]]:
-    """Capture in several places at once; those of nodes that the testbed has not are left out."""
+def captures(
+    site: Site,
+    places: Iterable[Place],
+    filter_: str,
+    others: Mapping[Place, str] | None = None,
+) -> Iterator[dict[Place, Capture]]:
+    """Capture in several places at once; those of nodes that the testbed has not are left out.
+
+    `others` are the places with filters of their own.
+    """
+    own = others or {}
     with ExitStack() as stack:
         yield {
-            (node, interface): stack.enter_context(site.testbed[node].capture(interface, filter_))
-            for node, interface in dict.fromkeys(places)
-            if exists(site, node)
+            place: stack.enter_context(
+                site.testbed[place[0]].capture(place[1], own.get(place, filter_))
+            )
+            for place in dict.fromkeys(places)
+            if exists(site, place[0])
         }
 
 

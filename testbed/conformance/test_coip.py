@@ -8,17 +8,17 @@ import pytest
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.permissions import Permissions
+from testbed.conformance.probing import Place, captures, exists
 from testbed.conformance.requesting import Request, answered, until
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, LagSubject, VifSubject
 from testbed.conformance.watching import (
-    Place,
     came,
     counts,
     echo_request,
+    emulated,
     pairs,
     send_frames,
-    watched,
 )
 from testbed.conformance.ways import End, Ways
 from testbed.lower import names
@@ -44,10 +44,15 @@ def owner(site: Site, instance: InstanceSubject) -> tuple[End, IPv4Address, Outp
     return end, end.owned, outpost
 
 
-def vifs(outpost: Outpost) -> list[Place]:
-    """The customer's VLAN interfaces towards the local gateway."""
+def vifs(site: Site, outpost: Outpost) -> list[Place]:
+    """The VLAN interfaces of the local gateway's VIFs: the OND's where the device is a real one."""
     found = [VifSubject(LagSubject(outpost, lag), "local-gateway") for lag in outpost.lags]
-    return [(vif.on.device, vif.device_interface) for vif in found]
+    return [
+        (vif.on.device, vif.device_interface)
+        if exists(site, vif.on.device)
+        else (vif.on.ond, vif.ond_interface)
+        for vif in found
+    ]
 
 
 def to_onds(outpost: Outpost) -> list[Place]:
@@ -99,10 +104,10 @@ def test_translated(site: Site, instance: InstanceSubject) -> None:
     )
     if host is None or request is None:
         pytest.skip("it has no way to a LAN host that filters leave open")
-    near, places = (end.name, "eth0"), [(host.name, "eth0"), *vifs(outpost)]
+    near, places = (end.name, "eth0"), [(host.name, "eth0"), *vifs(site, outpost)]
     cidr = site.topology.vpcs[end.vpc].cidr
     ours = f"host {host.address} and (host {owned} or net {cidr})"
-    with watched(site, [near, *places], ours, {near: f"host {host.address}"}) as seen:
+    with captures(site, [near, *places], ours, {near: f"host {host.address}"}) as seen:
         (answer,) = answered(site, [request]).values()
     expect(answer.ok, request, expected="an answer", seen=answer)
     outside = {pair for place in places for pair in pairs(seen[place].packets)}
@@ -137,7 +142,7 @@ def test_hairpin(site: Site, instance: InstanceSubject) -> None:
             continue
         near, onds = (end.name, "eth0"), to_onds(outpost)
         at_end = f"src host {other.owned}"
-        with watched(site, [near, *onds], f"host {owned}", {near: at_end}) as seen:
+        with captures(site, [near, *onds], f"host {owned}", {near: at_end}) as seen:
             (answer,) = answered(site, [request]).values()
         expect(answer.ok, request, expected="an answer", seen=answer)
         expect(
@@ -168,12 +173,15 @@ def test_only_owned(site: Site, instance: InstanceSubject) -> None:
     outpost = outpost_of(site, end)
     if end.vpc not in outpost.local_gateway.vpcs:
         pytest.skip("its VPC is not associated with the local gateway's route table")
-    _expect_kept_out(site, outpost, end)
-    if end.owned is None and ways.hosts:
-        host = ways.hosts[0]
+    lag, host = emulated(site, outpost), next(iter(ways.hosts), None)
+    if lag is not None:
+        _expect_kept_out(site, lag, end)
+    elif end.owned is not None or host is None:
+        pytest.skip("its customer devices are real ones: no frames can be sent from them")
+    if end.owned is None and host is not None:
         request = Request(end.name, str(host.address))
         onds, near = to_onds(outpost), (names.outpost_vpc(outpost, end.vpc), "lgw")
-        with watched(site, [near, *onds], f"src host {end.address} and icmp") as seen:
+        with captures(site, [near, *onds], f"src host {end.address} and icmp") as seen:
             answers = until(site, [request], lambda _, answer: answer.ok, within=0)
         answer = answers[request]
         out = {place: seen[place] for place in onds}
@@ -182,17 +190,15 @@ def test_only_owned(site: Site, instance: InstanceSubject) -> None:
         expect(not answer.ok, request, expected="no answer", seen=answer)
 
 
-def _expect_kept_out(site: Site, outpost: Outpost, end: End) -> None:
+def _expect_kept_out(site: Site, lag: LagSubject, end: End) -> None:
     """A frame to the private address gets to the local gateway and no further."""
-    lag = LagSubject(outpost, outpost.lags[0])
-    if any(d.name == lag.device and d.host_interfaces for d in site.topology.site.devices):
-        return
-    vif = VifSubject(lag, "local-gateway")
+    outpost, vif = lag.outpost, VifSubject(lag, "local-gateway")
     source = vif.vif.peer_address.ip
     hardware = site.plan.node(lag.ond).interface(lag.ond_bond).mac
-    entrance, router = to_onds(outpost)[0], (names.outpost_vpc(outpost, end.vpc), "lgw")
+    entrance = (names.local_gateway(outpost), f"ond{lag.lag.device}")
+    router = (names.outpost_vpc(outpost, end.vpc), "lgw")
     filter_ = f"icmp and src host {source} and dst host {end.address}"
-    with watched(site, [entrance, router], filter_) as seen:
+    with captures(site, [entrance, router], filter_) as seen:
         send_frames(
             site,
             (lag.device, vif.device_interface),

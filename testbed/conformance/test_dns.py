@@ -9,9 +9,10 @@ from scapy.layers.inet import IP
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.naming import Question, Reply, ask, servers
+from testbed.conformance.probing import Place, captures
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, OutpostSubject
-from testbed.conformance.watching import Place, came, pairs, watched
+from testbed.conformance.watching import came, pairs
 from testbed.conformance.ways import End, Ways
 from testbed.lower import names
 from testbed.topology.model import Topology, Vpc
@@ -140,7 +141,7 @@ def test_resolver(site: Site, outpost: OutpostSubject) -> None:
     asked, other = (local, region) if outpost.outpost.resolver else (region, local)
     places = [asked, other] if outpost.outpost.resolver else [asked]
     question = (private_name(site.topology, end.address), "A")
-    with watched(site, places, "udp dst port 53") as seen:
+    with captures(site, places, "udp dst port 53") as seen:
         reply = ask(site, end.name, str(vpc.resolver), [question])[question]
         came(site, seen[asked])
     name = f"{end} asks for {question[0]}"

@@ -11,10 +11,11 @@ from scapy.layers.l2 import Ether
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.permissions import Permissions
+from testbed.conformance.probing import Place, captures
 from testbed.conformance.requesting import Request, send
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, OutpostSubject, VpcSubject
-from testbed.conformance.watching import Place, came, echo_request, ports, send_frames, watched
+from testbed.conformance.watching import came, echo_request, ports, send_frames
 from testbed.conformance.ways import End, Ways
 from testbed.lower import names
 from testbed.probes.capture import Capture
@@ -73,7 +74,7 @@ def _expect_apart(site: Site, pairs: list[tuple[End, End]], otherwise: str) -> N
         for protocol in ("icmp", "tcp", "udp")
     ]
     places = dict.fromkeys((end.name, "eth0") for pair in apart for end in pair)
-    with watched(site, places, "ip") as seen:
+    with captures(site, places, "ip") as seen:
         send(site, requests, ARRIVAL_S)
     for source, other in apart:
         wanted = (str(source.address), str(other.address))
@@ -142,7 +143,7 @@ def test_spoofing(site: Site, instance: InstanceSubject) -> None:
         frame[ICMP].id = number
     router = router_of(site, end)
     wanted = f"icmp[icmptype] = 8 and dst host {target}"
-    with watched(site, ports(site, router), wanted) as seen:
+    with captures(site, ports(site, router), wanted) as seen:
         send_frames(site, (end.name, "eth0"), [*frames[1:], own])
         site.settled(lambda: _all(seen), lambda packets: len(packets) > len(frames), FORWARDED_S)
     identifiers = [packet[ICMP].id for packet in _all(seen)]
@@ -187,7 +188,7 @@ def test_broadcast(site: Site, vpc: VpcSubject) -> None:
     if len(ends) == 1:
         pytest.skip("it has one instance")
     places: list[Place] = [(end.name, "eth0") for end in ends]
-    with watched(site, places, "icmp and (broadcast or multicast)") as seen:
+    with captures(site, places, "icmp and (broadcast or multicast)") as seen:
         for end in ends:
             subnet = site.topology.subnet(end.vpc, end.interface.subnet if end.interface else "")
             send_frames(

@@ -10,22 +10,22 @@ from scapy.layers.inet import IP
 
 from testbed.conformance.expectation import Measurement, expect
 from testbed.conformance.permissions import Permissions
+from testbed.conformance.probing import Place, captures
 from testbed.conformance.requesting import Request, answered, send
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, LagSubject, OutpostSubject, VifSubject
 from testbed.conformance.watching import (
-    Place,
     between,
     came,
     counts,
     echo_request,
+    emulated,
     members,
     pairs,
     send_frames,
     tunnels,
     untagged_between,
     vlans,
-    watched,
 )
 from testbed.conformance.ways import End, Way, Ways
 from testbed.lower import names
@@ -119,13 +119,13 @@ def test_path(site: Site, outpost: OutpostSubject) -> None:
     """
     require_direct(outpost.outpost)
     end, other, way = _example(site, outpost.outpost)
-    wires = {place: lag for lag in outpost.lags for place in members(lag)}
+    wires = {place: lag for lag in outpost.lags for place in members(site, lag)}
     inside = tunnels(site, outpost.outpost)
     receiver = (other.name, "eth0")
     request = Request(end.name, str(way.to), size=MTU)
     places = [*wires, *inside, receiver, (end.name, "eth0")]
     untagged = {place: untagged_between(end.address, way.to) for place in inside}
-    with watched(site, places, between(end.address, way.to), untagged) as seen:
+    with captures(site, places, between(end.address, way.to), untagged) as seen:
         (answer,) = answered(site, [request]).values()
     expect(answer.ok, request, expected="an answer", seen=answer)
     on_wire = {place: seen[place] for place in wires}
@@ -188,10 +188,9 @@ def test_only_announced(site: Site, outpost: OutpostSubject) -> None:
     Remedy: look at the routes of the local gateway's route table.
     """
     require_direct(outpost.outpost)
-    lag, ways = outpost.lags[0], Ways(site.topology)
-    real = [device.name for device in site.topology.site.devices if device.host_interfaces]
-    if lag.device in real:
-        pytest.skip(f"{lag.device} is a real device: no frames can be sent from it")
+    lag, ways = emulated(site, outpost.outpost), Ways(site.topology)
+    if lag is None:
+        pytest.skip("its customer devices are real ones: no frames can be sent from them")
     gateway = outpost.outpost.local_gateway
     static = [route.destination for route in gateway.routes if route.interface]
     source = ways.hosts[0].address if ways.hosts else lag.lag.local_gateway.peer_address.ip
@@ -205,7 +204,7 @@ def test_only_announced(site: Site, outpost: OutpostSubject) -> None:
         router = (names.outpost_vpc(outpost.outpost, name), "lgw")
         entrance = (names.local_gateway(outpost.outpost), f"ond{lag.lag.device}")
         frames = [echo_request(source, address, dst=hardware) for address in targets]
-        with watched(site, [router, entrance], f"icmp and src host {source}") as seen:
+        with captures(site, [router, entrance], f"icmp and src host {source}") as seen:
             vif = VifSubject(lag, "local-gateway")
             send_frames(site, (lag.device, vif.device_interface), frames)
             came(site, seen[entrance], len(frames))
@@ -251,7 +250,7 @@ def test_shared(site: Site, outpost: OutpostSubject, measure: Callable[..., Meas
         (names.local_gateway(outpost.outpost), f"ond{lag.lag.device}"): lag for lag in outpost.lags
     }
     filter_ = f"{protocol} and src host {end.address} and dst host {way.to}"
-    with watched(site, ports, filter_) as seen:
+    with captures(site, ports, filter_) as seen:
         send(site, requests)
     flows = {place: {p.sport for p in seen[place].packets} for place in ports}
     for place, lag in ports.items():

@@ -12,10 +12,11 @@ import pytest
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.permissions import Permissions
+from testbed.conformance.probing import Place, captures
 from testbed.conformance.requesting import Request, answered, send
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import OutpostSubject, VpcSubject
-from testbed.conformance.watching import Place, pairs, ports, watched
+from testbed.conformance.watching import pairs, ports
 from testbed.conformance.ways import End, Kind, Ways
 from testbed.lower import names
 from testbed.probes.capture import Capture
@@ -120,6 +121,7 @@ class _Lead:
 
     table: str
     route: VpcRoute
+    source: str  # the instance's address; nothing translates it on the way to a target
     request: Request
     places: tuple[Place, ...]
 
@@ -149,7 +151,7 @@ def test_targets(site: Site, vpc: VpcSubject) -> None:
         pytest.skip("no instance has a route but the local one that it may send to")
     places = dict.fromkeys(place for lead in leads for place in lead.places)
     addresses = " or ".join(f"dst host {lead.request.to}" for lead in leads)
-    with watched(site, places, addresses) as seen:
+    with captures(site, places, addresses) as seen:
         send(site, [lead.request for lead in leads], 0.0)
         for lead in leads:
             there = site.settled(partial(_arrived, lead, seen), bool, SETTLE_S)
@@ -163,7 +165,7 @@ def test_targets(site: Site, vpc: VpcSubject) -> None:
 
 def _arrived(lead: _Lead, seen: Mapping[Place, Capture]) -> bool:
     packets = [packet for place in lead.places for packet in seen[place].packets]
-    return lead.request.to in {destination for _, destination in pairs(packets)}
+    return (lead.source, lead.request.to) in pairs(packets)
 
 
 def _leads(site: Site, vpc: Vpc) -> Iterator[_Lead]:
@@ -185,7 +187,7 @@ def _leads(site: Site, vpc: Vpc) -> Iterator[_Lead]:
                 continue
             if found := permissions.outgoing(end, address):
                 request = Request(end.name, str(address), *found)
-                yield _Lead(table.name, route, request, places)
+                yield _Lead(table.name, route, str(end.address), request, places)
 
 
 def sample(vpc: Vpc, table: RouteTable, route: VpcRoute) -> IPv4Address | None:

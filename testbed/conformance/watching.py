@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -13,6 +12,7 @@ from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import Ether
 
 from testbed.conformance.inside import program
+from testbed.conformance.probing import Place, exists
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import LagSubject
 from testbed.lower import names
@@ -20,30 +20,8 @@ from testbed.plan.model import Loopback
 from testbed.probes.capture import Capture
 from testbed.topology.model import Outpost
 
-Place = tuple[str, str]  # a node and its interface
 Address = IPv4Address | str
 ARRIVAL_S = 3.0  # for a packet that has to come: the longest way, over a slow service link
-
-
-@contextlib.contextmanager
-def watched(
-    site: Site,
-    places: Iterable[Place],
-    expression: str = "",
-    others: Mapping[Place, str] | None = None,
-) -> Iterator[dict[Place, Capture]]:
-    """Capture at all places what pcap-filter(7) `expression` lets through.
-
-    `others` are the places that have one of their own.
-    """
-    own = others or {}
-    with contextlib.ExitStack() as stack:
-        yield {
-            (node, name): stack.enter_context(
-                site.testbed[node].capture(name, own.get((node, name), expression))
-            )
-            for node, name in places
-        }
 
 
 def came(site: Site, capture: Capture, number: int = 1, within: float = ARRIVAL_S) -> bool:
@@ -85,9 +63,17 @@ def ports(site: Site, node: str) -> list[Place]:
     return [(node, i.name) for i in interfaces if not isinstance(i.device, Loopback)]
 
 
-def members(lag: LagSubject) -> list[Place]:
-    """The customer device's interfaces of a LAG, where frames have their tags."""
-    return [(lag.device, outside) for _, outside in lag.members]
+def members(site: Site, lag: LagSubject) -> list[Place]:
+    """The interfaces of a LAG, where frames have their tags: the OND's if the device is real."""
+    if exists(site, lag.device):
+        return [(lag.device, outside) for _, outside in lag.members]
+    return [(lag.ond, inside) for inside, _ in lag.members]
+
+
+def emulated(site: Site, outpost: Outpost) -> LagSubject | None:
+    """A LAG of the Outpost from whose customer device frames can be sent; None: all are real."""
+    lags = (LagSubject(outpost, lag) for lag in outpost.lags)
+    return next((lag for lag in lags if exists(site, lag.device)), None)
 
 
 def tunnels(site: Site, outpost: Outpost) -> list[Place]:

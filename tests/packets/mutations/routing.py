@@ -22,6 +22,11 @@ MUTATIONS = {
         "route table rack-a: 10.77.11.0/24",
         change=drop("op-a.vpc-app", 'iifname "eni-a" oifname "lgw" ip daddr 10.77.11.0/24'),
     ),
+    "routing.targets one-of-two-instances": Mutation(
+        "topologies/security-groups.yaml",
+        "route table",
+        change=drop("op.vpc-app", 'iifname "eni-app" oifname "lgw"'),
+    ),
     "routing.local-gateway": Mutation(
         SITE,
         "op-a local gateway route table: 10.77.7.0/24",
