@@ -13,6 +13,7 @@ import ctypes
 import os
 import re
 import struct
+import sys
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from testbed.plan.model import Plan
 
 KEPT = 100_000
+FIELDS = ("at", "node", "kind", "subject", "state")
 SHORTEST_LOOK_S = 0.1  # as often as the kernel's own LACP looks at its state
 SETTLED_AFTER_S = 200.0  # more than twice LACP's slow timeout
 IN_MODIFY, IN_CLOEXEC, IN_NONBLOCK = 0x2, 0o2000000, 0o4000
@@ -64,7 +66,7 @@ class Recorder:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._events: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._events: deque[tuple[float, str, str, str, str]] = deque(maxlen=KEPT)
         self._count = 0
         self._looking: set[str] = set()
         self._sessions: dict[str, frozenset[str]] = {}
@@ -75,7 +77,8 @@ class Recorder:
 
     def to_json(self) -> dict[str, Any]:
         """All events that are kept, oldest first, and how many are no longer."""
-        return {"events": list(self._events), "dropped": self._count - len(self._events)}
+        events = [dict(zip(FIELDS, event, strict=True)) for event in self._events]
+        return {"events": events, "dropped": self._count - len(events)}
 
     def follow(self, plan: Plan, namespaces: dict[str, int]) -> None:
         """Watch these nodes from now on; those that are watched already are not disturbed."""
@@ -110,8 +113,10 @@ class Recorder:
     def add(self, node: str, kind: str, subject: str, state: str) -> None:
         """Record that something has happened just now."""
         self._count += 1
-        event = {"at": self._clock.elapsed(), "node": node, "kind": kind}
-        self._events.append(event | {"subject": subject, "state": state})
+        # The same few texts come again and again: kept once, an event takes some 100 bytes.
+        once = sys.intern
+        event = (self._clock.elapsed(), once(node), once(kind), once(subject), once(state))
+        self._events.append(event)
 
     def _read_monitor(self, node: str, monitor: Monitor) -> None:
         try:
