@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from testbed.conformance.expectation import Measurement, expect
+from testbed.conformance.service_link_ways import edge_end
 from testbed.conformance.site import Site
 from testbed.conformance.streams import Flow, Outage, Streams, choose
 from testbed.conformance.subjects import (
@@ -24,8 +25,6 @@ from testbed.conformance.subjects import (
     UplinkSubject,
     VifSubject,
 )
-from testbed.lower import names
-from testbed.plan.model import Veth
 from testbed.topology.model import Topology
 
 Measure = Callable[..., Measurement]
@@ -305,11 +304,6 @@ def test_uplink(site: Site, streams: Streams, uplink: UplinkSubject, measure: Me
     ]
     if len(uplinks) == 1:
         pytest.skip("there is one link to the Region")
-    port = next(
-        interface.name
-        for interface in site.plan.node(names.EDGE).interfaces
-        if isinstance(interface.device, Veth) and interface.device.peer_node == uplink.uplink.device
-    )
-    fault = site.testbed.fault("link-down", f"{names.EDGE}:{port}")
+    fault = site.testbed.fault("link-down", ":".join(edge_end(uplink)))
     budget = site.topology.conformance.failover.uplink
     interrupt(site, streams, measure, uplink, fault, budget, _uses_service_link)
