@@ -6,8 +6,8 @@ from ipaddress import IPv4Address
 
 from testbed.conformance.probing import Place, exists
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import OutpostSubject, TunnelSubject, VifSubject
-from testbed.lower import inner, names
+from testbed.conformance.subjects import OutpostSubject, TunnelSubject, UplinkSubject, VifSubject
+from testbed.lower import inner, names, region
 from testbed.lower.firewall import OUTSIDE, inside_port
 from testbed.lower.vpc.overlay import NEAR
 from testbed.plan.model import Veth
@@ -20,6 +20,11 @@ def anchor_place(site: Site, tunnel: TunnelSubject) -> Place:
     owner = outpost if outpost.service_link.private_anchors else None
     anchor = site.topology.anchors(outpost)[tunnel.index]
     return names.anchor(owner, anchor), "eth0" if owner else "edge"
+
+
+def edge_end(uplink: UplinkSubject) -> Place:
+    """The Region's end of a link to it: that of the host's interface, where a device is real."""
+    return names.EDGE, region.edge_interface(uplink.uplink)
 
 
 def uplinks_of(site: Site, outpost: Outpost) -> list[Place]:

@@ -15,6 +15,8 @@ from contextlib import AbstractContextManager
 import pytest
 
 from testbed.conformance.expectation import Measurement, expect
+from testbed.conformance.second_paths import kept, without_lag, without_node, without_uplink
+from testbed.conformance.service_link_ways import edge_end
 from testbed.conformance.site import Site
 from testbed.conformance.streams import Flow, Outage, Streams, choose
 from testbed.conformance.subjects import (
@@ -24,8 +26,6 @@ from testbed.conformance.subjects import (
     UplinkSubject,
     VifSubject,
 )
-from testbed.lower import names
-from testbed.plan.model import Veth
 from testbed.topology.model import Topology
 
 Measure = Callable[..., Measurement]
@@ -133,7 +133,8 @@ def test_lag(site: Site, streams: Streams, lag: LagSubject, measure: Measure) ->
     _has_second_lag(lag)
     fault = site.testbed.fault("link-down", f"{lag.ond}:{lag.ond_bond}")
     budget = site.topology.conformance.failover.lag
-    interrupt(site, streams, measure, lag.name, fault, budget, _kept(site.topology))
+    concerns = kept(without_lag(site.topology, lag))
+    interrupt(site, streams, measure, lag.name, fault, budget, concerns)
 
 
 @pytest.mark.disruptive
@@ -147,7 +148,8 @@ def test_networking_device(site: Site, streams: Streams, lag: LagSubject, measur
     _has_second_lag(lag)
     fault = site.testbed.fault("node-stopped", lag.ond)
     budget = site.topology.conformance.failover.device
-    interrupt(site, streams, measure, lag.ond, fault, budget, _kept(site.topology))
+    concerns = kept(without_lag(site.topology, lag))
+    interrupt(site, streams, measure, lag.ond, fault, budget, concerns)
 
 
 @pytest.mark.disruptive
@@ -166,9 +168,9 @@ def test_customer_device(
     """
     fault = site.testbed.fault("node-stopped", device.name)
     budget = site.topology.conformance.failover.device
-    kept = _kept(site.topology, device.name)
+    concerns = kept(without_node(site.topology, device.name))
     with steered(site, device.name):
-        interrupt(site, streams, measure, device.name, fault, budget, kept)
+        interrupt(site, streams, measure, device.name, fault, budget, concerns)
 
 
 @contextlib.contextmanager
@@ -201,29 +203,6 @@ def _set_gateways(site: Site, host: str, gateways: list[str]) -> None:
     site.testbed[host].run(argv)
 
 
-def _kept(topology: Topology, gone: str = "") -> Callable[[Flow], bool]:
-    """Whether a flow has a path without a device: by its Outposts, LAN segment and Region links."""
-    uplinks = [uplink.device for uplink in topology.site.region_uplinks]
-    uplinks += [u.device for firewall in topology.site.firewalls for u in firewall.inside]
-    uplinks += [c.device for c in topology.site.direct_connects]
-    segments = {s.name: {d for d, _ in s.routers} for s in topology.site.segments}
-
-    def concerns(flow: Flow) -> bool:
-        for end in (flow.source, flow.destination):
-            if end.place and not _others(topology, end.place, gone):
-                return False
-            if end.segment and not segments[end.segment] - {gone}:
-                return False
-        return flow.way.kind != "service-link" or bool(set(uplinks) - {gone})
-
-    return concerns
-
-
-def _others(topology: Topology, outpost: str, gone: str) -> set[str]:
-    """The customer devices of an Outpost beside one."""
-    return {lag.customer_device for lag in topology.outposts[outpost].lags} - {gone}
-
-
 @pytest.mark.disruptive
 def test_firewall(site: Site, streams: Streams, firewall: NodeSubject, measure: Measure) -> None:
     """A firewall between the customer devices and the Region is switched off, and on again.
@@ -232,17 +211,19 @@ def test_firewall(site: Site, streams: Streams, firewall: NodeSubject, measure: 
     Source: E7 (T1): failover test of each path
     Remedy: give each customer device a way to the Region by another firewall.
     """
-    others = [f for f in site.topology.site.firewalls if f.name != firewall.name]
-    devices = {uplink.device for other in others for uplink in other.inside}
-    if not devices and not site.topology.site.region_uplinks:
-        pytest.skip("there is no second way to the Region")
     fault = site.testbed.fault("node-stopped", firewall.name)
     budget = site.topology.conformance.failover.device
-    interrupt(site, streams, measure, firewall.name, fault, budget, _uses_service_link)
+    concerns = _service_link_kept(without_node(site.topology, firewall.name))
+    interrupt(site, streams, measure, firewall.name, fault, budget, concerns)
 
 
 def _uses_service_link(flow: Flow) -> bool:
     return flow.way.kind == "service-link"
+
+
+def _service_link_kept(left: Topology) -> Callable[[Flow], bool]:
+    has_path = kept(left)
+    return lambda flow: _uses_service_link(flow) and has_path(flow)
 
 
 @pytest.mark.disruptive
@@ -288,7 +269,17 @@ def test_session(site: Site, streams: Streams, vif: VifSubject, measure: Measure
     kind = vif.purpose.replace("-", "_")
     fault = session_down(site, vif.on.ond, f"customer_{kind}")
     budget = site.topology.conformance.failover.session
-    interrupt(site, streams, measure, f"{vif.name} BGP session", fault, budget)
+    has_path = kept(without_lag(site.topology, vif.on))
+    serves_link = vif.purpose == "service-link"
+    interrupt(
+        site,
+        streams,
+        measure,
+        f"{vif.name} BGP session",
+        fault,
+        budget,
+        lambda flow: _uses_service_link(flow) != serves_link or has_path(flow),
+    )
 
 
 @pytest.mark.disruptive
@@ -299,17 +290,7 @@ def test_uplink(site: Site, streams: Streams, uplink: UplinkSubject, measure: Me
     Source: S1: redundant paths to the Region; E7 (T1)
     Remedy: both customer devices need a link to the Region, and a link between them in VRF sl.
     """
-    uplinks = [
-        *site.topology.site.region_uplinks,
-        *(f.outside for f in site.topology.site.firewalls),
-    ]
-    if len(uplinks) == 1:
-        pytest.skip("there is one link to the Region")
-    port = next(
-        interface.name
-        for interface in site.plan.node(names.EDGE).interfaces
-        if isinstance(interface.device, Veth) and interface.device.peer_node == uplink.uplink.device
-    )
-    fault = site.testbed.fault("link-down", f"{names.EDGE}:{port}")
+    fault = site.testbed.fault("link-down", ":".join(edge_end(uplink)))
     budget = site.topology.conformance.failover.uplink
-    interrupt(site, streams, measure, uplink, fault, budget, _uses_service_link)
+    concerns = _service_link_kept(without_uplink(site.topology, uplink.uplink))
+    interrupt(site, streams, measure, uplink, fault, budget, concerns)

@@ -12,11 +12,11 @@ import pytest
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.probing import Place, announced_anew, exists, ping, route_to
-from testbed.conformance.service_link_ways import behind
+from testbed.conformance.service_link_ways import behind, edge_end
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, UplinkSubject
-from testbed.lower import names, region
+from testbed.lower import names
 from testbed.lower.bgp import symbol
 from testbed.lower.service_link import host_address
 
@@ -25,10 +25,6 @@ DEVICE_PORT = "region"
 
 def _device_end(uplink: UplinkSubject) -> Place:
     return uplink.uplink.device, DEVICE_PORT
-
-
-def _edge_end(uplink: UplinkSubject) -> Place:
-    return names.EDGE, region.edge_interface(uplink.uplink)
 
 
 def _protocol(uplink: UplinkSubject) -> str:
@@ -49,7 +45,7 @@ def test_link(site: Site, uplink: UplinkSubject) -> None:
     Source: D1 (T1)
     Remedy: look at the interface's administrative state and its cable; call the provider.
     """
-    for node, interface in (_device_end(uplink), _edge_end(uplink)):
+    for node, interface in (_device_end(uplink), edge_end(uplink)):
         if exists(site, node):
             row = site.row("links", node=node, interface=interface)
             expect(row["ok"], f"{node} {interface}", expected="up", seen=row["state"])
@@ -65,8 +61,8 @@ def test_peer_answers(site: Site, uplink: UplinkSubject) -> None:
     """
     own, far = (address.ip for address in uplink.uplink.addresses)
     for place, answerer, address in (
-        (_edge_end(uplink), _device_end(uplink), own),
-        (_device_end(uplink), _edge_end(uplink), far),
+        (edge_end(uplink), _device_end(uplink), own),
+        (_device_end(uplink), edge_end(uplink), far),
     ):
         if exists(site, place[0]) and not (
             answerer[0] != names.EDGE and _filters(site, answerer[0])
@@ -127,7 +123,7 @@ def test_routes(site: Site, uplink: UplinkSubject) -> None:
     infrastructure subnets, which may only be filtered behind an address translation.
     """
     own, far = (address.ip for address in uplink.uplink.addresses)
-    heard = announced_anew(site, _edge_end(uplink), _protocol(uplink), far, own)
+    heard = announced_anew(site, edge_end(uplink), _protocol(uplink), far, own)
     public = site.topology.region.public_cidr
     received, advertised = heard.routes(far), heard.routes(own)
     name = " ".join(_device_end(uplink))

@@ -1,6 +1,6 @@
 """What must make the checks of failovers fail: that which would take over does not work."""
 
-from packets.mutations import Fault, Mutation
+from packets.mutations import Fault, Mutation, drop
 
 SITE = "topologies/two-racks.yaml"
 NO_SECOND_LAG = Fault("link-down", "op-a.ond2:bond0")
@@ -19,6 +19,14 @@ MUTATIONS = {
     ),
     "failover.customer-device": Mutation(
         SITE, "cnd1", faults=(NO_SECOND_LAG,), settle_s=2.0, only=("cnd1",)
+    ),
+    "failover.firewall": Mutation(
+        "topologies/firewalls.yaml",
+        "fw1: web to db",
+        change=drop("fw2", "udp dport 443"),
+        seen="no answers any more",
+        settle_s=2.0,
+        only=("fw1",),
     ),
     "failover.tunnel": Mutation(
         SITE,

@@ -1,0 +1,82 @@
+"""Which flows have a path left while something of the customer's network is gone.
+
+What is connected is taken to reach each other: routing there is the customer's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from testbed.conformance.streams import Flow
+from testbed.conformance.subjects import LagSubject
+from testbed.conformance.ways import Ways
+from testbed.lower import names
+from testbed.topology.model import Outpost, Topology, Uplink
+
+
+def without_node(topology: Topology, name: str) -> Topology:
+    """What is left without one of the customer's devices or firewalls."""
+    site = topology.site
+    devices = tuple(device for device in site.devices if device.name != name)
+    walls = tuple(wall for wall in site.firewalls if wall.name != name)
+    return replace(topology, site=replace(site, devices=devices, firewalls=walls))
+
+
+def without_uplink(topology: Topology, uplink: Uplink) -> Topology:
+    """What is left without a link to the Region's edge; without its own, a firewall is no way."""
+    site = topology.site
+    straight = tuple(other for other in site.region_uplinks if other != uplink)
+    walls = tuple(wall for wall in site.firewalls if wall.outside != uplink)
+    return replace(topology, site=replace(site, region_uplinks=straight, firewalls=walls))
+
+
+def without_lag(topology: Topology, gone: LagSubject) -> Topology:
+    """What is left without a LAG of an Outpost's."""
+    lags = tuple(lag for lag in gone.outpost.lags if lag != gone.lag)
+    left = {gone.outpost.name: replace(gone.outpost, lags=lags)}
+    return replace(topology, outposts={**topology.outposts, **left})
+
+
+def kept(left: Topology) -> Callable[[Flow], bool]:
+    """Whether a flow still has its way in what is left of a topology."""
+    ways = Ways(left)
+
+    def concerns(flow: Flow) -> bool:
+        if ways.way(flow.source, flow.destination, flow.way.to) != flow.way:
+            return False
+        places = {flow.source.place, flow.destination.place} - {None}
+        outposts = [outpost for name, outpost in left.outposts.items() if name in places]
+        return flow.way.kind != "service-link" or all(ways_out(left, one) for one in outposts)
+
+    return concerns
+
+
+def ways_out(topology: Topology, outpost: Outpost) -> set[str]:
+    """The devices that an Outpost reaches (VRF sl) and its service link leaves the site by."""
+    site, vpc = topology.site, outpost.service_link.vpc
+    far = topology.vpcs[vpc].cidr if vpc else topology.region.public_cidr
+    leaving = {
+        connection.device
+        for connection in site.direct_connects
+        for vif in connection.virtual_interfaces
+        if vif.vrf == names.VRF_SERVICE_LINK and far in vif.prefixes
+    }
+    if not vpc:
+        inside = (uplink for wall in site.firewalls for uplink in wall.inside)
+        leaving |= {uplink.device for uplink in (*site.region_uplinks, *inside)}
+    return leaving & _reached(topology, outpost)
+
+
+def _reached(topology: Topology, outpost: Outpost) -> set[str]:
+    """The devices that an Outpost is connected to, by its LAGs and by links in VRF sl."""
+    there = {device.name for device in topology.site.devices}
+    links = [
+        set(link.devices)
+        for link in topology.site.links
+        if link.vrf == names.VRF_SERVICE_LINK and there.issuperset(link.devices)
+    ]
+    found = {lag.customer_device for lag in outpost.lags} & there
+    while onward := [link for link in links if link & found and not link <= found]:
+        found.update(*onward)
+    return found
