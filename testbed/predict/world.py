@@ -166,7 +166,9 @@ class World:
         if target.kind == "internet-gateway":
             return self._to_internet(source, packet)
         if target.kind in {"instance", "network-interface"}:
-            raise self._middlebox(target.name)
+            if packet.destination not in self.topology.network_interfaces[target.name].addresses:
+                raise self._middlebox(target.name)
+            return self._within(source, source.vpc, packet, inside=inside, tracked=tracked)
         raise NotPredicted(f"the route leads to {target}")
 
     def _middlebox(self, name: str) -> Exception:
