@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from testbed.conformance.test_routing import checked_address, sample
 from testbed.conformance.ways import Way, Ways
 from testbed.topology import loads
 
@@ -97,3 +98,22 @@ def test_an_announced_prefix_beats_a_shorter_route_to_an_interface() -> None:
     )
     assert kind(equal, "desk", "web") == ("none", None)
     assert kind(equal, "desk", "edge") == ("local-gateway", 1500)
+
+
+def sampled(text: str) -> object:
+    """What is sent by the route to the appliance."""
+    topology = loads(text)
+    vpc = topology.vpcs["app"]
+    table = vpc.table_of("cloud")
+    own = topology.subnet("app", "cloud").cidr
+    return sample(vpc, table, table.routes[0], own, checked_address(topology, table.routes[0]))
+
+
+def test_an_interface_with_its_check_is_sent_its_own_packets_only() -> None:
+    assert str(sampled(SITE)) == "10.77.9.5"
+    assert str(sampled(FORWARDING)) == "10.77.255.254"
+
+
+def test_no_route_is_tried_inside_the_senders_own_subnet() -> None:
+    own = FORWARDING.replace("10.77.0.0/16, target: wall", "10.77.1.0/24, target: wall")
+    assert sampled(own) is None
