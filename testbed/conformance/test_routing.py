@@ -19,6 +19,7 @@ from testbed.conformance.subjects import OutpostSubject, VpcSubject
 from testbed.conformance.watching import pairs, ports
 from testbed.conformance.ways import End, Kind, Ways
 from testbed.lower import names
+from testbed.predict.routes import INTERFACES
 from testbed.probes.capture import Capture
 from testbed.topology.model import NetworkInterface, RouteTable, Topology, Vpc, VpcRoute
 
@@ -31,7 +32,7 @@ MORE = 997  # steps through a range when looking for an address without a longer
 def expected_state(topology: Topology, vpc: Vpc, route: VpcRoute) -> str:
     """The state of a route: a blackhole where what it leads to does not run (facts: V, E eni)."""
     kind, name = route.target.kind, route.target.name
-    if kind in {"instance", "network-interface"}:
+    if kind in INTERFACES:
         interface = topology.network_interfaces.get(name)
         return "active" if interface and topology.attached(interface) else "blackhole"
     if kind == "nat-gateway":
@@ -139,8 +140,9 @@ def test_targets(site: Site, vpc: VpcSubject) -> None:
     """Packets that match a route get to the route's target.
 
     One packet for each active route of a subnet that has an instance, to an address that no
-    longer prefix has, seen at the target: the local gateway, the appliance's interface, the
-    gateway or endpoint in the Region, the other VPC's router.
+    longer prefix has, seen at the target: the local gateway, the appliance's interface (its own
+    address, with source/destination check), the gateway or endpoint in the Region, the other
+    VPC's router.
 
     Expected: the packet is at the target.
     Source: V: the longest prefix decides; L2, H3
@@ -182,7 +184,8 @@ def _leads(site: Site, vpc: Vpc) -> Iterator[_Lead]:
                 for node, name in _places(site.topology, vpc, end, route)
                 for port in (ports(site, node) if name == ANY else [(node, name)])
             )
-            address = sample(vpc, table, route)
+            own = site.topology.subnet(vpc.name, end.interface.subnet).cidr
+            address = sample(vpc, table, route, own, checked_address(site.topology, route))
             if not places or address is None:
                 continue
             if found := permissions.outgoing(end, address):
@@ -190,8 +193,21 @@ def _leads(site: Site, vpc: Vpc) -> Iterator[_Lead]:
                 yield _Lead(table.name, route, str(end.address), request, places)
 
 
-def sample(vpc: Vpc, table: RouteTable, route: VpcRoute) -> IPv4Address | None:
-    """An address that a route is for and no longer one, best one that nobody has."""
+def checked_address(topology: Topology, route: VpcRoute) -> IPv4Address | None:
+    """The one address of a route's target that lets no packets for others in."""
+    if route.target.kind not in INTERFACES:
+        return None
+    interface = topology.network_interfaces[route.target.name]
+    return interface.address if interface.source_destination_check else None
+
+
+def sample(
+    vpc: Vpc, table: RouteTable, route: VpcRoute, own: IPv4Network, only: IPv4Address | None = None
+) -> IPv4Address | None:
+    """An address that a route is for and no longer one, best one that nobody has.
+
+    What is inside the sender's own subnet follows no route.
+    """
     longer = [
         other.destination
         for other in table.routes
@@ -199,11 +215,14 @@ def sample(vpc: Vpc, table: RouteTable, route: VpcRoute) -> IPv4Address | None:
     ]
     if vpc.cidr.prefixlen > route.destination.prefixlen:
         longer.append(vpc.cidr)
+    longer.append(own)
     first, size = int(route.destination.network_address), route.destination.num_addresses
     offsets = (size - 2 - (MORE * n) % size for n in range(64))
     candidates = [IPv4Address(first + max(offset, 0)) for offset in offsets]
     if route.destination == IPv4Network("0.0.0.0/0"):
         candidates = [TEST_NET]
+    if only is not None:
+        candidates = [only] if only in route.destination else []
     return next((a for a in candidates if not any(a in prefix for prefix in longer)), None)
 
 
@@ -213,7 +232,7 @@ def _places(topology: Topology, vpc: Vpc, end: End, route: VpcRoute) -> tuple[Pl
     assert end.interface is not None
     if kind == "local-gateway":
         return ((names.outpost_vpc(topology.outposts[name], vpc.name), "lgw"),)
-    if kind in {"instance", "network-interface"}:
+    if kind in INTERFACES:
         return _interface(topology.network_interfaces[name], end)
     if kind == "transit-gateway":
         gateway = topology.region.transit_gateways[name]

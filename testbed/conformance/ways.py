@@ -1,19 +1,21 @@
 """Which ways AWS's rules give a packet between two machines, from the topology alone.
 
 Only route tables, local gateways, peering, transit gateways and the
-customer's areas are looked at; what filters allow is `permissions`. Where a
+customer's network are looked at; what filters allow is `permissions`. Where a
 packet passes machines of the user's (an appliance, a NAT, a Direct Connect
 gateway) nothing is said: the way is "other".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 from typing import Literal
 
+from testbed.predict.packet import Dropped, NotPredicted
+from testbed.predict.routes import INTERFACES, check_destination, inward_interface, target_of
+from testbed.predict.site import CustomerNetwork
 from testbed.topology.model import (
     NetworkInterface,
     Outpost,
@@ -104,6 +106,7 @@ class Ways:
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
+        self.customer = CustomerNetwork(topology)
 
     @cached_property
     def instances(self) -> list[End]:
@@ -154,24 +157,21 @@ class Ways:
 
     def _send(self, source: End, to: IPv4Address) -> _Hop | None:
         if source.interface is None:
-            area = self._area_of_segment(source.segment or "")
-            return self._customer(area, to, source.address, "local-gateway")
-        vpc = self.topology.vpcs[source.vpc]
-        subnet = self.topology.subnet(source.vpc, source.interface.subnet)
-        if to in subnet.cidr:
-            return self._inside(source, source.vpc, to, "inside")
-        found = [(vpc.cidr.prefixlen, Target("local"))] if to in vpc.cidr else []
-        routes = vpc.table_of(subnet.name).routes
-        found += [(r.destination.prefixlen, r.target) for r in routes if to in r.destination]
-        if not found:
-            propagated = vpc.table_of(subnet.name).propagate
-            return _Hop("other", None, source.address) if propagated else None
-        target = max(found, key=lambda entry: entry[0])[1]
-        return self._follow(source, target, to)
+            islands = self.customer.of_segment(source.segment or "")
+            return self._customer(islands, to, source.address, "local-gateway")
+        try:
+            target = target_of(self.topology, source.interface, to)
+            return self._follow(source, target, to)
+        except Dropped:
+            return None
+        except NotPredicted:
+            return _Hop("other", None, source.address)
 
     def _follow(self, source: End, target: Target, to: IPv4Address) -> _Hop | None:
         """From an instance to the target of its route."""
-        if target.kind == "local":
+        if target.kind in INTERFACES:
+            check_destination(self.topology, self.topology.network_interfaces[target.name], to)
+        if target.kind in {"local", *INTERFACES}:
             return self._inside(source, source.vpc, to, "inside")
         if target.kind == "local-gateway":
             return self._outward(source, self.topology.outposts[target.name], to)
@@ -218,12 +218,12 @@ class Ways:
                 return _Hop("hairpin", end, seen) if end else None
         if not any(to in r.destination for r in gateway.routes if r.interface is None):
             return None
-        area = self._area_of_outpost(outpost)
-        return self._customer(area, to, seen, "local-gateways", origin=outpost)
+        islands = self.customer.of_outpost(outpost.name)
+        return self._customer(islands, to, seen, "local-gateways", origin=outpost)
 
     def _customer(
         self,
-        area: frozenset[str],
+        islands: set[str],
         to: IPv4Address,
         seen: IPv4Address,
         kind: Kind,
@@ -232,23 +232,20 @@ class Ways:
         """Through the customer's network, to a host or to what a local gateway announces."""
         for host in self.hosts:
             if host.address == to:
-                here = self._area_of_segment(host.segment or "") & area
+                here = self.customer.of_segment(host.segment or "") & islands
                 way: Kind = "local-gateway" if origin else "lan"
                 return _Hop(way, host, seen) if here else None
-        found: list[tuple[IPv4Network, Outpost]] = [
-            (prefix, outpost)
-            for outpost in self.topology.outposts.values()
-            if self._area_of_outpost(outpost) & area
-            for prefix in self.topology.announced(outpost)
-            if to in prefix
-        ]
-        if not found:
-            return self._direct_connect(area, to, seen)
-        prefix, outpost = max(found, key=lambda entry: entry[0].prefixlen)
+        outpost = self.customer.outpost_for(to, islands)
+        if outpost is None:
+            return self._direct_connect(islands, to, seen)
         if outpost is origin:
             return None
-        statics = [r.destination for r in outpost.local_gateway.routes if r.interface]
-        if any(to in static and static.prefixlen >= prefix.prefixlen for static in statics):
+        try:
+            if interface := inward_interface(self.topology, outpost, to):
+                check_destination(self.topology, interface, to)
+        except Dropped:
+            return None
+        except NotPredicted:
             return _Hop("other", None, seen)
         end = self._owner(outpost, to)
         return _Hop(kind, end, seen) if end else None
@@ -267,14 +264,12 @@ class Ways:
                 return end
         return None
 
-    def _direct_connect(
-        self, area: frozenset[str], to: IPv4Address, seen: IPv4Address
-    ) -> _Hop | None:
+    def _direct_connect(self, islands: set[str], to: IPv4Address, seen: IPv4Address) -> _Hop | None:
         """What a private or transit virtual interface announces; nothing more is said of it."""
         announced = (
             prefix
             for connection in self.topology.site.direct_connects
-            if connection.device in area
+            if self.customer.of_device(connection.device) in islands
             for vif in connection.virtual_interfaces
             if vif.vrf == "lgw"
             for prefix in vif.prefixes
@@ -314,30 +309,6 @@ class Ways:
         hop = self._inside(source, vpc, to, "transit")
         crosses = source.place is not None or (hop is not None and _is_on_outpost(hop.end))
         return _Hop("transit", hop.end, source.address, crosses) if hop else None
-
-    @cached_property
-    def _areas(self) -> list[frozenset[str]]:
-        """Customer devices that reach each other in VRF lgw."""
-        site = self.topology.site
-        areas = [{device.name} for device in site.devices]
-        groups = [set(link.devices) for link in site.links if link.vrf == "lgw"]
-        if site.wan:
-            groups.append({uplink.device for uplink in site.wan.uplinks})
-        for group in groups:
-            touched = [area for area in areas if area & group]
-            areas = [area for area in areas if not area & group] + [set().union(*touched)]
-        return [frozenset(area) for area in areas]
-
-    def _area(self, devices: Iterator[str]) -> frozenset[str]:
-        wanted = set(devices)
-        return frozenset().union(*(area for area in self._areas if area & wanted))
-
-    def _area_of_segment(self, name: str) -> frozenset[str]:
-        segment = next(s for s in self.topology.site.segments if s.name == name)
-        return self._area(device for device, _ in segment.routers)
-
-    def _area_of_outpost(self, outpost: Outpost) -> frozenset[str]:
-        return self._area(lag.customer_device for lag in outpost.lags)
 
 
 def _is_on_outpost(end: End | None) -> bool:

@@ -35,9 +35,17 @@ class CustomerNetwork:
             if island == old:
                 self._island[device] = new
 
+    def of_device(self, name: str) -> str:
+        """The island that a device is on."""
+        return self._island[name]
+
     def of_host(self, host: Host) -> set[str]:
         """The islands that a host is on."""
-        segment = next(s for s in self._topology.site.segments if s.name == host.segment)
+        return self.of_segment(host.segment)
+
+    def of_segment(self, name: str) -> set[str]:
+        """The islands that a LAN segment is on."""
+        segment = next(s for s in self._topology.site.segments if s.name == name)
         return {self._island[device] for device, _ in segment.routers}
 
     def of_outpost(self, outpost: str) -> set[str]:

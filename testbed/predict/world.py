@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 
 from testbed.predict.filters import check_acl, check_groups
 from testbed.predict.packet import Dropped, NotPredicted, Packet, Protocol, Verdict
+from testbed.predict.routes import (
+    INTERFACES,
+    LOCAL,
+    check_destination,
+    inward_interface,
+    target_of,
+)
 from testbed.predict.site import CustomerNetwork
-from testbed.topology.model import Target
 
 if TYPE_CHECKING:
     from testbed.topology.model import (
@@ -19,11 +25,11 @@ if TYPE_CHECKING:
         Outpost,
         Service,
         Subnet,
+        Target,
         Topology,
     )
 
 REGION = None
-LOCAL = Target("local")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,7 @@ class World:
         if not tracked:
             check_groups(self.topology, source, packet, "egress")
         subnet = self._subnet(source)
-        target = self._route(source, packet.destination)
+        target = target_of(self.topology, source, packet.destination)
         inside = target == LOCAL and packet.destination in subnet.cidr
         if not inside:
             check_acl(self.topology, subnet, packet, "egress")
@@ -132,18 +138,6 @@ class World:
 
     def _subnet(self, interface: NetworkInterface) -> Subnet:
         return self.topology.subnet(interface.vpc, interface.subnet)
-
-    def _route(self, source: NetworkInterface, destination: IPv4Address) -> Target:
-        """The target of the longest prefix in the subnet's route table."""
-        vpc = self.topology.vpcs[source.vpc]
-        table = vpc.table_of(source.subnet)
-        routes = {vpc.cidr: LOCAL} | {r.destination: r.target for r in table.routes}
-        fitting = [(net.prefixlen, net) for net in routes if destination in net]
-        if table.propagate and destination not in vpc.cidr:
-            raise NotPredicted(f"route table {table.name} has propagated routes")
-        if not fitting:
-            raise Dropped(f"route table {table.name} has no route to {destination}")
-        return routes[max(fitting)[1]]
 
     def _forward(
         self,
@@ -165,18 +159,11 @@ class World:
             return self._local_gateway(source, target.name, packet, tracked=tracked)
         if target.kind == "internet-gateway":
             return self._to_internet(source, packet)
-        if target.kind in {"instance", "network-interface"}:
-            raise self._middlebox(target.name)
+        if target.kind in INTERFACES:
+            interface = self.topology.network_interfaces[target.name]
+            check_destination(self.topology, interface, packet.destination)
+            return self._within(source, source.vpc, packet, inside=inside, tracked=tracked)
         raise NotPredicted(f"the route leads to {target}")
-
-    def _middlebox(self, name: str) -> Exception:
-        """What becomes of a packet that is routed to an interface which is not its destination."""
-        interface = self.topology.network_interfaces[name]
-        if not self.topology.attached(interface):
-            return Dropped(f"the route to {name} is a blackhole")
-        if interface.source_destination_check:
-            return Dropped(f"source/destination check of {name}")
-        return NotPredicted(f"{name} may forward it")
 
     def _within(
         self, source: NetworkInterface, vpc: str, packet: Packet, *, inside: bool, tracked: bool
@@ -219,7 +206,7 @@ class World:
         for there in self.interfaces:
             for private, public in there.elastic_ips:
                 if public == packet.destination:
-                    route = self._route(there, packet.source)
+                    route = target_of(self.topology, there, packet.source)
                     if route.kind != "internet-gateway":
                         raise NotPredicted(f"the answer of {there.name} takes another way")
                     inner = replace(packet, destination=private)
@@ -278,12 +265,8 @@ class World:
     ) -> Arrival:
         """From the customer's network into a local gateway."""
         gateway = outpost.local_gateway
-        routed = [r for r in gateway.routes if r.interface and packet.destination in r.destination]
-        if routed:
-            longest = max(routed, key=lambda route: route.destination.prefixlen)
-            own = self.topology.network_interfaces[str(longest.interface)]
-            if packet.destination not in own.addresses:
-                raise self._middlebox(own.name)
+        if interface := inward_interface(self.topology, outpost, packet.destination):
+            check_destination(self.topology, interface, packet.destination)
         if gateway.mode == "coip":
             for there in self.interfaces:
                 here = self.topology.place_of(there) == outpost.name

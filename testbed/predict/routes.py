@@ -1,0 +1,89 @@
+"""Which route a packet follows, and whether an interface gets what a route leads to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testbed.predict.packet import Dropped, NotPredicted
+from testbed.topology.model import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from ipaddress import IPv4Address, IPv4Network
+
+    from testbed.topology.model import NetworkInterface, Outpost, Topology, Vpc
+
+LOCAL = Target("local")
+INTERFACES = {"instance", "network-interface"}
+
+
+def target_of(topology: Topology, source: NetworkInterface, destination: IPv4Address) -> Target:
+    """The target of the longest prefix in the subnet's route table; a subnet's own needs none."""
+    vpc = topology.vpcs[source.vpc]
+    if destination in topology.subnet(vpc.name, source.subnet).cidr:
+        return LOCAL
+    table = vpc.table_of(source.subnet)
+    routes = {vpc.cidr: LOCAL} | {route.destination: route.target for route in table.routes}
+    fitting = [network for network in routes if destination in network]
+    best = max(fitting, key=lambda network: network.prefixlen, default=None)
+    if table.propagate and _may_propagate(topology, vpc, destination, best):
+        raise NotPredicted(f"route table {table.name} may have a propagated route")
+    if best is None:
+        raise Dropped(f"route table {table.name} has no route to {destination}")
+    return routes[best]
+
+
+def _may_propagate(
+    topology: Topology, vpc: Vpc, destination: IPv4Address, static: IPv4Network | None
+) -> bool:
+    """Whether the virtual private gateway may learn a longer prefix than a static route's.
+
+    Nothing in the VPC's CIDR block is propagated. A device that the customer
+    configures may announce anything, the others what is connected and learned.
+    """
+    site = topology.site
+    vifs = [vif for entry in site.direct_connects for vif in entry.virtual_interfaces]
+    if destination in vpc.cidr or ("private", vpc.name) not in {(v.kind, v.target) for v in vifs}:
+        return False
+    if static is None or any(device.config or device.host_interfaces for device in site.devices):
+        return True
+    lengths = [net.prefixlen for net in _customer_prefixes(topology) if destination in net]
+    return max(lengths, default=0) > static.prefixlen
+
+
+def _customer_prefixes(topology: Topology) -> Iterator[IPv4Network]:
+    """What the customer's devices know but for a default route: LANs, and what AWS announces."""
+    for segment in topology.site.segments:
+        yield segment.cidr
+    for outpost in topology.outposts.values():
+        yield from topology.announced(outpost)
+    for connection in topology.site.direct_connects:
+        for vif in connection.virtual_interfaces:
+            yield from vif.prefixes
+
+
+def inward_interface(
+    topology: Topology, outpost: Outpost, destination: IPv4Address
+) -> NetworkInterface | None:
+    """The interface that a local gateway's static route leads to; it beats an announced prefix."""
+    announced = [net.prefixlen for net in topology.announced(outpost) if destination in net]
+    routes = [
+        (route.destination.prefixlen, route.interface)
+        for route in outpost.local_gateway.routes
+        if route.interface and destination in route.destination
+    ]
+    length, name = max(routes, default=(-1, ""))
+    return topology.network_interfaces[name] if length >= max(announced, default=0) else None
+
+
+def check_destination(
+    topology: Topology, interface: NetworkInterface, destination: IPv4Address
+) -> None:
+    """Let an interface that a route leads to have its own packets; what becomes of others."""
+    if not topology.attached(interface):
+        raise Dropped(f"the route to {interface.name} is a blackhole")
+    if destination in interface.addresses:
+        return
+    if interface.source_destination_check:
+        raise Dropped(f"source/destination check of {interface.name}")
+    raise NotPredicted(f"{interface.name} may forward it")
