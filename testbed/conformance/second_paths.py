@@ -5,7 +5,7 @@ What is connected is taken to reach each other: routing there is the customer's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from testbed.conformance.streams import Flow
@@ -16,11 +16,32 @@ from testbed.topology.model import Outpost, Topology, Uplink
 
 
 def without_node(topology: Topology, name: str) -> Topology:
-    """What is left without one of the customer's devices or firewalls."""
+    """What is left without one of the customer's devices or firewalls and all that ends at it."""
+
+    def others(uplinks: Iterable[Uplink]) -> tuple[Uplink, ...]:
+        return tuple(uplink for uplink in uplinks if uplink.device != name)
+
     site = topology.site
-    devices = tuple(device for device in site.devices if device.name != name)
-    walls = tuple(wall for wall in site.firewalls if wall.name != name)
-    return replace(topology, site=replace(site, devices=devices, firewalls=walls))
+    walls = (wall for wall in site.firewalls if wall.name != name)
+    left = replace(
+        site,
+        devices=tuple(device for device in site.devices if device.name != name),
+        links=tuple(link for link in site.links if name not in link.devices),
+        region_uplinks=others(site.region_uplinks),
+        internet_uplinks=others(site.internet_uplinks),
+        wan=site.wan and replace(site.wan, uplinks=others(site.wan.uplinks)),
+        segments=tuple(
+            replace(segment, routers=tuple(r for r in segment.routers if r[0] != name))
+            for segment in site.segments
+        ),
+        direct_connects=tuple(c for c in site.direct_connects if c.device != name),
+        firewalls=tuple(replace(wall, inside=others(wall.inside)) for wall in walls),
+    )
+    outposts = {
+        key: replace(one, lags=tuple(lag for lag in one.lags if lag.customer_device != name))
+        for key, one in topology.outposts.items()
+    }
+    return replace(topology, site=left, outposts=outposts)
 
 
 def without_uplink(topology: Topology, uplink: Uplink) -> Topology:
@@ -70,13 +91,8 @@ def ways_out(topology: Topology, outpost: Outpost) -> set[str]:
 
 def _reached(topology: Topology, outpost: Outpost) -> set[str]:
     """The devices that an Outpost is connected to, by its LAGs and by links in VRF sl."""
-    there = {device.name for device in topology.site.devices}
-    links = [
-        set(link.devices)
-        for link in topology.site.links
-        if link.vrf == names.VRF_SERVICE_LINK and there.issuperset(link.devices)
-    ]
-    found = {lag.customer_device for lag in outpost.lags} & there
+    links = [set(e.devices) for e in topology.site.links if e.vrf == names.VRF_SERVICE_LINK]
+    found = {lag.customer_device for lag in outpost.lags}
     while onward := [link for link in links if link & found and not link <= found]:
         found.update(*onward)
     return found
