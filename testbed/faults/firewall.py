@@ -46,8 +46,11 @@ def _matches(fault: Fault) -> str:
     if port and protocol not in {"tcp", "udp"}:
         raise UsageError("--port needs --protocol tcp or udp")
     words = ""
-    for name, key in (("source", "saddr"), ("destination", "daddr")):
-        if prefix := text(fault, name):
+    ends = {"saddr": text(fault, "source"), "daddr": text(fault, "destination")}
+    if len({":" in prefix for prefix in ends.values() if prefix}) > 1:
+        raise UsageError("--source and --destination: one is of IPv4, the other of IPv6")
+    for key, prefix in ends.items():
+        if prefix:
             words += f"{'ip6' if ':' in prefix else 'ip'} {key} {prefix} "
     if port:
         return f"{words}{protocol} dport {port} "

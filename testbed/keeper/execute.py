@@ -53,20 +53,22 @@ class Execution:
         self._until = str(request.get("until") or "").encode()
         running = self._start(request)
         self._clock.stir()
-        await self._announce()
-        pumps = [asyncio.create_task(self._pump(fd, kind)) for fd, kind in self._outputs]
-        inward = asyncio.create_task(self._inward(running))
-        ended = asyncio.create_task(running.ended.wait())
+        tasks: list[asyncio.Task[Any]] = []
         try:
+            await self._announce()
+            pumps = [asyncio.create_task(self._pump(fd, kind)) for fd, kind in self._outputs]
+            inward = asyncio.create_task(self._inward(running))
+            ended = asyncio.create_task(running.ended.wait())
+            tasks += [*pumps, inward, ended]
             await asyncio.wait({ended, inward}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
                 raise ClientGone
             await self._drain(set(pumps))
         finally:
             running.signal(signal.SIGHUP)  # what the client no longer waits for
-            for task in (*pumps, inward, ended):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*pumps, inward, ended, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             for descriptor, _ in self._outputs:
                 os.close(descriptor)
             self._close_stdin()

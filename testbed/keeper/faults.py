@@ -310,20 +310,27 @@ class Faults:
             for before, entry in turned:
                 if before.state != entry.state and "active" in {before.state, entry.state}:
                     self._note(entry, "injected" if entry.state == "active" else "healed")
-        self._set_timer()
+        finally:
+            self._set_timer()
 
     def _give_up(self, turned: Collection[tuple[Entry, Entry]], error: TestbedError) -> None:
         """Leave out what could not be carried out, and say so."""
         for before, entry in turned:
             if entry.state == "active" or before.state == "active":
-                entry.state, entry.turns_at = "failed", None
-                entry.problem = error.message
-                self._note(entry, f"failed: {error.message}")
+                self._fail(entry, error)
         assert self._base is not None
-        try:
-            self._testbed.bring_to(self.effective(self._base))
-        except HostError:  # the keeper has ended the testbed, or will say more to the next client
-            return
+        while True:
+            try:
+                return self._testbed.bring_to(self.effective(self._base))
+            except HostError:  # the keeper has ended the testbed, or tells the next client more
+                return None
+            except UsageError as refused:  # a fault could only be beside one that has gone
+                in_force = [entry for entry in self._entries if entry.state == "active"]
+                self._fail(max(in_force, key=lambda entry: entry.since or 0.0), refused)
+
+    def _fail(self, entry: Entry, error: TestbedError) -> None:
+        entry.state, entry.turns_at, entry.problem = "failed", None, error.message
+        self._note(entry, f"failed: {error.message}")
 
 
 def _short(value: Any) -> str:

@@ -190,18 +190,18 @@ class Keeper(FaultOperations):
         if self.clock.kind == "virtual":
             self._record()
         self._faults.adopt(plan, faults)
-        for phase, ms in timings.items():
-            await connection.send({"event": "phase", "phase": phase, "state": "done", "ms": ms})
         pending: list[dict[str, str]] = []
         try:
+            for phase, ms in timings.items():
+                await connection.send({"event": "phase", "phase": phase, "state": "done", "ms": ms})
             if request.get("wait", True):
                 started = time.perf_counter()
                 timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
                 pending = await self._wait_ready(connection, timeout)
                 timings["ready"] = (time.perf_counter() - started) * 1000
-        finally:
+        finally:  # whether the client has waited or not
             self._faults.begin()
-        self._record()
+            self._record()
         return {
             "changed": bool(steps),
             "faults": self._faults.active(),

@@ -107,13 +107,17 @@ class RuleTrace:
         With those in the trace's own `table`, which see a packet before all others do.
         """
         steps: list[Step] = []
-        try:
-            steps += [parse(body) for kind, body in self._socket.notifications() if kind == _TRACE]
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            self.lost = True
-        return steps
+        while True:
+            try:
+                for kind, body in self._socket.notifications():
+                    if kind == _TRACE:
+                        steps.append(parse(body))
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                self.lost = True  # the next call goes on with what found room
+            else:
+                return steps
 
     def close(self) -> None:
         """Take the table away. A change of the ruleset may have done so before."""

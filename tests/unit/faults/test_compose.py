@@ -223,6 +223,12 @@ def test_tables_of_two_faults_do_not_clash() -> None:
         ("nat-exhausted", "cnd1", {}, "does not translate"),
         ("firewall", "fw1", {}, "say which packets"),
         ("firewall", "fw1", {"port": 80}, "needs --protocol"),
+        (
+            "firewall",
+            "fw1",
+            {"source": "10.0.0.0/8", "destination": "2001:db8::/32"},
+            "one is of IPv4",
+        ),
         ("firewall", "fw1", {"protocol": "tcp", "port": "90-80"}, "is not a port"),
     ],
 )

@@ -158,6 +158,25 @@ def test_a_scheduled_one_that_fails_says_so_and_the_others_go_on() -> None:
     run(scenario)
 
 
+def test_one_that_can_only_be_beside_another_fails_with_its_end_and_the_rest_goes_on() -> None:
+    async def scenario(faults: Faults, bed: Bed) -> None:
+        for name, target, vid, more in (
+            ("first", "cnd1:op.1001", 77, {"for_s": 2}),
+            ("second", "cnd1:op.2001", 1001, {}),  # free as long as the first one lasts
+        ):
+            fault = {"kind": "vlan-wrong", "target": target, "values": {"vid": vid}, "name": name}
+            faults.inject(PLAN, fault | more)
+        faults.inject(PLAN, {"kind": "node-stopped", "target": "desk", "at_s": 5, "for_s": 60})
+        await asyncio.sleep(6)
+        states = {row["name"]: row["state"] for row in faults.rows()}
+        assert states["second"] == "failed"
+        assert states["node-stopped"] == "active"
+        stopped = Fault("node-stopped", "desk", name="node-stopped")
+        assert bed.plan == catalog.compose(PLAN, [stopped])
+
+    run(scenario)
+
+
 def test_names_are_unique_and_unknown_ones_are_told() -> None:
     async def scenario(faults: Faults, bed: Bed) -> None:
         faults.inject(PLAN, {"kind": "node-stopped", "target": "web", "name": "x"})
