@@ -46,4 +46,7 @@ class Fault:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.heal(self.name, wait=False)
+        if any(
+            row["name"] == self.name for row in self._client.status()["faults"]
+        ):  # not healed meanwhile
+            self._client.heal(self.name, wait=False)

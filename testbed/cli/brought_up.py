@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,6 +115,8 @@ def _runs_already(name: str, verb: str) -> UsageError:
 
 def check_writable(*outputs: str | None) -> None:
     """Refuse output files that can't be written before anything has been done."""
-    for output in outputs:
-        if output and not Path(output).absolute().parent.is_dir():
-            raise UsageError(f"can't write {output}: no such folder")
+    for path in (Path(output).absolute() for output in outputs if output):
+        if not path.parent.is_dir():
+            raise UsageError(f"can't write {path}: no such folder")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise UsageError(f"can't write {path}: permission denied")

@@ -112,7 +112,8 @@ def measure(client: Client, pair: tuple[End, End], values: Mapping[str, Any]) ->
         said = (done.stderr or bytes(receiver.stderr)).decode(errors="replace").strip()
         raise NetworkError(f"can't measure {node}:{interface}", hint=said[-500:] or None)
     arrivals = json.loads(text.partition(b"\n")[2])
-    return evaluate(node, interface, count, arrivals, with_rate=bool(rate))
+    reorder = float(values.get("reorder", 0))
+    return evaluate(node, interface, count, arrivals, with_rate=bool(rate), reorder=reorder)
 
 
 def _amount(values: Mapping[str, Any]) -> tuple[int, float, int]:
@@ -134,26 +135,32 @@ def evaluate(
     arrivals: Mapping[str, Sequence[Sequence[int]]],
     *,
     with_rate: bool,
+    reorder: float = 0.0,
 ) -> Measured:
-    """Make figures of arrivals (sequence number, sent and arrived in ns)."""
+    """Make figures of arrivals (sequence number, sent and arrived in ns).
+
+    Where `reorder` percent are to overtake others, the delay is that of the others.
+    """
     first: dict[int, tuple[int, int]] = {}
     for number, sent, arrived in arrivals["steady"]:
         first.setdefault(number, (sent, arrived))
     delays = [(arrived - sent) / 1e6 for sent, arrived in first.values()]
-    delay = jitter = reorder = double = None
+    delay = jitter = overtaking = double = None
     if delays:
-        # Those that overtake are not what the delay is about.
-        kept = [each for each in delays if each > max(delays) / 4] or delays
+        usual = sorted(delays)[int(len(delays) * (reorder + 100) / 201)]  # amid the others
+        kept = [each for each in delays if each > usual / 4] if reorder else delays
         delay = sum(kept) / len(kept)
         jitter = 2 * sum(abs(each - delay) for each in kept) / len(kept)
-        reorder = 100 * _overtaking(first) / len(first)
+        overtaking = 100 * _overtaking(first) / len(first)
         double = 100 * (len(arrivals["steady"]) - len(first)) / len(first)
     burst = sorted(arrived for _, _, arrived in arrivals["burst"])
     rate = None
     if with_rate and len(burst) > 1 and burst[-1] > burst[0]:
         rate = (len(burst) - 1) * LARGE_BITS / (burst[-1] - burst[0]) * 1000
     loss = 100 * (count - len(first)) / count
-    rounded = [None if x is None else round(x, 3) for x in (delay, jitter, reorder, double, rate)]
+    rounded = [
+        None if x is None else round(x, 3) for x in (delay, jitter, overtaking, double, rate)
+    ]
     return Measured(node, interface, count, rounded[0], rounded[1], round(loss, 3), *rounded[2:])
 
 

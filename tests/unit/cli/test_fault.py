@@ -43,13 +43,24 @@ def test_figures_of_arrivals() -> None:
     rows.append([9, 9 * ms, 9 * ms + 1])
     rows.insert(3, rows[2])
     burst = [[n, 0, n * ms] for n in range(11)]
-    found = evaluate("a", "eth0", 10, {"steady": rows, "burst": burst}, with_rate=True)
+    found = evaluate("a", "eth0", 10, {"steady": rows, "burst": burst}, with_rate=True, reorder=10)
     assert found.loss_percent == 10
     assert found.duplicate_percent == pytest.approx(100 / 9, abs=0.01)
     assert found.reorder_percent == pytest.approx(100 / 9, abs=0.01)
     assert found.delay_ms == 10
     assert found.jitter_ms == 0
     assert found.rate_mbps == pytest.approx(11.2)
+
+
+def test_all_delays_count_where_nothing_is_reordered() -> None:
+    """A hiccup of the machine is not the delay, nor is the upper part of a wide jitter."""
+    ms = 1_000_000
+    hiccup = [[n, 10 * n * ms, (10 * n + 5) * ms] for n in range(99)] + [[99, 990 * ms, 1015 * ms]]
+    found = evaluate("a", "eth0", 100, {"steady": hiccup, "burst": []}, with_rate=False)
+    assert found.delay_ms == pytest.approx(5.2)
+    wide = [[n, 20 * n * ms, (20 * n + 2 + n % 17) * ms] for n in range(170)]
+    found = evaluate("a", "eth0", 170, {"steady": wide, "burst": []}, with_rate=False)
+    assert found.delay_ms == pytest.approx(10.0)
 
 
 def test_nothing_that_arrives_is_no_figure() -> None:
