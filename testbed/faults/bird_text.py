@@ -36,6 +36,11 @@ def _end_of_block(text: str, opened: int) -> int:
     raise UsageError("the configuration has a block without an end")
 
 
+def _said_elsewhere(neighbor: str) -> UsageError:
+    text = f"the session with {neighbor} takes its AS numbers from elsewhere"
+    return UsageError(text, hint="write `local as …` and `neighbor … as …` in its own block")
+
+
 class BirdText:
     """A configuration of BIRD; sessions are known by their neighbour's IPv4 address."""
 
@@ -63,11 +68,22 @@ class BirdText:
 
     def set_remote_asn(self, neighbor: str, asn: int) -> None:
         """Expect another AS of the neighbour."""
-        self._change(neighbor, lambda block: _REMOTE.sub(rf"\g<1>as {asn}", block, count=1))
+        self._replace(neighbor, _REMOTE, f"as {asn}")
 
     def set_local_asn(self, neighbor: str, asn: int) -> None:
         """Be another AS towards the neighbour."""
-        self._change(neighbor, lambda block: _LOCAL.sub(rf"\g<1>{asn}", block, count=1))
+        self._replace(neighbor, _LOCAL, str(asn))
+
+    def _replace(self, neighbor: str, pattern: re.Pattern[str], value: str) -> None:
+        """Have the session say `value` after the pattern's first group."""
+
+        def change(block: str) -> str:
+            changed, count = pattern.subn(rf"\g<1>{value}", block, count=1)
+            if not count:
+                raise _said_elsewhere(neighbor)
+            return changed
+
+        self._change(neighbor, change)
 
     def asns(self, neighbor: str) -> tuple[int, int]:
         """The own and the neighbour's AS on a session; 0 where the text does not say."""
@@ -94,16 +110,18 @@ class BirdText:
         if asn == remote:
             self._export_first(neighbor, f"bgp_local_pref = {WORSE_PREFERENCE};")
             return
+        if not asn:
+            raise _said_elsewhere(neighbor)
         self._export_first(neighbor, *[f"bgp_path.prepend({asn});"] * times)
 
     def announce(self, neighbor: str, prefix: str, name: str) -> None:
         """Announce the prefix, by a route that leads nowhere where there is no other."""
-        self._export_first(neighbor, f"if net = {prefix} then accept;")
         block = next(
             self.text[start:end]
             for start, end in self._blocks()
             if (match := _NEIGHBOR.search(self.text[start:end])) and match[1] == neighbor
         )
+        self._export_first(neighbor, f"if net = {prefix} then accept;")
         table, vrf = _TABLE.search(block), _VRF.search(block)
         where = table[1] if table else "master4"
         protocol = f"protocol static {name}_{where} {{"
