@@ -94,7 +94,11 @@ def pytest_runtest_makereport(
     """Keep what came of a check, for reports and for JUnit."""
     report = yield
     bad_setup = report.when == "setup" and not report.passed
-    if is_check(item.path) and (report.when == "call" or bad_setup):
+    if not is_check(item.path):
+        return report
+    if report.when == "teardown" and report.failed:  # what it has changed is not put back
+        results_of(item.config).append(_result(item, report, call))
+    elif report.when == "call" or bad_setup:
         result = _result(item, report, call)
         results_of(item.config).append(result)
         item.user_properties += [  # JUnit's are those of the report of the teardown

@@ -47,6 +47,7 @@ class _Collector:
         self._on_start = on_start
         self._told = 0
         self._begun = 0
+        self.interrupted = False  # by Ctrl-C
         self.items: list[pytest.Item] = []
         self.results: list[Result] = []
 
@@ -75,6 +76,10 @@ class _Collector:
             about = "" if subject is None else str(subject)
             self._on_start(name, about, self._begun, len(self.items))
         self._begun += 1
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        # pytest's own Interrupted is that it could not collect the checks.
+        self.interrupted = not isinstance(excinfo.value, pytest.Session.Interrupted)
 
     def pytest_runtest_logfinish(self) -> None:
         for result in self.results[self._told :]:
@@ -197,7 +202,7 @@ def _pytest(files: list[str], options: list[str], collector: _Collector) -> str:
         pytest.ExitCode.NO_TESTS_COLLECTED,
     }:
         return ""
-    if code == pytest.ExitCode.INTERRUPTED:
+    if collector.interrupted:
         raise KeyboardInterrupt
     hint = said.getvalue().strip()[-2000:]
     raise HostError(f"the checks could not be run: pytest ended with {code!r}", hint=hint)
