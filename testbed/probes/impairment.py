@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SPACING_S = 0.001
 SMALL_BITS, LARGE_BITS = 64 * 8, 1400 * 8
 FEWEST, MOST = 200, 3000
-EXPECTED = 30  # frames that are to be lost (or reordered, or doubled) for a share to mean much
+EXPECTED = 100  # frames that are to be lost (or reordered, or doubled) for a share to mean much
 LONGEST_S = 4.0
 BURST_S = 0.5
 IDLE_S = 0.5
