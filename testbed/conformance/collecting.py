@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from testbed.conformance.expectation import Deviation, Measurement
-from testbed.conformance.results import Outcome, Result, blocking
+from testbed.conformance.results import After, Outcome, Result, blocking
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import SUBJECTS
+from testbed.conformance.subjects import SUBJECTS, own_name
 from testbed.conformance.suites import FOLDER, SUITES, Check, describe, name_of, suite_of
 from testbed.errors import HostError, NetworkError, TestbedError
 from testbed.testing import Testbed
@@ -81,10 +81,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what can only fail: what it stands on has failed."""
-    marks = [mark for mark in item.iter_markers("after") if is_check(item.path)]
-    checks = [check for mark in marks for check in mark.args]
-    if reason := blocking(results_of(item.config), checks, keys_of(item)):
-        pytest.skip(f"blocked: {reason}")
+    for mark in item.iter_markers("after") if is_check(item.path) else ():
+        after = After(mark.args, **mark.kwargs)
+        if reason := blocking(results_of(item.config), after, own_keys(item), keys_of(item)):
+            pytest.skip(f"blocked: {reason}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -131,6 +131,12 @@ def keys_of(item: pytest.Item) -> frozenset[str]:
     return frozenset().union(*(e.keys for find, _ in SUBJECTS.values() for e in find(topology)))
 
 
+def own_keys(item: pytest.Item) -> frozenset[str]:
+    """The key of what a test is run for, without what it stands on, which others share."""
+    subject = subject_of(item)
+    return keys_of(item) if subject is None else frozenset({own_name(subject)})
+
+
 def _result(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> Result:
     check, subject = check_of(item), subject_of(item)
     outcome, text = _outcome(report, call)
@@ -155,16 +161,9 @@ def _result(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[
         text="" if outcome == "failed" else text,
         duration_s=round(report.duration, 3),
         measurements=_measurements(item),
-        keys=_failed_keys(item) if outcome not in {"passed", "not-applicable"} else frozenset(),
+        keys=own_keys(item),
+        within=keys_of(item),
     )
-
-
-def _failed_keys(item: pytest.Item) -> frozenset[str]:
-    """What a failure is about: the object itself, not what it stands on, which others share."""
-    subject = subject_of(item)
-    if subject is None:
-        return keys_of(item)
-    return frozenset({getattr(subject, "name", str(subject))})
 
 
 def _measurements(item: pytest.Item) -> tuple[Measurement, ...]:

@@ -37,7 +37,8 @@ class Result:
     text: str = ""
     duration_s: float = 0.0
     measurements: tuple[Measurement, ...] = ()
-    keys: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()  # the object itself; of a check of the site: all objects
+    within: frozenset[str] = frozenset()  # also what the object is part of and stands on
 
     @property
     def suite(self) -> str:
@@ -47,9 +48,29 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """As `testbed check --json` has it."""
         row = asdict(self)
-        del row["keys"]
+        del row["keys"], row["within"]
         measurements = [measurement.to_json() for measurement in self.measurements]
         return row | {"suite": self.suite, "measurements": measurements}
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """The marker `after`: the checks that another one stands on, and for which objects.
+
+    It stands on them for its own object, for what that is part of or stands on, and
+    for its parts: for each of them, or with `every` for at least one. With `part` only
+    objects of that kind count, such as the VIFs named ``op.lag1.service-link``.
+    """
+
+    checks: tuple[str, ...]
+    part: str = ""
+    every: bool = False
+
+    def concerns(self, result: Result, own: frozenset[str], keys: frozenset[str]) -> bool:
+        """Whether a result is about what a check for this object stands on."""
+        if self.part and not any(key.endswith(f".{self.part}") for key in result.keys):
+            return False
+        return bool(result.keys & keys or result.within & own)
 
 
 @dataclass(slots=True)
@@ -114,11 +135,22 @@ class Report:
         }
 
 
-def blocking(results: Iterable[Result], checks: Iterable[str], keys: frozenset[str]) -> str:
-    """Which of the `checks` has failed for what has one of the `keys` as its own; "" if none."""
-    wanted = set(checks)
+def blocking(
+    results: Iterable[Result], after: After, own: frozenset[str], keys: frozenset[str]
+) -> str:
+    """Why what a check is run for is blocked; "" if it isn't.
+
+    `own` is that object itself, `keys` has also what it is part of and stands on.
+    """
+    bad: dict[str, list[Result]] = {check: [] for check in after.checks}
+    passed = set()
     for result in results:
-        bad = result.outcome in {"failed", "error", "blocked"}
-        if bad and result.check in wanted and result.keys & keys:
-            return f"{result.check} {result.outcome} for {result.subject}"
+        if result.check in bad and after.concerns(result, own, keys):
+            if result.outcome in {"failed", "error", "blocked"}:
+                bad[result.check].append(result)
+            elif result.outcome == "passed":
+                passed.add(result.check)
+    for check, found in bad.items():
+        if found and not (after.every and check in passed):
+            return f"{check} {found[0].outcome} for {found[0].subject}"
     return ""

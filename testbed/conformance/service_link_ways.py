@@ -68,15 +68,3 @@ def overlays(topology: Topology, outpost: Outpost) -> list[tuple[str, Place, IPv
             far = inner.overlay_link(outpost, vpc)[1].ip
             found.append((f"VPC {vpc.name} on {outpost.name}", place, far))
     return found
-
-
-def behind(site: Site, name: str) -> list[Outpost]:
-    """The Outposts with public connectivity whose devices are this one, or behind this firewall."""
-    wall = next((w for w in site.topology.site.firewalls if w.name == name), None)
-    devices = {link.device for link in wall.inside} if wall else {name}
-    return [
-        outpost
-        for outpost in site.topology.outposts.values()
-        if not outpost.service_link.private_anchors
-        and devices & {lag.customer_device for lag in outpost.lags}
-    ]

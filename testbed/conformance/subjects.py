@@ -34,7 +34,7 @@ class Subject(Protocol):
 
     @property
     def keys(self) -> frozenset[str]:
-        """What it is and what it stands on, lowest first in no order."""
+        """What it is, what it is part of and what it stands on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +187,15 @@ class UplinkSubject:
     """A customer device's or firewall's link to the Region's edge, as from an ISP."""
 
     uplink: Uplink
+    outposts: tuple[Outpost, ...]  # that are behind it
 
     def __str__(self) -> str:
         return f"{self.uplink.device} - Region edge"
 
     @property
     def keys(self) -> frozenset[str]:
-        """Its device."""
-        return frozenset({self.uplink.device, str(self)})
+        """It, its device and the Outposts whose service links may go by it."""
+        return frozenset({str(self), self.uplink.device, *(o.name for o in self.outposts)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +261,11 @@ class InstanceSubject:
         return frozenset(own | ({self.outpost} if self.outpost else set()))
 
 
+def own_name(subject: Subject) -> str:
+    """The one of its keys that is nobody else's."""
+    return str(getattr(subject, "name", subject))
+
+
 PURPOSES: tuple[Purpose, ...] = ("service-link", "local-gateway")
 
 
@@ -290,7 +296,22 @@ def tunnels(topology: Topology) -> list[TunnelSubject]:
 def uplinks(topology: Topology) -> list[UplinkSubject]:
     """All links to the Region's edge: of devices, and of firewalls."""
     walls = [firewall.outside for firewall in topology.site.firewalls]
-    return [UplinkSubject(uplink) for uplink in (*topology.site.region_uplinks, *walls)]
+    return [
+        UplinkSubject(uplink, tuple(behind(topology, uplink.device)))
+        for uplink in (*topology.site.region_uplinks, *walls)
+    ]
+
+
+def behind(topology: Topology, name: str) -> list[Outpost]:
+    """The Outposts with public connectivity whose devices are this one, or behind this firewall."""
+    wall = next((w for w in topology.site.firewalls if w.name == name), None)
+    devices = {link.device for link in wall.inside} if wall else {name}
+    return [
+        outpost
+        for outpost in topology.outposts.values()
+        if not outpost.service_link.private_anchors
+        and devices & {lag.customer_device for lag in outpost.lags}
+    ]
 
 
 def virtual_interfaces(topology: Topology) -> list[VirtualInterfaceSubject]:

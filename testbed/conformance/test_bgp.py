@@ -191,7 +191,7 @@ def _wanted(site: Site, vif: VifSubject) -> dict[IPv4Network, int]:
     return lengths
 
 
-@pytest.mark.after("bgp.established")
+@pytest.mark.after("bgp.established", part="service-link")
 def test_route_to_rack(site: Site, lag: LagSubject) -> None:
     """The customer device's VRF of the service link routes the OND's /27 to that OND.
 
@@ -212,7 +212,7 @@ def test_route_to_rack(site: Site, lag: LagSubject) -> None:
     expect(ok, f"{lag.device}: {prefix} in VRF {vif.vrf}", expected=wanted, seen=seen)
 
 
-@pytest.mark.after("bgp.established")
+@pytest.mark.after("bgp.established", part="local-gateway")
 def test_multipath(site: Site, device: NodeSubject) -> None:
     """A device with several sessions to an Outpost uses the equal paths of all of them.
 
@@ -235,7 +235,7 @@ def test_multipath(site: Site, device: NodeSubject) -> None:
         pytest.skip(f"{device} has one session with each Outpost: there is nothing to balance over")
 
 
-@pytest.mark.after("bgp.established")
+@pytest.mark.after("bgp.established", part="service-link")
 def test_way_to_region(site: Site, lag: LagSubject) -> None:
     """The customer device announces the way to the Region on the service link's VIF.
 

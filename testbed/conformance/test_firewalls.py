@@ -16,9 +16,8 @@ from scapy.packet import Raw
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.probing import Place, captures, exists, inject
-from testbed.conformance.service_link_ways import behind
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import NodeSubject, TunnelSubject
+from testbed.conformance.subjects import NodeSubject, TunnelSubject, behind
 from testbed.lower import names, region
 from testbed.lower.firewall import OUTSIDE, inside_port
 from testbed.lower.service_link import PORT, host_address
@@ -51,7 +50,7 @@ def _firewall(site: Site, firewall: NodeSubject) -> Firewall:
 
 def _way(site: Site, firewall: NodeSubject) -> _Way:
     """The way through the firewall; the test is skipped where no service link takes it."""
-    wall, racks = _firewall(site, firewall), behind(site, firewall.name)
+    wall, racks = _firewall(site, firewall), behind(site.topology, firewall.name)
     devices = [link.device for link in wall.inside if exists(site, link.device)]
     if not racks or not devices:
         pytest.skip("no emulated device, or no Outpost with public connectivity, is behind it")
@@ -150,7 +149,10 @@ def test_symmetric(site: Site, tunnel: TunnelSubject) -> None:
     clear the state of the flow; relax the tracking of UDP 443 to 443.
     """
     name = tunnel.outpost.name
-    racks = {w.name: [r.name for r in behind(site, w.name)] for w in site.topology.site.firewalls}
+    racks = {
+        wall.name: [rack.name for rack in behind(site.topology, wall.name)]
+        for wall in site.topology.site.firewalls
+    }
     walls = [wall for wall in site.topology.site.firewalls if name in racks[wall.name]]
     if len(walls) < 2:
         pytest.skip("the service link does not have two firewalls to choose from")

@@ -12,7 +12,7 @@ import pytest
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.probing import Place, announced_anew, exists, ping, route_to
-from testbed.conformance.service_link_ways import behind, edge_end
+from testbed.conformance.service_link_ways import edge_end
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, UplinkSubject
@@ -133,7 +133,7 @@ def test_routes(site: Site, uplink: UplinkSubject) -> None:
         expected=f"{public} or a default route received",
         seen=_words(received),
     )
-    for outpost in behind(site, uplink.uplink.device) if not _is_translated(site, uplink) else ():
+    for outpost in uplink.outposts if not _is_translated(site, uplink) else ():
         for prefix in (outpost.service_link.own_prefix(1), outpost.service_link.own_prefix(2)):
             expect(
                 any(prefix.subnet_of(entry) for entry in advertised),
@@ -162,7 +162,7 @@ def test_way_out(site: Site, uplink: UplinkSubject) -> None:
     wall = walls.get(uplink.uplink.device)
     devices = [link.device for link in wall.inside] if wall else [uplink.uplink.device]
     looked = False
-    for outpost in behind(site, uplink.uplink.device):
+    for outpost in uplink.outposts:
         for lag in OutpostSubject(outpost).lags:
             if lag.device not in devices or not exists(site, lag.device):
                 continue

@@ -227,7 +227,7 @@ def test_only_announced(site: Site, outpost: OutpostSubject) -> None:
             )
 
 
-@pytest.mark.after("local-gateway.reached")
+@pytest.mark.after("local-gateway.reached", every=True)
 def test_shared(site: Site, outpost: OutpostSubject, measure: Callable[..., Measurement]) -> None:
     """What leaves the Outpost is shared over all its networking devices.
 

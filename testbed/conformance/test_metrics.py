@@ -129,7 +129,7 @@ def test_vif_connection(site: Site, vif: VifSubject, due: float) -> None:
     _expect(site, due, vif.name, "VifConnectionStatus", 1, **dimensions)
 
 
-@pytest.mark.after("service-link.handshake", "service-link.management")
+@pytest.mark.after("service-link.handshake", "service-link.management", every=True)
 def test_connected_status(site: Site, outpost: OutpostSubject, due: float) -> None:
     """ConnectedStatus says that the Outpost is connected to its Region.
 

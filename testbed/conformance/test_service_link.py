@@ -123,7 +123,7 @@ def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
     expect(returned is not None, name, expected=f"{MTU} bytes at {host[0]}", seen=seen)
 
 
-@pytest.mark.after("isp.way-out", "isp.established")
+@pytest.mark.after("isp.way-out", "isp.established", every=True)
 def test_region_reachable(site: Site, outpost: OutpostSubject) -> None:
     """The Region's public addresses can be reached from the infrastructure subnet.
 
@@ -182,7 +182,7 @@ def test_rtt(site: Site, tunnel: TunnelSubject, measure: Callable[..., Measureme
     expect(rtt.ok, tunnel, expected=rtt.limit, seen=rtt)
 
 
-@pytest.mark.after("service-link.handshake")
+@pytest.mark.after("service-link.handshake", every=True)
 def test_inner_mtu(site: Site, outpost: OutpostSubject) -> None:
     """Between the Outpost's and the Region's part of a VPC the MTU is exactly 1300.
 
@@ -204,7 +204,7 @@ def test_inner_mtu(site: Site, outpost: OutpostSubject) -> None:
         expect(told, name, expected=f"MTU {limit} told for {limit + 1} bytes", seen=error)
 
 
-@pytest.mark.after("service-link.handshake")
+@pytest.mark.after("service-link.handshake", every=True)
 def test_throughput(
     site: Site, outpost: OutpostSubject, measure: Callable[..., Measurement]
 ) -> None:
@@ -226,7 +226,7 @@ def test_throughput(
     expect(rate.ok, outpost, expected=rate.limit, seen=f"{rate}, processors {busy:.0%} busy")
 
 
-@pytest.mark.after("service-link.handshake")
+@pytest.mark.after("service-link.handshake", every=True)
 def test_encrypted(site: Site, outpost: OutpostSubject) -> None:
     """On the customer's wires the service link is nothing but UDP 443 to 443 and TCP 443.
 

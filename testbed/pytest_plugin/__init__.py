@@ -26,7 +26,7 @@ __all__ = ["TestbedWarning", "testbed", "testbed_factory"]
 MARKERS = (
     "topology(file, **settings): the topology file of the `testbed` fixture, and its variables",
     "testbed(time, seed): the `testbed` time, real or virtual, and what chance begins with",
-    "after(*checks): conformance: not run for an object for which one of these checks has failed",
+    "after(*checks, part, every): conformance: not run for an object for which one of them failed",
     "disruptive: conformance: breaks something in the testbed on purpose, and repairs it",
 )
 POOL: pytest.StashKey[Pool] = pytest.StashKey()

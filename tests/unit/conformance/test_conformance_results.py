@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from testbed.conformance.expectation import NO_DATA, Deviation, Measurement, expect
-from testbed.conformance.results import Outcome, Report, Result, blocking
+from testbed.conformance.results import After, Outcome, Report, Result, blocking
 
 PASSED = Result("lag.carrier", "op.lag1", "passed", "op.lag1")
 SLOW = Result(
@@ -99,11 +99,24 @@ def test_the_diagnosis_is_the_failure_nearest_to_the_cables() -> None:
 
 
 def test_what_stands_on_a_failure_is_blocked() -> None:
-    keys = frozenset({"op.lag1.service-link", "op.lag1"})
-    assert blocking([SLOW], ["lag.fast-rate"], keys) == "lag.fast-rate failed for cnd1 op_1"
-    assert not blocking([SLOW], ["lag.members"], keys)
-    assert not blocking([SLOW], ["lag.fast-rate"], frozenset({"op.lag2"}))
-    assert not blocking([replace(SLOW, outcome="passed")], ["lag.fast-rate"], keys)
+    own, keys = frozenset({"op.lag1.service-link"}), frozenset({"op.lag1.service-link", "op.lag1"})
+    after, other = After(("lag.fast-rate",)), frozenset({"op.lag2"})
+    assert blocking([SLOW], after, own, keys) == "lag.fast-rate failed for cnd1 op_1"
+    assert not blocking([SLOW], After(("lag.members",)), own, keys)
+    assert not blocking([SLOW], after, other, other)
+    assert not blocking([replace(SLOW, outcome="passed")], after, own, keys)
+
+
+def test_a_failed_part_blocks_the_whole() -> None:
+    part = replace(SLOW, keys=frozenset({"op.lag1"}), within=frozenset({"op.lag1", "op"}))
+    good = replace(part, outcome="passed", keys=frozenset({"op.lag2"}))
+    whole, check = frozenset({"op"}), ("lag.fast-rate",)
+    assert blocking([good, part], After(check), whole, whole)
+    assert not blocking([good, part], After(check, every=True), whole, whole)
+    none = replace(good, outcome="not-applicable")
+    assert blocking([none, part], After(check, every=True), whole, whole)
+    assert blocking([part], After(check, part="lag1"), whole, whole)
+    assert not blocking([part], After(check, part="lag2"), whole, whole)
 
 
 @pytest.mark.parametrize("nothing", [None, "", b"", (), [], {}])
