@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,9 +25,8 @@ def all_mutations() -> list[tuple[str, Mutation]]:
     """All of them, those of one topology after the other."""
     found: list[tuple[str, Mutation]] = []
     for suite in SUITES:
-        name = f"packets.mutations.{suite.replace('-', '_')}"
-        if importlib.util.find_spec(name) is not None:
-            found += importlib.import_module(name).MUTATIONS.items()
+        module = importlib.import_module(f"packets.mutations.{suite.replace('-', '_')}")
+        found += module.MUTATIONS.items()
     return sorted(found, key=lambda entry: entry[1].topology)
 
 
