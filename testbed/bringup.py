@@ -109,7 +109,12 @@ def origin_of(source: object, settings: Mapping[str, str] | None) -> dict[str, A
 
 
 def running_topology(client: Client) -> Topology:
-    """The topology of what runs, read again from the file that it was brought up from.
+    """The topology of what runs, as of `running`."""
+    return running(client)[1]
+
+
+def running(client: Client) -> tuple[Plan, Topology]:
+    """The plan of what runs, and its topology, read again from the file that it is from.
 
     UsageError when it is from no file, or the file no longer says what runs.
     """
@@ -122,7 +127,7 @@ def running_topology(client: Client) -> Topology:
     if with_time(lower_topology(topology), plan.time, plan.seed) != plan:
         hint = f"bring the testbed to it: testbed up {file} -n {client.name}"
         raise UsageError(f"{file} is not what testbed {client.name} runs any more", hint=hint)
-    return topology
+    return plan, topology
 
 
 def links_of(plan: Plan) -> int:

@@ -55,7 +55,7 @@ def choose(
     from testbed.bringup import (  # noqa: PLC0415
         load_topology,
         lower_topology,
-        running_topology,
+        running,
         with_time,
     )
 
@@ -67,9 +67,7 @@ def choose(
         raise UsageError("--set is for --topology", hint="what runs has its settings already")
     if time:
         raise UsageError("--time is for --topology", hint="what runs has its time already")
-    client = connect(name)
-    topology = running_topology(client)
-    return Chosen(client.plan()[0], topology)
+    return Chosen(*running(connect(name)))
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.bringup import DEFAULT_TIMEOUT_S
 from testbed.cli.brought_up import brought_up, check_writable, choose, topology_option, vm_option
 from testbed.cli.common import echo_json, json_option, name_option, set_option, verb
 from testbed.errors import UsageError
@@ -83,6 +82,7 @@ def command(
     if listing:
         _list(episodes, as_json=as_json)
         return
+    from testbed.bringup import DEFAULT_TIMEOUT_S  # noqa: PLC0415
     from testbed.chaos.running import run  # noqa: PLC0415
     from testbed.chaos.table import print_run, progress  # noqa: PLC0415
     from testbed.render.console import console  # noqa: PLC0415

@@ -321,12 +321,14 @@ class Faults:
         assert self._base is not None
         while True:
             try:
-                return self._testbed.bring_to(self.effective(self._base))
+                self._testbed.bring_to(self.effective(self._base))
             except HostError:  # the keeper has ended the testbed, or tells the next client more
-                return None
+                return
             except UsageError as refused:  # a fault could only be beside one that has gone
                 in_force = [entry for entry in self._entries if entry.state == "active"]
                 self._fail(max(in_force, key=lambda entry: entry.since or 0.0), refused)
+            else:
+                return
 
     def _fail(self, entry: Entry, error: TestbedError) -> None:
         entry.state, entry.turns_at, entry.problem = "failed", None, error.message
