@@ -160,7 +160,7 @@ def _result(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[
         source=check.source,
         text="" if outcome == "failed" else text,
         duration_s=round(report.duration, 3),
-        measurements=_measurements(item),
+        measurements=_measurements(item) if report.when == "call" else (),
         keys=own_keys(item),
         within=keys_of(item),
     )

@@ -43,11 +43,14 @@ def test_what_can_not_be_put_back_is_an_error(
         "import pytest\n"
         "@pytest.fixture\n"
         "def fragile():\n    yield\n    raise OSError('still broken')\n"
-        'def test_one(fragile):\n    """One. \n\n    Expected: it.\n    Remedy: mend it.\n    """\n'
+        "def test_one(fragile, measure):\n"
+        '    """One. \n\n    Expected: it.\n    Remedy: mend it.\n    """\n'
+        "    measure('RTT', 1.0, 'ms')\n"
     )
     plugin = collector()
     options = ["-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(file)]
     pytest.main(options, plugins=[collecting, plugin])
     assert [result.outcome for result in plugin.results] == ["passed", "error"]
+    assert [len(result.measurements) for result in plugin.results] == [1, 0]
     assert "still broken" in plugin.results[1].text
     assert Report("t", plugin.results).exit_code == 3
