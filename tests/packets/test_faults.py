@@ -341,6 +341,7 @@ def test_service_link_cut_and_one_tunnel(testbed: Testbed) -> None:
             pings(testbed, "web", "db")
         assert seen.packets
     with testbed.fault("service-link-cut", "op"):
+        assert pings(testbed, "web", "db") == 0  # longer than the link delays what was on its way
         with testbed["fw1"].capture("region", "udp port 443") as seen:
             assert pings(testbed, "web", "db") == 0
         assert not [packet for packet in seen.packets if packet[IP].src.startswith("100.67")]
