@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from testbed.errors import HostError, UsageError
+from testbed.errors import HostError, NetworkError, UsageError
 
 if TYPE_CHECKING:
-    from testbed.client import Client
+    from collections.abc import Iterator
+
+    from testbed.client import Client, Completed
 
 HEADERS = 28  # bytes of the IPv4 and ICMP headers around the payload
 MAX_SIZE = 65507
@@ -104,16 +109,53 @@ def ping(
     path MTUs that it has learned, so that the answer is the path's of today.
     Raises UsageError for values that ping refuses, HostError without ping.
     """
+    argv = _argv(destination, count, interval_s, size, df)
+    if df:
+        client.run(source, ["ip", "route", "flush", "cache"], timeout=GRACE_S)
+    done = client.run(source, argv, timeout=_limit(count, interval_s))
+    return _result(source, done)
+
+
+@contextlib.contextmanager
+def pinging(
+    client: Client, source: str, destination: str, *, count: int, interval_s: float
+) -> Iterator[Future[PingResult]]:
+    """Ping beside what the block does. Left by an error, it ends the pings at once."""
+    argv, limit = _argv(destination, count, interval_s), _limit(count, interval_s)
+
+    def wait() -> PingResult:
+        try:
+            return _result(source, process.wait(limit))
+        except TimeoutError:
+            raise NetworkError(f"ping in {source} did not end within {limit:g} s") from None
+
+    with client.popen(source, argv) as process, ThreadPoolExecutor(1) as pool:
+        process.close_stdin()
+        try:
+            yield pool.submit(wait)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                process.signal(signal.SIGINT)
+            raise
+
+
+def _argv(
+    destination: str, count: int, interval_s: float, size: int = 56, df: bool = False
+) -> list[str]:
     if count < 1 or not 0 <= size <= MAX_SIZE or interval_s < 0.002:
         hint = f"count from 1, size 0 to {MAX_SIZE}, interval from 0.002 s"
         raise UsageError("ping: value out of range", hint=hint)
     argv = ["ping", "-n", "-c", str(count), "-i", f"{interval_s:g}", "-s", str(size)]
-    argv += ["-W", str(REPLY_WAIT_S)]
-    if df:
-        argv += ["-M", "do"]
-        client.run(source, ["ip", "route", "flush", "cache"], timeout=GRACE_S)
-    timeout = count * interval_s + REPLY_WAIT_S + GRACE_S
-    done = client.run(source, [*argv, destination], timeout=timeout)
+    argv += ["-W", str(REPLY_WAIT_S), *(("-M", "do") if df else ())]
+    return [*argv, destination]
+
+
+def _limit(count: int, interval_s: float) -> float:
+    """The seconds after which something is wrong."""
+    return count * interval_s + REPLY_WAIT_S + GRACE_S
+
+
+def _result(source: str, done: Completed) -> PingResult:
     stderr = done.stderr.decode(errors="replace")
     if done.returncode > 1 and not _LOCAL.search(stderr):
         raise HostError(

@@ -174,7 +174,7 @@ def measure(
                 seen |= task.result()
                 on_progress(len(seen), len(wanted))
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
             raise
     return seen
 

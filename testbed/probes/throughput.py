@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from testbed.errors import HostError, NetworkError, UsageError
-from testbed.probes.ping import PingResult, Rtt, ping
+from testbed.probes.ping import PingResult, Rtt, ping, pinging
 
 if TYPE_CHECKING:
     from testbed.client import Client, RemoteProcess
@@ -151,11 +151,9 @@ def measure(
     idle = ping(client, source, address, count=IDLE_PINGS, interval_s=IDLE_INTERVAL_S)
     with _server(client, destination, port, round(seconds) or 1, on_progress) as server:
         before = _carried(client, plan)
-        with ThreadPoolExecutor(1) as pool:
-            count = max(2, round(seconds / LOADED_INTERVAL_S) - 1)
-            loaded = pool.submit(
-                ping, client, source, address, count=count, interval_s=LOADED_INTERVAL_S
-            )
+        count = max(2, round(seconds / LOADED_INTERVAL_S) - 1)
+        pings = pinging(client, source, address, count=count, interval_s=LOADED_INTERVAL_S)
+        with pings as loaded:
             report = _run(client, source, argv, seconds, server)
             during = loaded.result()
         after = _carried(client, plan)

@@ -90,6 +90,18 @@ def test_no_result_is_a_failure(
     assert "security groups and firewalls" in result.stderr
 
 
+def test_a_failure_does_not_wait_for_the_pings(
+    call: Callable[..., Result], iperf3: Install, tmp_path: Path
+) -> None:
+    """Those of the load would take a minute."""
+    iperf3({"error": "unable to connect: timed out"})
+    ping = tmp_path / "ping"
+    until_told = f"trap 'echo > {tmp_path}/told; exit 0' INT; while :; do sleep 0.01; done"
+    ping.write_text(f'#!/bin/sh\n[ "$3" != 299 ] || {{ {until_told}; }}\ncat {tmp_path}/ping.out\n')
+    assert call("perf", "cnd1", "a", "-t", "60").exit_code == 1
+    assert (tmp_path / "told").exists()
+
+
 def test_a_table(call: Callable[..., Result], iperf3: Install) -> None:
     iperf3({"end": {"sum_sent": SUM, "sum_received": SUM}})
     output = call("perf", "cnd1", "a", "-t", "1").stdout
