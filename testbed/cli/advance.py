@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from time import perf_counter
 from typing import Any
 
 import click
 
 from testbed.cli.common import connect, echo_json, json_option, name_option, verb
+from testbed.quantities import span_s
 
-UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SAY_EVERY_S = 5.0
-PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 def parse_duration(_: click.Context, __: click.Parameter, text: str) -> float:
     """A length of time in seconds: a number of them, or numbers with units, ``1h30m``."""
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    parts = PART.findall(text)
-    if not parts or "".join(map("".join, parts)) != text:
-        raise click.BadParameter(f"{text[:80]!r} is no length of time such as 180s, 1h30m or 7d")
-    return float(sum(float(number) * UNITS_S[unit] for number, unit in parts))
+    try:
+        return span_s(text)
+    except ValueError:
+        message = f"{text[:80]!r} is no length of time such as 180s, 1h30m or 7d"
+        raise click.BadParameter(message) from None
 
 
 @verb("advance", "testbed advance 180s\ntestbed advance 1d --json")

@@ -6,12 +6,14 @@ parameter's own unit; in a `Fault` it is a number in that unit, or a text.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from testbed.errors import UsageError
+from testbed.quantities import delay_ms, rate_mbps, span_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,13 +21,8 @@ if TYPE_CHECKING:
 Value = str | int | float
 Type = Literal["duration", "rate", "percent", "number", "ports", "prefix", "choice"]
 
-_QUANTITY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([a-zA-Z%/]*)")
-_SPAN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%?")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
-_MILLISECONDS = {"": 1.0, "us": 0.001, "ms": 1.0, "s": 1000.0}
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_MBPS = {"": 1.0, "k": 0.001, "m": 1.0, "g": 1000.0}
-_RATE_SUFFIX = re.compile(r"(?:bit|bps|bit/s)$")
 LONGEST_DELAY_MS = 10_000.0
 HIGHEST_RATE_MBPS = 400_000.0
 LONGEST_S = 366 * 86400.0
@@ -94,34 +91,36 @@ class Parameter:
         return str(value)
 
 
-def _quantity(value: Value, units: dict[str, float], highest: float, what: str) -> float:
-    if isinstance(value, str):
-        match = _QUANTITY.fullmatch(value.strip())
-        unit = match[2] if match else ""
-        if match is None or unit not in units:
-            raise ValueError(what)
-        number = float(match[1]) * units[unit]
-    else:
-        number = float(value)
+def _within(number: float, highest: float, what: str) -> float:
     if not 0 <= number <= highest:  # neither is NaN
         raise ValueError(what)
-    return round(number, 9)
-
-
-def _duration(value: Value) -> float:
-    return _quantity(value, _MILLISECONDS, LONGEST_DELAY_MS, "a time up to 10 s such as 50ms")
-
-
-def _rate(value: Value) -> float:
-    text = _RATE_SUFFIX.sub("", value.strip()).lower() if isinstance(value, str) else value
-    number = _quantity(text, _MBPS, HIGHEST_RATE_MBPS, "a rate such as 10M or 1Gbit")
-    if not number:
-        raise ValueError("a rate such as 10M or 1Gbit")
     return number
 
 
+def _duration(value: Value) -> float:
+    what = "a time up to 10 s such as 50ms"
+    try:
+        number = delay_ms(value.strip(), 1.0) if isinstance(value, str) else float(value)
+    except ValueError:
+        raise ValueError(what) from None
+    return _within(number, LONGEST_DELAY_MS, what)
+
+
+def _rate(value: Value) -> float:
+    what = "a rate such as 10M or 1Gbit"
+    try:
+        number = rate_mbps(value.strip(), 1.0) if isinstance(value, str) else float(value)
+    except ValueError:
+        raise ValueError(what) from None
+    if not number:
+        raise ValueError(what)
+    return _within(number, HIGHEST_RATE_MBPS, what)
+
+
 def _percent(value: Value) -> float:
-    return _quantity(value, {"": 1.0, "%": 1.0}, 100.0, "a share from 0 to 100%")
+    match = _PERCENT.fullmatch(str(value).strip())
+    number = float(match[1]) if match else math.nan
+    return _within(number, 100.0, "a share from 0 to 100%")
 
 
 def _ports(value: Value) -> str:
@@ -145,15 +144,11 @@ def _prefix(value: Value) -> str:
 def seconds(value: Any, name: str) -> float:
     """A point or span of time in s: a number of seconds, or "500ms", "5s", "1m30s"."""
     number = math.nan
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            number = span_s(value.strip())
+    elif isinstance(value, int | float) and not isinstance(value, bool):
         number = float(value)
-    elif isinstance(value, str):
-        text = value.strip()
-        parts = _SPAN.findall(text)
-        if parts and _SPAN.sub("", text) == "":
-            number = sum(float(count) * _SECONDS[unit] for count, unit in parts)
-        elif match := _QUANTITY.fullmatch(text):
-            number = float(match[1]) if not match[2] else math.nan
     if not 0 <= number <= LONGEST_S:
         hint = "a number of seconds, or with units: 500ms, 5s, 1m30s"
         raise UsageError(f"{name} {str(value)[:60]!r} is not a time", hint=hint)

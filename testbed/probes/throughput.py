@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from testbed.errors import HostError, NetworkError, UsageError
 from testbed.probes.ping import PingResult, Rtt, ping, pinging
+from testbed.quantities import rate_mbps
 
 if TYPE_CHECKING:
     from testbed.client import Client, RemoteProcess
@@ -112,8 +113,10 @@ class Throughput:
 
 def parse_rate(text: str) -> float:
     """A rate in Mbit/s, from ``100M``, ``1.5G``, ``800K`` or bits per second; else UsageError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)", text.strip(), re.IGNORECASE)
-    rate = float(match[1]) * _UNITS[match[2].upper().encode()] if match else 0.0
+    try:
+        rate = rate_mbps(text.strip(), 1e-6)
+    except ValueError:
+        rate = 0.0
     if rate <= 0:
         raise UsageError(f"{text[:40]!r} is no rate", hint="for example 100M, 1.5G or 800K")
     return rate

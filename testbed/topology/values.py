@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from testbed import quantities
 from testbed.topology.model import Target as RouteTarget
 from testbed.topology.model import TargetKind
 from testbed.topology.position import shorten
@@ -58,15 +59,12 @@ _ADDRESS = re.compile(_OCTETS)
 _PREFIX = re.compile(_OCTETS + r"/[0-9]{1,2}")
 _AWS_PREFIX_LIST = re.compile(r"com\.amazonaws\.[a-z0-9-]{1,32}\.[a-z0-9-]{1,32}")
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}(?:\.[a-z0-9-]{1,32}){0,2}")
-_DELAY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(us|ms|s)")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?|\*")
-_RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([kKMGT])(?:bit|bps|bit/s)?")
+_RATE = re.compile(quantities.RATE)
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]{0,15}\.[a-z0-9][a-z0-9-]{0,15}")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 MANAGED_LIST = re.compile(r"com\.amazonaws\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,40}")
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
-_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
-_MBPS = {"k": 0.001, "K": 0.001, "M": 1.0, "G": 1000.0, "T": 1_000_000.0}
 
 
 def wrong(message: str, hint: str | None = None) -> PydanticCustomError:
@@ -225,11 +223,12 @@ def _mtu(value: Any) -> int:
 
 
 def _delay(value: Any) -> float:
-    match = _DELAY.fullmatch(value) if isinstance(value, str) else None
-    if not match:
+    try:
+        delay = quantities.delay_ms(value if isinstance(value, str) else "")
+    except ValueError:
         hint = f"did you mean {value}ms?" if _plain_number(value) else None
-        raise wrong(f"must be a delay such as 15ms, 100us or 1s, is {show(value)}", hint)
-    delay = round(float(match[1]) * _MILLISECONDS[match[2]], 6)
+        message = f"must be a delay such as 15ms, 100us or 1s, is {show(value)}"
+        raise wrong(message, hint) from None
     if delay > MAX_DELAY_MS:
         raise wrong(f"is {value}; a delay is at most {MAX_DELAY_MS / 1000:g}s")
     return delay
@@ -238,11 +237,10 @@ def _delay(value: Any) -> float:
 def _rate(value: Any) -> float:
     if value == "unlimited":
         return 0.0
-    match = _RATE.fullmatch(value) if isinstance(value, str) else None
-    if not match:
+    if not isinstance(value, str) or not _RATE.fullmatch(value):
         hint = f"did you mean {value}M?" if _plain_number(value) else None
         raise wrong(f"must be a rate such as 100M, 10G or unlimited, is {show(value)}", hint)
-    rate = round(float(match[1]) * _MBPS[match[2]], 6)
+    rate = quantities.rate_mbps(value)
     if not 0 < rate <= MAX_RATE_MBPS:
         raise wrong(f"is {value}; a rate is more than 0 and at most {MAX_RATE_MBPS / 1000:g}G")
     return rate
@@ -439,7 +437,7 @@ Vlan = Annotated[int, *_type(_vlan, "integer", minimum=1, maximum=4094)]
 Mtu = Annotated[int, *_type(_mtu, "integer", minimum=MIN_MTU, maximum=MAX_MTU)]
 DomainName = Annotated[str, *_type(_domain_name)]
 NameServer = Annotated[IPv4Address | str, *_type(_name_server)]
-Delay = Annotated[float, *_type(_delay, pattern=rf"^{_DELAY.pattern}$")]
+Delay = Annotated[float, *_type(_delay, pattern=rf"^{quantities.DELAY}$")]
 Rate = Annotated[float, *_type(_rate, pattern=rf"^({_RATE.pattern}|unlimited)$")]
 Peer = Annotated[IPv4Network | IPv6Network | str, *_type(_peer)]
 Protocol = Annotated[

@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parents[2] / "testbed"
 MAY_IMPORT = {
     "testbed": set(),
     "errors": set(),
+    "quantities": set(),
     "protocol": {"errors"},
     "guest_log": {"errors", "protocol"},
     "services": set(),  # a program of its own, which runs inside the nodes
@@ -27,10 +28,10 @@ MAY_IMPORT = {
     "capturing": set(),  # a program of its own, which reads the sockets of a capture
     "management": set(),  # programs of the rack's and the Region's, inside nodes
     "topology.model": {"errors"},
-    "topology": {"errors", "topology.model"},
+    "topology": {"errors", "quantities", "topology.model"},
     "predict": {"topology.model"},  # knows nothing of how the testbed is built
     "plan": {"errors"},
-    "faults": {"errors", "plan"},
+    "faults": {"errors", "quantities", "plan"},
     "lower": {"errors", "topology.model", "plan", "faults"},
     "kernel": {"errors", "plan"},
     "guest.gate": set(),  # known at both ends of virtual time
@@ -62,6 +63,7 @@ MAY_IMPORT = {
     "bundle": {"errors", "guest_log", "client"},
     "probes": {
         "errors",
+        "quantities",
         "protocol",
         "frames",
         "plan",
@@ -136,6 +138,7 @@ PART_OF = {"remote": "client", "terminal": "client", "__main__": "cli"}
 # What is imported often, or in an emulated guest where every import costs ten times as much.
 STANDARD_LIBRARY_ONLY = {
     "errors",
+    "quantities",
     "capturing",
     "prober",
     "management",

@@ -209,7 +209,8 @@ class FakeKeeper:
                 message = json.loads(payload)
                 if "signal" in message:
                     self.signals.append(message["signal"])
-                    os.killpg(process.pid, message["signal"])
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, message["signal"])
                 if "resize" in message:
                     self.resizes.append(message["resize"])
         with contextlib.suppress(ProcessLookupError):
