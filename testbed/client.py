@@ -183,6 +183,10 @@ class Client:
         events: list[dict[str, Any]] = self._ask({"op": "events"})["events"]
         return events
 
+    def resources(self) -> dict[str, int]:
+        """What the keeper holds: processes, descriptors, memory (docs/protocol.md)."""
+        return self._ask({"op": "resources"})
+
     def advance(self, seconds: float, *, on_event: OnEvent | None = None) -> dict[str, Any]:
         """Let so many seconds pass: at once where time is virtual. Its ``clock`` afterwards."""
         return self._ask({"op": "advance", "seconds": seconds}, on_event=on_event)

@@ -80,6 +80,11 @@ class Recorder:
         events = [dict(zip(FIELDS, event, strict=True)) for event in self._events]
         return {"events": events, "dropped": self._count - len(events)}
 
+    @property
+    def kept(self) -> int:
+        """How many events are kept."""
+        return len(self._events)
+
     def follow(self, plan: Plan, namespaces: dict[str, int]) -> None:
         """Watch these nodes from now on; those that are watched already are not disturbed."""
         loop = asyncio.get_running_loop()

@@ -19,7 +19,7 @@ from typing import Any
 
 from testbed import __version__
 from testbed.errors import HostError, TestbedError, UsageError, no_such_node
-from testbed.keeper import looking, readiness
+from testbed.keeper import looking, readiness, resources
 from testbed.keeper.capture import Capturing
 from testbed.keeper.clock import Clock
 from testbed.keeper.connection import ClientGone, Connection, while_open
@@ -331,6 +331,10 @@ class Keeper(FaultOperations):
             with self.clock.driven():
                 return {"sent": await looking.send(node, self._kernel.fd(node.name), request)}
 
+    async def resources(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+        """What the keeper holds."""
+        return resources.held(self._recorder.kept if self._recorder else 0)
+
     async def hold(self, connection: Connection, _: dict[str, Any]) -> dict[str, Any]:
         """End the testbed when the client goes, however it goes."""
         await connection.send({"event": "held"})
@@ -382,6 +386,7 @@ HANDLERS: dict[str, Handler] = {
     "observe": Keeper.observe,
     "ask": Keeper.ask,
     "send": Keeper.send,
+    "resources": Keeper.resources,
     "hold": Keeper.hold,
     "trace": Keeper.trace,
     "stop": Keeper.stop,

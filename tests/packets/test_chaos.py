@@ -10,6 +10,7 @@ from observing import time_for
 
 from testbed.bringup import load_topology, lower_topology
 from testbed.chaos.candidates import candidates
+from testbed.chaos.keeper import look
 from testbed.chaos.running import run
 from testbed.chaos.schedule import Episode
 from testbed.testing import Testbed
@@ -81,3 +82,15 @@ def test_blame_for_another_object_is_a_wrong_verdict(testbed: Testbed, topology:
     result = run(testbed, topology, 1, [replace(right, faults=(other,))])
     (line,) = result.outcomes[0].wrong
     assert line.startswith("blamed on what was not broken: lag.carrier, cnd1 op-a_1")
+
+
+def test_what_the_keeper_holds(testbed: Testbed) -> None:
+    before = look(testbed)
+    assert before.processes > sum(len(node.processes) for node in testbed.plan.nodes)
+    assert before.objects > 10_000
+    assert before.rss_kib > before.malloc_kib > 500
+    with testbed.client.popen("cnd1", ["sleep", "infinity"]):
+        testbed.eventually(lambda: look(testbed).processes == before.processes + 1)
+        assert look(testbed).descriptors > before.descriptors
+    testbed.eventually(lambda: look(testbed).processes == before.processes)
+    testbed.eventually(lambda: look(testbed).descriptors == before.descriptors)

@@ -82,8 +82,11 @@ def test_what_fails_after_healing_is_wrong() -> None:
     assert verdict.healed(report(PASSED, failed("cnd1 op_1")))[0].startswith("after healing")
 
 
+KEEPER = Sample(30, 100, 90_000, 3500, 30_000)
+
+
 def samples(values: list[int]) -> list[Sample]:
-    return [Sample(30, 100 + value, 30000) for value in values]
+    return [replace(KEEPER, descriptors=100 + value) for value in values]
 
 
 def test_what_grows_without_end_is_a_leak() -> None:
@@ -97,22 +100,30 @@ def test_what_levels_off_is_none(values: list[int]) -> None:
     assert not leaks(samples(values))
 
 
+def test_memory_that_is_kept_for_later_is_none() -> None:
+    growing = [replace(KEEPER, rss_kib=30_000 + 500 * n) for n in range(16)]
+    assert not leaks(growing)
+    growing = [replace(KEEPER, malloc_kib=3_000 + 100 * n) for n in range(16)]
+    assert "memory in KiB by malloc grows" in leaks(growing)[0]
+    growing = [replace(KEEPER, objects=90_000 + 1_000 * n) for n in range(16)]
+    assert "objects grows" in leaks(growing)[0]
+
+
 def test_of_a_short_run_nothing_can_be_said() -> None:
     assert not leaks(samples([0, 5]))
 
 
 def run(*wrong: str) -> Run:
     outages = {"desk to a": Outage(950.0, 100, 9), "a to <c>": Outage(None, 100, 50)}
-    keeper = Sample(30, 100, 30000)
-    outcome = Outcome(EPISODE, 5.0, 9.0, "", outages, keeper, list(wrong))
+    outcome = Outcome(EPISODE, 5.0, 9.0, "", outages, KEEPER, list(wrong))
     flows = list(outages)
-    return Run("t", 1, 1, keeper, flows=flows, outcomes=[outcome], testbed_s=20.0, wall_s=3.0)
+    return Run("t", 1, 1, KEEPER, flows=flows, outcomes=[outcome], testbed_s=20.0, wall_s=3.0)
 
 
 def test_exit_codes() -> None:
     assert run().exit_code == 0
     assert run("not noticed by lag").exit_code == 1
-    assert Run("t", 1, 1, Sample(30, 100, 30000)).exit_code == 1
+    assert Run("t", 1, 1, KEEPER).exit_code == 1
 
 
 def test_the_worst_outage_is_the_one_that_does_not_end() -> None:
