@@ -85,6 +85,7 @@ def test_blame_for_another_object_is_a_wrong_verdict(testbed: Testbed, topology:
 
 
 def test_what_the_keeper_holds(testbed: Testbed) -> None:
+    testbed["cnd1"].run(["true"])  # the first command opens what all of them share
     before = look(testbed)
     assert before.processes > sum(len(node.processes) for node in testbed.plan.nodes)
     assert before.objects > 10_000
