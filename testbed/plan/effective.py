@@ -1,9 +1,10 @@
-"""What the kernel can hold of a node while some of its interfaces are down.
+"""What the kernel can hold of a node while some of its interfaces are down, or too small.
 
 A plan may set an interface down (a fault) and still have routes, neighbours
 and VLANs on it. The kernel drops those when the interface goes down and
 refuses to add them until it is up again, so the diff compares what can be
-there, not what is written.
+there, not what is written. The same holds for all of IPv6 on an interface whose
+MTU is less than IPv6's least.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from socket import AF_INET, AF_INET6, inet_pton
 from testbed.plan.model import Bond, Interface, Neighbor, Node, Route, Vlan, Vrf
 
 _DEFAULT_MTU = {"loopback": 65536, "wireguard": 1420, "vrf": None}
+
+IPV6_LEAST_MTU = 1280  # RFC 8200, section 5; addrconf_notify() of Linux ends IPv6 below it
 
 RouteKey = tuple[int, str, int]
 
@@ -78,9 +81,19 @@ class NodeView:
         return _DEFAULT_MTU.get(interface.device.kind, 1500)
 
     def address_keys(self, name: str) -> tuple[str, ...]:
-        """The interface's addresses, without repetition."""
+        """The interface's addresses that can be on it, without repetition."""
         interface = self.interfaces.get(name)
-        return tuple(dict.fromkeys(interface.addresses)) if interface else ()
+        if interface is None:
+            return ()
+        addresses = dict.fromkeys(interface.addresses)
+        return tuple(address for address in addresses if self._takes(name, address))
+
+    def _takes(self, name: str, address: str) -> bool:
+        """Whether the interface's MTU allows the family of an address or prefix."""
+        if ":" not in address:
+            return True
+        mtu = self.mtu(name)
+        return mtu is None or mtu >= IPV6_LEAST_MTU
 
     @cached_property
     def routes(self) -> dict[RouteKey, Route]:
@@ -95,17 +108,20 @@ class NodeView:
         if route.type != "unicast":
             return route
         if route.nexthops:
-            alive = tuple(hop for hop in route.nexthops if hop.dev in self.up)
+            alive = tuple(hop for hop in route.nexthops if self._carries(hop.dev, route))
             if not alive:
                 return None
             return route if alive == route.nexthops else replace(route, nexthops=alive)
         dev = self.device_of(route)
         if dev is None:
             return route
-        if dev not in self.up:
+        if not self._carries(dev, route):
             return None
         # The kernel would look the gateway up among routes that are about to change.
         return route if dev == route.dev else replace(route, dev=dev)
+
+    def _carries(self, name: str, route: Route) -> bool:
+        return name in self.up and self._takes(name, route.destination)
 
     def device_of(self, route: Route) -> str | None:
         """The interface of a single-path route; None when the plan does not tell."""
@@ -148,4 +164,8 @@ class NodeView:
     @cached_property
     def neighbors(self) -> dict[tuple[str, str], Neighbor]:
         """The neighbour entries that can be there, by interface and address."""
-        return {(n.dev, n.address): n for n in self.node.neighbors if n.dev in self.up}
+        return {
+            (n.dev, n.address): n
+            for n in self.node.neighbors
+            if n.dev in self.up and self._takes(n.dev, n.address)
+        }

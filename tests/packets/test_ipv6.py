@@ -51,6 +51,16 @@ def test_an_egress_only_gateway_lets_nobody_in(testbed: Testbed) -> None:
     assert not pings(testbed["www"], WORKER)
 
 
+def test_an_mtu_too_small_for_ipv6_is_undone(testbed: Testbed) -> None:
+    """Below 1280 bytes Linux ends IPv6 on an interface, addresses and routes included."""
+    web = testbed["web"]
+    with testbed.fault("mtu", "web:eth0", mtu=1200):
+        assert "inet6" not in web.run(["ip", "addr", "show", "eth0"]).text
+        assert seen_by(web, WWW) == "nothing"
+        assert web.ping(testbed["worker"].address).received
+    assert seen_by(web, WWW) == WEB
+
+
 def test_the_vpc_is_one_network(testbed: Testbed) -> None:
     assert seen_by(testbed["web"], WORKER) == WEB
     with testbed["op.vpc-app"].capture("sl", "ip6") as crossing:
