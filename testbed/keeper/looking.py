@@ -105,9 +105,9 @@ async def send(node: Node, fd: int, request: Row) -> int:
         sender = Sender(fd, layer, interface)
         try:
             for number in range(count):
-                if number and interval:
-                    await asyncio.sleep(interval)
-                sender.send(packets)
+                if number:
+                    await asyncio.sleep(interval)  # of 0, too: others have their turn
+                await sender.send(packets)
         finally:
             sender.close()
     except OSError as error:

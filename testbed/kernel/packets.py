@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from typing import TYPE_CHECKING, Literal
@@ -37,24 +38,25 @@ class Sender:
 
     def _open(self, family: int, protocol: int, interface: str | None) -> socket.socket:
         sock = self._stack.enter_context(socket.socket(family, socket.SOCK_RAW, protocol))
-        sock.setblocking(True)
+        sock.setblocking(False)
         if family == socket.AF_PACKET:
             sock.bind((interface or "", 0))
         elif interface is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
         return sock
 
-    def send(self, packets: Sequence[bytes]) -> None:
-        """Send them, in this order."""
+    async def send(self, packets: Sequence[bytes]) -> None:
+        """Send them, in this order; waits where a queue on the way out is full."""
+        loop = asyncio.get_running_loop()
         for packet in packets:
             if (raw := self._sockets.get(socket.AF_PACKET)) is not None:
-                raw.send(packet)
+                await loop.sock_sendall(raw, packet)
             elif packet[0] >> 4 == _IPV6_VERSION:
                 destination = socket.inet_ntop(socket.AF_INET6, packet[24:_IPV6_HEADER])
-                self._to(socket.AF_INET6).sendto(packet, (destination, 0))
+                await loop.sock_sendto(self._to(socket.AF_INET6), packet, (destination, 0))
             else:
                 destination = socket.inet_ntoa(packet[16:_IPV4_HEADER])
-                self._to(socket.AF_INET).sendto(packet, (destination, 0))
+                await loop.sock_sendto(self._to(socket.AF_INET), packet, (destination, 0))
 
     def _to(self, family: int) -> socket.socket:
         if family not in self._sockets:

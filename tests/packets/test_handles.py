@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +49,26 @@ def test_a_packet_arrives_as_it_was_built(testbed: Testbed, listener: str) -> No
     checked = IP(bytes(first))
     del checked[UDP].chksum
     assert IP(bytes(checked))[UDP].chksum == first[UDP].chksum
+
+
+def test_sending_without_end_holds_nobody_up(testbed: Testbed) -> None:
+    """Others are served meanwhile, and it ends with the client that has asked for it."""
+    packet = bytes(IP(src=testbed["desk"].address, dst=WEB) / UDP(dport=7778) / (b"x" * 1000))
+    send = f"from testbed.client import Client; Client({testbed.name!r}).send"
+    script = f"{send}('desk', [bytes.fromhex('{packet.hex()}')], count=10**9)"
+
+    def sent() -> int:
+        return testbed["desk"].counters()["eth0"].tx_packets
+
+    before = sent()
+    with subprocess.Popen([sys.executable, "-c", script]) as sending:
+        try:
+            testbed.eventually(lambda: sent() > before + 1000)
+            assert testbed.status()["ok"]
+            assert sending.poll() is None
+        finally:
+            sending.kill()
+    testbed.eventually(lambda: sent() == sent())
 
 
 def test_a_frame_leaves_by_the_interface(testbed: Testbed) -> None:
