@@ -76,20 +76,21 @@ class FaultOperations:
         """
         before = self._effective
         self.clock.stir()
+        if not (steps := diff(before, plan)):
+            return
         refusing = {id(running) for running in self._processes.refusing()}
-        if steps := diff(before, plan):
-            try:
-                self._change(plan, steps)
-                self._effective = plan
-            finally:
-                self._record()
-        for running in self._processes.refusing():
-            if id(running) not in refusing:
-                why = running.refused
-                self._change(before, diff(plan, before))
-                self._effective = before
-                text = f"{running.name} in {running.node} refuses what the fault asks for: {why}"
-                raise HostError(text)
+        try:
+            self._change(plan, steps)
+            self._effective = plan
+            for running in self._processes.refusing():
+                if id(running) not in refusing:
+                    why = running.refused
+                    self._effective = before
+                    self._change(before, diff(plan, before))
+                    text = f"{running.name} in {running.node} refuses what the fault asks for"
+                    raise HostError(f"{text}: {why}")
+        finally:
+            self._record()
 
     def note(self, node: str, kind: str, subject: str, state: str) -> None:
         """Record something that the keeper itself has done."""
