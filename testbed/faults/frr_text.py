@@ -155,16 +155,41 @@ class FrrText:
         return None
 
     def _map(self, neighbor: str) -> str:
-        """The session's outbound route map; one that permits everything if it has none."""
-        if name := self._map_of(neighbor):
+        """The session's own outbound route map; one that permits everything if it has none.
+
+        One that other sessions use, too, stays theirs: this one gets a copy.
+        """
+        own = f"fault-{neighbor}-out"
+        name = self._map_of(neighbor)
+        if name is None:
+            self._attach(neighbor, f"neighbor {neighbor} route-map {own} out")
+            self._lines += [f"route-map {own} permit {PERMIT_LAST}", "exit"]
+            return own
+        used = re.compile(rf"^\s.*\broute-map {re.escape(name)}(?:\s|$)")
+        if sum(1 for line in self._lines if used.match(line)) == 1:
             return name
-        name = f"fault-{neighbor}-out"
-        attach = f"neighbor {neighbor} route-map {name} out"
+        mine = re.compile(rf"^(\s+neighbor {re.escape(neighbor)} route-map )\S+( out\s*)$")
+        self._lines = [mine.sub(rf"\g<1>{own}\g<2>", line) for line in self._lines]
+        self._copy_map(name, own)
+        return own
+
+    def _attach(self, neighbor: str, line: str) -> None:
         activated = re.compile(rf"^\s+neighbor {re.escape(neighbor)} activate\s*$")
-        if not self._insert_after(neighbor, lambda line: bool(activated.match(line)), attach):
-            self._after_remote(neighbor, attach)
-        self._lines += [f"route-map {name} permit {PERMIT_LAST}", "exit"]
-        return name
+        if not self._insert_after(neighbor, lambda text: bool(activated.match(text)), line):
+            self._after_remote(neighbor, line)
+
+    def _copy_map(self, name: str, other: str) -> None:
+        """Add the entries of a route map under another name."""
+        entry = re.compile(rf"route-map {re.escape(name)} (.*)")
+        inside = False
+        copied: list[str] = []
+        for line in self._lines:
+            if match := entry.match(line):
+                copied.append(f"route-map {other} {match[1]}")
+            elif inside and line.startswith(" "):
+                copied.append(line)
+            inside = bool(match) or (inside and line.startswith(" "))
+        self._lines += [*copied, "exit"]
 
     def _map_entry(self, name: str, action: str, prefix: str) -> None:
         """Add an entry before all others of a route map."""
