@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from testbed.errors import UsageError
-from testbed.quantities import delay_ms, rate_mbps, span_s
+from testbed.quantities import (
+    HIGHEST_RATE_MBPS,
+    LONGEST_DELAY_MS,
+    delay_ms,
+    rate_mbps,
+    span_s,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +27,8 @@ if TYPE_CHECKING:
 Value = str | int | float
 Type = Literal["duration", "rate", "percent", "number", "ports", "prefix", "choice"]
 
-_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%?")
+_SHARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?%?")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
-LONGEST_DELAY_MS = 10_000.0
-HIGHEST_RATE_MBPS = 400_000.0
 LONGEST_S = 366 * 86400.0
 
 
@@ -91,36 +95,36 @@ class Parameter:
         return str(value)
 
 
-def _within(number: float, highest: float, what: str) -> float:
+def _quantity(value: Value, read: Callable[[str], float], highest: float, what: str) -> float:
+    try:
+        number = read(value.strip()) if isinstance(value, str) else float(value)
+    except ValueError:
+        raise ValueError(what) from None
     if not 0 <= number <= highest:  # neither is NaN
         raise ValueError(what)
-    return number
+    return round(number, 9)
 
 
 def _duration(value: Value) -> float:
     what = "a time up to 10 s such as 50ms"
-    try:
-        number = delay_ms(value.strip(), 1.0) if isinstance(value, str) else float(value)
-    except ValueError:
-        raise ValueError(what) from None
-    return _within(number, LONGEST_DELAY_MS, what)
+    return _quantity(value, lambda text: delay_ms(text, 1.0), LONGEST_DELAY_MS, what)
 
 
 def _rate(value: Value) -> float:
     what = "a rate such as 10M or 1Gbit"
-    try:
-        number = rate_mbps(value.strip(), 1.0) if isinstance(value, str) else float(value)
-    except ValueError:
-        raise ValueError(what) from None
+    number = _quantity(value, lambda text: rate_mbps(text, 1.0), HIGHEST_RATE_MBPS, what)
     if not number:
         raise ValueError(what)
-    return _within(number, HIGHEST_RATE_MBPS, what)
+    return number
 
 
 def _percent(value: Value) -> float:
-    match = _PERCENT.fullmatch(str(value).strip())
-    number = float(match[1]) if match else math.nan
-    return _within(number, 100.0, "a share from 0 to 100%")
+    return _quantity(value, _share, 100.0, "a share from 0 to 100%")
+
+
+def _share(text: str) -> float:
+    match = _SHARE.fullmatch(text)
+    return float(match[1]) if match else math.nan
 
 
 def _ports(value: Value) -> str:

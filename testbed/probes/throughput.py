@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from testbed.errors import HostError, NetworkError, UsageError
 from testbed.probes.ping import PingResult, Rtt, ping, pinging
-from testbed.quantities import rate_mbps
+from testbed.quantities import HIGHEST_RATE_MBPS, rate_mbps
 
 if TYPE_CHECKING:
     from testbed.client import Client, RemoteProcess
@@ -29,8 +29,7 @@ IDLE_PINGS, IDLE_INTERVAL_S = 10, 0.05
 LOADED_INTERVAL_S = 0.2
 FULL = 0.85  # of its rate, slow start included, that a link carries which limits
 REFUSED_RETRIES = 5  # a server says that it listens a moment too early
-_RATE = re.compile(rb"([\d.]+) ([KMGT]?)bits/sec")
-_UNITS = {b"": 1e-6, b"K": 1e-3, b"M": 1.0, b"G": 1e3, b"T": 1e6}
+_RATE = re.compile(rb"([\d.]+ [KMGT]?)bits/sec")
 
 OnProgress = Callable[[float, float | None], None]
 
@@ -117,7 +116,7 @@ def parse_rate(text: str) -> float:
         rate = rate_mbps(text.strip(), 1e-6)
     except ValueError:
         rate = 0.0
-    if rate <= 0:
+    if not 0 < rate <= HIGHEST_RATE_MBPS:
         raise UsageError(f"{text[:40]!r} is no rate", hint="for example 100M, 1.5G or 800K")
     return rate
 
@@ -236,7 +235,7 @@ def _server(
                     listening.set()
                 if rates := _RATE.findall(data):
                     started = started or time.monotonic() - 1
-                    rate = float(rates[-1][0]) * _UNITS[rates[-1][1]]
+                    rate = rate_mbps(rates[-1].decode().strip(), 1e-6)
                     on_progress(min(time.monotonic() - started, seconds), rate)
         listening.set()
 

@@ -22,15 +22,20 @@ from typing import Annotated, Any, Literal
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from testbed import quantities
+from testbed.quantities import (
+    DELAY,
+    HIGHEST_RATE_MBPS,
+    LONGEST_DELAY_MS,
+    RATE,
+    delay_ms,
+    rate_mbps,
+)
 from testbed.topology.model import Target as RouteTarget
 from testbed.topology.model import TargetKind
 from testbed.topology.position import shorten
 
 NAME_LENGTH = 32
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
-MAX_DELAY_MS = 10_000.0
-MAX_RATE_MBPS = 400_000.0
 OWNED_TARGETS: tuple[TargetKind, ...] = (  # NAME.KIND
     "instance",
     "local-gateway",
@@ -60,7 +65,7 @@ _PREFIX = re.compile(_OCTETS + r"/[0-9]{1,2}")
 _AWS_PREFIX_LIST = re.compile(r"com\.amazonaws\.[a-z0-9-]{1,32}\.[a-z0-9-]{1,32}")
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}(?:\.[a-z0-9-]{1,32}){0,2}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?|\*")
-_RATE = re.compile(quantities.RATE)
+_RATE = re.compile(RATE)
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]{0,15}\.[a-z0-9][a-z0-9-]{0,15}")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 MANAGED_LIST = re.compile(r"com\.amazonaws\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,40}")
@@ -224,13 +229,13 @@ def _mtu(value: Any) -> int:
 
 def _delay(value: Any) -> float:
     try:
-        delay = quantities.delay_ms(value if isinstance(value, str) else "")
+        delay = round(delay_ms(value if isinstance(value, str) else ""), 6)
     except ValueError:
         hint = f"did you mean {value}ms?" if _plain_number(value) else None
         message = f"must be a delay such as 15ms, 100us or 1s, is {show(value)}"
         raise wrong(message, hint) from None
-    if delay > MAX_DELAY_MS:
-        raise wrong(f"is {value}; a delay is at most {MAX_DELAY_MS / 1000:g}s")
+    if delay > LONGEST_DELAY_MS:
+        raise wrong(f"is {value}; a delay is at most {LONGEST_DELAY_MS / 1000:g}s")
     return delay
 
 
@@ -240,9 +245,9 @@ def _rate(value: Any) -> float:
     if not isinstance(value, str) or not _RATE.fullmatch(value):
         hint = f"did you mean {value}M?" if _plain_number(value) else None
         raise wrong(f"must be a rate such as 100M, 10G or unlimited, is {show(value)}", hint)
-    rate = quantities.rate_mbps(value)
-    if not 0 < rate <= MAX_RATE_MBPS:
-        raise wrong(f"is {value}; a rate is more than 0 and at most {MAX_RATE_MBPS / 1000:g}G")
+    rate = round(rate_mbps(value), 6)
+    if not 0 < rate <= HIGHEST_RATE_MBPS:
+        raise wrong(f"is {value}; a rate is more than 0 and at most {HIGHEST_RATE_MBPS / 1000:g}G")
     return rate
 
 
@@ -437,7 +442,7 @@ Vlan = Annotated[int, *_type(_vlan, "integer", minimum=1, maximum=4094)]
 Mtu = Annotated[int, *_type(_mtu, "integer", minimum=MIN_MTU, maximum=MAX_MTU)]
 DomainName = Annotated[str, *_type(_domain_name)]
 NameServer = Annotated[IPv4Address | str, *_type(_name_server)]
-Delay = Annotated[float, *_type(_delay, pattern=rf"^{quantities.DELAY}$")]
+Delay = Annotated[float, *_type(_delay, pattern=rf"^{DELAY}$")]
 Rate = Annotated[float, *_type(_rate, pattern=rf"^({_RATE.pattern}|unlimited)$")]
 Peer = Annotated[IPv4Network | IPv6Network | str, *_type(_peer)]
 Protocol = Annotated[

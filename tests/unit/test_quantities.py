@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testbed.errors import UsageError
+from testbed.faults.values import Parameter
 from testbed.quantities import delay_ms, rate_mbps, span_s
 
 
@@ -55,3 +57,17 @@ def test_what_is_none(read: Callable[[str], float], text: str) -> None:
 @given(st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
 def test_parts_add_up(hours: int, minutes: int, seconds: int) -> None:
     assert span_s(f"{hours}h{minutes}m{seconds}s") == (hours * 60 + minutes) * 60 + seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "percent"),
+    [(0.00001, 0.00001), (0.12345678912, 0.123456789), (1, 1), ("1%", 1), ("0.5 %", 0.5)],
+)
+def test_a_share_may_be_a_number_or_a_text(value: float | str, percent: float) -> None:
+    assert Parameter("loss", "percent", "random loss").parse(value) == percent
+
+
+@pytest.mark.parametrize("value", [float("nan"), -0.1, 100.1, True, "1e-5", "half"])
+def test_what_is_no_share(value: object) -> None:
+    with pytest.raises(UsageError, match="a share from 0 to 100%"):
+        Parameter("loss", "percent", "random loss").parse(value)

@@ -126,7 +126,7 @@ def test_rates(text: str, mbps: float) -> None:
     assert parse_rate(text) == pytest.approx(mbps)
 
 
-@pytest.mark.parametrize("text", ["", "fast", "-1M", "0", "1P", "1M/s"])
+@pytest.mark.parametrize("text", ["", "fast", "-1M", "0", "1T", "1M/s"])
 def test_what_is_no_rate(text: str) -> None:
     with pytest.raises(UsageError, match="is no rate"):
         parse_rate(text)
