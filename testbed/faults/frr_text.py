@@ -18,6 +18,11 @@ _REMOTE = re.compile(r"^\s+neighbor\s+([0-9.]+)\s+remote-as\s+(\S+)")
 _ROUTER = re.compile(r"^router bgp ([0-9]+)")
 
 
+def _outbound(neighbor: str) -> re.Pattern[str]:
+    """The line that gives a session its outbound route map, whose name is the second group."""
+    return re.compile(rf"^(\s+neighbor {re.escape(neighbor)} route-map )(\S+)( out\s*)$")
+
+
 @dataclass(slots=True)
 class _Section:
     """A `router bgp` block: its AS and the numbers of its lines."""
@@ -148,11 +153,8 @@ class FrrText:
 
     def _map_of(self, neighbor: str) -> str | None:
         """The name of the session's outbound route map."""
-        words = re.compile(rf"^\s+neighbor {re.escape(neighbor)} route-map (\S+) out\s*$")
-        for line in self._lines:
-            if match := words.match(line):
-                return match[1]
-        return None
+        words = _outbound(neighbor)
+        return next((match[2] for line in self._lines if (match := words.match(line))), None)
 
     def _map(self, neighbor: str) -> str:
         """The session's own outbound route map; one that permits everything if it has none.
@@ -168,8 +170,8 @@ class FrrText:
         used = re.compile(rf"^\s.*\broute-map {re.escape(name)}(?:\s|$)")
         if sum(1 for line in self._lines if used.match(line)) == 1:
             return name
-        mine = re.compile(rf"^(\s+neighbor {re.escape(neighbor)} route-map )\S+( out\s*)$")
-        self._lines = [mine.sub(rf"\g<1>{own}\g<2>", line) for line in self._lines]
+        words = _outbound(neighbor)
+        self._lines = [words.sub(rf"\g<1>{own}\g<3>", line) for line in self._lines]
         self._copy_map(name, own)
         return own
 

@@ -82,13 +82,13 @@ class FaultOperations:
         try:
             self._change(plan, steps)
             self._effective = plan
-            for running in self._processes.refusing():
-                if id(running) not in refusing:
-                    why = running.refused
-                    self._effective = before
-                    self._change(before, diff(plan, before))
-                    text = f"{running.name} in {running.node} refuses what the fault asks for"
-                    raise HostError(f"{text}: {why}")
+            refused = [r for r in self._processes.refusing() if id(r) not in refusing]
+            if refused:
+                text = f"{refused[0].name} in {refused[0].node} refuses what the fault asks for"
+                problem = HostError(f"{text}: {refused[0].refused}")
+                self._effective = before
+                self._change(before, diff(plan, before))
+                raise problem
         finally:
             self._record()
 

@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from testbed.errors import HostError
+
 BLOCKS_PER_EVENT = 2  # a tuple and its time; its texts are interned
 
 
@@ -30,26 +32,25 @@ class _Mallinfo2(ctypes.Structure):
 
 @cache
 def _mallinfo2() -> Any:
-    """The C library's function, or None: only glibc 2.33 and later have it."""
-    function = getattr(ctypes.CDLL(None), "mallinfo2", None)
-    if function is not None:
-        function.restype = _Mallinfo2
+    """The C library's function, which glibc has from 2.33 on; HostError without it."""
+    try:
+        function = ctypes.CDLL(None).mallinfo2
+    except AttributeError:
+        hint = "glibc has it from 2.33 on"
+        raise HostError("the C library does not tell what memory is in use", hint=hint) from None
+    function.restype = _Mallinfo2
     return function
 
 
 def held(events: int) -> dict[str, int]:
     """Counts and KiB (docs/protocol.md), not counting as many kept `events`: they have an end."""
     gc.collect()
-    mallinfo2 = _mallinfo2()
-    used = 0
-    if mallinfo2 is not None:
-        info = mallinfo2()
-        used = info.uordblks + info.hblkhd
+    info = _mallinfo2()()
     return {
         "processes": sum(map(_is_program, Path("/proc").glob("[0-9]*/cmdline"))),
         "descriptors": sum(1 for _ in Path("/proc/self/fd").iterdir()),
         "objects": sys.getallocatedblocks() - BLOCKS_PER_EVENT * events,
-        "malloc_kib": used // 1024,
+        "malloc_kib": (info.uordblks + info.hblkhd) // 1024,
         "rss_kib": _resident_kib(),
     }
 

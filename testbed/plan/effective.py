@@ -108,20 +108,23 @@ class NodeView:
         if route.type != "unicast":
             return route
         if route.nexthops:
-            alive = tuple(hop for hop in route.nexthops if self._carries(hop.dev, route))
+            alive = tuple(
+                hop for hop in route.nexthops if self._carries(hop.dev, route.destination)
+            )
             if not alive:
                 return None
             return route if alive == route.nexthops else replace(route, nexthops=alive)
         dev = self.device_of(route)
         if dev is None:
             return route
-        if not self._carries(dev, route):
+        if not self._carries(dev, route.destination):
             return None
         # The kernel would look the gateway up among routes that are about to change.
         return route if dev == route.dev else replace(route, dev=dev)
 
-    def _carries(self, name: str, route: Route) -> bool:
-        return name in self.up and self._takes(name, route.destination)
+    def _carries(self, name: str, address: str) -> bool:
+        """Whether packets of the family of an address or prefix can leave by the interface."""
+        return name in self.up and self._takes(name, address)
 
     def device_of(self, route: Route) -> str | None:
         """The interface of a single-path route; None when the plan does not tell."""
@@ -165,7 +168,5 @@ class NodeView:
     def neighbors(self) -> dict[tuple[str, str], Neighbor]:
         """The neighbour entries that can be there, by interface and address."""
         return {
-            (n.dev, n.address): n
-            for n in self.node.neighbors
-            if n.dev in self.up and self._takes(n.dev, n.address)
+            (n.dev, n.address): n for n in self.node.neighbors if self._carries(n.dev, n.address)
         }
