@@ -40,6 +40,7 @@ SUBCODES = {
     (6, 7): "connection collision resolution",
 }
 BAD_PEER_AS = (2, 2)
+CEASE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,10 @@ class Heard:
     def notifications(self, address: object) -> list[Notification]:
         """Its NOTIFICATIONs."""
         return [message for message in self.of(address) if isinstance(message, Notification)]
+
+    def refused(self, *ends: object) -> bool:
+        """Whether one of the ends has refused a session for an error, not by a cease."""
+        return any(told.code != CEASE for end in ends for told in self.notifications(end))
 
     def routes(self, address: object) -> dict[IPv4Network, tuple[int, ...]]:
         """The prefixes that it announces, with their AS paths."""

@@ -93,12 +93,17 @@ def test_asns(site: Site, vif: VifSubject) -> None:
             seen = said.get(key, "").strip()
             expect(seen == str(asn), name, expected=f"AS {asn}", seen=seen and f"AS {seen}")
         return
+
+    def concluded(heard: Heard) -> bool:
+        """Both have said OPEN, and what came of it: it was refused, or there is a session."""
+        if not (heard.opens(own) and heard.opens(peer)):
+            return False
+        if heard.refused(own, peer):
+            return True
+        return bool(site.row("bgp", node=vif.on.ond, neighbor=str(peer))["ok"])
+
     with site.testbed[vif.on.ond].capture(vif.ond_interface, f"tcp port {PORT}") as capture:
-        site.settled(
-            lambda: listen(capture.packets),
-            lambda heard: heard.opens(own) and heard.opens(peer),
-            RETRY_S,
-        )
+        site.settled(lambda: listen(capture.packets), concluded, RETRY_S)
     heard = listen(capture.packets)
     for name, address, asn, _ in ends:
         opens = heard.opens(address)

@@ -13,6 +13,7 @@ from scapy.packet import Raw
 
 from testbed.conformance.bgp_wire import (
     EndOfRefresh,
+    Heard,
     Notification,
     Open,
     Update,
@@ -122,3 +123,11 @@ def test_what_each_end_says_is_kept_apart() -> None:
     assert heard.routes("10.0.0.1") == {first: (65000, 7224)}
     assert [message.asn for message in heard.opens("10.0.0.0")] == [64512]
     assert not heard.refreshed("10.0.0.1")
+
+
+def test_a_session_is_refused_for_an_error_only() -> None:
+    """Of two connections one is closed with a cease; what comes of the other is yet to be seen."""
+    collision, wrong = Notification(6, 7), Notification(2, 2)
+    assert not Heard({"10.0.0.1": [Open(65000, 90, IPv4Address("10.0.0.1"))]}).refused("10.0.0.1")
+    assert not Heard({"10.0.0.1": [collision]}).refused("10.0.0.1", "10.0.0.2")
+    assert Heard({"10.0.0.1": [collision], "10.0.0.2": [wrong]}).refused("10.0.0.1", "10.0.0.2")
