@@ -55,7 +55,7 @@ def test_metrics_have_cloudwatch_names(testbed: Testbed) -> None:
 
 def test_the_channel_is_tcp_443_from_the_infrastructure_subnet(testbed: Testbed) -> None:
     with testbed["region.outposts-api"].capture("edge", "tcp dst port 443") as seen:
-        eventually(lambda: len(points(testbed, "LagStatus")) > 3)
+        eventually(lambda: len(points(testbed, "LagStatus")) > 3 and len(seen.packets) > 0)
     assert {packet[IP].src for packet in seen.packets} == {"10.200.0.10"}
     assert all(1025 <= packet[TCP].sport <= 65535 for packet in seen.packets)
 
