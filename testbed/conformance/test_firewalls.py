@@ -105,6 +105,11 @@ def _syn(way: _Way, port: int) -> Any:
     return ip / TCP(sport=port, dport=PORT, flags=SYN, seq=0x10000 + port)
 
 
+def _unknown_port() -> int:
+    """Return a source port of no flow that a firewall may still know of an earlier check."""
+    return SOURCES + secrets.randbelow(SOURCES)
+
+
 def _expect_passed(
     firewall: NodeSubject, what: str, near: list[Any], far: list[Any], number: int
 ) -> None:
@@ -205,7 +210,7 @@ def test_refuses_inbound(site: Site, firewall: NodeSubject) -> None:
     """
     way = _way(site, firewall)
     ip = IP(src=way.anchor, dst=way.server)
-    new = SOURCES + secrets.randbelow(SOURCES)  # no flow that a firewall may still know
+    new = _unknown_port()
     probes = [
         ip / TCP(sport=new, dport=PORT, flags=SYN, seq=new),
         ip / UDP(sport=new, dport=PORT) / Raw(b"begun outside"),
@@ -248,7 +253,8 @@ def test_translates(site: Site, firewall: NodeSubject) -> None:
     _, far = _through(site, way.before, way.inside, way.outside, probes)
     if far and far[0][IP].src == way.server:
         pytest.skip("it does not translate: the server's own address is seen outside")
-    probes = [_syn(way, SOURCES + number) for number in range(FLOWS)]
+    first = _unknown_port()
+    probes = [_syn(way, first + number) for number in range(FLOWS)]
     _, far = _through(site, way.before, way.inside, way.outside, probes)
     name = f"{firewall}: address translation"
     seen = f"{len(far)} of {FLOWS} flows came out"

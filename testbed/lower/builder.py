@@ -29,6 +29,9 @@ ETHERNET_MTU = 1500
 # worse than any other route's: what the kernel's documentation of VRFs takes for this
 LAST_METRIC = 4278198272
 
+# Addresses, protocol and ports of the outer header (Documentation/networking/ip-sysctl.rst).
+OUTER_FLOW = 0x0001 | 0x0002 | 0x0004 | 0x0010 | 0x0020
+
 HOST_SYSCTLS = {
     "net/ipv6/conf/all/disable_ipv6": "1",
     "net/ipv6/conf/default/disable_ipv6": "1",
@@ -41,7 +44,10 @@ ROUTER_SYSCTLS = HOST_SYSCTLS | {
     "net/ipv4/ip_forward": "1",
     "net/ipv4/conf/all/ignore_routes_with_linkdown": "1",
     "net/ipv4/conf/default/ignore_routes_with_linkdown": "1",
-    "net/ipv4/fib_multipath_hash_policy": "1",
+    # Policy 1 would take the hash that WireGuard leaves on its packets, which is of what is inside:
+    # a tunnel, one flow to every router, would take several ways at once.
+    "net/ipv4/fib_multipath_hash_policy": "3",
+    "net/ipv4/fib_multipath_hash_fields": str(OUTER_FLOW),
 }
 
 

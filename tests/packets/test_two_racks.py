@@ -105,6 +105,18 @@ def test_nothing_of_the_service_link_is_in_the_clear(testbed: Testbed) -> None:
     assert not [p for p in tunnel if b"\x0a\x4d\x07\x58" in bytes(p[UDP].payload)]
 
 
+def test_a_tunnel_is_one_flow_to_every_router_and_lag(testbed: Testbed) -> None:
+    """Whatever is inside: where it took several ways, two firewalls would each see a part."""
+    with captured(testbed, MEMBERS, "vlan and udp port 443") as seen:
+        for _ in range(12):  # connections, each with a port of its own
+            assert testbed["a"].http(f"http://{C}/").status == 200
+    ways: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for place, capture in seen.items():
+        for packet in capture.packets:
+            ways.setdefault((packet[IP].src, packet[IP].dst), set()).add(place)
+    assert {len(places) for places in ways.values()} == {1}, ways
+
+
 def test_tunnels_are_opened_by_the_outpost_only(testbed: Testbed) -> None:
     """What comes from outside to a server without having been asked for is dropped."""
     server = testbed["op-a.host1"]
