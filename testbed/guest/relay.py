@@ -285,32 +285,39 @@ async def _copy(
 async def boot(guest: Guest, what: Boot, report: Report, deadline: float) -> Relay:
     """Boot, and return the relay of a guest whose keeper answers.
 
-    Falls back to emulation where an accelerated guest does not come up.
+    Falls back to emulation where an accelerated guest does not come up. The last way is
+    tried once more where nothing came of it: a machine may stand still, or an emulator hang.
     """
-    attempts = guest.attempts(accelerate=what.accelerate)
-    for number, (accelerate, how) in enumerate(attempts, 1):
-        last = number == len(attempts)
-        seconds = deadline if last else min(deadline, ACCELERATED_DEADLINE_S)
+    ways = guest.attempts(accelerate=what.accelerate)
+    for number, way in enumerate([*ways, ways[-1]], 1):
+        accelerate, how = way
+        others = number < len(ways)
+        seconds = min(deadline, ACCELERATED_DEADLINE_S) if others else deadline
         report.send(progress=f"booting a micro VM ({guest.name}, {how})")
         try:
             return await _boot_once(guest, replace(what, accelerate=accelerate), report, seconds)
         except BootError as error:
-            if last and not error.final:
-                guest_log.record(what.name, error.reason, error.console)
-            if last or error.final:
+            if error.final:
                 raise
-            report.send(progress=f"not {how}: {error.message.splitlines()[0]}")
+            if not others and (number > len(ways) or not error.late):
+                guest_log.record(what.name, error.reason, error.console)
+                raise
+            why = error.message.splitlines()[0]
+            report.send(progress=f"not {how}: {why}" if others else f"once more: {why}")
     raise AssertionError("the last attempt returns or raises")
 
 
 class BootError(HostError):
-    """The guest did not come up."""
+    """The guest did not come up; `late` where it may do so another time, `final` where not."""
 
-    def __init__(self, message: str, console: str, *, final: bool = False) -> None:
+    def __init__(
+        self, message: str, console: str, *, late: bool = False, final: bool = False
+    ) -> None:
         text = f"{message}; its console's last lines:\n{console}" if console else message
         super().__init__(text, hint="testbed doctor")
         self.reason = message.removeprefix("the micro VM ")
         self.console = console
+        self.late = late
         self.final = final
 
 
@@ -359,7 +366,8 @@ def _why(tasks: dict[str, asyncio.Task[Any]], relay: Relay, seconds: float) -> B
         return BootError("the boot of the micro VM was cancelled", "", final=True)
     if tasks["ended"].done() or tasks["ready"].done():
         return BootError(f"the micro VM ended while it booted: {relay.cause()}", console)
-    return BootError(f"the micro VM did not come up in {seconds:.0f} s", console)
+    what = "its keeper does not answer" if relay.awake.is_set() else "its kernel is not up"
+    return BootError(f"the micro VM did not come up in {seconds:.0f} s: {what}", console, late=True)
 
 
 async def _announce(relay: Relay, report: Report, started: float) -> int:
@@ -390,7 +398,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--guest", choices=sorted(KINDS), default=None)
     result.add_argument("--memory-mb", type=int, default=2048)
     result.add_argument("--processors", type=int, default=min(2, os.cpu_count() or 1))
-    result.add_argument("--deadline-s", type=float, default=90.0)
+    result.add_argument("--deadline-s", type=float, default=60.0)
     result.add_argument(
         "--attach", action="append", default=[], metavar="NAME", help="a host interface to attach"
     )

@@ -1,7 +1,7 @@
-"""Where KVM seems usable and is not, the guest is emulated.
+"""Where KVM seems usable and is not, the guest is emulated; where nothing comes up, once more.
 
 QEMU is a stand-in that fails, or never gets its guest up, with `-accel kvm`;
-without it, it is the real one.
+without it, it is the real one. So is a user-mode kernel that first does nothing.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from testbed import guest_log
+from testbed.guest import uml_kernels
 from testbed.guest.qemu import PROGRAM, QemuGuest
+from testbed.testing import eventually
 
 from .started import Started
 
-pytestmark = [
-    pytest.mark.packets,
-    pytest.mark.skipif(bool(QemuGuest().problems()), reason="; ".join(QemuGuest().problems())),
-]
+pytestmark = [pytest.mark.packets]
+
+PROBLEMS = "; ".join(QemuGuest().problems())
 
 FAILURES = {
     "fails": "echo 'failed to initialize kvm: Operation not permitted' >&2; exit 1",
@@ -70,6 +71,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         entry.end()
 
 
+@pytest.mark.skipif(bool(PROBLEMS), reason=PROBLEMS)
 @pytest.mark.parametrize("way", FAILURES)
 def test_a_guest_that_kvm_does_not_start_is_emulated(
     start: Callable[[str], Started], way: str
@@ -86,3 +88,35 @@ def test_a_guest_that_kvm_does_not_start_is_emulated(
     assert guest.ask(op="hello")["pid"] == 1
     assert guest_log.ended("fallback") is None
     assert sorted(guest.children()) == ["qemu-system-x86", "virtiofsd"]
+
+
+@pytest.mark.parametrize("time", ["real", "virtual"])
+def test_a_guest_that_does_not_come_up_is_booted_once_more(
+    time: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = uml_kernels.find((), virtual_time=time == "virtual")
+    if kernel is None:
+        pytest.skip("no user-mode kernel here")
+    monkeypatch.setenv("TESTBED_RUNTIME_DIR", str(tmp_path / "run"))
+    program, hangs = tmp_path / "linux", tmp_path / "hangs"
+    hangs.touch()
+    program.write_text(f'#!/bin/sh\n[ -e {hangs} ] && exec sleep 600\nexec {kernel.path} "$@"\n')
+    program.chmod(0o755)
+    words = ["--virtual-time", "1"] if time == "virtual" else []
+    guest = Started(
+        "again",
+        *("--guest", "uml", "--kernel", str(program), "--deadline-s", "10", *words),
+        *("--keeper", "stand_in_keeper:Keeper"),
+    )
+    try:
+        eventually(lambda: "sleep" in guest.children())
+        hangs.unlink()
+        outcome = guest.outcome()
+        assert outcome.get("ready"), outcome
+        said = [message["progress"] for message in guest.messages if "progress" in message]
+        late = "the micro VM did not come up in 10 s: its kernel is not up"
+        assert said[1] == f"once more: {late}"
+        assert guest.ask(op="hello")["pid"] == 1
+        assert guest_log.ended("again") is None
+    finally:
+        guest.end()
