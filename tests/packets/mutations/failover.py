@@ -1,6 +1,6 @@
 """What must make the checks of failovers fail: that which would take over does not work."""
 
-from packets.mutations import Fault, Mutation, drop
+from packets.mutations import Fault, Mutation
 
 SITE = "topologies/two-racks.yaml"
 NO_SECOND_LAG = Fault("link-down", "op-a.ond2:bond0")
@@ -23,8 +23,7 @@ MUTATIONS = {
     "failover.firewall": Mutation(
         "topologies/firewalls.yaml",
         "fw1: web to db",
-        change=drop("fw2", "udp dport 443"),
-        seen="no answers any more",
+        faults=(Fault("link-down", "region.edge:cust-fw2"),),
         settle_s=2.0,
         only=("fw1",),
     ),
