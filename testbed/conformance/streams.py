@@ -20,7 +20,7 @@ from testbed.conformance.ways import End, Kind, Way, Ways
 from testbed.errors import HostError
 
 INTERVAL_S = 0.02
-LANES = 2  # source ports of a flow, so that hashes spread it over ONDs and LAG members
+LANES = 2  # source ports of a flow: hashes spread what is in no tunnel over ONDs and LAG members
 GRACE_S = 0.6
 CLEAN_S = 0.8  # without any loss: longer than BFD takes to find a failure (300 ms x 3)
 SLACK_S = 60.0

@@ -24,6 +24,7 @@ MUTATIONS = {
         "topologies/firewalls.yaml",
         "fw1: web to db",
         faults=(Fault("link-down", "region.edge:cust-fw2"),),
+        seen="requests lost",
         settle_s=2.0,
         only=("fw1",),
     ),
