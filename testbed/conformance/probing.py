@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -16,7 +15,7 @@ from testbed.probes.capture import Capture
 from testbed.probes.ping import HEADERS, PingResult, parse
 
 Place = tuple[str, str]  # node, interface
-PYTHON = (sys.executable, "-I", "-S", "-c")
+PYTHON = "testbed-python"
 REFRESH_S = 5.0  # for a peer that does not say when it has sent all its routes
 CONNECT_S = 2.0
 # They run in the node, possibly in an emulated guest: they import as little as they can.
@@ -120,7 +119,7 @@ def inject(site: Site, place: Place, *packets: Any, mac: str | None = None) -> s
     lines = "".join(f"{bytes(packet).hex()}\n" for packet in packets)
     digits = (mac or "").replace(":", "")
     done = site.testbed[node].run(
-        [*PYTHON, _INJECT, interface, digits], input=lines.encode(), check=False
+        [PYTHON, _INJECT, interface, digits], input=lines.encode(), check=False
     )
     return done.stderr.decode(errors="replace").strip() if done.returncode else ""
 
@@ -147,7 +146,7 @@ def connect(
     Without an interface in `place` the node's routes decide.
     """
     node, interface = place
-    argv = [*PYTHON, _CONNECT, interface, str(destination), str(port), f"{wait_s:g}", source]
+    argv = [PYTHON, _CONNECT, interface, str(destination), str(port), f"{wait_s:g}", source]
     done = site.testbed[node].run(argv, check=False)
     if done.returncode == 0:
         return "connected"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -92,7 +91,7 @@ def send(site: Site, requests: Iterable[Request], seconds: float = ANSWER_S) -> 
     def run(node: str) -> dict[Request, Answer]:
         own = by_node[node]
         task = json.dumps({"seconds": seconds, "requests": list(map(asdict, own))}).encode()
-        argv = [sys.executable, "-I", "-S", "-c", program("request")]
+        argv = ["testbed-python", program("request")]
         rows = json.loads(site.testbed[node].run(argv, input=task).text)
         return dict(zip(own, map(_answer, rows), strict=True))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
@@ -142,7 +141,7 @@ def _free_port(site: Site, permissions: Permissions, end: End, other: End, way: 
 
 def _transfer(site: Site, end: End, other: End, way: Way, port: int) -> tuple[int, str]:
     """How many bytes came back, and what the client said instead."""
-    python = [sys.executable, "-I", "-S", "-c", program("transfer")]
+    python = ["testbed-python", program("transfer")]
     serving = [*python, "serve", str(port), str(TRANSFER)]
     asking = [*python, "ask", str(way.to), str(port), str(TRANSFER)]
     for name in (end.name, other.name):  # path MTUs that were learned before
