@@ -12,7 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+from effort import THOROUGH
 
 from testbed.pytest_plugin import wanted
 
@@ -31,6 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.register_profile("usual", derandomize=True)
+    hypothesis.settings.load_profile("default" if THOROUGH else "usual")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Durations(config), "durations")
 
@@ -54,6 +58,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         unknown = UNKNOWN_S.get(folder_of(item.nodeid), 0.1)
         groups[group_of(item)].append((item, known.get(item.nodeid, unknown)))
+    for group in groups.values():
+        group.sort(key=lambda entry: entry[0].get_closest_marker("last") is not None)
     parts = [part for name, group in groups.items() for part in divided(name, group)]
     parts.sort(key=lambda part: -sum(seconds for _, seconds in part[1]))
     for name, part in parts:
@@ -90,9 +96,11 @@ class Durations:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._took: dict[str, float] = defaultdict(float)
+        self._grouped = config.getoption("dist", "no") == "loadgroup"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._took[report.nodeid.partition("@")[0]] += report.duration
+        test, at, _ = report.nodeid.rpartition("@")  # pytest-xdist appends the group
+        self._took[test if at and self._grouped else report.nodeid] += report.duration
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         folders: dict[str, list[float]] = defaultdict(list)
