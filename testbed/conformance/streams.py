@@ -83,7 +83,11 @@ def _flow(site: Site, permissions: Permissions, source: End, other: End, way: Wa
 
 
 class Streams:
-    """The flows' traffic, as long as its `with` block lasts."""
+    """The flows' traffic, as long as its `with` block lasts.
+
+    Virtual time does not go on for it alone, but where somebody waits for something:
+    what the host does in between passes no time, and checks beside it miss nothing.
+    """
 
     def __init__(self, site: Site, flows: Sequence[Flow], interval_s: float = INTERVAL_S) -> None:
         self.site = site
@@ -102,6 +106,7 @@ class Streams:
                 self._senders[name] = stack.enter_context(
                     _Sender(self.site, name, own, self._interval_s)
                 )
+            self._drive(clock=False)
             self._stack = stack.pop_all()
         return self
 
@@ -116,12 +121,7 @@ class Streams:
             why = bytes(server.stderr).decode(errors="replace").strip().splitlines()[-1:]
             raise HostError(f"nothing can listen on UDP {port} in {node}: {''.join(why)}")
 
-    def drive(self, *, clock: bool) -> None:
-        """Whether virtual time goes on for the traffic alone, as it does from the start.
-
-        Without, it goes on only where somebody waits for something: checks that run beside
-        the traffic then miss nothing.
-        """
+    def _drive(self, *, clock: bool) -> None:
         for sender in self._senders.values():
             sender.drive(clock=clock)
 
@@ -132,7 +132,11 @@ class Streams:
         """
         for sender in self._senders.values():
             sender.watch()
-        return all(sender.clean(within) for sender in self._senders.values())
+        self._drive(clock=True)
+        try:
+            return all(sender.clean(within) for sender in self._senders.values())
+        finally:
+            self._drive(clock=False)
 
     def mark(self) -> None:
         """Begin a new phase."""
