@@ -192,6 +192,8 @@ def _touches(suite: str, names: Collection[str]) -> bool:
 def _pytest(files: list[str], options: list[str], collector: _Collector) -> str:
     """Run pytest in this process, without the user's own configuration; what went wrong, or ""."""
     arguments = ["-c", os.devnull, f"--rootdir={Path(files[0]).parent}", "-p", "no:cacheprovider"]
+    # Each would collect all garbage at the end of every run.
+    arguments += ["-p", "no:unraisableexception", "-p", "no:threadexception"]
     arguments += ["-p", "testbed.pytest_plugin", "-q", "--tb=short", *options, *files]
     said = io.StringIO()
     with _environment(ISOLATED), contextlib.redirect_stdout(said):
