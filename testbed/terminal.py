@@ -14,6 +14,7 @@ import tty as terminal_modes
 from typing import TYPE_CHECKING, Any
 
 from testbed.client import Client, RemoteProcess, ended
+from testbed.frames import LOOK_S
 from testbed.protocol import Frame
 
 if TYPE_CHECKING:
@@ -132,11 +133,14 @@ class _Pump:
     def _wait(self) -> list[tuple[int, int]]:
         poller = select.poll()
         poller.register(self._wakeup, select.POLLIN)
-        pending = self._connection.pending
-        poller.register(self._connection, select.POLLIN | (select.POLLOUT if pending else 0))
-        if self._stdin is not None and not pending:  # read no faster than the command does
+        poller.register(self._connection, self._connection.events)
+        # Read no faster than the command does.
+        if self._stdin is not None and not self._connection.pending:
             poller.register(self._stdin, select.POLLIN)
-        return poller.poll()
+        ready = poller.poll(LOOK_S * 1000)
+        if not ready:
+            self._connection.look()
+        return ready
 
     def _send_rest(self) -> None:
         """A standard input that is no file, such as a test's: send it whole."""

@@ -109,6 +109,9 @@ class Keeper(FaultOperations):
                 request = await connection.receive_message()
                 handler = HANDLERS.get(str(request.get("op")), Keeper.unknown)
                 await connection.send({"result": await handler(self, connection, request)})
+                if handler is Keeper.apply and request.get("hold"):
+                    await connection.closed()
+                    self._stopped.set()
             except TestbedError as error:
                 await connection.send({"error": error.to_json()})
             except ClientGone:
@@ -335,13 +338,6 @@ class Keeper(FaultOperations):
         """What the keeper holds."""
         return resources.held(self._recorder.kept if self._recorder else 0)
 
-    async def hold(self, connection: Connection, _: dict[str, Any]) -> dict[str, Any]:
-        """End the testbed when the client goes, however it goes."""
-        await connection.send({"event": "held"})
-        await connection.closed()
-        self._stopped.set()
-        raise ClientGone
-
     async def trace(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """Send one marked packet; what the kernel shows of it (docs/protocol.md)."""
         self._need_node(request)
@@ -387,7 +383,6 @@ HANDLERS: dict[str, Handler] = {
     "ask": Keeper.ask,
     "send": Keeper.send,
     "resources": Keeper.resources,
-    "hold": Keeper.hold,
     "trace": Keeper.trace,
     "stop": Keeper.stop,
 }

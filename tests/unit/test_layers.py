@@ -136,7 +136,7 @@ MAY_IMPORT = {
 }
 TOP = {"cli", "pytest_plugin"}  # may import everything but each other
 # Modules that are one layer with another.
-PART_OF = {"remote": "client", "terminal": "client", "__main__": "cli"}
+PART_OF = {"remote": "client", "patience": "client", "terminal": "client", "__main__": "cli"}
 # What is imported often, or in an emulated guest where every import costs ten times as much.
 STANDARD_LIBRARY_ONLY = {
     "errors",

@@ -1,0 +1,137 @@
+"""What a testbed bears from its clients and from what runs in its nodes, here and in a guest."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed import launch
+from testbed.bringup import bring_up, take_down
+from testbed.client import Client
+from testbed.guest.kinds import KINDS
+from testbed.kernel import features
+from testbed.plan.model import Interface, LinkCheck, Node, Plan, Veth
+from testbed.testing import eventually
+
+pytestmark = [pytest.mark.packets, pytest.mark.timeout(300)]
+
+NAME = "robust"
+SLEEP = ("sleep", "1111")
+
+
+def cable(name: str = NAME) -> Plan:
+    """Two nodes and a cable, which every kernel can have."""
+    one = Node("one", "x", "x", interfaces=(Interface("e0", Veth("two", "e0")),))
+    two = Node("two", "x", "x", interfaces=(Interface("e0", Veth("one", "e0")),))
+    return Plan(name, (one, two), (LinkCheck("one", "e0"),))
+
+
+@pytest.fixture(scope="module", params=["never", "uml"])
+def vm(request: pytest.FixtureRequest) -> str:
+    """Where the testbed runs: in this kernel, and in a user-mode one."""
+    kind: str = request.param
+    chosen = request.config.getoption("testbed_vm")
+    if kind == "never" and (chosen == "always" or features.lacking(cable())):
+        pytest.skip("not in this kernel")
+    if kind == "uml" and (chosen not in {"auto", "always", "uml"} or KINDS["uml"]().problems()):
+        pytest.skip("not in a user-mode kernel")
+    return kind
+
+
+@pytest.fixture(scope="module")
+def client(vm: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A testbed of the cable, registered in a directory of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TESTBED_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+        assert bring_up(cable(), vm=vm).pending == []
+        yield Client(NAME)
+        take_down(NAME)
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "testbed", *words]
+
+
+def sleeps(client: Client) -> bool:
+    """Whether the command that a client has started runs in the testbed."""
+    listed = client.run("two", ["ps", "-eo", "args"], timeout=60).text
+    return " ".join(SLEEP) in listed.splitlines()
+
+
+@pytest.fixture
+def blocked(client: Client) -> Iterator[subprocess.Popen[bytes]]:
+    """`testbed exec` of a command that does not read what there is much of."""
+    with Path("/dev/zero").open("rb") as endless:
+        process = subprocess.Popen(command("exec", "one", "--", *SLEEP), stdin=endless)
+        eventually(lambda: sleeps(client))
+        yield process
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_full_pipe_holds_no_signal_up(
+    client: Client, blocked: subprocess.Popen[bytes], number: signal.Signals
+) -> None:
+    """Neither a signal nor the end waits behind standard input that the command leaves unread."""
+    blocked.send_signal(number)
+    status = blocked.wait(60)
+    assert status == (128 + signal.SIGTERM if number == signal.SIGTERM else -signal.SIGKILL)
+    eventually(lambda: not sleeps(client))
+
+
+def test_all_of_a_large_input_arrives(client: Client) -> None:
+    data = os.urandom(5 << 20)
+    assert client.run("one", ["cat"], input=data, timeout=120).stdout == data
+
+
+def test_a_testbed_ends_with_the_process_that_holds_it(
+    vm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when that is killed at the moment at which the first apply has come through."""
+    monkeypatch.setenv("TESTBED_RUNTIME_DIR", str(tmp_path / "run"))
+    script = (
+        "import os, signal; from packets.test_robustness import cable;"
+        "from testbed import client;"
+        "client.Client._ask = lambda self, request, _ask=client.Client._ask, **options:"
+        " (_ask(self, request, **options), os.kill(os.getpid(), signal.SIGKILL));"
+        f"from testbed.testing import Testbed; Testbed.up(cable('held'), vm={vm!r}, hold=True)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    eventually(lambda: not launch.alive("held"))
+
+
+def test_a_testbed_that_is_stopped_is_named(client: Client, vm: str) -> None:
+    """Every command ends with who does not answer; what was stopped goes on as if nothing were."""
+    holder = launch.owner(NAME)
+    assert holder is not None
+    stopped = holder
+    if vm != "never":
+        children = Path(f"/proc/{holder}/task/{holder}/children").read_text().split()
+        stopped = next(int(pid) for pid in children if "linux" in comm(pid))
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        for words in (["status"], ["exec", "one", "--", "true"]):
+            done = subprocess.run(
+                command(*words), capture_output=True, text=True, timeout=120, check=False
+            )
+            assert done.returncode == 3
+            assert f"testbed {NAME} does not answer: process {stopped} is stopped" in done.stderr
+        listed = subprocess.run(command("list"), capture_output=True, text=True, check=True).stdout
+        assert "stopped" in listed
+        assert "this kernel" not in listed
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    assert client.run("one", ["true"], timeout=60).returncode == 0
+
+
+def comm(pid: str) -> str:
+    return Path(f"/proc/{pid}/comm").read_text()
