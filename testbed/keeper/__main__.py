@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from testbed.errors import HostError, TestbedError
+from testbed.keeper.registration import Registration
 from testbed.keeper.server import Keeper
 from testbed.kernel import isolation, namespace
 from testbed.kernel.host_interfaces import Outside
-from testbed.protocol import CONTROL_SOCKET, NAME_PATTERN, NETNS_DIRECTORY, control_address
+from testbed.protocol import CONTROL_SOCKET, NAME_PATTERN, NETNS_DIRECTORY, control_address, peer
 
 
 def enter_namespaces() -> None:
@@ -82,14 +83,23 @@ class NamespaceLinks:
         self._links = wanted
 
 
-async def serve(keeper: Keeper, server: Any) -> None:
+async def serve(keeper: Keeper, server: Any, registration: Registration) -> None:
     """Serve until the testbed ends."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGCHLD, keeper.child_ended)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, keeper.end)
     # Not closed at the end: that would wait for every client to hang up (Python 3.12).
-    listener = await asyncio.start_unix_server(keeper.serve_connection, sock=server)
+    user = os.geteuid()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if peer(writer.get_extra_info("socket"))[1] == user:
+            await keeper.serve_connection(reader, writer)
+        else:
+            writer.close()
+
+    listener = await asyncio.start_unix_server(connected, sock=server)
+    registration.watch(keeper.end)
     loop.add_reader(0, _leash, loop, keeper)
     _report({"ready": True})
     await keeper.wait_stopped()
@@ -129,11 +139,12 @@ def main(name: str, directory: str) -> None:
             server.bind(address)
         os.umask(0o022)
         server.listen(64)
+        registration = Registration(Path(directory))
         isolation.settle()
         for node_files in ("/run/node", "/run/lock"):
             Path(node_files).mkdir()
         keeper = Keeper(name, publish, outside)
-        asyncio.run(serve(keeper, server))
+        asyncio.run(serve(keeper, server, registration))
     except TestbedError as error:
         _report({"error": error.to_json()})
     except OSError as error:

@@ -40,6 +40,12 @@ class Connection:
             raise UsageError("protocol error: expected a message frame")
         return message_of(payload)
 
+    async def require_client(self) -> None:
+        """Raise ClientGone when the client has not waited: nobody wants its answer."""
+        await asyncio.sleep(0)
+        if self._reader.at_eof():
+            raise ClientGone
+
     async def send(self, message: dict[str, Any]) -> None:
         """Send a message."""
         await self._write(pack_message(message))

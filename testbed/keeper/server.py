@@ -107,6 +107,7 @@ class Keeper(FaultOperations):
         with contextlib.suppress(ClientGone):
             try:
                 request = await connection.receive_message()
+                await connection.require_client()
                 handler = HANDLERS.get(str(request.get("op")), Keeper.unknown)
                 await connection.send({"result": await handler(self, connection, request)})
                 if handler is Keeper.apply and request.get("hold"):

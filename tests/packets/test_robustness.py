@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +21,10 @@ from testbed.client import Client
 from testbed.guest.kinds import KINDS
 from testbed.kernel import features
 from testbed.plan.model import Interface, LinkCheck, Node, Plan, Veth
+from testbed.protocol import HEADER, MAX_REQUEST, Frame, control_socket, dial, pack
 from testbed.testing import eventually
+
+from .started import gone
 
 pytestmark = [pytest.mark.packets, pytest.mark.timeout(300)]
 
@@ -87,7 +94,7 @@ def test_a_full_pipe_holds_no_signal_up(
 
 
 def test_all_of_a_large_input_arrives(client: Client) -> None:
-    data = os.urandom(5 << 20)
+    data = os.urandom(1 << 20)
     assert client.run("one", ["cat"], input=data, timeout=120).stdout == data
 
 
@@ -119,12 +126,12 @@ def test_a_testbed_that_is_stopped_is_named(client: Client, vm: str) -> None:
         stopped = next(int(pid) for pid in children if "linux" in comm(pid))
     os.kill(stopped, signal.SIGSTOP)
     try:
-        for words in (["status"], ["exec", "one", "--", "true"]):
-            done = subprocess.run(
-                command(*words), capture_output=True, text=True, timeout=120, check=False
-            )
-            assert done.returncode == 3
-            assert f"testbed {NAME} does not answer: process {stopped} is stopped" in done.stderr
+        words = ["status"] if vm == "never" else ["exec", "one", "--", "true"]
+        done = subprocess.run(
+            command(*words), capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 3
+        assert f"testbed {NAME} does not answer: process {stopped} is stopped" in done.stderr
         listed = subprocess.run(command("list"), capture_output=True, text=True, check=True).stdout
         assert "stopped" in listed
         assert "this kernel" not in listed
@@ -135,3 +142,52 @@ def test_a_testbed_that_is_stopped_is_named(client: Client, vm: str) -> None:
 
 def comm(pid: str) -> str:
     return Path(f"/proc/{pid}/comm").read_text()
+
+
+@pytest.mark.parametrize("what", ["socket", "directory"])
+def test_a_testbed_that_nobody_can_find_ends(
+    vm: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's runtime directory goes when they log out."""
+    monkeypatch.setenv("TESTBED_RUNTIME_DIR", str(tmp_path / "run"))
+    bring_up(cable("lost"), vm=vm)
+    holder = launch.owner("lost")
+    assert holder is not None
+    if what == "socket":
+        control_socket("lost").unlink()
+    else:
+        shutil.rmtree(tmp_path / "run")
+    assert gone(holder)
+
+
+def answer(payload: bytes) -> dict[str, Any]:
+    """What the testbed answers to a first frame with this payload."""
+    with dial(NAME) as sock:
+        sock.settimeout(120)
+        with contextlib.suppress(BrokenPipeError):
+            sock.sendall(pack(Frame.MESSAGE, payload))
+        stream = sock.makefile("rb")
+        _, length = HEADER.unpack(stream.read(HEADER.size))
+        message: dict[str, Any] = json.loads(stream.read(length))
+        return message
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (b"[" * 200_000, "nested too deeply"),
+        (b'{"op": "hello", "x": ' + b'{"a":' * 200_000, "nested too deeply"),
+        (b"\xff", "no JSON"),
+        (b"[]", "must be an object"),
+        (b" " * (20 << 20), "no JSON"),
+        (b" " * (MAX_REQUEST + 1), "bytes"),
+    ],
+    ids=["list", "object", "binary", "not an object", "large", "too large"],
+)
+def test_what_is_no_request_is_refused_in_words(
+    client: Client, payload: bytes, expected: str
+) -> None:
+    error = answer(payload)["error"]
+    assert "protocol error" in error["message"]
+    assert expected in error["message"]
+    assert client.hello(60)["name"] == NAME
