@@ -189,6 +189,7 @@ class Keeper(FaultOperations):
         steps += self._processes.restarts(effective, steps)
         timings = {"diff": (time.perf_counter() - started) * 1000}
         if steps:
+            self._kernel.check(steps)
             timings |= self._change(effective, steps)
         self._plan, self._effective, self._source = plan, effective, request.get("source")
         if self.clock.kind == "virtual":

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from testbed import launch
 from testbed.bringup import bring_up, take_down
 from testbed.client import Client
+from testbed.errors import HostError
 from testbed.guest.kinds import KINDS
 from testbed.kernel import features
 from testbed.plan.model import Interface, LinkCheck, Node, Plan, Veth
@@ -191,3 +193,53 @@ def test_what_is_no_request_is_refused_in_words(
     assert "protocol error" in error["message"]
     assert expected in error["message"]
     assert client.hello(60)["name"] == NAME
+
+
+RULES = """\
+table inet site {{
+    chain in {{
+        type filter hook input priority 0
+        {rule}
+    }}
+}}
+"""
+
+
+def ruled(ruleset: str) -> Plan:
+    """The cable, with a ruleset that a user has written."""
+    plan = cable()
+    one = replace(plan.nodes[0], nftables=ruleset, own_ruleset=True)
+    return replace(plan, nodes=(one, plan.nodes[1]))
+
+
+def test_a_users_ruleset_is_loaded(client: Client) -> None:
+    """With the names that nft knows, and a new one in the place of the old."""
+    for rule in ('iif "e0" tcp dport ssh accept', "meta l4proto sctp drop"):
+        client.apply(ruled(RULES.format(rule=rule)))
+        listed = client.observe(["one"])["one"]["nftables"]
+        assert listed.count("chain in") == 1
+        assert rule.split()[-2] in listed or "22" in listed
+    client.apply(cable())
+    assert client.observe(["one"])["one"]["nftables"].strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("ruleset", "message", "hint"),
+    [
+        ("delete table inet nope", "No such file or directory", "has not been defined before"),
+        ("table inet x {\n  nonsense\n}", "line 2, column 3: Error: syntax error", None),
+        ('include "/etc/passwd"', "", None),
+        ('include "/etc/pass*"\nnonsense', "line 2", None),
+    ],
+)
+def test_a_users_ruleset_that_is_refused_changes_nothing(
+    client: Client, ruleset: str, message: str, hint: str | None
+) -> None:
+    """Nor does what nft says of it show a file of this machine."""
+    with pytest.raises(HostError) as raised:
+        client.apply(ruled(ruleset))
+    assert message in raised.value.message
+    assert "root:" not in raised.value.message
+    assert hint is None or hint in (raised.value.hint or "")
+    assert client.plan()[0] == cable()
+    assert not client.apply(cable())["changed"]

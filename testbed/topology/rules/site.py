@@ -8,6 +8,7 @@ from testbed.topology.model import Segment, Topology
 from testbed.topology.position import Path
 from testbed.topology.report import Report
 from testbed.topology.rules.vpc import size
+from testbed.topology.rulesets import explain, misplaced
 from testbed.topology.schema import TopologyForm
 
 ANCHORS = 2  # tunnels of a service link (N4: primary and secondary peer)
@@ -116,8 +117,8 @@ def _firewalls(form: TopologyForm, topology: Topology, report: Report) -> None:
         if firewall.asn in asns:
             message = f"AS {firewall.asn} is a neighbour's: the sessions are eBGP"
             report.add((*at, "asn"), message, "give the firewall another ASN")
-        if firewall.ruleset and "include" in firewall.ruleset.split():
-            report.add((*at, "ruleset"), "a ruleset cannot include other files")
+        if firewall.ruleset and (found := misplaced(firewall.ruleset)):
+            report.add((*at, "ruleset"), *explain(found, str(entry.ruleset)))
         if entry.nat and entry.filter == "stateless":
             message = "a firewall that translates addresses knows its connections: it is stateful"
             report.add((*at, "nat"), message, "write filter: stateful, or leave nat out")
