@@ -168,6 +168,7 @@ PROCESSES = {
     "launch": "starts the keeper or the relay of a micro VM",
 }
 PROCESS_EXCEPTIONS = {
+    "topology.limited": "renders templates in a child that may not take much",
     "render.dot": "pipes a drawing through graphviz's `dot`",
     "render.wireshark": "shows a capture while it is made",
 }
