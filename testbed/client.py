@@ -13,7 +13,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from testbed import guest_log
+from testbed import guest_log, protocol
 from testbed.errors import HostError, NetworkError, TestbedError, UsageError, error_from_json
 from testbed.frames import Connection, message_of
 from testbed.patience import Patience
@@ -82,6 +82,7 @@ class Client:
         *,
         on_event: OnEvent | None = None,
         timeout: float | None = None,
+        decode: Callable[[bytes], dict[str, Any]] = message_of,
     ) -> dict[str, Any]:
         """Send a request, hand its events on, return its result or raise its error."""
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -90,7 +91,7 @@ class Client:
             while frame := connection.receive(deadline):
                 if frame[0] is not Frame.MESSAGE:
                     continue
-                message = message_of(frame[1])
+                message = decode(frame[1])
                 if "error" in message:
                     raise error_from_json(message["error"])
                 if "result" in message:
@@ -135,7 +136,7 @@ class Client:
 
     def plan_json(self) -> dict[str, Any]:
         """What runs, as the keeper sends it: ``plan`` and ``source``."""
-        return self._ask({"op": "plan"})
+        return self._ask({"op": "plan"}, decode=protocol.message_of)
 
     def plan(self) -> tuple[Plan, Any]:
         """What runs, and the source that it was applied with."""

@@ -13,14 +13,15 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from testbed import protocol
 from testbed.errors import HostError
+from testbed.printable import SUSPECT, cleaned
 from testbed.protocol import (
     CREDIT,
     HEADER,
     MAX_FRAME,
     STDIN_WINDOW,
     Frame,
-    message_of,
     pack,
     pack_message,
 )
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
         def tick(self) -> None:
             """Nothing has come for LOOK_S seconds; raises when that has been too often."""
 
-
-__all__ = ["Connection", "message_of"]
 
 CHUNK = 1 << 18
 LOOK_S = 3.0
@@ -216,6 +215,14 @@ class Connection:
         """Nothing has come for LOOK_S: raise when the other end counts as not answering."""
         if self._watch is not None:
             self._watch.tick()
+
+
+def message_of(payload: bytes) -> dict[str, Any]:
+    """The object in a message frame, safe to print: what is in nodes is others' choice."""
+    message = protocol.message_of(payload)
+    if SUSPECT.search(payload) is None:
+        return message
+    return {key: cleaned(value) for key, value in message.items()}
 
 
 def _poll(descriptor: int, events: int, deadline: float) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from testbed.errors import EXIT_HOST, EXIT_USAGE, TestbedError, TopologyError
+from testbed.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,7 +82,7 @@ def show(error: TestbedError) -> None:
 def _show_problems(error: TopologyError) -> None:
     for problem in error.problems:
         place = click.style(f"{problem.file}:{problem.line}:{problem.column}:", bold=True)
-        click.echo(f"{place} {problem.object}: {problem.message}", err=True)
+        click.echo(f"{place} {problem.object}: {printable(problem.message)}", err=True)
         if problem.hint:
             click.echo(_hint(problem.hint), err=True)
     count = len(error.problems)
@@ -90,13 +91,13 @@ def _show_problems(error: TopologyError) -> None:
 
 
 def _print(label: str, message: str, hint: str | None) -> None:
-    click.echo(f"{click.style(label, fg='red', bold=True)} {message}", err=True)
+    click.echo(f"{click.style(label, fg='red', bold=True)} {printable(message)}", err=True)
     if hint:
         click.echo(_hint(hint), err=True)
 
 
 def _hint(text: str) -> str:
-    lines = text.rstrip().replace("\n", "\n          ")
+    lines = printable(text.rstrip()).replace("\n", "\n          ")
     return f"    {click.style('hint:', fg='cyan')} {lines}"
 
 

@@ -243,3 +243,28 @@ def test_a_users_ruleset_that_is_refused_changes_nothing(
     assert hint is None or hint in (raised.value.hint or "")
     assert client.plan()[0] == cable()
     assert not client.apply(cable())["changed"]
+
+
+def test_a_name_does_not_steer_the_terminal(client: Client) -> None:
+    """An interface that a program in a node has made may be called anything."""
+    name = "\x1b]2;hi\x07\x9b"
+    commands = [
+        ["ip", "link", "add", name, "type", "veth", "peer", "name", "x1"],
+        ["ip", "link", "set", name, "up"],
+    ]
+    for words in commands:
+        assert client.run("one", words, timeout=60).returncode == 0
+    try:
+        eventually(lambda: any("hi" in event["subject"] for event in client.events()))
+        for verb in (["events"], ["inspect", "one"], ["inspect", "one", "--json"]):
+            done = subprocess.run(
+                command(*verb),
+                capture_output=True,
+                text=True,
+                check=True,
+                env=os.environ | {"COLUMNS": "200"},
+            )
+            assert "\\x1b]2;hi\\x07" in done.stdout.replace("\\\\", "\\")
+            assert not {"\x1b", "\x07", "\x9b", "\r"} & set(done.stdout)
+    finally:
+        client.run("one", ["ip", "link", "delete", name], timeout=60)

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "testbed": set(),
     "errors": set(),
     "quantities": set(),
+    "printable": set(),
     "protocol": {"errors"},
     "guest_log": {"errors", "protocol"},
     "services": set(),  # a program of its own, which runs inside the nodes
@@ -60,7 +61,7 @@ MAY_IMPORT = {
         "guest.mux",
     },
     "launch": {"errors", "protocol", "guest_log", "plan", "kernel", "guest"},
-    "frames": {"errors", "protocol"},
+    "frames": {"errors", "printable", "protocol"},
     "client": {"errors", "protocol", "guest_log", "frames", "plan", "launch"},
     "bundle": {"errors", "guest_log", "client"},
     "probes": {

@@ -59,6 +59,9 @@ def _devices(topology: Topology, report: Report) -> None:
     if topology.outposts and not site.devices:
         message = "an Outpost needs a customer device to connect to, and there are none"
         report.add(("site", "devices"), message, "leave the key out for cnd1 and cnd2", key=True)
+    if site.wan and not site.wan.uplinks:
+        message = "the WAN connects no device: there is none for it to connect"
+        report.add(("site", "wan"), message, "leave it out, or name its devices", key=True)
     wan = {uplink.device for uplink in site.wan.uplinks} if site.wan else set()
     uplinked = {uplink.device for uplink in site.region_uplinks}
     for device in site.devices:
