@@ -11,7 +11,7 @@ import struct
 import sys
 import termios
 import tty as terminal_modes
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from testbed.client import Client, RemoteProcess, ended
 from testbed.frames import LOOK_S
@@ -186,7 +186,13 @@ class _Pump:
 
 def write(stream: Any, data: bytes) -> None:
     """Write bytes to a text stream at once; nowhere when it is closed."""
-    if stream is None:
-        return
-    stream.buffer.write(data)
-    stream.buffer.flush()
+    if stream is not None:
+        write_all(stream.buffer, data)
+
+
+def write_all(stream: IO[bytes], data: bytes) -> None:
+    """Write all of `data` at once: an unbuffered stream takes a part where a signal comes."""
+    left = memoryview(data)
+    while left:
+        left = left[stream.write(left) or 0 :]
+    stream.flush()

@@ -220,9 +220,10 @@ def _copy(live: LiveCapture, output: IO[bytes] | None, points: list[Point], *, q
 
 def _write(output: IO[bytes], data: bytes) -> bool:
     """Whether somebody still reads."""
+    from testbed.terminal import write_all  # noqa: PLC0415
+
     try:
-        output.write(data)
-        output.flush()
+        write_all(output, data)
     except BrokenPipeError:
         if output is sys.stdout.buffer:
             raise

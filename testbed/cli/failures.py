@@ -22,6 +22,10 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 BUGS = "https://github.com/outpost-testbed/outpost-testbed/issues"
 
 
+class ReaderGoneError(Exception):
+    """Nobody reads our output any more. Click ends with status 1 at a BrokenPipeError."""
+
+
 def run(command: Callable[[], Any]) -> None:
     """Run the command line and exit as its outcome demands."""
     sys.exit(_outcome(command))
@@ -36,8 +40,9 @@ def _outcome(command: Callable[[], Any]) -> int:
         error.show()
         code = EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
         code = INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGoneError):
         code = BROKEN_PIPE
     except TestbedError as error:
         show(error)

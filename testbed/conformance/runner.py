@@ -29,6 +29,14 @@ OnStart = Callable[[str, str, int, int], None]
 ISOLATED = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while the checks ran; `report` has those that were over."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.problem)
+        self.report = report
+
+
 class _Collector:
     """A pytest plugin: what is under check goes in, results come out."""
 
@@ -130,7 +138,7 @@ def run(
     False leaves out what breaks something on purpose. `on_start` is called before
     each check with its name, what it is run for, how many are over and how many
     there are; `on_result` after it, with its result and how many there are.
-    HostError where pytest itself could not run.
+    HostError where pytest itself could not run, Interrupted after Ctrl-C.
     """
     check_names(names)
 
@@ -151,9 +159,17 @@ def run(
     )
     collector = _Collector(testbed, topology, wanted, on_result, on_start)
     started = time.monotonic()
-    report.problem = _pytest([str(file_of(suite)) for suite in suites], options, collector)
+    interrupted = False
+    try:
+        report.problem = _pytest([str(file_of(suite)) for suite in suites], options, collector)
+    except KeyboardInterrupt:
+        interrupted = True
+        done, planned = len(collector.results), len(collector.items)
+        report.problem = f"interrupted: {done} of {planned} checks are over"
     report.duration_s = time.monotonic() - started
     report.results = collector.results
+    if interrupted:
+        raise Interrupted(report)
     if not report.problem:
         report.problem = _nothing_checked(report)
     return report

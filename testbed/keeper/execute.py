@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import select
 import signal
 import struct
 import termios
@@ -154,8 +155,15 @@ class Execution:
         while pumps:
             before = self._moved
             _, pumps = await asyncio.wait(pumps, timeout=GRACE_S)
-            if self._moved == before and not self._sending:
+            if self._moved == before and not self._sending and not self._is_readable():
                 return
+
+    def _is_readable(self) -> bool:
+        """Whether there is something to read: a keeper that is busy is no silent command."""
+        poller = select.poll()
+        for descriptor, _ in self._outputs:
+            poller.register(descriptor, select.POLLIN)
+        return any(events & select.POLLIN for _, events in poller.poll(0))
 
     async def _inward(self, running: Running) -> None:
         """Carry out what the client sends until it closes the connection.
