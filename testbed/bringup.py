@@ -81,7 +81,7 @@ def load_topology(
     from testbed.topology.load import load  # noqa: PLC0415 - pydantic is slow to import
 
     topology = load(path, settings)
-    return replace(topology, name=check_name(name)) if name else topology
+    return replace(topology, name=check_name(name)) if name is not None else topology
 
 
 def lower_topology(topology: Topology) -> Plan:

@@ -70,6 +70,9 @@ def runtime_directory() -> Path:
     else has put something there.
     """
     if override := os.environ.get("TESTBED_RUNTIME_DIR"):
+        if not override.startswith("/"):
+            hint = "its programs run in several folders: write the whole path"
+            raise UsageError(f"TESTBED_RUNTIME_DIR {override!r} is no absolute path", hint=hint)
         return Path(override)
     user = os.geteuid()
     if user == 0:

@@ -125,7 +125,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
 
 def choose_name(name: str | None) -> str:
     """The testbed that is meant: the one named, else the one that runs."""
-    if name:
+    if name is not None:
         from testbed.bringup import check_name  # noqa: PLC0415
 
         return check_name(name)

@@ -12,12 +12,14 @@ import click
 
 from testbed.errors import EXIT_HOST, EXIT_USAGE, TestbedError, TopologyError
 from testbed.printable import printable
+from testbed.protocol import limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 BROKEN_PIPE = 141  # 128 + SIGPIPE
+NO_MEMORY = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 BUGS = "https://github.com/outpost-testbed/outpost-testbed/issues"
 
@@ -59,9 +61,21 @@ def _unexpected(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in FULL:
         _leave_stdout()
         _print("error:", f"can't write: {os.strerror(error.errno).lower()}", None)
+    elif (number := _limit(error)) is not None:
+        _print("error:", f"can't go on: {os.strerror(number).lower()}", limits(number))
     else:
         _show_bug(error)
     return EXIT_HOST
+
+
+def _limit(error: Exception) -> int | None:
+    """The number of the error that a limit of this process is behind; None for any other."""
+    if isinstance(error, MemoryError):
+        return errno.ENOMEM
+    if isinstance(error, ImportError) and any(word in str(error) for word in NO_MEMORY):
+        return errno.ENOMEM
+    number = error.errno if isinstance(error, OSError) else None
+    return number if limits(number) else None
 
 
 def _leave_stdout() -> None:

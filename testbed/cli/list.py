@@ -23,7 +23,10 @@ NONE = "no testbed is running"
 def command(*, name: str | None, as_json: bool) -> None:
     """List the testbeds of this user that run."""
     from testbed import launch  # noqa: PLC0415
+    from testbed.bringup import check_name  # noqa: PLC0415
 
+    if name is not None:
+        check_name(name)
     rows = [_row(entry) for entry in launch.running() if name in {None, entry}]
     rows += [_dead(*entry) for entry in launch.dead().items() if name in {None, entry[0]}]
     if as_json:

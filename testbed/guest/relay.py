@@ -29,7 +29,14 @@ from testbed.guest.bootstrap import KEEPER, prepare
 from testbed.guest.calendar import Calendar, patience_s
 from testbed.guest.carrying import BLOCK, copy, first
 from testbed.guest.kinds import KINDS, preferred
-from testbed.guest.launcher import Report, bind, require_unused, watch_leash, withdraw
+from testbed.guest.launcher import (
+    Report,
+    bind,
+    require_limits,
+    require_unused,
+    watch_leash,
+    withdraw,
+)
 from testbed.guest.mux import Mux, streams
 from testbed.guest.stopping import StopWatcher
 from testbed.guest.uml_time import SOCKET
@@ -427,6 +434,7 @@ def requested(arguments: argparse.Namespace, guest: Guest) -> Boot:
     if not NAME_PATTERN.fullmatch(name):
         raise UsageError(f"{name!r} is not a testbed's name")
     require_unused(control_socket(name))
+    require_limits(arguments.memory_mb)
     wires = _wires(arguments.attach)
     guest_log.forget(name)
     return replace(
