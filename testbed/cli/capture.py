@@ -14,7 +14,7 @@ import click
 
 from testbed.cli.advance import parse_duration
 from testbed.cli.common import (
-    complete_nodes,
+    complete_places,
     connect,
     echo_json,
     is_terminal,
@@ -43,7 +43,7 @@ def _duration(context: click.Context, parameter: click.Parameter, text: str | No
 
 
 @verb("capture", EXAMPLE)
-@click.argument("words", nargs=-1, metavar="[PLACE]... [FILTER]", shell_complete=complete_nodes)
+@click.argument("words", nargs=-1, metavar="[PLACE]... [FILTER]", shell_complete=complete_places)
 @click.option(
     *("-w", "--write", "file"),
     type=click.Path(dir_okay=False, allow_dash=True),
