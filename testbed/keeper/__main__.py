@@ -49,14 +49,15 @@ class NamespaceLinks:
 
     A link leads to the keeper's descriptor, so that a dead keeper leaves a
     dangling link and nothing else. Works through a descriptor of the host's
-    directory, because /run itself is private here.
+    directory, opened before the host's namespaces are left: /run itself is
+    private here, and the host's files are for reading only.
     """
 
-    def __init__(self, name: str, pid: int) -> None:
+    def __init__(self, name: str) -> None:
         NETNS_DIRECTORY.mkdir(mode=0o755, exist_ok=True)
         self._directory = os.open(NETNS_DIRECTORY, os.O_RDONLY | os.O_DIRECTORY)
         self._name = name
-        self._pid = pid
+        self.pid = 0  # as the host sees it
         self._links: dict[str, str] = {}
 
     def update(self, namespaces: dict[str, int]) -> None:
@@ -68,7 +69,7 @@ class NamespaceLinks:
 
     def _update(self, namespaces: dict[str, int]) -> None:
         wanted = {
-            f"{self._name}.{node}": f"/proc/{self._pid}/fd/{descriptor}"
+            f"{self._name}.{node}": f"/proc/{self.pid}/fd/{descriptor}"
             for node, descriptor in namespaces.items()
         }
         for link, target in self._links.items():
@@ -128,10 +129,11 @@ def main(name: str, directory: str) -> None:
     is_root = os.geteuid() == 0  # in a user namespace of its own it seems so, too
     try:
         outside = Outside(namespace.current())
-        enter_namespaces()
-        pid = int(str(Path("/proc/self").readlink()))  # still the host's /proc: the host's number
         # An ordinary user can't write to /run/netns, nor enter what is linked there.
-        publish = NamespaceLinks(name, pid).update if is_root else None
+        links = NamespaceLinks(name) if is_root else None
+        enter_namespaces()
+        if links is not None:  # still the host's /proc: the host's number
+            links.pid = int(str(Path("/proc/self").readlink()))
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         Path(directory, CONTROL_SOCKET).unlink(missing_ok=True)
         os.umask(0o077)
@@ -143,7 +145,8 @@ def main(name: str, directory: str) -> None:
         isolation.settle()
         for node_files in ("/run/node", "/run/lock"):
             Path(node_files).mkdir()
-        keeper = Keeper(name, publish, outside)
+        isolation.protect()
+        keeper = Keeper(name, None if links is None else links.update, outside)
         asyncio.run(serve(keeper, server, registration))
     except TestbedError as error:
         _report({"error": error.to_json()})

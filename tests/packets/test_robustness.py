@@ -22,6 +22,7 @@ from testbed.client import Client
 from testbed.errors import HostError
 from testbed.guest.kinds import KINDS
 from testbed.kernel import features
+from testbed.kernel.isolation import UNNEEDED
 from testbed.plan.model import Interface, LinkCheck, Node, Plan, Veth
 from testbed.protocol import HEADER, MAX_REQUEST, Frame, control_socket, dial, pack
 from testbed.testing import eventually
@@ -268,3 +269,21 @@ def test_a_name_does_not_steer_the_terminal(client: Client) -> None:
             assert not {"\x1b", "\x07", "\x9b", "\r"} & set(done.stdout)
     finally:
         client.run("one", ["ip", "link", "delete", name], timeout=60)
+
+
+@pytest.mark.parametrize("place", ["/etc", "/usr", "/boot"])
+def test_a_program_in_a_node_changes_no_file_of_this_machine(client: Client, place: str) -> None:
+    """In this kernel it is told so; in a guest what it writes is the guest's own."""
+    file = Path(place, f"testbed-{os.getpid()}")
+    client.run("one", ["sh", "-c", f"mkdir -p {place}; echo x > {file}"], timeout=60)
+    assert not file.exists()
+
+
+def test_a_program_in_a_node_has_no_rights_that_no_network_needs(client: Client, vm: str) -> None:
+    if vm != "never":
+        pytest.skip("the guest's root is the guest's")
+    words = client.run("one", ["grep", "CapBnd", "/proc/self/status"], timeout=60).text.split()
+    bounding = int(words[1], 16)
+    assert not [name for name, bit in UNNEEDED.items() if bounding >> bit & 1]
+    assert bounding >> 12 & 1  # CAP_NET_ADMIN
+    assert client.run("one", ["sh", "-c", "echo x > /tmp/$$ && rm /tmp/$$"]).returncode == 0
