@@ -311,13 +311,9 @@ class Testbed:
 
     def problems(self) -> list[str]:
         """What is not as it should be, one line each."""
-        return [
-            f"{row.get('title')}: {row.get('state')}"
-            for rows in self.status().values()
-            if isinstance(rows, list)
-            for row in rows
-            if not row.get("ok")
-        ]
+        from testbed.faulting import problems  # noqa: PLC0415
+
+        return problems(self.status())
 
 
 def plan_of(source: Source, settings: Mapping[str, str] | None, name: str | None) -> Plan:
