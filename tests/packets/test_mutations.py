@@ -57,7 +57,7 @@ def test_the_check_fails(
     topology = load_topology(ROOT / mutation.topology, {})
 
     def results() -> list[Result]:
-        report = runner.run(testbed, topology, [check], subjects=mutation.only)
+        report = runner.run(testbed, topology, [check], subjects=mutation.only, alone=True)
         assert report.results, report.problem
         return report.results
 
