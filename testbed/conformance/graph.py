@@ -88,11 +88,13 @@ def _of(suite: str) -> list[Vertex]:
         for function in vars(module).values()
         if getattr(function, "__module__", "") == module.__name__ and is_test(function)
     ]
-    return [_vertex(name_of(file_of(suite), f.__name__), f) for f in functions]
+    common = getattr(module, "pytestmark", [])
+    common = common if isinstance(common, list) else [common]
+    return [_vertex(name_of(file_of(suite), f.__name__), f, common) for f in functions]
 
 
-def _vertex(name: str, function: Callable[..., Any]) -> Vertex:
-    marks = getattr(function, "pytestmark", [])
+def _vertex(name: str, function: Callable[..., Any], common: list[Any]) -> Vertex:
+    marks = [*getattr(function, "pytestmark", []), *common]
     arguments = inspect.signature(function).parameters
     return Vertex(
         check=describe(name, function),

@@ -98,10 +98,12 @@ class Report:
 
     @property
     def diagnosis(self) -> Result | None:
-        """The failure that is nearest to the cables: the likely cause of those above it."""
-        order = {suite: number for number, suite in enumerate(SUITES)}
+        """The failure that no other one stands below: the likely cause of those above it."""
+        from testbed.conformance.graph import graph  # noqa: PLC0415 - which needs `After`
+
+        order = {check: number for number, check in enumerate(graph())}
         failed = self.of("failed")
-        return min(failed, key=lambda result: order[result.suite], default=None)
+        return min(failed, key=lambda result: order.get(result.check, len(order)), default=None)
 
     @property
     def exit_code(self) -> int:

@@ -99,8 +99,9 @@ def check_names(names: Collection[str]) -> None:
 
 
 def all_checks() -> dict[str, Check]:
-    """All checks by name, in the order in which they are run."""
-    return {name: vertex.check for name, vertex in graph().items()}
+    """All checks by name, suite by suite; they are run in the order of the graph."""
+    order = sorted(graph().items(), key=lambda entry: SUITES.index(entry[1].check.suite))
+    return {name: vertex.check for name, vertex in order}
 
 
 def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from testbed.conformance.daemons import session_of
 from testbed.conformance.site import Site
 
 RECENT_S = 30.0  # a session that went down in this time is watched
@@ -40,6 +41,8 @@ def steady(site: Site, node: str, subject: str, neighbor: str) -> str:
             PATIENCE_S,
         )
     if again := len(downs()) - begun:
-        return f"went down {again} times while it was looked at"
-    row = site.row("bgp", node=node, neighbor=neighbor)
-    return f"stays {UP}" if row["ok"] else str(row["state"])
+        reason = session_of(site, node, neighbor).reason
+        told = f": {reason}" if reason else ""
+        return f"went down {again} times while it was looked at{told}"
+    session = session_of(site, node, neighbor)
+    return f"stays {UP}" if session.up else str(session)

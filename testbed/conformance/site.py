@@ -22,6 +22,14 @@ class Site:
         self.testbed = testbed
         self.topology = topology
         self._patience: float | None = None
+        self._kept: dict[object, Any] = {}
+
+    def once(self, key: object, look: Callable[[], T]) -> T:
+        """What a look has found the first time: for what nothing changes while checks run."""
+        if key not in self._kept:
+            self._kept[key] = look()
+        found: T = self._kept[key]
+        return found
 
     @contextmanager
     def patience(self, longest: float | None) -> Iterator[None]:

@@ -8,6 +8,7 @@ import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 
+from testbed.conformance.bgp_ends import limit_reached
 from testbed.conformance.bgp_wire import Heard
 from testbed.conformance.expectation import expect
 from testbed.conformance.probing import Place, announced_anew, captures, exists, inject, ping
@@ -25,6 +26,14 @@ from testbed.lower.direct_connect import PREFIX_LIMIT, TRUNK, device_port, port
 from testbed.lower.service_link import PORT, host_address
 
 ARRIVES_S = 4.0
+# What the ways between rack, LAN and virtual interface stand on.
+BELOW = (
+    *("lag.carrier", "lag.members", "vlan.tagged", "vlan.addresses", "vlan.peer-answers"),
+    *("bgp.port", "bgp.asns", "bgp.established", "bgp.outpost-announces", "bgp.route-to-rack"),
+    *("site.powered", "site.cables", "site.daemons", "site.link", "site.peer-answers"),
+    *("site.established",),
+    *("site.lan",),
+)
 EPHEMERAL = 40001
 
 
@@ -52,6 +61,7 @@ def _heard(site: Site, vif: VirtualInterfaceSubject) -> Heard:
     return heard
 
 
+@pytest.mark.after("site.powered")
 def test_link(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
     """The connection and the virtual interface's VLAN on it are up.
 
@@ -100,6 +110,26 @@ def test_peer_answers(site: Site, virtual_interface: VirtualInterfaceSubject) ->
 
 
 @pytest.mark.after("direct-connect.link", "direct-connect.peer-answers")
+def test_prefix_limit(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
+    """Neither end takes the session down because the other one announces too many prefixes.
+
+    Expected: no end of the session with "maximum number of prefixes reached" (RFC 4486).
+    Source: C1, C7 (T1): at most 100 prefixes on a private or transit virtual interface
+    Remedy: summarise what is announced, or announce a default route.
+    """
+    vif = virtual_interface
+    far, own = vif.vif.customer_address.ip, vif.vif.amazon_address.ip
+    place, device = _amazon(vif), vif.connection.device
+    problem = limit_reached(site, place, ((place[0], far, own), (device, own, far)))
+    name = " ".join(place if problem and problem[0] == place[0] else _customer(vif))
+    seen = problem[1] if problem else "no limit reached"
+    expect(not problem, name, expected="no limit reached", seen=seen)
+
+
+@pytest.mark.after(
+    *("direct-connect.link", "direct-connect.peer-answers", "direct-connect.prefix-limit"),
+)
+@pytest.mark.follows("site.daemons")
 def test_established(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
     """The BGP session of the virtual interface is Established, and stays so.
 
@@ -122,6 +152,7 @@ def test_established(site: Site, virtual_interface: VirtualInterfaceSubject) -> 
 
 
 @pytest.mark.after("direct-connect.established")
+@pytest.mark.follows("site.powered", "site.cables", "site.daemons")
 def test_received(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
     """Amazon announces what the virtual interface is for.
 
@@ -137,6 +168,7 @@ def test_received(site: Site, virtual_interface: VirtualInterfaceSubject) -> Non
 
 
 @pytest.mark.after("direct-connect.established")
+@pytest.mark.follows(*BELOW)
 def test_advertised(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
     """The customer announces what Amazon has to reach, in at most 100 prefixes.
 
@@ -173,6 +205,7 @@ def _needed(site: Site, vif: VirtualInterfaceSubject) -> list[tuple[IPv4Network,
     ]
 
 
+@pytest.mark.follows("site.powered", "site.cables", "site.daemons")
 def test_endpoint_filters(site: Site, tunnel: TunnelSubject) -> None:
     """With private connectivity, the endpoint subnet's filters let the service link in and out.
 
@@ -224,6 +257,7 @@ def _seen(site: Site, sender: Place, packet: object, near: Place, far: Place, ma
     return problem or f"{number(near)} packets at {near[0]}, none at {far[0]}"
 
 
+@pytest.mark.follows(*BELOW, "direct-connect.established", "direct-connect.received")
 def test_all_paths(site: Site, outpost: OutpostSubject) -> None:
     """With private connectivity, each customer device of the Outpost has a way to the anchors.
 

@@ -29,6 +29,12 @@ FLOWS = 24  # of one server, all at once: each needs a port of its own where add
 SOURCES = 10000  # the first of their source ports
 FILTER = f"udp port {PORT} or tcp port {PORT} or icmp"
 SYN, SYN_ACK = "S", "SA"
+# What the way to a firewall, and on from it, stands on.
+BELOW = (
+    *("site.powered", "site.cables", "site.daemons", "site.link", "site.peer-answers"),
+    *("site.established",),
+    *("isp.link", "isp.peer-answers", "isp.established", "isp.routes", "isp.way-out"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,7 @@ def _expect_passed(
     expect(len(far) == number, name, expected=f"{number} behind it", seen=seen)
 
 
+@pytest.mark.follows(*BELOW)
 def test_passes_udp(site: Site, firewall: NodeSubject) -> None:
     """The firewall lets the tunnels' packets out: UDP from port 443 to 443.
 
@@ -132,6 +139,7 @@ def test_passes_udp(site: Site, firewall: NodeSubject) -> None:
     _expect_passed(firewall, f"UDP {PORT} to {PORT}", near, far, 1)
 
 
+@pytest.mark.follows(*BELOW)
 def test_passes_tcp(site: Site, firewall: NodeSubject) -> None:
     """The firewall lets the management channel out: TCP from ports 1025 to 65535 to 443.
 
@@ -145,6 +153,7 @@ def test_passes_tcp(site: Site, firewall: NodeSubject) -> None:
         _expect_passed(firewall, f"TCP {port} to {PORT}", near, far, 1)
 
 
+@pytest.mark.follows(*BELOW, "firewalls.passes-udp")
 def test_symmetric(site: Site, tunnel: TunnelSubject) -> None:
     """Both directions of a tunnel go through the same firewall.
 
@@ -172,6 +181,7 @@ def test_symmetric(site: Site, tunnel: TunnelSubject) -> None:
 
 
 @pytest.mark.after("firewalls.passes-udp", "firewalls.passes-tcp")
+@pytest.mark.follows(*BELOW, "firewalls.symmetric")
 def test_passes_answers(site: Site, firewall: NodeSubject) -> None:
     """The answers to what went out come back in, to the address and port that asked.
 

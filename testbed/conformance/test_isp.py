@@ -21,6 +21,13 @@ from testbed.lower.bgp import symbol
 from testbed.lower.service_link import host_address
 
 DEVICE_PORT = "region"
+# What the ways between the rack and the provider stand on.
+BELOW = (
+    *("lag.carrier", "lag.members", "vlan.tagged", "vlan.addresses", "vlan.peer-answers"),
+    *("bgp.port", "bgp.asns", "bgp.established", "bgp.outpost-announces", "bgp.route-to-rack"),
+    *("site.powered", "site.cables", "site.daemons", "site.link", "site.peer-answers"),
+    *("site.established",),
+)
 
 
 def _device_end(uplink: UplinkSubject) -> Place:
@@ -38,6 +45,7 @@ def _is_translated(site: Site, uplink: UplinkSubject) -> bool:
     return any(w.name == uplink.uplink.device and (w.nat or w.ruleset) for w in walls)
 
 
+@pytest.mark.after("site.powered")
 def test_link(site: Site, uplink: UplinkSubject) -> None:
     """The link to the provider is up, at both ends.
 
@@ -82,6 +90,7 @@ def _filters(site: Site, node: str) -> bool:
 
 
 @pytest.mark.after("isp.link", "isp.peer-answers")
+@pytest.mark.follows("site.daemons")
 def test_established(site: Site, uplink: UplinkSubject) -> None:
     """The BGP session with the provider is Established.
 
@@ -113,6 +122,7 @@ def test_stable(site: Site, uplink: UplinkSubject) -> None:
 
 
 @pytest.mark.after("isp.established")
+@pytest.mark.follows(*BELOW)
 def test_routes(site: Site, uplink: UplinkSubject) -> None:
     """The needed routes are received from the provider, and advertised to it.
 
@@ -148,6 +158,7 @@ def _words(prefixes: dict[IPv4Network, tuple[int, ...]]) -> str:
 
 
 @pytest.mark.after("isp.link")
+@pytest.mark.follows(*BELOW, "isp.established", "isp.routes")
 def test_way_out(site: Site, uplink: UplinkSubject) -> None:
     """What comes from an infrastructure subnet to AWS's ranges leaves by a link to the Region.
 

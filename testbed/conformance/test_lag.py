@@ -14,6 +14,7 @@ SHORT_TIMEOUT = 0x02  # the bit of LACP's actor state that asks for a PDU every 
 LISTEN_S = 10.0  # asked to, it sends one every second, and a busy machine some of them late
 
 
+@pytest.mark.after("site.powered")
 def test_carrier(site: Site, lag: LagSubject) -> None:
     """Every port of the LAG has carrier, at both ends.
 

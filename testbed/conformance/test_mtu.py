@@ -14,8 +14,10 @@ from testbed.conformance.permissions import Permissions
 from testbed.conformance.requesting import Answer, Request, until
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject
+from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.ways import End, Way, Ways
 
+pytestmark = pytest.mark.follows(*CONNECTIVITY)
 INTERNET_MTU = 1500  # facts: E mtu
 TRANSFER = 100_000  # bytes
 PORT = 7007  # of the transfer's own server, where no rule says otherwise

@@ -16,6 +16,7 @@ from testbed.conformance.probing import Place, captures
 from testbed.conformance.requesting import Request, answered, send
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import OutpostSubject, VpcSubject
+from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import pairs, ports
 from testbed.conformance.ways import End, Kind, Ways
 from testbed.lower import names
@@ -23,6 +24,7 @@ from testbed.predict.routes import INTERFACES
 from testbed.probes.capture import Capture
 from testbed.topology.model import NetworkInterface, RouteTable, Topology, Vpc, VpcRoute
 
+pytestmark = pytest.mark.follows(*CONNECTIVITY)
 SETTLE_S = 5.0
 ANY = "any"  # of a node's interfaces
 TEST_NET = IPv4Address("203.0.113.201")  # RFC 5737: nobody's, for default routes

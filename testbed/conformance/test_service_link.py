@@ -32,6 +32,18 @@ ARRIVES_S = 4.0
 REFUSED_S = 0.6
 FAILS_OVER_S = 10.0
 NEW_PORT = 50443
+# What the tunnels and the management channel stand on.
+BELOW = (
+    *("lag.carrier", "lag.members", "vlan.tagged", "vlan.addresses", "vlan.peer-answers"),
+    *("bgp.port", "bgp.asns", "bgp.established", "bgp.outpost-announces", "bgp.route-to-rack"),
+    *("site.powered", "site.cables", "site.daemons", "site.link", "site.peer-answers"),
+    *("site.established",),
+    *("site.accepted", "bgp.way-to-region", "isp.link", "isp.peer-answers", "isp.established"),
+    *("isp.routes", "isp.way-out", "direct-connect.link", "direct-connect.peer-answers"),
+    *("direct-connect.prefix-limit", "direct-connect.established", "direct-connect.received"),
+    *("direct-connect.advertised", "direct-connect.endpoint-filters", "direct-connect.all-paths"),
+    *("firewalls.symmetric", "firewalls.passes-answers"),
+)
 
 
 def _datagram(source: object, destination: object, sport: int, dport: int, mark: bytes) -> Any:
@@ -72,6 +84,8 @@ def _lost(site: Site, tunnel: TunnelSubject, sender: Place, packet: Any, mark: b
     return f"lost; seen only at {', '.join(seen) or 'no place'}{told}"
 
 
+@pytest.mark.after("site.powered")
+@pytest.mark.follows(*BELOW, "firewalls.passes-udp", "site.default-route")
 def test_handshake(site: Site, tunnel: TunnelSubject) -> None:
     """The tunnel's handshake is done, and UDP 443 is answered now.
 
@@ -98,6 +112,7 @@ def test_handshake(site: Site, tunnel: TunnelSubject) -> None:
 
 
 @pytest.mark.after("service-link.handshake")
+@pytest.mark.follows("vlan.mtu", "site.mtu", *BELOW)
 def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
     """Packets of 1500 bytes pass unfragmented between the rack's server and the anchor, both ways.
 
@@ -124,6 +139,7 @@ def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
 
 
 @pytest.mark.after("isp.way-out", "isp.established", every=True)
+@pytest.mark.follows(*BELOW, "firewalls.passes-tcp", "site.default-route")
 def test_region_reachable(site: Site, outpost: OutpostSubject) -> None:
     """The Region's public addresses can be reached from the infrastructure subnet.
 
@@ -146,6 +162,7 @@ def test_region_reachable(site: Site, outpost: OutpostSubject) -> None:
 
 
 @pytest.mark.after("service-link.region-reachable")
+@pytest.mark.follows(*BELOW, "firewalls.passes-tcp")
 def test_management(site: Site, outpost: OutpostSubject) -> None:
     """The management channel works: TCP from an ephemeral port to 443.
 
@@ -183,6 +200,7 @@ def test_rtt(site: Site, tunnel: TunnelSubject, measure: Callable[..., Measureme
 
 
 @pytest.mark.after("service-link.handshake", every=True)
+@pytest.mark.follows("service-link.underlay-mtu", *BELOW)
 def test_inner_mtu(site: Site, outpost: OutpostSubject) -> None:
     """Between the Outpost's and the Region's part of a VPC the MTU is exactly 1300.
 
@@ -205,6 +223,7 @@ def test_inner_mtu(site: Site, outpost: OutpostSubject) -> None:
 
 
 @pytest.mark.after("service-link.handshake", every=True)
+@pytest.mark.follows("service-link.underlay-mtu", "service-link.rtt", *BELOW)
 def test_throughput(
     site: Site, outpost: OutpostSubject, measure: Callable[..., Measurement]
 ) -> None:
@@ -275,6 +294,7 @@ def _is_tunnel(packet: Any) -> bool:
 
 
 @pytest.mark.after("service-link.handshake")
+@pytest.mark.follows("bgp.equal", *BELOW)
 def test_two_paths(site: Site, outpost: OutpostSubject) -> None:
     """The answers to each tunnel come by the OND that its server's address belongs to.
 
@@ -296,6 +316,7 @@ def test_two_paths(site: Site, outpost: OutpostSubject) -> None:
 
 
 @pytest.mark.after("service-link.underlay-mtu")
+@pytest.mark.follows("firewalls.refuses-inbound")
 def test_initiated_from_the_outpost(site: Site, tunnel: TunnelSubject) -> None:
     """Nothing can be opened from the Region's side: neither TCP nor a UDP flow of its own.
 
