@@ -24,7 +24,7 @@ TOPOLOGY = pytest.StashKey[Topology]()
 TESTBED = pytest.StashKey[Testbed]()
 RESULTS = pytest.StashKey[list[Result]]()
 CAUSES = pytest.StashKey[Causes]()
-ALONE = pytest.StashKey[bool]()
+ASKS = pytest.StashKey[bool]()  # whether checks that were left out are run in silence
 MEASURED = pytest.StashKey[list[Measurement]]()
 
 
@@ -105,7 +105,7 @@ def judgeable(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def _asks(config: pytest.Config) -> bool:
-    return not config.stash.get(ALONE, False)
+    return config.stash.get(ASKS, True)
 
 
 def _in_order(config: pytest.Config, site: Site) -> bool:

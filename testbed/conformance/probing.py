@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from testbed.conformance.bgp_wire import Heard, listen
+from testbed.conformance.expectation import expect
 from testbed.conformance.site import Site
 from testbed.errors import NetworkError
 from testbed.lower.bgp import HOLD_S
@@ -19,6 +20,7 @@ Place = tuple[str, str]  # node, interface
 PYTHON = (sys.executable, "-I", "-S", "-c")
 REFRESH_S = 5.0  # for a peer that does not say when it has sent all its routes
 CONNECT_S = 2.0
+NO_CARRIER = "no carrier"  # the keeper's word for it: the other end is down, or the cable is out
 # They run in the node, possibly in an emulated guest: they import as little as they can.
 _INJECT = """
 import socket, sys
@@ -54,6 +56,18 @@ except OSError as error:
 def exists(site: Site, node: str) -> bool:
     """Whether a node is part of the testbed: a real device is not."""
     return any(entry.name == node for entry in site.plan.nodes)
+
+
+def expect_up(site: Site, places: Iterable[Place]) -> None:
+    """Fail for an interface that is down: for one that was set down before those that hear nothing.
+
+    Those of nodes that the testbed has not are left out.
+    """
+    rows = {(row["node"], row["interface"]): row for row in site.rows("links")}
+    missing = {"ok": False, "state": "missing"}
+    found = [(place, rows.get(place, missing)) for place in places if exists(site, place[0])]
+    for place, row in sorted(found, key=lambda entry: entry[1]["state"] == NO_CARRIER):
+        expect(row["ok"], " ".join(place), expected="up", seen=row["state"])
 
 
 @contextmanager

@@ -38,9 +38,9 @@ class _Collector:
         on_result: OnResult | None,
         on_start: OnStart | None = None,
         *,
-        alone: bool = False,
+        asks: bool = True,
     ) -> None:
-        self._alone = alone
+        self._asks = asks
         self._testbed = testbed
         self._topology = topology
         self._wanted = wanted
@@ -59,7 +59,7 @@ class _Collector:
         if self._topology is not None:
             config.stash[collecting.TOPOLOGY] = self._topology
         config.stash[collecting.RESULTS] = self.results
-        config.stash[collecting.ALONE] = self._alone
+        config.stash[collecting.ASKS] = self._asks
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
@@ -142,7 +142,8 @@ def run(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         environment=environment_of(testbed),
     )
-    collector = _Collector(testbed, topology, wanted, on_result, on_start, alone=alone)
+    asks = bool(names or subjects) and not alone
+    collector = _Collector(testbed, topology, wanted, on_result, on_start, asks=asks)
     started = time.monotonic()
     report.problem = _pytest([str(file_of(suite)) for suite in suites], options, collector)
     report.duration_s = time.monotonic() - started

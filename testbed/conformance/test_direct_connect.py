@@ -11,7 +11,15 @@ from scapy.packet import Raw
 from testbed.conformance.bgp_ends import limit_reached
 from testbed.conformance.bgp_wire import Heard
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import Place, announced_anew, captures, exists, inject, ping
+from testbed.conformance.probing import (
+    Place,
+    announced_anew,
+    captures,
+    exists,
+    expect_up,
+    inject,
+    ping,
+)
 from testbed.conformance.service_link_ways import anchor_place
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
@@ -74,9 +82,7 @@ def test_link(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
     ends = [(names.direct_connect(vif.connection), TRUNK)]
     if exists(site, device):
         ends = [(device, device_port(vif.connection)), *ends]
-    for node, name in ends:
-        row = site.row("links", node=node, interface=name)
-        expect(row["ok"], f"{node} {name}", expected="up", seen=row["state"])
+    expect_up(site, ends)
     if exists(site, device):
         done = site.testbed[device].run(
             ["cat", f"/sys/class/net/{interface}/operstate"], check=False

@@ -11,7 +11,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import Place, announced_anew, exists, ping, route_to
+from testbed.conformance.probing import Place, announced_anew, exists, expect_up, ping, route_to
 from testbed.conformance.service_link_ways import edge_end
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
@@ -53,10 +53,7 @@ def test_link(site: Site, uplink: UplinkSubject) -> None:
     Source: D1 (T1)
     Remedy: look at the interface's administrative state and its cable; call the provider.
     """
-    for node, interface in (_device_end(uplink), edge_end(uplink)):
-        if exists(site, node):
-            row = site.row("links", node=node, interface=interface)
-            expect(row["ok"], f"{node} {interface}", expected="up", seen=row["state"])
+    expect_up(site, (_device_end(uplink), edge_end(uplink)))
 
 
 @pytest.mark.after("isp.link")

@@ -6,7 +6,7 @@ import pytest
 from scapy.contrib.lacp import LACP
 
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import captures, exists
+from testbed.conformance.probing import captures, exists, expect_up
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import LagSubject
 
@@ -24,11 +24,7 @@ def test_carrier(site: Site, lag: LagSubject) -> None:
     """
     inside = [(lag.ond, own) for own, _ in lag.members]
     outside = [(lag.device, far) for _, far in lag.members]
-    rows = {(row["node"], row["interface"]): row for row in site.rows("links")}
-    for node, interface in (*outside, *inside):
-        if exists(site, node):
-            row = rows.get((node, interface), {"ok": False, "state": "missing"})
-            expect(row["ok"], f"{node} {interface}", expected="up", seen=row["state"])
+    expect_up(site, (*outside, *inside))
 
 
 @pytest.mark.after("lag.carrier")

@@ -13,7 +13,7 @@ from scapy.layers.l2 import ARP, Ether
 
 from testbed.conformance.daemons import session_of, sessions_of
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import captures, ping
+from testbed.conformance.probing import captures, expect_up, ping
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.site_subjects import (
@@ -62,16 +62,16 @@ def test_cables(site: Site, machine: MachineSubject) -> None:
     Source: A3, A4 (T1)
     Remedy: what is inside a rack or the Region is AWS's: open a support case.
     """
-    plan, looked = plan_of(site.topology), False
+    plan = plan_of(site.topology)
     inner = {node.name for node in plan.nodes if node.group != SITE_GROUP}
-    for row in _rows(site, machine):
-        device = plan.node(machine.name).interface(row["interface"]).device
-        if machine.name in inner and isinstance(device, Veth) and device.peer_node in inner:
-            looked = True
-            name = f"{machine} {row['interface']}"
-            expect(row["ok"], name, expected="up", seen=row["state"])
-    if not looked:
+    places = []
+    for interface in plan.node(machine.name).interfaces if machine.name in inner else ():
+        device = interface.device
+        if isinstance(device, Veth) and device.peer_node in inner:
+            places += [(machine.name, interface.name), (device.peer_node, device.peer)]
+    if not places:
         pytest.skip("it has no cable that is AWS's at both ends")
+    expect_up(site, places)
 
 
 @pytest.mark.after("site.powered")
@@ -120,9 +120,7 @@ def test_link(site: Site, link: LinkSubject) -> None:
     Source: D1, E4 (T1)
     Remedy: look at the interface's administrative state, its optical module and its cable.
     """
-    for end in link.ends:
-        row = site.row("links", node=end.node, interface=end.interface)
-        expect(row["ok"], end, expected="up", seen=row["state"])
+    expect_up(site, [(end.node, end.interface) for end in link.ends])
 
 
 @pytest.mark.after("site.link")
@@ -226,6 +224,45 @@ def test_accepted(site: Site, link: LinkSubject) -> None:
             )
 
 
+@pytest.mark.after("site.established")
+@pytest.mark.follows(
+    *("site.link", "site.established", "lag.carrier", "vlan.tagged", "vlan.peer-answers"),
+    *("bgp.established", "bgp.outpost-announces", "direct-connect.established", "site.lan"),
+    *("isp.link", "isp.peer-answers", "isp.established", "isp.routes", "site.accepted"),
+)
+def test_announced(site: Site, link: LinkSubject) -> None:
+    """Each router of the customer's tells its neighbour what else it knows.
+
+    A session over which nothing comes is no second way.
+
+    Expected: both ends announce something, unless all that they know is from that neighbour.
+    Source: A9, E4 (T1); H1: redundant paths
+    Remedy: look at the export filter of the end that announces nothing.
+    """
+    for end, other in permutations(link.ends):
+        sessions = sessions_of(site, end.node, routes=True)
+        (session,) = (s for s in sessions if s.neighbor == str(other.address))
+        table = TABLE_MAIN if end.node not in _devices(site) else TABLES[link.vrf]
+        more = _elsewhere(site, end, table)
+        seen = f"{len(session.routes)} prefixes, though it knows {len(more)} from elsewhere"
+        name = f"{end.node} to {other.node}, VRF {link.vrf}"
+        expect(session.routes or not more, name, expected="some of what it knows", seen=seen)
+
+
+def _elsewhere(site: Site, end: LinkEnd, table: int) -> list[str]:
+    """What BGP and LANs have brought to a router's table by other interfaces than a link's."""
+    argv = ["ip", "-j", "route", "show", "table", str(table)]
+    rows = json.loads(site.testbed[end.node].run(argv, check=False).text or "[]")
+    daemons = {"bird", "bgp"}
+    return [
+        str(row["dst"])
+        for row in rows
+        if row.get("protocol") in daemons
+        and row.get("type", "unicast") == "unicast"
+        and all(hop.get("dev") != end.interface for hop in row.get("nexthops") or [row])
+    ]
+
+
 def _devices(site: Site) -> set[str]:
     return {device.name for device in site.topology.site.devices}
 
@@ -245,9 +282,12 @@ def test_lan(site: Site, segment: SegmentSubject) -> None:
     Source: D1, D8 (T1)
     Remedy: look at the port and its cable, the address and its prefix length, and filters.
     """
-    for node, interface, _ in segment.machines:
-        row = site.row("links", node=node, interface=interface)
-        expect(row["ok"], f"{node} {interface}", expected="up", seen=row["state"])
+    places = [(node, interface) for node, interface, _ in segment.machines]
+    plan, ends = plan_of(site.topology), []
+    for node, interface in places:
+        device = plan.node(node).interface(interface).device
+        ends += [(device.peer_node, device.peer)] if isinstance(device, Veth) else []
+    expect_up(site, [*places, *ends])
     routers = {name for name, _ in segment.segment.routers}
     for node, interface, _ in segment.machines:
         for router, port, address in segment.machines if node not in routers else ():
