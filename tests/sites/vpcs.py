@@ -23,17 +23,7 @@ def add(draft: Draft) -> None:
         for name, cidr in (("vpc1", "10.2.0.0/16"), ("vpc2", "10.1.0.0/16")):
             _route(draft, name, cidr, "peer.vpc-peering-connection")
     elif len(names) > 1 and draft.maybe(0.4):
-        attachments = {name: {"vpc": name} for name in names}
-        region["transit_gateways"] = {"hub": {"attachments": attachments}}
-        for name in names:
-            _route(draft, name, "10.0.0.0/8", "hub.transit-gateway")
-        if draft.maybe(0.5):
-            device = draft.chance.choice(draft.devices)
-            vif = {"transit_gateway": "hub", "bfd": draft.maybe(0.5)}
-            connections = draft.site.setdefault("direct_connect", {})
-            connections["dx8"] = {"device": device, "transit_vif": vif}
-            for name in names:
-                _route(draft, name, "192.168.0.0/16", "hub.transit-gateway")
+        _transit_gateway(draft, names)
     if draft.maybe(0.3):
         _private_zone(draft, names)
     if draft.maybe(0.2):
@@ -88,6 +78,22 @@ def _route(draft: Draft, vpc: str, destination: str, target: str) -> None:
     tables.setdefault("main", {"routes": []})
     for table in tables.values():
         table.setdefault("routes", []).append({"destination": destination, "target": target})
+
+
+def _transit_gateway(draft: Draft, names: list[str]) -> None:
+    """A transit gateway for all VPCs, and perhaps a transit virtual interface to it."""
+    attachments = {name: {"vpc": name} for name in names}
+    draft.data["region"]["transit_gateways"] = {"hub": {"attachments": attachments}}
+    destinations = ["10.0.0.0/8"]
+    if draft.maybe(0.5):
+        device = draft.chance.choice(draft.devices)
+        vif = {"transit_gateway": "hub", "bfd": draft.maybe(0.5)}
+        connections = draft.site.setdefault("direct_connect", {})
+        connections["dx8"] = {"device": device, "transit_vif": vif}
+        destinations.append("192.168.0.0/16")
+    for name in names:
+        for destination in destinations:
+            _route(draft, name, destination, "hub.transit-gateway")
 
 
 def _private_zone(draft: Draft, names: list[str]) -> None:
