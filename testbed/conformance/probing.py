@@ -6,17 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from testbed.conformance.bgp_wire import Heard, listen
+from testbed.conformance.inside import program
 from testbed.conformance.site import Site
 from testbed.errors import NetworkError
-from testbed.lower.bgp import HOLD_S
 from testbed.plan.model import Veth
 from testbed.probes.capture import Capture
 from testbed.probes.ping import HEADERS, PingResult, parse
 
 Place = tuple[str, str]  # node, interface
 PYTHON = "testbed-python"
-REFRESH_S = 5.0  # for a peer that does not say when it has sent all its routes
 CONNECT_S = 2.0
 # They run in the node, possibly in an emulated guest: they import as little as they can.
 _INJECT = """
@@ -153,6 +151,23 @@ def connect(
     return done.stderr.decode(errors="replace").strip() or "not connected"
 
 
+def half_open(
+    site: Site,
+    place: Place,
+    own: object,
+    destination: object,
+    port: int,
+    wait_s: float = CONNECT_S,
+) -> str:
+    """Ask whether a TCP port is open, without a connection: "open", or what came instead.
+
+    `own` is the interface's address to ask from. What listens there is told nothing of it.
+    """
+    node, interface = place
+    asked = (interface, str(own), str(destination), str(port), f"{wait_s:g}")
+    return site.testbed[node].run([PYTHON, program("half_open"), *asked]).text
+
+
 def birdc(site: Site, node: str, *words: str) -> list[str]:
     """What the BIRD of a node says to a command; NetworkError when it does not answer."""
     socket = f"{site.plan.node(node).directory}/bird.ctl"
@@ -161,29 +176,6 @@ def birdc(site: Site, node: str, *words: str) -> list[str]:
         hint = done.stderr.decode(errors="replace").strip()
         raise NetworkError(f"the BIRD of {node} does not answer", hint=hint or None)
     return done.text.splitlines()
-
-
-def announced_anew(site: Site, place: Place, protocol: str, local: object, peer: object) -> Heard:
-    """Have both ends of a BIRD's session send all their routes, and hear it on the wire.
-
-    That is what a ROUTE-REFRESH is for (RFC 2918): nothing changes by it. Where the way
-    was blocked a while ago, TCP's backed-off retransmission (RFC 6298) has to come first.
-    """
-    node, interface = place
-    with site.testbed[node].capture(interface, "tcp port 179") as capture:
-        for way in ("in", "out"):
-            birdc(site, node, "reload", way, protocol)
-        site.settled(
-            lambda: listen(capture.packets),
-            lambda heard: heard.of(local) and heard.of(peer),
-            HOLD_S,  # a session that is silent for longer ends by itself
-        )
-        site.settled(
-            lambda: listen(capture.packets),
-            lambda heard: heard.refreshed(local) and heard.refreshed(peer),
-            REFRESH_S,
-        )
-    return listen(capture.packets)
 
 
 def route_to(

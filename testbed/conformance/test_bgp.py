@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from ipaddress import IPv4Network
 
 import pytest
 
 from testbed.conformance.bgp_wire import BAD_PEER_AS, PORT, Heard, Notification, Open, listen
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import announced_anew, birdc, connect, exists
-from testbed.conformance.sessions import steady
+from testbed.conformance.probing import birdc, exists, half_open
+from testbed.conformance.session_routes import Announced, Routes, announced
+from testbed.conformance.sessions import signed, steady
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import LagSubject, NodeSubject, OutpostSubject, VifSubject
 from testbed.lower.names import TABLE_LOCAL_GATEWAY
@@ -33,15 +35,9 @@ def _session(site: Site, vif: VifSubject) -> dict[str, object]:
     )
 
 
-def _heard(site: Site, vif: VifSubject) -> Heard:
-    """What both ends announce, sent anew."""
-    place = (vif.on.ond, vif.ond_interface)
-    own, peer = vif.vif.local_address.ip, vif.vif.peer_address.ip
-    heard = announced_anew(site, place, _protocol(vif), own, peer)
-    for name, address in ((_device_end(vif), peer), (" ".join(place), own)):
-        number = len(heard.of(address))
-        expect(number, name, expected="an answer to ROUTE-REFRESH", seen=f"{number} messages")
-    return heard
+def _announced(site: Site, vif: VifSubject, ok: Callable[[Announced], object] = bool) -> Announced:
+    """What both ends announce, from the OND's side."""
+    return announced(site, vif.on.ond, _protocol(vif), ok)
 
 
 def _device_end(vif: VifSubject) -> str:
@@ -52,19 +48,24 @@ def _device_end(vif: VifSubject) -> str:
 def test_port(site: Site, vif: VifSubject) -> None:
     """TCP 179 is open in both directions on the VIF.
 
-    Expected: a TCP connection to port 179 of the other end comes about, from either end.
+    Asked with a SYN from a port that nothing uses, which never becomes a connection: to many
+    daemons one from a neighbour's address means that it has restarted. A port that takes signed
+    segments only can't be asked: there the session itself tells.
+
+    Expected: a SYN to port 179 of the other end is answered by a SYN, from either end.
     Source: A10 (T1): TCP 179 and ephemeral ports not blocked
     Remedy: let TCP port 179 through, both ways, and have BGP listen on the interface.
     """
     lag, own, peer = vif.on, vif.vif.local_address.ip, vif.vif.peer_address.ip
-    for place, end, address in (
-        ((lag.ond, vif.ond_interface), _device_end(vif), peer),
-        ((lag.device, vif.device_interface), f"{lag.ond} {vif.ond_interface}", own),
+    ond, device = (lag.ond, vif.ond_interface), (lag.device, vif.device_interface)
+    for place, far, ends, end in (
+        (ond, device, (own, peer), _device_end(vif)),
+        (device, ond, (peer, own), " ".join(ond)),
     ):
-        if exists(site, place[0]):
-            seen = connect(site, place, address, PORT)
-            wanted = f"{place[0]} can connect to TCP {PORT} of {address}"
-            expect(seen == "connected", end, expected=wanted, seen=seen)
+        if exists(site, place[0]) and not signed(site, (place[0], far[0]), *ends, PORT):
+            seen = half_open(site, place, *ends, PORT)
+            wanted = f"TCP {PORT} of {ends[1]} open to {place[0]}"
+            expect(seen == "open", end, expected=wanted, seen=seen)
 
 
 @pytest.mark.after("vlan.peer-answers", "bgp.port")
@@ -82,29 +83,21 @@ def test_asns(site: Site, vif: VifSubject) -> None:
         (_device_end(vif), peer, vif.vif.peer_bgp_asn, own),
         (f"{vif.on.ond} {vif.ond_interface}", own, vif.vif.local_bgp_asn, peer),
     )
-    row = site.row("bgp", node=vif.on.ond, neighbor=str(peer))
-    if row["ok"]:
-        said = dict(
-            line.strip().split(":", 1)
-            for line in birdc(site, vif.on.ond, "show", "protocols", "all", _protocol(vif))
-            if line.strip().startswith(("Neighbor AS:", "Local AS:"))
-        )
+    if said := _of_the_session(site, vif):
+        heard = Heard()
+    else:
+        with site.testbed[vif.on.ond].capture(vif.ond_interface, f"tcp port {PORT}") as capture:
+            # It may have come up before the capture began: then its daemon knows the numbers.
+            said, heard = site.settled(
+                lambda: (_of_the_session(site, vif), listen(capture.packets)),
+                lambda seen: seen[0] or _concluded(seen[1], own, peer),
+                RETRY_S,
+            )
+    if said:
         for key, (name, _, asn, _) in zip(("Neighbor AS", "Local AS"), ends, strict=True):
-            seen = said.get(key, "").strip()
+            seen = said.get(key, "")
             expect(seen == str(asn), name, expected=f"AS {asn}", seen=seen and f"AS {seen}")
         return
-
-    def concluded(heard: Heard) -> bool:
-        """Both have said OPEN, and what came of it: it was refused, or there is a session."""
-        if not (heard.opens(own) and heard.opens(peer)):
-            return False
-        if heard.refused(own, peer):
-            return True
-        return bool(site.row("bgp", node=vif.on.ond, neighbor=str(peer))["ok"])
-
-    with site.testbed[vif.on.ond].capture(vif.ond_interface, f"tcp port {PORT}") as capture:
-        site.settled(lambda: listen(capture.packets), concluded, RETRY_S)
-    heard = listen(capture.packets)
     for name, address, asn, _ in ends:
         opens = heard.opens(address)
         if opens or address == peer:
@@ -119,6 +112,19 @@ def test_asns(site: Site, vif: VifSubject) -> None:
         told = heard.opens(other)
         wanted = f"AS {told[-1].asn} of {other} accepted" if told else "the peer's AS accepted"
         expect(not refused, name, expected=wanted, seen=_said(heard, address))
+
+
+def _of_the_session(site: Site, vif: VifSubject) -> dict[str, str]:
+    """What the OND's daemon says of an established session; nothing of another one."""
+    lines = birdc(site, vif.on.ond, "show", "protocols", "all", _protocol(vif))
+    pairs = (line.partition(":") for line in lines)
+    said = {key.strip(): value.strip() for key, _, value in pairs}
+    return said if said.get("BGP state") == "Established" else {}
+
+
+def _concluded(heard: Heard, own: object, peer: object) -> bool:
+    """Whether both have said OPEN and one has refused the other's."""
+    return bool(heard.opens(own) and heard.opens(peer) and heard.refused(own, peer))
 
 
 def _said(heard: Heard, address: object) -> str:
@@ -170,17 +176,20 @@ def test_outpost_announces(site: Site, vif: VifSubject) -> None:
     Remedy: check the OND's configuration and which route tables target the local gateway.
     """
     wanted = _wanted(site, vif)
-    routes = _heard(site, vif).routes(vif.vif.local_address.ip)
+    routes = _announced(site, vif, lambda now: _lengths(now.sent) == wanted).sent
     name = f"{vif.on.ond} {vif.ond_interface}"
     for prefix in {**wanted, **routes}:
-        lengths = [str(len(entries[prefix])) for entries in (routes,) if prefix in entries]
-        length = wanted.get(prefix)
+        seen, length = _lengths(routes).get(prefix), wanted.get(prefix)
         expect(
-            lengths == ([] if length is None else [str(length)]),
+            seen == length,
             f"{name}: {prefix}",
             expected=f"AS path length {length}" if length else "not announced",
-            seen=f"AS path length {lengths[0]}" if lengths else "not announced",
+            seen=f"AS path length {seen}" if seen else "not announced",
         )
+
+
+def _lengths(routes: Routes) -> dict[IPv4Network, int]:
+    return {prefix: len(path) for prefix, path in routes.items()}
 
 
 def _wanted(site: Site, vif: VifSubject) -> dict[IPv4Network, int]:
@@ -249,8 +258,13 @@ def test_way_to_region(site: Site, lag: LagSubject) -> None:
     Remedy: leak the Region's ranges or a default route into the service link's VRF and announce it.
     """
     vif = VifSubject(lag, "service-link")
-    routes = _heard(site, vif).routes(vif.vif.peer_address.ip)
-    for anchor in site.topology.anchors(lag.outpost):
+    anchors = site.topology.anchors(lag.outpost)
+
+    def covered(now: Announced) -> bool:
+        return all(any(a.address in prefix for prefix in now.received) for a in anchors)
+
+    routes = _announced(site, vif, covered).received
+    for anchor in anchors:
         found = [prefix for prefix in routes if anchor.address in prefix]
         seen = ", ".join(map(str, routes)) or "no prefixes"
         wanted = f"a prefix that covers {anchor.name}, {anchor.address}"
@@ -267,8 +281,7 @@ def test_no_leak(site: Site, vif: VifSubject) -> None:
     Remedy: filter what the device's VRF announces to the OND; look for a leak between its VRFs.
     """
     foreign = _foreign(site, vif)
-    routes = _heard(site, vif).routes(vif.vif.peer_address.ip)
-    for prefix in routes:
+    for prefix in _announced(site, vif).received:
         owner = next((o for c, o in foreign.items() if prefix.subnet_of(c)), None)
         seen = f"announced: a part of {owner}" if owner else "its own"
         name = f"{_device_end(vif)}: {prefix}"
@@ -306,20 +319,18 @@ def test_equal(site: Site, outpost: OutpostSubject) -> None:
     """
     for purpose in ("service-link", "local-gateway"):
         vifs = [VifSubject(lag, purpose) for lag in outpost.lags]
-        routes = {vif.name: _usable(site, vif) for vif in vifs}
-        for prefix in sorted({prefix for found in routes.values() for prefix in found}):
-            best = min(len(found[prefix]) for found in routes.values() if prefix in found)
-            for vif in vifs:
-                path = routes[vif.name].get(prefix)
+        received = site.settled(
+            lambda vifs=vifs: [_announced(site, vif).received for vif in vifs],  # type: ignore[misc]
+            lambda all_: all(_lengths(one) == _lengths(all_[0]) for one in all_),
+            SETTLE_S,
+        )
+        for prefix in sorted({prefix for routes in received for prefix in routes}):
+            best = min(len(routes[prefix]) for routes in received if prefix in routes)
+            for vif, routes in zip(vifs, received, strict=True):
+                path = routes.get(prefix)
                 expect(
                     path is not None and len(path) == best,
                     f"{_device_end(vif)}: {prefix}",
                     expected=f"announced with AS path length {best}, as elsewhere",
                     seen="not announced" if path is None else f"AS path length {len(path)}",
                 )
-
-
-def _usable(site: Site, vif: VifSubject) -> dict[IPv4Network, tuple[int, ...]]:
-    """What the customer announces, without the Outpost's own prefixes that some daemons return."""
-    routes = _heard(site, vif).routes(vif.vif.peer_address.ip)
-    return {prefix: path for prefix, path in routes.items() if vif.vif.local_bgp_asn not in path}
