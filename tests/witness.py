@@ -21,9 +21,10 @@ from testbed.testing import Testbed
 from testbed.topology.model import Topology
 
 INSIDE = Path(__file__).with_name("witness_inside.py")
-UDP, TCP = 17, 6
-BGP, BFD = 179, 3784
-EXACTLY = ("routes", "rules", "exceptions", "sessions", "lacp")
+UDP = 17
+BFD = 3784
+EXACTLY = ("routes", "rules", "sessions", "lacp")
+EXPIRES_S = 120.0  # what is to stay for so long has not gone by itself during a check
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Witness:
             old = before["nodes"][node]
             for kind in EXACTLY:
                 found += [f"{node}: {kind}: {line}" for line in changed(old[kind], state[kind])]
+            found += [f"{node}: exceptions: {line}" for line in learned(old, state)]
             found += [f"{node}: neighbours: {line}" for line in moved(old, state)]
             flows = (self._own(old["connections"]), self._own(state["connections"]))
             found += [f"{node}: connections: {line}" for line in changed(*flows)]
@@ -111,12 +113,11 @@ class Witness:
         return found
 
     def _own(self, connections: Iterable[list[Any]]) -> list[str]:
-        """Those of the site's own flows: tunnels, BGP and BFD."""
+        """Those of the site's own flows: tunnels and BFD. (For BGP the connections tell.)"""
         return [
             f"{source}:{sport} {destination}:{dport} protocol {protocol} status {status}"
             for source, destination, protocol, sport, dport, status in connections
-            if (protocol == TCP and BGP in (sport, dport))
-            or (protocol == UDP and dport == BFD)
+            if (protocol == UDP and dport == BFD)
             or (
                 protocol == UDP
                 and sport == dport == PORT
@@ -143,6 +144,13 @@ def changed(before: list[str], now: list[str]) -> list[str]:
     """What is gone, and what is new."""
     gone = [f"gone: {line}" for line in before if line not in now]
     return gone + [f"new: {line}" for line in now if line not in before]
+
+
+def learned(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The cached exceptions to routes that are new, and those that went before their time."""
+    old, new = before["exceptions"], now["exceptions"]
+    stayed = [line for line, seconds in old.items() if seconds > EXPIRES_S]
+    return changed(stayed, [line for line in new if line not in old or line in stayed])
 
 
 def moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -24,9 +24,12 @@ RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETRULE = 22, 26, 30, 34
 SOCK_DIAG, CONNTRACK = 20, 0x0101
 NETFILTER, INET_DIAG = 12, 4
 CLONED = 0x200
+TICKS = 100  # a second, as the kernel tells it
 ESTABLISHED = 1
 
 BGP = 179
+COUNTED = ("Slave Interface", "Failure", "Churn", "Aggregator ID")
+SEEN_REPLY = 2  # of the status; that a flow is assured, it becomes by itself
 
 
 def ask(family: int, kind: int, body: bytes) -> Iterator[bytes]:
@@ -65,9 +68,10 @@ def ip(data: bytes | None) -> str:
     )
 
 
-def routes() -> tuple[list[str], list[str]]:
-    """The routes of all tables, and the exceptions to them that are cached."""
-    own, cached = [], []
+def routes() -> tuple[list[str], dict[str, float]]:
+    """The routes of all tables; and the cached exceptions to them, with the seconds they stay."""
+    own: list[str] = []
+    cached: dict[str, float] = {}
     for body in ask(0, RTM_GETROUTE, struct.pack("=BBBBBBBBI", socket.AF_INET, *[0] * 8)):
         _, bits, _, _, table, protocol, _, kind, flags = struct.unpack("=BBBBBBBBI", body[:12])
         found = attributes(body[12:])
@@ -76,19 +80,18 @@ def routes() -> tuple[list[str], list[str]]:
         if flags & CLONED:
             metrics = attributes(found.get(8, b""))
             mtu = struct.unpack("=I", metrics[2])[0] if 2 in metrics else 0
-            cached.append(f"{name} mtu {mtu}")
+            (ticks,) = struct.unpack("=8xi", found[12][:12]) if 12 in found else (0,)
+            cached[f"{name} mtu {mtu}"] = ticks / TICKS
         else:
             hops = found.get(9, b"").hex() or f"{ip(found.get(5))} {found.get(4, b'').hex()}"
             own.append(f"{name} kind {kind} protocol {protocol} by {hops}")
-    return sorted(own), sorted(cached)
+    return sorted(own), cached
 
 
 def rules() -> list[str]:
     """The policy rules."""
-    found = []
-    for body in ask(0, RTM_GETRULE, struct.pack("=12B", socket.AF_INET, *[0] * 11)):
-        found.append(body.hex())
-    return sorted(found)
+    request = struct.pack("=12B", socket.AF_INET, *[0] * 11)
+    return sorted(body.hex() for body in ask(0, RTM_GETRULE, request))
 
 
 def neighbours() -> list[str]:
@@ -127,11 +130,11 @@ def flow(data: bytes) -> tuple[str, str, int, int, int]:
 
 
 def connections() -> list[Any]:
-    """What connection tracking knows: the flow, and whether it was answered and is assured."""
+    """What connection tracking knows: the flow, and whether it was answered."""
     found = []
     for body in ask(NETFILTER, CONNTRACK, struct.pack("=BBH", socket.AF_INET, 0, 0)):
         entry = attributes(body[4:])
-        status = struct.unpack("!I", entry[3])[0] & 0b110
+        status = struct.unpack("!I", entry[3])[0] & SEEN_REPLY
         found.append([*flow(entry[1]), status])
     return sorted(found)
 
@@ -139,14 +142,12 @@ def connections() -> list[Any]:
 def lacp() -> list[str]:
     """What bonding counts: failures of links and churn."""
     folder = Path("/proc/thread-self/net/bonding")
-    found = []
-    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
-        for line in file.read_text().splitlines():
-            if any(
-                word in line for word in ("Slave Interface", "Failure", "Churn", "Aggregator ID")
-            ):
-                found.append(f"{file.name} {line.strip()}")
-    return found
+    return [
+        f"{file.name} {line.strip()}"
+        for file in (sorted(folder.iterdir()) if folder.is_dir() else ())
+        for line in file.read_text().splitlines()
+        if any(word in line for word in COUNTED)
+    ]
 
 
 def state() -> dict[str, Any]:
@@ -174,7 +175,7 @@ def main() -> None:
     names = json.loads(sys.stdin.readline())
     handles = {}
     for entry in Path("/proc/1/fd").iterdir():
-        target = os.readlink(entry)
+        target = str(entry.readlink())
         if target in names and names[target] not in handles:
             handles[names[target]] = os.open(entry, os.O_RDONLY)
     for _ in sys.stdin:

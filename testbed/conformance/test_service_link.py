@@ -10,6 +10,7 @@ import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 
+from testbed.conformance.apart import unheard
 from testbed.conformance.expectation import Measurement, expect
 from testbed.conformance.probing import Place, captures, connect, inject, neighbour, ping
 from testbed.conformance.service_link_ways import anchor_place, on_the_way, overlays, uplinks_of
@@ -34,11 +35,11 @@ FAILS_OVER_S = 10.0
 NEW_PORT = 50443
 
 
-def _datagram(source: object, destination: object, sport: int, dport: int, mark: bytes) -> Any:
-    """A UDP packet of 1500 bytes that must not be fragmented."""
+def _datagram(source: object, destination: object, dport: int, mark: bytes, number: int) -> Any:
+    """A UDP packet of 1500 bytes, from port 443, that must not be fragmented."""
     payload = mark.ljust(MTU - HEADERS, b".")
-    ip = IP(src=str(source), dst=str(destination), flags="DF")
-    return ip / UDP(sport=sport, dport=dport) / Raw(payload)
+    ip = IP(src=str(source), dst=str(destination), flags="DF", id=number)
+    return ip / UDP(sport=PORT, dport=dport) / Raw(payload)
 
 
 def _marked(packets: Any, mark: bytes) -> list[Any]:
@@ -107,20 +108,23 @@ def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
     """
     host, place = (tunnel.host, "eth0"), anchor_place(site, tunnel)
     source, mark = host_address(tunnel.outpost, tunnel.index), f"out {tunnel.name}".encode()
-    out = _datagram(source, tunnel.anchor_address, PORT, PORT, mark)
-    arrived, problem = _sent(site, host, place, out, mark)
-    if arrived is None:
-        seen = problem or _lost(site, tunnel, host, out, mark)
-        name = f"{tunnel.host} to {tunnel.anchor}"
-        expect(False, name, expected=f"{MTU} bytes at {place[0]}", seen=seen)
-    mark = f"back {tunnel.name}".encode()
-    back = _datagram(tunnel.anchor_address, arrived[IP].src, PORT, arrived[UDP].sport, mark)
-    returned, problem = _sent(site, place, host, back, mark)
-    seen = "arrived"
-    if returned is None:
-        seen = problem or _lost(site, tunnel, place, back, mark)
-    name = f"{tunnel.anchor} to {tunnel.host}"
-    expect(returned is not None, name, expected=f"{MTU} bytes at {host[0]}", seen=seen)
+    # The tunnel itself would keep what it hears of the path's MTU.
+    with unheard(site, host[0], place[0]) as number:
+        out = _datagram(source, tunnel.anchor_address, PORT, mark, number)
+        arrived, problem = _sent(site, host, place, out, mark)
+        if arrived is None:
+            seen = problem or _lost(site, tunnel, host, out, mark)
+            name = f"{tunnel.host} to {tunnel.anchor}"
+            expect(False, name, expected=f"{MTU} bytes at {place[0]}", seen=seen)
+        mark = f"back {tunnel.name}".encode()
+        ends = (tunnel.anchor_address, arrived[IP].src)
+        back = _datagram(*ends, arrived[UDP].sport, mark, number)
+        returned, problem = _sent(site, place, host, back, mark)
+        seen = "arrived"
+        if returned is None:
+            seen = problem or _lost(site, tunnel, place, back, mark)
+        name = f"{tunnel.anchor} to {tunnel.host}"
+        expect(returned is not None, name, expected=f"{MTU} bytes at {host[0]}", seen=seen)
 
 
 @pytest.mark.after("isp.way-out", "isp.established", every=True)
