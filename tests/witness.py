@@ -25,6 +25,7 @@ UDP = 17
 BFD = 3784
 EXACTLY = ("routes", "rules", "sessions", "lacp")
 EXPIRES_S = 120.0  # what is to stay for so long has not gone by itself during a check
+REST_S, TRIES = 5.0, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,19 @@ class Witness:
         argv = [sys.executable, "-I", "-S", "-c", INSIDE.read_text()]
         self._process = self._testbed.client.popen(first, argv)
         self._process.write(json.dumps(names).encode() + b"\n")
-        self._before = self.look()
+        self._before = self._at_rest()
         return self
+
+    def _at_rest(self) -> dict[str, Any]:
+        """The state once nothing changes by itself any more, as while a site comes up."""
+        before = self.look()
+        for _ in range(TRIES):
+            self._testbed.advance(REST_S)
+            now = self.look()
+            if not self.differences(before, now):
+                return now
+            before = now
+        raise AssertionError("the site does not come to rest")
 
     def __exit__(
         self,
