@@ -47,8 +47,7 @@ def restart_a_session(site: Site) -> object:
 
 
 def learn_a_path_mtu(site: Site) -> object:
-    place = ("inner", "eth0")
-    return ping(site, place, IPv4Address("10.9.1.4"), size=1301, df=True)
+    return site.testbed["inner"].ping("10.9.1.4", size=1273, df=True, count=1)
 
 
 def forget_a_path_mtu(site: Site) -> object:
