@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +41,7 @@ def ask(
         for number, (name, kind) in enumerate(questions, start=1)
     ]
     task = {"server": server, "seconds": seconds, "questions": messages}
-    argv = [sys.executable, "-I", "-S", "-c", program("questions")]
+    argv = ["testbed-python", program("questions")]
     rows = json.loads(site.testbed[node].run(argv, input=json.dumps(task).encode()).text)
     replies = [_reply(row, kind) for row, (_, kind) in zip(rows, questions, strict=True)]
     return dict(zip(questions, replies, strict=True))

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from testbed.conformance.bgp_wire import Heard, listen
 from testbed.conformance.expectation import expect
+from testbed.conformance.inside import program
 from testbed.conformance.site import Site
 from testbed.errors import NetworkError
-from testbed.lower.bgp import HOLD_S
 from testbed.plan.model import Veth
 from testbed.probes.capture import Capture
 from testbed.probes.ping import HEADERS, PingResult, parse
 
 Place = tuple[str, str]  # node, interface
-PYTHON = (sys.executable, "-I", "-S", "-c")
-REFRESH_S = 5.0  # for a peer that does not say when it has sent all its routes
+PYTHON = "testbed-python"
 CONNECT_S = 2.0
 NO_CARRIER = "no carrier"  # the keeper's word for it: the other end is down, or the cable is out
 # They run in the node, possibly in an emulated guest: they import as little as they can.
@@ -130,7 +127,7 @@ def ping(
 def call_out(site: Site, place: Place) -> str:
     """Send a broadcast out of an interface, with its own address; why it could not, or ""."""
     node, interface = place
-    done = site.testbed[node].run([*PYTHON, _CALL, interface], check=False)
+    done = site.testbed[node].run([PYTHON, _CALL, interface], check=False)
     said = done.stderr.decode(errors="replace").strip().splitlines()
     return "" if done.returncode == 0 else (said[-1] if said else "it could not be sent")
 
@@ -144,7 +141,7 @@ def inject(site: Site, place: Place, *packets: Any, mac: str | None = None) -> s
     lines = "".join(f"{bytes(packet).hex()}\n" for packet in packets)
     digits = (mac or "").replace(":", "")
     done = site.testbed[node].run(
-        [*PYTHON, _INJECT, interface, digits], input=lines.encode(), check=False
+        [PYTHON, _INJECT, interface, digits], input=lines.encode(), check=False
     )
     return done.stderr.decode(errors="replace").strip() if done.returncode else ""
 
@@ -171,11 +168,28 @@ def connect(
     Without an interface in `place` the node's routes decide.
     """
     node, interface = place
-    argv = [*PYTHON, _CONNECT, interface, str(destination), str(port), f"{wait_s:g}", source]
+    argv = [PYTHON, _CONNECT, interface, str(destination), str(port), f"{wait_s:g}", source]
     done = site.testbed[node].run(argv, check=False)
     if done.returncode == 0:
         return "connected"
     return done.stderr.decode(errors="replace").strip() or "not connected"
+
+
+def half_open(
+    site: Site,
+    place: Place,
+    own: object,
+    destination: object,
+    port: int,
+    wait_s: float = CONNECT_S,
+) -> str:
+    """Ask whether a TCP port is open, without a connection: "open", or what came instead.
+
+    `own` is the interface's address to ask from. What listens there is told nothing of it.
+    """
+    node, interface = place
+    asked = (interface, str(own), str(destination), str(port), f"{wait_s:g}")
+    return site.testbed[node].run([PYTHON, program("half_open"), *asked]).text
 
 
 def birdc(site: Site, node: str, *words: str) -> list[str]:
@@ -186,29 +200,6 @@ def birdc(site: Site, node: str, *words: str) -> list[str]:
         hint = done.stderr.decode(errors="replace").strip()
         raise NetworkError(f"the BIRD of {node} does not answer", hint=hint or None)
     return done.text.splitlines()
-
-
-def announced_anew(site: Site, place: Place, protocol: str, local: object, peer: object) -> Heard:
-    """Have both ends of a BIRD's session send all their routes, and hear it on the wire.
-
-    That is what a ROUTE-REFRESH is for (RFC 2918): nothing changes by it. Where the way
-    was blocked a while ago, TCP's backed-off retransmission (RFC 6298) has to come first.
-    """
-    node, interface = place
-    with site.testbed[node].capture(interface, "tcp port 179") as capture:
-        for way in ("in", "out"):
-            birdc(site, node, "reload", way, protocol)
-        site.settled(
-            lambda: listen(capture.packets),
-            lambda heard: heard.of(local) and heard.of(peer),
-            HOLD_S,  # a session that is silent for longer ends by itself
-        )
-        site.settled(
-            lambda: listen(capture.packets),
-            lambda heard: heard.refreshed(local) and heard.refreshed(peer),
-            REFRESH_S,
-        )
-    return listen(capture.packets)
 
 
 def route_to(

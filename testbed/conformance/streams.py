@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -110,7 +109,7 @@ class Streams:
         self._stack.close()
 
     def _serve(self, stack: ExitStack, node: str, port: int) -> None:
-        argv = [sys.executable, "-I", "-S", "-c", program("stream"), "echo", str(port)]
+        argv = ["testbed-python", program("stream"), "echo", str(port)]
         server = stack.enter_context(self.site.testbed.client.popen(node, argv, until="ready"))
         said = next(server.chunks(time.monotonic() + SLACK_S), b"")
         if b"ready" not in said:
@@ -127,11 +126,13 @@ class Streams:
             sender.drive(clock=clock)
 
     def clean(self, within: float) -> bool:
-        """Wait until no flow has lost anything for a while; whether that came in time."""
-        deadline = time.monotonic() + within
+        """Wait until no flow has lost anything for a while; whether that came in time.
+
+        `within` is in seconds of the testbed's own time.
+        """
         for sender in self._senders.values():
             sender.watch()
-        return all(sender.clean(deadline) for sender in self._senders.values())
+        return all(sender.clean(within) for sender in self._senders.values())
 
     def mark(self) -> None:
         """Begin a new phase."""
@@ -161,11 +162,11 @@ class _Sender:
             for flow in flows
         ]
         task = json.dumps({"interval": interval_s, "grace": GRACE_S, "flows": rows})
-        argv = [sys.executable, "-I", "-S", "-c", program("stream"), "send", task]
+        argv = ["testbed-python", program("stream"), "send", task]
         self._process: RemoteProcess = site.testbed.client.popen(node, argv, clock=True)
         self._changed = threading.Condition()
         self._messages: list[dict[str, Any]] = []
-        self._clean: list[float] = [0.0]
+        self._clean = self._watched = 0.0
         self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
 
@@ -187,7 +188,8 @@ class _Sender:
                 with self._changed:
                     for message in map(json.loads, lines):
                         if "clean" in message:
-                            self._clean.append(message["clean"])
+                            self._clean = message["clean"]
+                            self._watched = message["watched"]
                         else:
                             self._messages.append(message)
                     self._changed.notify_all()
@@ -200,20 +202,20 @@ class _Sender:
         """Let virtual time go on for it, or not."""
         self._process.drive(clock=clock)
 
-    def clean(self, deadline: float) -> bool:
+    def clean(self, within: float) -> bool:
         """Wait until nothing has been lost for CLEAN_S since `watch`."""
         with self._changed:
-            left = max(deadline - time.monotonic(), 0)
             self._changed.wait_for(
-                lambda: self._ended or (self._clean and self._clean[-1] >= CLEAN_S), left
+                lambda: self._ended or self._clean >= CLEAN_S or self._watched >= within,
+                within + SLACK_S,
             )
-            return bool(self._clean and self._clean[-1] >= CLEAN_S)
+            return self._clean >= CLEAN_S
 
     def watch(self) -> None:
         """Forget what was lost up to now."""
         self.tell("watch")
         with self._changed:
-            self._clean.clear()
+            self._clean = self._watched = 0.0
 
     def tell(self, word: str) -> dict[str, Any]:
         """Say a word to the sender, and wait for its answer."""

@@ -47,6 +47,15 @@ CONNECTIVITY = (
     *("firewalls.passes-udp", "firewalls.passes-answers", "firewalls.symmetric"),
     *("service-link.handshake", "service-link.underlay-mtu", "service-link.inner-mtu"),
 )
+# What the announcements on a VIF stand on, of the customer's own network and towards the Region.
+SITE_WAYS = (
+    *("site.link", "site.peer-answers", "site.established", "site.accepted", "site.lan"),
+    *("site.daemons", "site.powered"),
+)
+REGION_WAYS = (
+    *("isp.link", "isp.peer-answers", "isp.established", "direct-connect.link"),
+    *("direct-connect.peer-answers", "direct-connect.established", "direct-connect.received"),
+)
 SECTIONS = ("Expected", "Source", "Remedy")
 _SECTION = re.compile(rf"^({'|'.join(SECTIONS)}):[ ]*", re.MULTILINE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Network
 
 import pytest
@@ -9,18 +10,10 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 
 from testbed.conformance.bgp_ends import limit_reached
-from testbed.conformance.bgp_wire import Heard
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import (
-    Place,
-    announced_anew,
-    captures,
-    exists,
-    expect_up,
-    inject,
-    ping,
-)
+from testbed.conformance.probing import Place, captures, exists, expect_up, inject, ping
 from testbed.conformance.service_link_ways import anchor_place
+from testbed.conformance.session_routes import Announced, announced
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import (
@@ -57,16 +50,11 @@ def _amazon(vif: VirtualInterfaceSubject) -> Place:
     return routers.get(kind, names.EDGE), port(vif.connection)
 
 
-def _heard(site: Site, vif: VirtualInterfaceSubject) -> Heard:
-    """What both ends announce, sent anew."""
-    own, far = vif.vif.amazon_address.ip, vif.vif.customer_address.ip
-    protocol = symbol(port(vif.connection))
-    heard = announced_anew(site, _amazon(vif), protocol, own, far)
-    for name, address in ((_customer(vif), far), (_amazon(vif), own)):
-        number = len(heard.of(address))
-        said = f"{number} messages"
-        expect(number, " ".join(name), expected="an answer to ROUTE-REFRESH", seen=said)
-    return heard
+def _announced(
+    site: Site, vif: VirtualInterfaceSubject, ok: Callable[[Announced], object]
+) -> Announced:
+    """What both ends announce, from Amazon's side."""
+    return announced(site, _amazon(vif)[0], symbol(port(vif.connection)), ok)
 
 
 @pytest.mark.after("site.powered")
@@ -167,7 +155,7 @@ def test_received(site: Site, virtual_interface: VirtualInterfaceSubject) -> Non
     Remedy: look at the gateway that the virtual interface is attached to, and what it allows.
     """
     vif = virtual_interface
-    routes = _heard(site, vif).routes(vif.vif.amazon_address.ip)
+    routes = _announced(site, vif, lambda now: set(vif.vif.prefixes) <= set(now.sent)).sent
     for prefix in vif.vif.prefixes:
         seen = ", ".join(map(str, routes)) or "no prefixes"
         expect(prefix in routes, f"{vif}: {prefix}", expected="received", seen=seen)
@@ -184,9 +172,14 @@ def test_advertised(site: Site, virtual_interface: VirtualInterfaceSubject) -> N
     Remedy: announce the missing prefix; summarise, or announce a default route.
     """
     vif = virtual_interface
-    routes = _heard(site, vif).routes(vif.vif.customer_address.ip)
+    needed = _needed(site, vif)
+
+    def has_all(now: Announced) -> bool:
+        return all(any(p.subnet_of(r) for r in now.received) for p, _ in needed)
+
+    routes = _announced(site, vif, has_all).received
     seen = ", ".join(map(str, routes)) or "no prefixes"
-    for prefix, what in _needed(site, vif):
+    for prefix, what in needed:
         covered = any(prefix.subnet_of(route) for route in routes)
         expect(covered, f"{vif}: {prefix}", expected=f"{what} advertised", seen=seen)
     if vif.vif.kind != "public":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from testbed.conformance.bgp_wire import Heard
-from testbed.conformance.expectation import expect
-from testbed.conformance.probing import announced_anew
+from collections.abc import Callable
+
+from testbed.conformance.bgp_wire import Heard, Notification, Open
+from testbed.conformance.probing import birdc
+from testbed.conformance.session_routes import Announced, announced
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import VifSubject
+
+RETRY_S = 10.0  # an OND tries again after 2 s, 4 s after an error
 
 
 def protocol_of(vif: VifSubject) -> str:
@@ -22,21 +26,36 @@ def session_row(site: Site, vif: VifSubject) -> dict[str, object]:
     )
 
 
-def heard_on(site: Site, vif: VifSubject) -> Heard:
-    """What both ends announce, sent anew for the first check that asks."""
-    return site.once(("announced", vif.name), lambda: _announced(site, vif))
-
-
-def _announced(site: Site, vif: VifSubject) -> Heard:
-    place = (vif.on.ond, vif.ond_interface)
-    own, peer = vif.vif.local_address.ip, vif.vif.peer_address.ip
-    heard = announced_anew(site, place, protocol_of(vif), own, peer)
-    for name, address in ((device_end(vif), peer), (" ".join(place), own)):
-        number = len(heard.of(address))
-        expect(number, name, expected="an answer to ROUTE-REFRESH", seen=f"{number} messages")
-    return heard
+def announced_on(
+    site: Site, vif: VifSubject, ok: Callable[[Announced], object] = bool
+) -> Announced:
+    """What both ends announce, from the OND's side."""
+    return announced(site, vif.on.ond, protocol_of(vif), ok)
 
 
 def device_end(vif: VifSubject) -> str:
     """The customer's end, as people call it."""
     return f"{vif.on.device} {vif.device_interface}"
+
+
+def asns_of(site: Site, vif: VifSubject) -> dict[str, str]:
+    """What the OND's daemon says of an established session; nothing of another one."""
+    lines = birdc(site, vif.on.ond, "show", "protocols", "all", protocol_of(vif))
+    pairs = (line.partition(":") for line in lines)
+    said = {key.strip(): value.strip() for key, _, value in pairs}
+    return said if said.get("BGP state") == "Established" else {}
+
+
+def concluded(heard: Heard, own: object, peer: object) -> bool:
+    """Whether both have said OPEN and one has refused the other's."""
+    return bool(heard.opens(own) and heard.opens(peer) and heard.refused(own, peer))
+
+
+def said_by(heard: Heard, address: object) -> str:
+    """What an end has said last, in words."""
+    words = [
+        f"OPEN with AS {message.asn}" if isinstance(message, Open) else str(message)
+        for message in heard.of(address)
+        if isinstance(message, Open | Notification)
+    ]
+    return ", ".join(dict.fromkeys(words)) or f"no OPEN from {address} within {RETRY_S:g} s"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Any
@@ -48,7 +47,7 @@ def pairs(packets: Iterable[Any]) -> set[tuple[str, str]]:
 def send_frames(site: Site, place: Place, frames: Sequence[Any]) -> None:
     """Send Scapy frames from an interface as they are."""
     task = {"interface": place[1], "frames": [bytes(frame).hex() for frame in frames]}
-    argv = [sys.executable, "-I", "-S", "-c", program("frames")]
+    argv = ["testbed-python", program("frames")]
     site.testbed[place[0]].run(argv, input=json.dumps(task).encode())
 
 

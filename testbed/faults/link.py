@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from testbed.errors import UsageError
-from testbed.faults.editing import Editing, End, Target, egress, far_end, members, with_vlans
-from testbed.faults.registry import QUEUES, REMOVALS, RULES, kind, number, text
+from testbed.faults.editing import Editing, End, Target, far_end, members, with_vlans
+from testbed.faults.registry import QUEUES, REMOVALS, kind, number, text
 from testbed.faults.values import Parameter
 from testbed.plan.effective import NodeView
 from testbed.plan.model import Bond, Bridge, Fault, Netem, Vlan
@@ -122,14 +122,14 @@ def vlan_untagged(edit: Editing, target: Target, _: Fault) -> None:
     "fibre-one-way",
     "what the interface sends gets lost, though both ends have carrier",
     "interface",
-    rank=RULES,
+    rank=QUEUES,
 )
 def fibre_one_way(edit: Editing, target: Target, fault: Fault) -> None:
-    """Drop every frame on its way out, LACPDUs among them; of a LAG on all members."""
+    """Lose every frame on its way out, LACPDUs among them; of a LAG on all members."""
     node = edit.original(target.node)
     is_bond = isinstance(node.interface(target.interface).device, Bond)
-    names = members(node, target.interface) if is_bond else [target.interface]
-    edit.add_table(target.node, fault, egress(names, "drop"), family="netdev")
+    for name in members(node, target.interface) if is_bond else [target.interface]:
+        add_netem(edit, target.node, name, replace(fault, values={"loss": 100.0}))
 
 
 def _ends(edit: Editing, target: Target, fault: Fault) -> list[End]:

@@ -19,11 +19,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testbed import services
 from testbed.errors import HostError
-from testbed.keeper import bird
+from testbed.keeper import bird, prepared
 from testbed.keeper.views import Views
-from testbed.kernel.namespace import inside
+from testbed.kernel import namespace
 from testbed.kernel.packages import PACKAGES
 from testbed.plan.model import NODE_DIRECTORY, RESOLV_CONF, Plan, Process
 from testbed.plan.steps import ReloadProcess, StartProcess, Step, StopProcess, WriteFile
@@ -33,20 +32,6 @@ STOP_TIMEOUT_S = 3.0
 SOCKET_TIMEOUT_S = 5.0
 SOCKET_POLL_S = 0.002
 LOG_TAIL_BYTES = 2000
-PYTHON = (sys.executable, "-I", "-S")
-RUN = (
-    "import sys; from importlib import import_module; sys.path.insert(0, sys.argv.pop(1));"
-    " import_module(sys.argv.pop(1)).main(sys.argv[1:])"
-)
-PACKAGES_DIRECTORY = str(Path(services.__file__).parents[1])
-BUILT_IN = {
-    "testbed-services": (*PYTHON, str(services.__file__)),
-    "testbed-prober": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.prober"),
-    "testbed-metadata": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.metadata"),
-    "testbed-link-meter": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.link_meter"),
-    "testbed-capture": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.capturing.program"),
-    "testbed-management": (*PYTHON, "-c", RUN, PACKAGES_DIRECTORY, "testbed.management.program"),
-}
 ALL_SIGNALS = set(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP, 32, 33}
 
 
@@ -101,8 +86,8 @@ class Running:
 def resolve(argv: Iterable[str]) -> tuple[str, list[str]]:
     """The program's path and its argument vector; HostError when there is no such program."""
     program, *rest = argv
-    if program in BUILT_IN:
-        return BUILT_IN[program][0], [*BUILT_IN[program], *rest]
+    if prepared.is_program(program):
+        return sys.executable, prepared.words([program, *rest])
     path = shutil.which(program, path=SEARCH_PATH)
     if path is None:
         hint = "nodes have the programs of this machine: install it here, or check the spelling"
@@ -122,6 +107,33 @@ def _answers(path: Path) -> bool:
     return True
 
 
+def _spawn(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    stdio: tuple[int, int, int] | str,
+    keep: Sequence[int],
+) -> int:
+    """Start a program where this process is."""
+    path, words = resolve(argv)
+    for descriptor in keep:
+        os.set_inheritable(descriptor, True)
+    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]]
+    if isinstance(stdio, str):
+        actions = [(os.POSIX_SPAWN_OPEN, 0, stdio, os.O_RDWR, 0)]
+        actions += [(os.POSIX_SPAWN_DUP2, 0, 1), (os.POSIX_SPAWN_DUP2, 0, 2)]
+    else:
+        actions = [(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in enumerate(stdio)]
+    return os.posix_spawn(
+        path,
+        words,
+        env,
+        file_actions=actions,
+        setsid=True,
+        setsigdef=ALL_SIGNALS,
+        setsigmask=[],
+    )
+
+
 def _make_directory(path: Path) -> None:
     """Make a node's directory. Daemons that give up root make their sockets in it."""
     if not path.exists():
@@ -136,6 +148,7 @@ class ProcessTable:
         self._namespace_of = namespace_of
         self._by_pid: dict[int, Running] = {}
         self._views = Views()
+        self._prepared = prepared.Prepared()
         self.daemons: dict[tuple[str, str], Running] = {}
 
     # What `testbed.kernel.apply` calls for its process and file steps.
@@ -157,6 +170,8 @@ class ProcessTable:
 
         Those that need another one's socket come last, in the plan's order.
         """
+        if any(prepared.is_program(step.process.argv[0]) for step in steps):
+            self._prepared.begin()  # it gets ready while others are started
         for step in sorted(steps, key=lambda step: bool(step.process.after)):
             if isinstance(step, ReloadProcess):
                 self._reload(step.node, step.process)
@@ -241,33 +256,22 @@ class ProcessTable:
         the terminal that becomes its controlling one. It inherits the
         descriptors `keep`, under their numbers.
         """
-        path, words = resolve(argv)
-        for descriptor in keep:
-            os.set_inheritable(descriptor, True)
-        actions: list[tuple[int, ...] | tuple[int, int, str, int, int]]
-        if isinstance(stdio, str):
-            actions = [(os.POSIX_SPAWN_OPEN, 0, stdio, os.O_RDWR, 0)]
-            actions += [(os.POSIX_SPAWN_DUP2, 0, 1), (os.POSIX_SPAWN_DUP2, 0, 2)]
-        else:
-            actions = [(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in enumerate(stdio)]
+        argv = list(argv)
         base = {"PATH": SEARCH_PATH, "HOME": os.environ.get("HOME", "/root"), "LANG": "C.UTF-8"}
+        env = base | {"TESTBED_NODE": node} | dict(env or {})
         here = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
         try:
             network = self._namespace_of(node)
-            with self._views.inside(node, network) if command else inside(network):
-                if cwd:
-                    os.chdir(cwd)
-                pid = os.posix_spawn(
-                    path,
-                    words,
-                    base | {"TESTBED_NODE": node} | dict(env or {}),
-                    file_actions=actions,
-                    setsid=True,
-                    setsigdef=ALL_SIGNALS,
-                    setsigmask=[],
-                )
+            pid = None
+            if prepared.is_program(argv[0]) and not isinstance(stdio, str):
+                pid = self._fork(node, argv, env, stdio, keep, network, command=command, cwd=cwd)
+            if pid is None:
+                with self._views.inside(node, network) if command else namespace.inside(network):
+                    if cwd:
+                        os.chdir(cwd)
+                    pid = _spawn(argv, env, stdio, keep)
         except OSError as error:
-            where = error.filename or path
+            where = error.filename or argv[0]
             raise HostError(f"can't start {name} in {node}: {where}: {error.strerror}") from error
         finally:
             os.chdir(here)
@@ -275,6 +279,27 @@ class ProcessTable:
         running = Running(pid, name, node)
         self._by_pid[pid] = running
         return running
+
+    def _fork(
+        self,
+        node: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        stdio: tuple[int, int, int],
+        keep: Sequence[int],
+        network: int,
+        *,
+        command: bool,
+        cwd: str | None,
+    ) -> int | None:
+        """Start one of the testbed's own programs; None where an interpreter has to be started."""
+        namespaces = [network]
+        if command:
+            namespaces.append(self._views.descriptor(node, network))
+            cwd = cwd or "/"
+        return self._prepared.start(
+            argv, env, stdio=stdio, namespaces=namespaces, keep=keep, cwd=cwd
+        )
 
     def reap(self) -> None:
         """Collect every child that has ended."""

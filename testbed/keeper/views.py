@@ -58,6 +58,14 @@ class Views:
         finally:
             os.close(home)
 
+    def descriptor(self, node: str, network: int) -> int:
+        """Return a descriptor of the node's mount namespace."""
+        known = self._descriptors.get(node)
+        if known is None or known[0] != os.fstat(network).st_ino:
+            with self.inside(node, network):
+                pass
+        return self._descriptors[node][1]
+
     def _enter(self, node: str, network: int) -> None:
         known = self._descriptors.get(node)
         if known is not None and known[0] == network:

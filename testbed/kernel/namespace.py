@@ -31,9 +31,9 @@ def current() -> int:
     return os.open(_CURRENT, os.O_RDONLY | os.O_CLOEXEC)
 
 
-def enter(fd: int) -> None:
-    """Move the thread into the namespace."""
-    if _libc.setns(fd, _CLONE_NEWNET) != 0:
+def enter(fd: int, kind: int = _CLONE_NEWNET) -> None:
+    """Move the thread into the namespace; `kind` 0: of whatever kind it is."""
+    if _libc.setns(fd, kind) != 0:
         raise OSError(ctypes.get_errno(), "setns")
 
 

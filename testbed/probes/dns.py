@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -115,7 +114,7 @@ def resolve(
         query = dns.message.make_query(name, type.upper())
     except (dns.exception.DNSException, ValueError) as error:
         raise UsageError(f"can't ask DNS for {name!r}, type {type!r}: {error}") from None
-    argv = [sys.executable, "-I", "-S", "-c", _SCRIPT]
+    argv = ["testbed-python", _SCRIPT]
     argv += [server or "", f"{timeout_s:g}", str(ATTEMPTS)]
     done = client.run(node, argv, input=query.to_wire(), timeout=6 * ATTEMPTS * timeout_s + GRACE_S)
     if done.returncode:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import io
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -73,7 +72,7 @@ def get(client: Client, node: str, url: str, *, timeout_s: float = 5.0) -> HttpR
         raise UsageError(f"not an http URL: {url!r}")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n"
-    argv = [sys.executable, "-I", "-S", "-c", _SCRIPT]
+    argv = ["testbed-python", _SCRIPT]
     argv += [parts.hostname, str(parts.port or 80), f"{timeout_s:g}"]
     done = client.run(node, argv, input=request.encode(), timeout=timeout_s + GRACE_S)
     if done.returncode:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from testbed.pytest_plugin import failures, options, skips
-from testbed.pytest_plugin.pool import Pool, TestbedWarning
+from testbed.pytest_plugin.lifetimes import Lifetimes
+from testbed.pytest_plugin.pool import Key, Pool, TestbedWarning, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -31,6 +32,7 @@ MARKERS = (
     "disruptive: conformance: breaks something in the testbed on purpose, and repairs it",
 )
 POOL: pytest.StashKey[Pool] = pytest.StashKey()
+LIFETIMES: pytest.StashKey[Lifetimes] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,13 +54,29 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         failures.forget_old_bundles(session.config)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Find out which test is the last one of each testbed."""
+    session.config.stash[LIFETIMES] = Lifetimes(session.items, wanted)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
+    """Take a testbed down after its last test, so that none idles beside the others."""
+    done = yield
+    pool, lifetimes = item.config.stash.get(POOL, None), item.config.stash.get(LIFETIMES, None)
+    if pool is not None and lifetimes is not None:
+        for key in lifetimes.over_after(item):
+            pool.take_down(key)
+    return done
+
+
 @pytest.fixture(scope="session")
 def testbed_factory(pytestconfig: pytest.Config) -> Iterator[TestbedFactory]:
     """Return the function that brings a topology file up: `factory(file, **settings) -> Testbed`.
 
     The same file with the same settings is brought up once in a session, and
-    taken down at its end. `testbed_time` and `testbed_seed` are those of the
-    marker `testbed`.
+    taken down when no test that is left can ask for it. `testbed_time` and
+    `testbed_seed` are those of the marker `testbed`.
     """
     pool = pytestconfig.stash[POOL] = Pool(pytestconfig)
 
@@ -69,7 +87,8 @@ def testbed_factory(pytestconfig: pytest.Config) -> Iterator[TestbedFactory]:
         testbed_seed: int | None = None,
         **settings: Any,
     ) -> Testbed:
-        return pool.get(file, settings, testbed_time, testbed_seed)
+        time = testbed_time or options.time_of(pytestconfig)
+        return pool.get(key_of(file, settings, time, testbed_seed))
 
     try:
         yield factory
@@ -83,9 +102,8 @@ def testbed(request: pytest.FixtureRequest, testbed_factory: TestbedFactory) -> 
 
     What the test changed with `Testbed.apply` is put back after it.
     """
-    marker = request.node.get_closest_marker("topology")
-    settings = _time_of(request) | (marker.kwargs if marker else {})
-    made = testbed_factory(_topology(request, marker), **settings)
+    file, settings = _asked(request.node)
+    made = testbed_factory(file, **settings)
     if (pool := request.config.stash.get(POOL, None)) is not None:
         pool.hand_over(made, request.node.nodeid)
     recorder = None
@@ -99,9 +117,26 @@ def testbed(request: pytest.FixtureRequest, testbed_factory: TestbedFactory) -> 
     made.restore()
 
 
-def _time_of(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What the marker `testbed` asks for, as arguments of the factory."""
-    marker = request.node.get_closest_marker("testbed")
+def wanted(item: pytest.Item) -> Key | None:
+    """Return the key of the testbed that a test's fixture `testbed` is; None where it has none."""
+    if "testbed" not in getattr(item, "fixturenames", ()):
+        return None
+    try:
+        file, settings = _asked(item)
+    except pytest.fail.Exception:  # told when the test is run
+        return None
+    time = settings.pop("testbed_time") or options.time_of(item.config)
+    return key_of(file, settings, time, settings.pop("testbed_seed"))
+
+
+def _asked(item: pytest.Item) -> tuple[Path, dict[str, Any]]:
+    """Return what a test's markers ask for, as arguments of the factory."""
+    marker = item.get_closest_marker("topology")
+    return _topology(item, marker), _time_of(item) | dict(marker.kwargs if marker else {})
+
+
+def _time_of(item: pytest.Item) -> dict[str, Any]:
+    marker = item.get_closest_marker("testbed")
     asked = dict(marker.kwargs) if marker else {}
     settings = {f"testbed_{key}": asked.pop(key, None) for key in ("time", "seed")}
     if asked or (marker and marker.args):
@@ -109,20 +144,20 @@ def _time_of(request: pytest.FixtureRequest) -> dict[str, Any]:
     return settings
 
 
-def _topology(request: pytest.FixtureRequest, marker: pytest.Mark | None) -> Path:
+def _topology(item: pytest.Item, marker: pytest.Mark | None) -> Path:
     """The topology file: the marker's, that of --topology, or the one beside the test's module."""
     if marker is not None and marker.args:
-        beside = Path(request.path.parent, marker.args[0])
-        return beside if beside.exists() else Path(request.config.rootpath, marker.args[0])
-    if option := request.config.getoption("topology"):
-        chosen: Path = request.config.invocation_params.dir / option
+        beside = Path(item.path.parent, marker.args[0])
+        return beside if beside.exists() else Path(item.config.rootpath, marker.args[0])
+    if option := item.config.getoption("topology"):
+        chosen: Path = item.config.invocation_params.dir / option
         return chosen
-    own = own_topologies(request.path)
+    own = own_topologies(item.path)
     if found := next((path for path in own if path.exists()), None):
         return found
     names = " or ".join(path.name for path in own)
     text = 'no topology: use @pytest.mark.topology("FILE") or --topology FILE'
-    pytest.fail(f"{text}, or put {names} beside {request.path.name}", pytrace=False)
+    pytest.fail(f"{text}, or put {names} beside {item.path.name}", pytrace=False)
 
 
 def own_topologies(module: Path) -> list[Path]:

@@ -32,6 +32,12 @@ def add(parser: pytest.Parser) -> None:
         "uml or qemu: in that kind",
     )
     group.addoption(
+        "--testbed-time",
+        choices=("auto", "real", "virtual"),
+        help="the time of testbeds whose tests ask for none by the marker `testbed`, instead of "
+        "their topologies' own; auto: virtual where a kernel here can skip time, else real",
+    )
+    group.addoption(
         "--testbed-timeout",
         type=float,
         default=120.0,
@@ -63,6 +69,18 @@ def add(parser: pytest.Parser) -> None:
         action="store_true",
         help="when a test fails, open a shell in a node of its testbed",
     )
+
+
+def time_of(config: pytest.Config) -> str | None:
+    """Return the time that --testbed-time asks for; None: the topology's own."""
+    asked: str | None = config.getoption("testbed_time")
+    if asked != "auto":
+        return asked
+    from testbed.guest import uml_kernels  # noqa: PLC0415
+
+    able = config.getoption("testbed_vm") in {"auto", "always", "uml"}
+    able = able and uml_kernels.find((), virtual_time=True) is not None
+    return "virtual" if able else "real"
 
 
 def check(config: pytest.Config) -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from testbed.testing import Testbed
 
 RESET_TIMEOUT_S = 15.0  # longer than it takes to bring most topologies up anew
@@ -22,6 +24,24 @@ class TestbedWarning(pytest.PytestWarning):
     """A test has left its testbed in a state in which no other could use it."""
 
     __test__ = False
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a testbed is made from: one for each of these."""
+
+    file: Path
+    settings: tuple[tuple[str, str], ...]
+    time: str | None
+    seed: int | None
+
+
+def key_of(
+    file: str | Path, settings: Mapping[str, Any], time: str | None, seed: int | None
+) -> Key:
+    """Return the key of a topology file with its variables, time and seed."""
+    variables = sorted((name, str(value)) for name, value in settings.items())
+    return Key(Path(file).resolve(), tuple(variables), time, seed)
 
 
 @dataclass
@@ -36,37 +56,39 @@ class Pool:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._entries: dict[tuple[Any, ...], _Entry] = {}
-        self._failed: dict[tuple[Any, ...], str] = {}
+        self._entries: dict[Key, _Entry] = {}
+        self._failed: dict[Key, str] = {}
+        self._made = 0
 
-    def get(
-        self, file: str | Path, settings: dict[str, Any], time: str | None, seed: int | None
-    ) -> Testbed:
-        """The testbed of a topology file; the test fails where it can't be brought up."""
+    def get(self, key: Key) -> Testbed:
+        """The testbed of a key; the test fails where it can't be brought up."""
         from testbed.errors import TestbedError  # noqa: PLC0415
         from testbed.testing import Testbed  # noqa: PLC0415
 
-        variables = {name: str(value) for name, value in settings.items()}
-        key = (str(Path(file).resolve()), *sorted(variables.items()), time, seed)
         if key in self._failed:  # a second attempt would only take time
             pytest.fail(self._failed[key], pytrace=False)
         if key not in self._entries:
             try:
                 testbed = Testbed.up(
-                    file,
-                    variables,
+                    key.file,
+                    dict(key.settings),
                     name=self._name(),
                     vm=self._config.getoption("testbed_vm"),
                     timeout_s=self._config.getoption("testbed_timeout"),
-                    time=time,
-                    seed=seed,
+                    time=key.time,
+                    seed=key.seed,
                     hold=not self._config.getoption("testbed_keep"),
                 )
             except TestbedError as error:
-                self._failed[key] = _failure(file, error)
+                self._failed[key] = _failure(key.file, error)
                 pytest.fail(self._failed[key], pytrace=False)
             self._entries[key] = _Entry(testbed)
         return self._entries[key].testbed
+
+    def take_down(self, key: Key) -> None:
+        """Take a testbed down that no test needs any more, if it is up and not to be kept."""
+        if key in self._entries and not self._config.getoption("testbed_keep"):
+            self._entries.pop(key).testbed.down()
 
     def hand_over(self, testbed: Testbed, test: str) -> None:
         """Give a testbed to a test: as it was brought up, whatever the one before has done to it.
@@ -102,8 +124,8 @@ class Pool:
 
     def _name(self) -> str:
         worker = re.sub(r"[^a-z0-9]", "", os.environ.get("PYTEST_XDIST_WORKER", "").lower())
-        number = len(self._entries) + len(self._failed) + 1
-        parts = ("pytest", worker[:8], str(os.getpid()), str(number))
+        self._made += 1
+        parts = ("pytest", worker[:8], str(os.getpid()), str(self._made))
         return "-".join(part for part in parts if part)
 
     def end(self) -> None:

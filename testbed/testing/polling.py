@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 POLL_S = 0.05
+PRECISION = 0.1  # of the time waited so far: what takes long need not be asked for as often
 
 
 def eventually(
@@ -26,16 +27,17 @@ def eventually(
 ) -> T:
     """Call `function` until it returns something true, and return that.
 
-    An AssertionError or NetworkError that it raises counts as not yet. When
-    `timeout` seconds are over: AssertionError with the last value or error, and
-    how often it was called.
+    An AssertionError or NetworkError that it raises counts as not yet. Between two
+    calls `interval` seconds pass, or a tenth of the time waited so far where that is
+    longer. When `timeout` seconds are over: AssertionError with the last value or
+    error, and how often it was called.
     With a `clock` they are seconds of that testbed: one whose time is virtual
     does not go on by itself between two calls.
     """
     virtual = clock is not None and clock.is_virtual
     now = clock.elapsed if clock is not None and virtual else time.monotonic
     sleep = clock.advance if clock is not None and virtual else time.sleep
-    deadline = now() + timeout
+    begun = now()
     for calls in count(1):
         cause: Exception | None = None
         last = ""
@@ -46,8 +48,9 @@ def eventually(
             last = f"the last value was {value!r}"
         except (AssertionError, NetworkError) as error:
             cause, last = error, f"the last error was: {error}"
-        if now() >= deadline:
+        waited = now() - begun
+        if waited >= timeout:
             times = "once" if calls == 1 else f"{calls} times"
             raise AssertionError(f"not true within {timeout:g} s, asked {times}; {last}") from cause
-        sleep(interval)
+        sleep(min(max(interval, waited * PRECISION), timeout - waited))
     raise AssertionError  # count() has no end

@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from effort import times
 from unprivileged import ROOT, TIMEOUT_S, User, ordinary_user
 
 UID = 61235
-MOMENTS = 6
+MOMENTS = times(2, 12)
 RACK, TWO_RACKS = "topologies/rack.yaml", "topologies/two-racks.yaml"
 FIRST = "topologies/first.yaml"
 

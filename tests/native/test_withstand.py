@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from effort import times
 
 from testbed import launch
 from testbed.client import Client
@@ -23,7 +24,7 @@ from testbed.plan.model import Plan
 
 ROOT = Path(__file__).parents[2]
 TOPOLOGY = ROOT / "topologies" / "rack.yaml"
-MOMENTS = 10
+MOMENTS = times(3, 20)
 others: set[int | Path] = set()  # processes and links of testbeds that other tests still use
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.testing import Testbed, eventually
+from testbed.testing import Testbed
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("bfd.yaml")]
 
@@ -26,7 +26,7 @@ def bfd_states(testbed: Testbed, device: int) -> dict[str, str]:
 @pytest.mark.parametrize("device", [1, 2])
 def test_sessions_are_up_with_both_daemons(testbed: Testbed, device: int) -> None:
     wanted = {f"bond0.{1000 + device}": "Up", f"bond0.{2000 + device}": "Up"}
-    eventually(lambda: bfd_states(testbed, device) == wanted, 20)
+    testbed.eventually(lambda: bfd_states(testbed, device) == wanted, 20)
 
 
 @pytest.mark.parametrize("device", [1, 2])
@@ -42,8 +42,8 @@ def test_silent_failure_is_noticed(testbed: Testbed, device: int) -> None:
     assert sessions() == {"Established"}
     node.run(["nft", "-f", "-"], input=SILENCE.encode())
     try:
-        eventually(lambda: "Established" not in sessions(), 20)
-        assert eventually(lambda: testbed["desk"].ping("web", count=1).received == 1, 20)
+        testbed.eventually(lambda: "Established" not in sessions(), 20)
+        assert testbed.eventually(lambda: testbed["desk"].ping("web", count=1).received == 1, 20)
     finally:
         node.run(["nft", "delete", "table", "inet", "silence"])
-    eventually(lambda: testbed.status()["ok"], 90, interval=0.5)
+    testbed.eventually(lambda: testbed.status()["ok"], 90, interval=0.5)

@@ -13,7 +13,7 @@ import pytest
 from observing import bgp_paths, captured, ends, python, read_until
 from scapy.layers.inet import ICMP, IP, IPerror
 
-from testbed.testing import Testbed, eventually
+from testbed.testing import Testbed
 
 FILE = Path(__file__).parents[2] / "topologies" / "coip.yaml"
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/coip.yaml")]
@@ -254,7 +254,7 @@ def test_status_shows_what_the_kernel_has(testbed: Testbed) -> None:
         gateway.run(["ip", "route", "del", "172.20.0.0/26", "table", "1006"])
     finally:
         gateway.run(["ip", "route", "replace", *way[:5], "table", "1006", "proto", "static"])
-    eventually(lambda: testbed.status()["ok"])
+    testbed.eventually(lambda: testbed.status()["ok"])
 
 
 def test_another_mode_is_another_table(testbed: Testbed, apply_changed: Apply) -> None:
@@ -270,7 +270,7 @@ def test_another_mode_is_another_table(testbed: Testbed, apply_changed: Apply) -
     assert "from coip to direct-vpc-routing" in notice
     assert "traffic through it stops meanwhile" in notice
     expected = {"10.0.3.0/24": [64513], "10.0.4.0/24": [64513]}
-    assert eventually(lambda: bgp_paths(testbed, "cnd1", "op_local_gateway") == expected)
+    assert testbed.eventually(lambda: bgp_paths(testbed, "cnd1", "op_local_gateway") == expected)
     assert f"client {DESK}" in testbed["desk"].http(f"http://{WEB}/").text
     assert testbed["alone"].ping(DESK, count=1).received == 1
     assert testbed["desk"].ping(WEB_COIP, count=1).received == 0

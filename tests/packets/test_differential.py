@@ -6,14 +6,16 @@ series of them. A topology with a disagreement is kept, its file named.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import time
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 import yaml
+from effort import times
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from observing import time_for
 
 from testbed.bringup import load_topology
 from testbed.predict import World
@@ -25,7 +27,7 @@ from .random_vpcs import Data, topologies
 
 pytestmark = pytest.mark.packets
 
-EXAMPLES = int(os.environ.get("TESTBED_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("TESTBED_EXAMPLES", times(6, 60)))
 SEED = int(os.environ.get("TESTBED_SEED", "1"))
 ANSWER_S = 0.4
 SETTLE_S = 20.0  # withdrawn routes and first packets take a while
@@ -33,15 +35,15 @@ SETTLE_S = 20.0  # withdrawn routes and first packets take a while
 
 def disagreements(testbed: Testbed, expected: dict[Request, bool]) -> list[Request]:
     """The requests for which packets do otherwise, also after the network has settled."""
-    deadline = time.monotonic() + SETTLE_S
     left = list(expected)
-    seconds = ANSWER_S
-    while left:
-        seen = measure(testbed.client, left, seconds)
-        left = [request for request in left if (seen[request] == ANSWERED) != expected[request]]
-        seconds = 2 * ANSWER_S
-        if time.monotonic() > deadline:
-            break
+
+    def none_is_left() -> bool:
+        seen = measure(testbed.client, left, ANSWER_S)
+        left[:] = [request for request in left if (seen[request] == ANSWERED) != expected[request]]
+        return not left
+
+    with contextlib.suppress(AssertionError):
+        testbed.eventually(none_is_left, SETTLE_S)
     return left
 
 
@@ -67,14 +69,19 @@ COUNTED: Counter[bool] = Counter()
 )
 @given(data=topologies())
 def test_packets_do_what_the_rules_say(
-    running: list[Testbed], tmp_path_factory: pytest.TempPathFactory, data: Data
+    running: list[Testbed],
+    tmp_path_factory: pytest.TempPathFactory,
+    pytestconfig: pytest.Config,
+    data: Data,
 ) -> None:
+    vm = pytestconfig.getoption("testbed_vm")
     file = tmp_path_factory.mktemp("differential") / "topology.yaml"
     file.write_text(yaml.safe_dump(data, sort_keys=False))
     if running:
         running[0].apply(file)
     else:
-        running.append(Testbed.up(file, name=f"differential-{os.getpid()}"))
+        name = f"differential-{os.getpid()}"
+        running.append(Testbed.up(file, name=name, vm=vm, time=time_for(vm), hold=True))
     world = World(load_topology(file, {}))
     endpoints = world.endpoints()
     verdicts = predict(world, requests(endpoints, endpoints, tcp=[80], udp=[7], icmp=True))
@@ -86,6 +93,7 @@ def test_packets_do_what_the_rules_say(
     assert not wrong, "\n".join([f"{file}:", *lines])
 
 
+@pytest.mark.last
 def test_there_was_enough_to_see() -> None:
     """Both answers occurred, and often."""
     assert COUNTED[True] > 10 * EXAMPLES

@@ -15,7 +15,7 @@ from observing import Flow, bgp_paths, captured, ends
 from scapy.layers.inet import IP
 
 from testbed.plan.model import Plan
-from testbed.testing import Testbed, eventually
+from testbed.testing import Testbed
 
 FILE = Path(__file__).parents[2] / "topologies" / "direct-vpc-routing.yaml"
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/direct-vpc-routing.yaml")]
@@ -105,9 +105,11 @@ def test_the_customers_network_may_connect_two_vpcs(testbed: Testbed) -> None:
     """With a default route of the customer's, the packet leaves the Outpost and comes back."""
     testbed.apply(with_default_route(testbed.plan))
     gateway = testbed["op.lgw"]
-    eventually(lambda: gateway.run(["ip", "route", "show", "default", "table", "1003"]).text)
+    testbed.eventually(
+        lambda: gateway.run(["ip", "route", "show", "default", "table", "1003"]).text
+    )
     with captured(testbed, [*VIFS.values(), ("other", "eth0")], "icmp") as seen:
-        assert eventually(lambda: testbed["web"].ping(OTHER, count=2).received == 2)
+        assert testbed.eventually(lambda: testbed["web"].ping(OTHER, count=2).received == 2)
     crossed = [pair for place in VIFS.values() for pair in ends(seen[place])]
     assert {(WEB, OTHER), (OTHER, WEB)} <= set(crossed)
     requests = [
@@ -139,7 +141,7 @@ def test_an_inactive_table_announces_and_forwards_nothing(
     """Facts: L1, L3."""
     apply_changed(f"{{local_gateway: {gateway}}}")
     for device in ("cnd1", "cnd2"):
-        eventually(lambda: not bgp_paths(testbed, device, "op_local_gateway"))  # noqa: B023
+        testbed.eventually(lambda: not bgp_paths(testbed, device, "op_local_gateway"))  # noqa: B023
     (table,) = testbed.status()["local_gateways"]
     assert table["state"] == f"inactive: no {lacks}"
     assert {route["state"] for route in table["routes"]} <= {"pending"}
@@ -208,4 +210,4 @@ def drained_is_quiet(testbed: Testbed, *, drained: int) -> None:
         busy = len(seen[UPLINKS[other]].packets)
         return busy >= 12 and not seen[UPLINKS[drained]].packets
 
-    eventually(quiet, 20)
+    testbed.eventually(quiet, 20)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from scapy.layers.inet import IP, UDP
 
-from testbed.testing import Node, Testbed, eventually
+from testbed.testing import Node, Testbed
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/dns-disconnected.yaml")]
 
@@ -66,12 +66,12 @@ def cut(testbed: Testbed) -> Iterator[None]:
     for interface in interfaces:
         edge.run(["ip", "link", "set", interface, "down"])
     try:
-        eventually(lambda: testbed["a"].ping(C, count=1).received == 0)
+        testbed.eventually(lambda: testbed["a"].ping(C, count=1).received == 0)
         yield
     finally:
         for interface in interfaces:
             edge.run(["ip", "link", "set", interface, "up"])
-        eventually(lambda: not testbed.problems(), timeout=120)
+        testbed.eventually(lambda: not testbed.problems(), timeout=120)
 
 
 @pytest.mark.parametrize("node", ["a", "b", "c"])

@@ -13,7 +13,7 @@ from functools import partial
 import pytest
 from observing import Flow
 
-from testbed.testing import Node, Testbed, eventually
+from testbed.testing import Node, Testbed
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/two-racks.yaml")]
 
@@ -54,6 +54,6 @@ def test_single_failure(testbed: Testbed, failure: str, side: int) -> None:
         for name, flow in flows.items():
             outage_ms = flow.longest_gap() * INTERVAL_S * 1000
             print(f"{failure} {side}: {name}: outage {outage_ms:.0f} ms")
-            eventually(partial(works, node, FLOWS[name]))
+            testbed.eventually(partial(works, node, FLOWS[name]))
     testbed.heal()
     assert testbed.status()["ok"]

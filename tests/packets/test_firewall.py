@@ -8,7 +8,7 @@ import pytest
 from scapy.layers.inet import IP, UDP
 
 from testbed.errors import NetworkError
-from testbed.testing import Testbed, eventually
+from testbed.testing import Testbed
 
 TOPOLOGY = Path(__file__).with_name("firewall.yaml")
 pytestmark = [pytest.mark.packets, pytest.mark.topology(str(TOPOLOGY))]
@@ -51,7 +51,9 @@ def test_a_stateless_firewall_with_the_mirrored_rules(testbed: Testbed, tmp_path
     assert "ct state" not in testbed["fw1"].run(["nft", "list", "ruleset"]).text
     # The Region answers to the port of before until it has heard from the new one.
     anchors = [testbed[f"region.anchor{number}"] for number in (1, 2)]
-    eventually(lambda: all(str(t.endpoint).endswith(":443") for a in anchors for t in a.tunnels()))
+    testbed.eventually(
+        lambda: all(str(t.endpoint).endswith(":443") for a in anchors for t in a.tunnels())
+    )
     testbed.advance(0.1)  # longer than the link delays what was on its way
     with testbed["fw1"].capture("region", "udp") as seen:
         assert testbed["web"].ping(testbed["db"], count=4).received == 4

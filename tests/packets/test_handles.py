@@ -15,7 +15,7 @@ from scapy.layers.l2 import ARP, Ether
 
 from testbed import bundle
 from testbed.errors import NetworkError, UsageError
-from testbed.testing import Testbed, eventually
+from testbed.testing import Testbed
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/rack.yaml")]
 
@@ -158,7 +158,7 @@ def test_lacp_as_the_kernel_writes_it(testbed: Testbed) -> None:
     assert link.up
     testbed["op.ond1"].run(["ip", "link", "set", "uplink1", "down"])
     try:
-        eventually(lambda: not testbed.device("cnd1").lacp()[0].aggregated)
+        testbed.eventually(lambda: not testbed.device("cnd1").lacp()[0].aggregated)
         assert not link.up
         assert testbed.device("cnd1").lacp()[0].member("op_1").problem
     finally:
@@ -196,7 +196,7 @@ def test_nft_counters(testbed: Testbed) -> None:
     node.run(["nft", ruleset])
     try:
         testbed["desk"].send(IP(dst=WEB) / UDP(dport=7), count=2)
-        (counter,) = eventually(
+        (counter,) = testbed.eventually(
             lambda: [c for c in node.nft_counters() if c.table == "inet mine" and c.packets >= 2]
         )
         assert (counter.chain, counter.rule) == ("in", "udp dport 7 counter")

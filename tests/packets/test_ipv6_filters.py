@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.testing import Node, Testbed, eventually
+from testbed.testing import Node, Testbed
 
 TOPOLOGY = Path(__file__).with_name("ipv6-filters.yaml")
 pytestmark = [pytest.mark.packets, pytest.mark.topology(str(TOPOLOGY))]
@@ -183,7 +183,7 @@ def held_code(testbed: Testbed, name: str, change: Callable[[], None]) -> int:
     holder = threading.Thread(target=lambda: codes.append(web.run(argv, check=False).returncode))
     holder.start()
     try:
-        eventually(lambda: not web.run(["test", "-e", mark], check=False).returncode)
+        testbed.eventually(lambda: not web.run(["test", "-e", mark], check=False).returncode)
         change()
         assert not connects(web, DB, 7)
     finally:

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from effort import times
 
 from testbed import guest_log, launch
 from testbed.client import Client
@@ -29,7 +30,7 @@ from testbed.guest.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 TOPOLOGY = ROOT / "topologies" / "rack.yaml"
-MOMENTS = {"uml": 12, "qemu": 10}
+MOMENTS = {"uml": times(4, 24), "qemu": times(2, 12)}
 MACHINES = {"uml": ("linux",), "qemu": ("qemu", "virtiofsd")}
 SHARED = ("/tmp", "/dev/shm")
 LAYERS = """\

@@ -9,7 +9,7 @@ import pytest
 from scapy.layers.inet import IP, TCP
 
 from testbed.cli.metrics import diagnoses_of
-from testbed.testing import Testbed, eventually
+from testbed.testing import Testbed
 
 TOPOLOGY = Path(__file__).with_name("management.yaml")
 pytestmark = [pytest.mark.packets, pytest.mark.topology(str(TOPOLOGY))]
@@ -38,8 +38,8 @@ def connected(testbed: Testbed) -> bool:
 
 
 def test_metrics_have_cloudwatch_names(testbed: Testbed) -> None:
-    eventually(lambda: last(testbed, "ConnectedStatus", OutpostId="op") == 1)
-    eventually(lambda: last(testbed, "LagStatus", OutpostId="op", LagId="op-lag1") == 1)
+    testbed.eventually(lambda: last(testbed, "ConnectedStatus", OutpostId="op") == 1)
+    testbed.eventually(lambda: last(testbed, "LagStatus", OutpostId="op", LagId="op-lag1") == 1)
     for vif in ("op-sl-vif1", "op-lgw-vif2"):
         state = last(testbed, "VifBgpSessionState", OutpostsId="op", VirtualInterfaceId=vif)
         assert state == 6  # Established
@@ -50,18 +50,18 @@ def test_metrics_have_cloudwatch_names(testbed: Testbed) -> None:
         vifs = ("op-sl-vif1", "op-sl-vif2")
         return any(last(testbed, metric, VirtualInterfaceId=vif) for vif in vifs)
 
-    eventually(lambda: flows("IfTrafficIn") and flows("IfTrafficOut"))
+    testbed.eventually(lambda: flows("IfTrafficIn") and flows("IfTrafficOut"))
 
 
 def test_the_channel_is_tcp_443_from_the_infrastructure_subnet(testbed: Testbed) -> None:
     with testbed["region.outposts-api"].capture("edge", "tcp dst port 443") as seen:
-        eventually(lambda: len(points(testbed, "LagStatus")) > 3 and len(seen.packets) > 0)
+        testbed.eventually(lambda: len(points(testbed, "LagStatus")) > 3 and len(seen.packets) > 0)
     assert {packet[IP].src for packet in seen.packets} == {"10.200.0.10"}
     assert all(1025 <= packet[TCP].sport <= 65535 for packet in seen.packets)
 
 
 def test_prometheus_scrapes_the_endpoint(testbed: Testbed) -> None:
-    eventually(lambda: last(testbed, "ConnectedStatus") == 1)
+    testbed.eventually(lambda: last(testbed, "ConnectedStatus") == 1)
     reply = testbed["op.host1"].http("http://198.51.100.30:9090/metrics")
     assert 'aws_outposts_connected_status{outpost_id="op"} 1 ' in reply.text
 
@@ -71,7 +71,7 @@ def test_a_service_link_session_that_is_down_is_diagnosed(testbed: Testbed) -> N
     control = ["birdc", "-s", "/run/node/cnd1/bird.ctl"]
     testbed["cnd1"].run([*control, "disable", "op_service_link"])
     try:
-        eventually(
+        testbed.eventually(
             lambda: last(testbed, "VifConnectionStatus", VirtualInterfaceId="op-sl-vif1") == 0
         )
         latest = [series[-1] for series in testbed.status()["metrics"]["AWS/Outposts"]]
@@ -82,18 +82,18 @@ def test_a_service_link_session_that_is_down_is_diagnosed(testbed: Testbed) -> N
         assert connected(testbed)  # by the other networking device (M2)
     finally:
         testbed["cnd1"].run([*control, "enable", "op_service_link"])
-    eventually(
+    testbed.eventually(
         lambda: last(testbed, "VifConnectionStatus", VirtualInterfaceId="op-sl-vif1") == 1, 30
     )
 
 
 def test_metrics_of_an_outage_come_after_it(testbed: Testbed) -> None:
     """They are kept in the rack, and keep the times that they were measured at (facts: H3)."""
-    eventually(lambda: last(testbed, "ConnectedStatus") == 1)
+    testbed.eventually(lambda: last(testbed, "ConnectedStatus") == 1)
     for device in DEVICES:
         testbed[device].run(["ip", "link", "set", "region", "down"])
     try:
-        eventually(lambda: last(testbed, "ConnectedStatus") == 0, 20)
+        testbed.eventually(lambda: last(testbed, "ConnectedStatus") == 0, 20)
         started = points(testbed, "ConnectedStatus")[-1]["time"]
         assert not connected(testbed)
 
@@ -101,19 +101,19 @@ def test_metrics_of_an_outage_come_after_it(testbed: Testbed) -> None:
             found = points(testbed, "ConnectedStatus")
             return [point["value"] for point in found if point["time"] >= started]
 
-        eventually(lambda: len(during()) >= 4, 20)
+        testbed.eventually(lambda: len(during()) >= 4, 20)
         ended = points(testbed, "ConnectedStatus")[-1]["time"]
         assert set(during()) == {0}
         assert all(point["time"] < ended for point in points(testbed, "LagStatus"))
     finally:
         for device in DEVICES:
             testbed[device].run(["ip", "link", "set", "region", "up"])
-    eventually(lambda: connected(testbed), 60)
+    testbed.eventually(lambda: connected(testbed), 60)
 
     def delivered() -> list[dict[str, Any]]:
         found = points(testbed, "LagStatus", LagId="op-lag1")
         return [point for point in found if started <= point["time"] <= ended]
 
-    eventually(lambda: len(delivered()) >= 4)
+    testbed.eventually(lambda: len(delivered()) >= 4)
     assert all(point["delivered"] > point["time"] + 1 for point in delivered()[:2])
     assert testbed["op.host1"].run(["ls", "/run/node/op.host1"]).text.count("spool") <= 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import IP
 
-from testbed.testing import Node, Testbed, eventually
+from testbed.testing import Node, Testbed
 
 TOPOLOGY = Path(__file__).with_name("interfaces.yaml")
 pytestmark = [pytest.mark.packets, pytest.mark.topology(str(TOPOLOGY))]
@@ -112,12 +112,12 @@ def cut(testbed: Testbed) -> Iterator[None]:
     for interface in interfaces:
         edge.run(["ip", "link", "set", interface, "down"])
     try:
-        eventually(lambda: not testbed["client"].ping("appliance", count=1).received)
+        testbed.eventually(lambda: not testbed["client"].ping("appliance", count=1).received)
         yield
     finally:
         for interface in interfaces:
             edge.run(["ip", "link", "set", interface, "up"])
-        eventually(lambda: not testbed.problems(), timeout=120)
+        testbed.eventually(lambda: not testbed.problems(), timeout=120)
 
 
 @pytest.mark.usefixtures("cut")

@@ -1,11 +1,15 @@
-"""Each conformance check fails when what it is about is broken, and passes once it is repaired."""
+"""Each conformance check fails when what it is about is broken.
+
+That all pass on the repaired testbed is what tests/packets/test_conforms.py proves, as the
+last test of each.
+"""
 
 from __future__ import annotations
 
 import importlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 
@@ -18,7 +22,8 @@ from testbed.testing import Testbed
 
 pytestmark = [pytest.mark.packets]
 
-PATIENCE_S = 20.0
+REAL_TIME = {"service-link.throughput"}  # virtual time knows no throughput
+SETTLE_S = 20.0  # of the testbed's time, for what is on its way
 
 
 def all_mutations() -> list[tuple[str, Mutation]]:
@@ -46,45 +51,41 @@ def broken(testbed: Testbed, mutation: Mutation) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize(
-    ("name", "mutation"), [pytest.param(*entry, id=entry[0]) for entry in all_mutations()]
-)
-def test_the_check_fails(
-    name: str, mutation: Mutation, testbed_factory: Callable[..., Testbed]
-) -> None:
-    check = name.partition(" ")[0]
-    testbed = testbed_factory(ROOT / mutation.topology)
-    topology = load_topology(ROOT / mutation.topology, {})
+def parameters() -> list[Any]:
+    """Each mutation with its name, on the testbed of its topology."""
+    found = []
+    for name, mutation in all_mutations():
+        marks = [pytest.mark.topology(ROOT / mutation.topology)]
+        if name.partition(" ")[0] in REAL_TIME:
+            marks.append(pytest.mark.testbed(time="real"))
+        found.append(pytest.param(name, mutation, id=name, marks=marks))
+    return found
 
-    def results() -> list[Result]:
+
+@pytest.mark.parametrize(("name", "mutation"), parameters())
+def test_the_check_fails(name: str, mutation: Mutation, testbed: Testbed) -> None:
+    check = name.partition(" ")[0]
+    topology = load_topology(ROOT / mutation.topology, {})
+    found: list[Result] = []
+
+    def named() -> list[Result]:
         report = runner.run(testbed, topology, [check], subjects=mutation.only, alone=True)
         assert report.results, report.problem
-        return report.results
-
-    def named(found: list[Result]) -> list[Result]:
+        found[:] = report.results
         return [
             result
-            for result in found
+            for result in report.results
             if result.outcome == "failed"
             and mutation.subject in result.subject
             and mutation.seen in result.seen
         ]
 
-    def wrong(found: list[Result]) -> list[Result]:
-        return [r for r in found if r.outcome not in {"passed", "not-applicable"}]
-
     with broken(testbed, mutation):
-        found = last(results, named)
-    assert named(found), "\n".join(f"{r.outcome} {r.subject}: {r.seen or r.text}" for r in found)
-    assert named(found)[0].remedy
-    left = wrong(last(results, lambda found: not wrong(found)))
-    assert not left, f"still after the repair: {left[0].subject}: {left[0].seen}"
-
-
-def last(look: Callable[[], list[Result]], ok: Callable[[list[Result]], object]) -> list[Result]:
-    """What was seen last: what is on its way may take some looks on a busy machine."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        found = look()
-        if ok(found) or time.monotonic() > deadline:
-            return found
+        try:
+            failed = testbed.eventually(named, SETTLE_S)
+        except AssertionError:
+            pytest.fail(
+                "\n".join(f"{r.outcome} {r.subject}: {r.seen or r.text}" for r in found),
+                pytrace=False,
+            )
+    assert failed[0].remedy

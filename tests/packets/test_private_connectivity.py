@@ -39,7 +39,7 @@ def session(testbed: Testbed, node: str, protocol: str) -> dict[str, Any]:
 
 def session_down(testbed: Testbed, node: str, protocol: str, timeout: float = 10) -> str:
     """Wait until a session is down; why it is."""
-    eventually(lambda: not session(testbed, node, protocol)["ok"], timeout)
+    testbed.eventually(lambda: not session(testbed, node, protocol)["ok"], timeout)
     return str(session(testbed, node, protocol)["reason"])
 
 
@@ -118,9 +118,9 @@ def test_more_than_a_hundred_prefixes_take_the_session_down(testbed: Testbed) ->
         assert "limit" in reason.lower()
     finally:
         configure(original)
-    eventually(lambda: session(testbed, "region.vgw-app", "dx_dx3")["ok"], 30)
+    testbed.eventually(lambda: session(testbed, "region.vgw-app", "dx_dx3")["ok"], 30)
     # The session is up before the routes that it brings have reached the site's other device.
-    eventually(lambda: testbed["desk"].ping(testbed["db"], count=1).received == 1)
+    testbed.eventually(lambda: testbed["desk"].ping(testbed["db"], count=1).received == 1)
 
 
 def test_the_service_link_survives_a_silent_connection(testbed: Testbed) -> None:
@@ -130,7 +130,7 @@ def test_the_service_link_survives_a_silent_connection(testbed: Testbed) -> None
     try:
         reason = session_down(testbed, "region.vgw-link", "dx_dx1", 5)
         assert "BFD" in reason
-        eventually(lambda: testbed["web"].ping(testbed["db"], count=1).received, 10)
+        testbed.eventually(lambda: testbed["web"].ping(testbed["db"], count=1).received, 10)
     finally:
         device.run(["tc", "qdisc", "replace", "dev", "dx-dx1", "root", "netem", "delay", "5ms"])
-    eventually(lambda: session(testbed, "region.vgw-link", "dx_dx1")["ok"], 30)
+    testbed.eventually(lambda: session(testbed, "region.vgw-link", "dx_dx1")["ok"], 30)

@@ -19,12 +19,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from effort import times
 from unprivileged import ROOT, TIMEOUT_S, User, ordinary_user
 
 from testbed.guest.kinds import KINDS
 
 UID = 61234
-MOMENTS = 8
+MOMENTS = times(2, 16)
 TWO_RACKS, RACK = "topologies/two-racks.yaml", "topologies/rack.yaml"
 
 pytestmark = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import NetworkError
-from testbed.testing import Node, Testbed, eventually
+from testbed.testing import Node, Testbed
 
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "security-groups.yaml"
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/security-groups.yaml")]
@@ -128,7 +128,7 @@ def held_code(testbed: Testbed, name: str, change: Callable[[], None]) -> int:
     holder = threading.Thread(target=lambda: codes.append(web.run(argv, check=False).returncode))
     holder.start()
     try:
-        eventually(lambda: not web.run(["test", "-e", mark], check=False).returncode)
+        testbed.eventually(lambda: not web.run(["test", "-e", mark], check=False).returncode)
         change()
         assert not echo(web, db)
     finally:

@@ -11,7 +11,7 @@ import pytest
 from scapy.layers.inet import IP
 
 from testbed.protocol import Frame, control_socket, pack_message
-from testbed.testing import Testbed, eventually
+from testbed.testing import Testbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -234,8 +234,8 @@ def test_nothing_stays_when_the_client_dies(testbed: Testbed) -> None:
         client.connect(str(control_socket(testbed.name)))
         request = {"op": "trace", "node": "desk", "destination": "192.168.10.77", "size": 84}
         client.sendall(pack_message(request))
-        eventually(lambda: len(tables(testbed)) == 3)
-    eventually(lambda: not tables(testbed))
+        testbed.eventually(lambda: len(tables(testbed)) == 3)
+    testbed.eventually(lambda: not tables(testbed))
 
 
 def test_while_the_testbed_changes(testbed: Testbed) -> None:
@@ -244,7 +244,7 @@ def test_while_the_testbed_changes(testbed: Testbed) -> None:
         client.connect(str(control_socket(testbed.name)))
         request = {"op": "trace", "node": "desk", "destination": "192.168.10.77", "size": 84}
         client.sendall(pack_message(request))
-        eventually(lambda: tables(testbed))
+        testbed.eventually(lambda: tables(testbed))
         testbed.apply("topologies/two-racks-blocked.yaml")
         blocked = testbed.trace("a", "b")
         record = json.loads(_answer(client))

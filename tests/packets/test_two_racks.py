@@ -15,7 +15,7 @@ from observing import bgp_paths, captured, python
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
-from testbed.testing import Node, Testbed, eventually
+from testbed.testing import Node, Testbed
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/two-racks.yaml")]
 
@@ -128,7 +128,7 @@ sock.sendto(b"uninvited", ("10.200.0.10", 443))
 """
     with captured(testbed, [("op-a.host1", "eth0")], "udp and src port 4443") as seen:
         python(testbed["region.anchor1"], uninvited)
-        eventually(lambda: b"uninvited" in seen["op-a.host1", "eth0"].pcap)
+        testbed.eventually(lambda: b"uninvited" in seen["op-a.host1", "eth0"].pcap)
     rules = server.run(["nft", "list", "ruleset"]).text
     dropped = int(rules.split("counter packets ")[1].split()[0])
     assert dropped >= 1
@@ -139,7 +139,7 @@ def test_vpc_has_no_broadcast_domain(testbed: Testbed) -> None:
     node = testbed["a"]
     for address, state in (("10.77.7.1", "REACHABLE"), ("10.77.7.200", "FAILED")):
         node.ping(address, count=1)
-        shown = eventually(partial(settled, node, address))
+        shown = testbed.eventually(partial(settled, node, address))
         assert shown == state
 
 
@@ -227,7 +227,7 @@ def test_nothing_is_in_the_clear_without_tunnels(testbed: Testbed) -> None:
             node.run(["ip", "link", "set", tunnel, "up"])
         node.run(["ip", "route", "del", *default])
         ond.run(["ip", "route", "del", *outward])
-    eventually(lambda: testbed.status()["ok"], timeout=60)
+    testbed.eventually(lambda: testbed.status()["ok"], timeout=60)
 
 
 def test_vrf_does_not_fall_back_to_the_main_table(testbed: Testbed) -> None:

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "faults": {"errors", "quantities", "plan"},
     "lower": {"errors", "topology.model", "plan", "faults"},
     "kernel": {"errors", "plan"},
+    "programs": {"errors", "plan", "kernel"},  # run inside nodes
     "guest.gate": set(),  # known at both ends of virtual time
     "guest.mux": {"errors", "protocol"},  # spoken at both ends of the guest's port
     "keeper": {
@@ -43,6 +44,7 @@ MAY_IMPORT = {
         "faults",
         "kernel",
         "services",
+        "programs",
         "guest.gate",
         "guest.mux",
         "management",
@@ -147,6 +149,7 @@ STANDARD_LIBRARY_ONLY = {
     "services",
     "metadata",
     "link_meter",
+    "programs",
     "plan",
     "faults",
     "kernel",
@@ -160,6 +163,7 @@ NETLINK = {"kernel"}
 PROCESSES = {
     "kernel": "loads modules before it probes for features",
     "keeper": "is the parent of every daemon and of what `exec` runs",
+    "programs": "forks the testbed's own programs for the keeper",
     "guest": "starts QEMU and what serves it the host's files",
     "launch": "starts the keeper or the relay of a micro VM",
 }

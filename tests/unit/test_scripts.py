@@ -318,7 +318,7 @@ def test_everything_runs_and_pytest_comes_last(checkout: Path, stubbed: dict[str
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "setup"
-    assert {"ruff check .", "ruff format --check .", "mypy testbed"} <= set(lines)
+    assert {"ruff check .", "ruff format --check ."} <= set(lines)
     assert lines[-1].startswith("python -m pytest")
     assert lines[-1].endswith("tests/unit -k a or b")
 
@@ -333,4 +333,13 @@ def test_the_first_failure_is_the_exit_code(
     stub_tools(checkout, **codes)
     done = run(checkout / "scripts" / "test", env=stubbed)
     assert done.returncode == expected
+    assert ("mypy testbed" in done.stderr.splitlines()) == ("mypy" in codes)
     assert done.stdout.splitlines()[-1].startswith("python -m pytest")
+
+
+def test_a_thorough_run_is_asked_for(checkout: Path, stubbed: dict[str, str]) -> None:
+    stub_tools(checkout)
+    said = '#!/bin/sh\necho "thorough: $TESTBED_THOROUGH, $*"\n'
+    executable(checkout / ".venv" / "bin" / "python", said)
+    done = run(checkout / "scripts" / "test", "--thorough", "tests/unit", env=stubbed)
+    assert done.stdout.splitlines()[-1] == "thorough: 1, -m pytest tests/unit"

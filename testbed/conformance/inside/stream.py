@@ -5,10 +5,11 @@ object, says: ``interval`` and ``grace`` in seconds (after which a request count
 lost) and ``flows``, each with ``to``, ``protocol`` ("icmp", "udp"), ``port`` and
 ``count``, how many sockets (and so source ports) it has. It prints a JSON object
 five times a second: ``clean``, the shortest time since any socket has lost a
-request, or since a line ``watch``. A line ``mark`` on its standard input begins a new phase; a line
-``report`` prints the gaps of the phases since the last report: for each flow and
-phase the longest time between two answered requests with unanswered ones between
-them, in ms (null while it still lasts), and how many were sent and lost.
+request, or since a line ``watch``, and ``watched``, the time since that line. A line
+``mark`` on its standard input begins a new phase; a line ``report`` prints the gaps of
+the phases since the last report: for each flow and phase the longest time between two
+answered requests with unanswered ones between them, in ms (null while it still lasts),
+and how many were sent and lost.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ class Sender:
         self.flows = [[Lane(flow) for _ in range(flow["count"])] for flow in task["flows"]]
         self.lanes = [lane for flow in self.flows for lane in flow]
         self.marks = [0]
+        self.watched_at = time.monotonic()
 
     def report(self, now: float) -> list[list[dict[str, Any]]]:
         """By flow and phase; what may still be answered is left out."""
@@ -136,7 +138,8 @@ class Sender:
                 due = max(due + self.interval, now)
             if now - told >= TELL_S:
                 told = now
-                say({"clean": min(lane.clean_s(now, self.grace) for lane in self.lanes)})
+                clean = min(lane.clean_s(now, self.grace) for lane in self.lanes)
+                say({"clean": clean, "watched": now - self.watched_at})
 
     def obey(self, words: bytes) -> bool:
         """Do what standard input says; False at its end."""
@@ -145,9 +148,10 @@ class Sender:
                 self.marks.append(len(self.lanes[0].sent))
                 say({"marked": len(self.marks)})
             elif word == b"watch":
+                self.watched_at = time.monotonic()
                 for lane in self.lanes:
-                    lane.lost_at = time.monotonic()
-                say({"watched": len(self.lanes)})
+                    lane.lost_at = self.watched_at
+                say({"lanes": len(self.lanes)})
             elif word == b"report":
                 say({"report": self.report(time.monotonic())})
         return bool(words)

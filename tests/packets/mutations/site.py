@@ -30,7 +30,7 @@ MUTATIONS = {
         SITE, "desk", (Fault("route-missing", "desk"),), seen="no default route"
     ),
     "site.link": Mutation(SITE, "cnd1 lgw_cnd2", (Fault("link-down", "cnd1:lgw_cnd2"),)),
-    "site.peer-answers": Mutation(SITE, "cnd1 wan", (Fault("fibre-one-way", "cnd1:wan"),)),
+    "site.peer-answers": Mutation(SITE, "cust-cnd1", (Fault("fibre-one-way", "cnd1:wan"),)),
     "site.mtu": Mutation(SITE, "cnd1 wan", (Fault("mtu", "cnd1:wan", {"mtu": 1400}),)),
     "site.established": Mutation(
         SITE, "cnd1 to site.wan", (Fault("bgp-wrong-asn", "cnd1:wan"),), settle_s=3.0

@@ -1,0 +1,104 @@
+"""The interpreter that is prepared to become any Python program of a node's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from testbed import services
+from testbed.programs.launcher import LONGEST, MOST_DESCRIPTORS, NUMBER
+
+PYTHON = (sys.executable, "-I", "-S")
+HERE = str(Path(services.__file__).parents[1])
+RUN = (
+    "import sys; from importlib import import_module; sys.path.insert(0, sys.argv.pop(1));"
+    " import_module(sys.argv.pop(1)).main(sys.argv[1:])"
+)
+MODULES = {
+    "testbed-services": "testbed.services",
+    "testbed-prober": "testbed.prober",
+    "testbed-metadata": "testbed.metadata",
+    "testbed-link-meter": "testbed.link_meter",
+    "testbed-capture": "testbed.capturing.program",
+    "testbed-management": "testbed.management.program",
+}
+CODE = "testbed-python"
+"""The program whose first argument is Python code, as of ``python -I -S -c``."""
+
+
+def is_program(name: str) -> bool:
+    """Whether a program is one of these."""
+    return name == CODE or name in MODULES
+
+
+def words(argv: Sequence[str]) -> list[str]:
+    """Return the argument vector of an interpreter that runs the program."""
+    name, *rest = argv
+    if name == CODE:
+        return [*PYTHON, "-c", *rest]
+    return [*PYTHON, "-c", RUN, HERE, MODULES[name], *rest]
+
+
+class Prepared:
+    """Starts these programs by a fork; where it can't, the caller starts an interpreter."""
+
+    def __init__(self) -> None:
+        self._control: socket.socket | None = None
+
+    def begin(self) -> None:
+        """Start the interpreter, in this process's namespaces, if there is none."""
+        if self._control is not None:
+            return
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        argv = [*PYTHON, "-c", RUN, HERE, "testbed.programs.launcher", *MODULES.values()]
+        with Path(os.devnull).open("r+b") as nothing, theirs:
+            streams = (theirs.fileno(), nothing.fileno(), nothing.fileno())
+            actions = [(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in enumerate(streams)]
+            env = {"LANG": "C.UTF-8"}
+            os.posix_spawn(sys.executable, argv, env, file_actions=actions, setsid=True)
+        self._control = ours
+
+    def start(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        stdio: Sequence[int],
+        namespaces: Sequence[int],
+        keep: Sequence[int],
+        cwd: str | None,
+    ) -> int | None:
+        """Start a program; its process number, or None where it can't be started so.
+
+        `namespaces` are those that it is to be in and this process is not.
+        """
+        name, *rest = argv
+        module = MODULES.get(name)
+        task = {
+            "name": name,
+            "module": module,
+            "code": rest.pop(0) if module is None else None,
+            "argv": rest,
+            "env": dict(env),
+            "cwd": cwd,
+            "keep": list(keep),
+        }
+        message = json.dumps(task).encode()
+        sent = [*stdio, *namespaces, *keep]
+        if len(message) > LONGEST or len(sent) > MOST_DESCRIPTORS:
+            return None
+        with contextlib.suppress(OSError):
+            self.begin()
+            assert self._control is not None
+            socket.send_fds(self._control, [message], sent)
+            if answer := self._control.recv(NUMBER.size):
+                return int(NUMBER.unpack(answer)[0])
+        if self._control is not None:  # somebody has killed it
+            self._control.close()
+            self._control = None
+        return None
