@@ -13,6 +13,7 @@ from scapy.packet import Raw
 from testbed.conformance import apart, sessions
 from testbed.conformance.announcements import parse
 from testbed.conformance.inside import half_open
+from testbed.conformance.session_routes import parse
 
 ROUTES = """\
 BIRD 2.0.12 ready.
