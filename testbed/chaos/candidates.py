@@ -97,6 +97,7 @@ def _lags(topology: Topology) -> Iterator[Candidate]:
             yield Candidate("link-down", f"{lag.device}:{outside}", keys, ("lag",))
             yield Candidate("link-down", f"{lag.ond}:{inside}", keys, ("lag",))
             yield Candidate("lag-member-missing", f"{lag.device}:{outside}", keys, ("lag",))
+            yield Candidate("fibre-one-way", f"{lag.device}:{outside}", keys, ("lag",))
         yield Candidate("lacp-slow", bond, keys, ("lag",))
         yield Candidate("lacp-silent", bond, keys, ("lag",))
         yield Candidate("vlans-swapped", bond, keys, ("vlan",))
@@ -110,7 +111,9 @@ def _vifs(topology: Topology) -> Iterator[Candidate]:
         yield Candidate("vlan-removed", target, keys, ("vlan",))
         yield Candidate("vlan-wrong", target, keys, ("vlan",), {"vid": WRONG_VID})
         yield Candidate("bgp-blocked", target, keys, ("bgp",))
+        yield Candidate("vlan-untagged", target, keys, ("vlan",))
         yield Candidate("bgp-wrong-asn", target, keys, ("bgp",))
+        yield Candidate("bgp-md5", target, keys, ("bgp",))
         yield Candidate("route-withdrawn", target, keys, ("bgp", "local-gateway"))
         yield Candidate("bgp-reset", target, keys)
 

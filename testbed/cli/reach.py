@@ -71,7 +71,8 @@ def command(
     SRC and DST are instances, hosts, and machines on the internet; without
     them it is all of these. Without a kind of request it is ICMP, TCP 80, and
     UDP 7 where something answers. Exits with 1 when packets do otherwise than
-    security groups, network ACLs, route tables and gateways say.
+    security groups, network ACLs, route tables and gateways say, and when these let a
+    request in and its answer goes elsewhere.
     """
     from testbed.bringup import running_topology  # noqa: PLC0415
     from testbed.probes.reach import compare_all  # noqa: PLC0415
@@ -94,15 +95,17 @@ def command(
             on_progress=lambda done, total: shown.doing(f"{done} of {total} requests measured"),
         )
     wrong = sum(not row.agrees for row in rows)
+    one_way = sum(row.one_way and not row.reached for row in rows)
     if as_json:
         open_ones = sum(row.predicted is None for row in rows)
-        counts = {"name": client.name, "ok": not wrong, "disagreements": wrong}
+        counts = {"name": client.name, "ok": not (wrong or one_way), "disagreements": wrong}
+        counts |= {"one_way": one_way}
         echo_json(
             counts | {"not_predicted": open_ones, "requests": [row.to_json() for row in rows]}
         )
     else:
         _print(rows, matrix=matrix)
-    if wrong:
+    if wrong or one_way:
         context.exit(EXIT_NETWORK)
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testbed.conformance.expectation import Deviation, Measurement
-from testbed.conformance.results import After, Outcome, Result, blocking
+from testbed.conformance.causes import HURRY_S, Causes, Run, made
+from testbed.conformance.expectation import Measurement
+from testbed.conformance.graph import Vertex, graph
+from testbed.conformance.results import BAD, Outcome, Result
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import SUBJECTS, own_name
-from testbed.conformance.suites import FOLDER, SUITES, Check, describe, name_of, suite_of
+from testbed.conformance.subjects import SUBJECTS
+from testbed.conformance.suites import FOLDER, Check, describe, name_of
 from testbed.errors import HostError, NetworkError, TestbedError
 from testbed.testing import Testbed
 from testbed.topology.model import Topology
@@ -20,6 +23,8 @@ from testbed.topology.model import Topology
 TOPOLOGY = pytest.StashKey[Topology]()
 TESTBED = pytest.StashKey[Testbed]()
 RESULTS = pytest.StashKey[list[Result]]()
+CAUSES = pytest.StashKey[Causes]()
+ASKS = pytest.StashKey[bool]()  # whether checks that were left out are run in silence
 MEASURED = pytest.StashKey[list[Measurement]]()
 
 
@@ -69,22 +74,56 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """From the cable up; what breaks something comes last in its suite."""
-    order = {suite: number for number, suite in enumerate(SUITES)}
+    """What others stand on comes first: from the cable up."""
+    order = {name: number for number, name in enumerate(graph())}
 
-    def rank(item: pytest.Item) -> tuple[int, bool]:
-        disruptive = item.get_closest_marker("disruptive") is not None
-        return order.get(suite_of(item.path), len(SUITES)), disruptive
+    def rank(item: pytest.Item) -> int:
+        known = is_check(item.path) and isinstance(item, pytest.Function)
+        return order.get(name_of(item.path, item.originalname), -1) if known else len(order)  # type: ignore[attr-defined]
 
-    items.sort(key=lambda item: rank(item) if is_check(item.path) else (len(SUITES), False))
+    items.sort(key=rank)
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave out what can only fail: what it stands on has failed."""
-    for mark in item.iter_markers("after") if is_check(item.path) else ():
-        after = After(mark.args, **mark.kwargs)
-        if reason := blocking(results_of(item.config), after, own_keys(item), keys_of(item)):
-            pytest.skip(f"blocked: {reason}")
+@pytest.fixture(autouse=True)
+def judgeable(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave out at once what can only fail: what it stands on has failed.
+
+    What was not selected is asked in silence where the testbed's status is not in order. A
+    check that may follow from what has failed waits for nothing.
+    """
+    config, run = request.config, run_of(request.node)
+    if run is None or not run.vertex.below:
+        yield
+        return
+    site: Site = request.getfixturevalue("site")
+    causes = causes_of(config)
+    asked = site if _asks(config) and not _in_order(config, site) else None
+    if reason := causes.standing_on(run, asked):
+        pytest.skip(f"blocked: {reason}")
+    with site.patience(HURRY_S if causes.following_from(run, asked) else None):
+        yield
+
+
+def _asks(config: pytest.Config) -> bool:
+    return config.stash.get(ASKS, True)
+
+
+def _in_order(config: pytest.Config, site: Site) -> bool:
+    bad = any(result.outcome in BAD for result in results_of(config))
+    return not bad and bool(site.testbed.status()["ok"])
+
+
+def causes_of(config: pytest.Config) -> Causes:
+    """What is known of all checks in this run."""
+    if CAUSES not in config.stash:
+        config.stash[CAUSES] = Causes(topology_of(config), results_of(config))
+    return config.stash[CAUSES]
+
+
+def run_of(item: pytest.Item) -> Run | None:
+    """The check and the object that a test is about; None for what is no check of ours."""
+    vertex = graph().get(check_of(item).name) if is_check(item.path) else None
+    return Run(vertex, subject_of(item), topology_of(item.config)) if vertex else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -99,7 +138,7 @@ def pytest_runtest_makereport(
     if report.when == "teardown" and report.failed:  # what it has changed is not put back
         results_of(item.config).append(_result(item, report, call))
     elif report.when == "call" or bad_setup:
-        result = _result(item, report, call)
+        result = _explained(item, _result(item, report, call))
         results_of(item.config).append(result)
         item.user_properties += [  # JUnit's are those of the report of the teardown
             (name, text)
@@ -116,6 +155,12 @@ def check_of(item: pytest.Item) -> Check:
     return describe(name_of(item.path, item.originalname), item.function)
 
 
+def vertex_of(item: pytest.Item) -> Vertex:
+    """The vertex of a check that is not in the graph."""
+    assert isinstance(item, pytest.Function)
+    return Vertex(check_of(item), item.function, (), (), None, disruptive=False)
+
+
 def subject_of(item: pytest.Item) -> Any:
     """What a test is run for; None: the site as a whole."""
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
@@ -124,46 +169,32 @@ def subject_of(item: pytest.Item) -> Any:
 
 def keys_of(item: pytest.Item) -> frozenset[str]:
     """The keys of what a test is run for; the whole site has all there are."""
-    subject = subject_of(item)
-    if subject is not None:
-        return frozenset(subject.keys)
-    topology = topology_of(item.config)
-    return frozenset().union(*(e.keys for find, _ in SUBJECTS.values() for e in find(topology)))
-
-
-def own_keys(item: pytest.Item) -> frozenset[str]:
-    """The key of what a test is run for, without what it stands on, which others share."""
-    subject = subject_of(item)
-    return keys_of(item) if subject is None else frozenset({own_name(subject)})
+    run = run_of(item)
+    return run.keys if run else frozenset()
 
 
 def _result(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> Result:
-    check, subject = check_of(item), subject_of(item)
     outcome, text = _outcome(report, call)
     error = call.excinfo.value if call.excinfo else None
-    about = str(subject) if subject is not None else "-"
-    name, seen, remedy = about, "", ""
-    expected = check.expected or check.summary
-    if isinstance(error, Deviation):
-        name, expected, seen, remedy = error.subject, error.expected, error.seen, error.remedy
-    elif outcome == "failed":
-        seen = text
-    return Result(
-        check=check.name,
-        subject=name,
-        outcome=outcome,
-        about=about,
-        summary=check.summary,
-        expected=expected,
-        seen=seen,
-        remedy=(remedy or check.remedy) if outcome == "failed" else "",
-        source=check.source,
+    run = run_of(item) or Run(vertex_of(item), subject_of(item), topology_of(item.config))
+    return made(
+        run,
+        outcome,
         text="" if outcome == "failed" else text,
+        error=error,
         duration_s=round(report.duration, 3),
         measurements=_measurements(item) if report.when == "call" else (),
-        keys=own_keys(item),
-        within=keys_of(item),
     )
+
+
+def _explained(item: pytest.Item, result: Result) -> Result:
+    """A failure as it is, or as the consequence of one below it."""
+    run = run_of(item) if result.outcome == "failed" else None
+    if run is None or not run.vertex.below:
+        return result
+    site = getattr(item, "funcargs", {}).get("site") if _asks(item.config) else None
+    reason = causes_of(item.config).following_from(run, site)
+    return replace(result, outcome="blocked", text=reason, remedy="") if reason else result
 
 
 def _measurements(item: pytest.Item) -> tuple[Measurement, ...]:

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from testbed.conformance.bgp_wire import Heard, listen
+from testbed.conformance.expectation import expect
+from testbed.conformance.inside import program
 from testbed.conformance.site import Site
 from testbed.errors import NetworkError
-from testbed.lower.bgp import HOLD_S
 from testbed.plan.model import Veth
 from testbed.probes.capture import Capture
 from testbed.probes.ping import HEADERS, PingResult, parse
 
 Place = tuple[str, str]  # node, interface
 PYTHON = "testbed-python"
-REFRESH_S = 5.0  # for a peer that does not say when it has sent all its routes
 CONNECT_S = 2.0
+NO_CARRIER = "no carrier"  # the keeper's word for it: the other end is down, or the cable is out
 # They run in the node, possibly in an emulated guest: they import as little as they can.
 _INJECT = """
 import socket, sys
@@ -34,6 +34,17 @@ for line in sys.stdin:
         out.sendto(packet, to)
     except OSError as error:
         sys.exit(error.strerror)
+"""
+# UDP to the port "discard": what a filter for pings does not concern.
+_CALL = """
+import socket, sys
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+try:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, sys.argv[1].encode())
+    sock.sendto(b"", ("255.255.255.255", 9))
+except OSError as error:
+    sys.exit(f"{sys.argv[1]}: {error.strerror}")
 """
 _CONNECT = """
 import socket, sys
@@ -53,6 +64,18 @@ except OSError as error:
 def exists(site: Site, node: str) -> bool:
     """Whether a node is part of the testbed: a real device is not."""
     return any(entry.name == node for entry in site.plan.nodes)
+
+
+def expect_up(site: Site, places: Iterable[Place]) -> None:
+    """Fail for an interface that is down: for one that was set down before those that hear nothing.
+
+    Those of nodes that the testbed has not are left out.
+    """
+    rows = {(row["node"], row["interface"]): row for row in site.rows("links")}
+    missing = {"ok": False, "state": "missing"}
+    found = [(place, rows.get(place, missing)) for place in places if exists(site, place[0])]
+    for place, row in sorted(found, key=lambda entry: entry[1]["state"] == NO_CARRIER):
+        expect(row["ok"], " ".join(place), expected="up", seen=row["state"])
 
 
 @contextmanager
@@ -104,10 +127,9 @@ def ping(
 def call_out(site: Site, place: Place) -> str:
     """Send a broadcast out of an interface, with its own address; why it could not, or ""."""
     node, interface = place
-    argv = ["ping", "-n", "-b", "-c", "1", "-W", "0.02", "-I", interface, "255.255.255.255"]
-    done = site.testbed[node].run(argv, check=False)
+    done = site.testbed[node].run([PYTHON, _CALL, interface], check=False)
     said = done.stderr.decode(errors="replace").strip().splitlines()
-    return "" if done.returncode in {0, 1} else (said[-1] if said else "it could not be sent")
+    return "" if done.returncode == 0 else (said[-1] if said else "it could not be sent")
 
 
 def inject(site: Site, place: Place, *packets: Any, mac: str | None = None) -> str:
@@ -153,6 +175,23 @@ def connect(
     return done.stderr.decode(errors="replace").strip() or "not connected"
 
 
+def half_open(
+    site: Site,
+    place: Place,
+    own: object,
+    destination: object,
+    port: int,
+    wait_s: float = CONNECT_S,
+) -> str:
+    """Ask whether a TCP port is open, without a connection: "open", or what came instead.
+
+    `own` is the interface's address to ask from. What listens there is told nothing of it.
+    """
+    node, interface = place
+    asked = (interface, str(own), str(destination), str(port), f"{wait_s:g}")
+    return site.testbed[node].run([PYTHON, program("half_open"), *asked]).text
+
+
 def birdc(site: Site, node: str, *words: str) -> list[str]:
     """What the BIRD of a node says to a command; NetworkError when it does not answer."""
     socket = f"{site.plan.node(node).directory}/bird.ctl"
@@ -161,29 +200,6 @@ def birdc(site: Site, node: str, *words: str) -> list[str]:
         hint = done.stderr.decode(errors="replace").strip()
         raise NetworkError(f"the BIRD of {node} does not answer", hint=hint or None)
     return done.text.splitlines()
-
-
-def announced_anew(site: Site, place: Place, protocol: str, local: object, peer: object) -> Heard:
-    """Have both ends of a BIRD's session send all their routes, and hear it on the wire.
-
-    That is what a ROUTE-REFRESH is for (RFC 2918): nothing changes by it. Where the way
-    was blocked a while ago, TCP's backed-off retransmission (RFC 6298) has to come first.
-    """
-    node, interface = place
-    with site.testbed[node].capture(interface, "tcp port 179") as capture:
-        for way in ("in", "out"):
-            birdc(site, node, "reload", way, protocol)
-        site.settled(
-            lambda: listen(capture.packets),
-            lambda heard: heard.of(local) and heard.of(peer),
-            HOLD_S,  # a session that is silent for longer ends by itself
-        )
-        site.settled(
-            lambda: listen(capture.packets),
-            lambda heard: heard.refreshed(local) and heard.refreshed(peer),
-            REFRESH_S,
-        )
-    return listen(capture.packets)
 
 
 def route_to(

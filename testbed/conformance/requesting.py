@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from testbed.conformance.apart import apart
 from testbed.conformance.inside import program
 from testbed.conformance.site import Site
 
@@ -83,20 +84,25 @@ Answers = Mapping[Request, Answer]
 
 
 def send(site: Site, requests: Iterable[Request], seconds: float = ANSWER_S) -> Answers:
-    """Send all of them, those of a node at once; wait `seconds` at most for what comes back."""
+    """Send all of them, those of a node at once; wait `seconds` at most for what comes back.
+
+    What those with a `size` bring to light of path MTUs is not kept by the nodes.
+    """
     by_node: dict[str, list[Request]] = {}
     for request in requests:
         by_node.setdefault(request.node, []).append(request)
+    sized = [node for node, own in by_node.items() if any(r.size for r in own)]
 
     def run(node: str) -> dict[Request, Answer]:
         own = by_node[node]
-        task = json.dumps({"seconds": seconds, "requests": list(map(asdict, own))}).encode()
+        rows = [asdict(r) | ({"mark": mark} if r.size else {}) for r in own]
+        task = json.dumps({"seconds": seconds, "requests": rows}).encode()
         argv = ["testbed-python", program("request")]
-        rows = json.loads(site.testbed[node].run(argv, input=task).text)
-        return dict(zip(own, map(_answer, rows), strict=True))
+        answers = json.loads(site.testbed[node].run(argv, input=task).text)
+        return dict(zip(own, map(_answer, answers), strict=True))
 
     found: dict[Request, Answer] = {}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with apart(site, sized) as mark, ThreadPoolExecutor(AT_ONCE) as pool:
         for answers in pool.map(run, by_node):
             found |= answers
     return found

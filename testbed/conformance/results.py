@@ -14,6 +14,7 @@ from testbed.errors import EXIT_HOST, EXIT_NETWORK
 # stands on has failed. not-applicable: the topology has nothing of the kind.
 Outcome = Literal["passed", "failed", "error", "blocked", "not-applicable"]
 REPORT_VERSION = 1
+BAD: frozenset[Outcome] = frozenset({"failed", "error", "blocked"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Result:
     measurements: tuple[Measurement, ...] = ()
     keys: frozenset[str] = frozenset()  # the object itself; of a check of the site: all objects
     within: frozenset[str] = frozenset()  # also what the object is part of and stands on
+    touches: frozenset[str] = frozenset()  # all objects that it has to do with
 
     @property
     def suite(self) -> str:
@@ -48,7 +50,7 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """As `testbed check --json` has it."""
         row = asdict(self)
-        del row["keys"], row["within"]
+        del row["keys"], row["within"], row["touches"]
         measurements = [measurement.to_json() for measurement in self.measurements]
         return row | {"suite": self.suite, "measurements": measurements}
 
@@ -96,10 +98,12 @@ class Report:
 
     @property
     def diagnosis(self) -> Result | None:
-        """The failure that is nearest to the cables: the likely cause of those above it."""
-        order = {suite: number for number, suite in enumerate(SUITES)}
+        """The failure that no other one stands below: the likely cause of those above it."""
+        from testbed.conformance.graph import graph  # noqa: PLC0415 - which needs `After`
+
+        order = {check: number for number, check in enumerate(graph())}
         failed = self.of("failed")
-        return min(failed, key=lambda result: order[result.suite], default=None)
+        return min(failed, key=lambda result: order.get(result.check, len(order)), default=None)
 
     @property
     def exit_code(self) -> int:
@@ -146,11 +150,18 @@ def blocking(
     passed = set()
     for result in results:
         if result.check in bad and after.concerns(result, own, keys):
-            if result.outcome in {"failed", "error", "blocked"}:
+            if result.outcome in BAD:
                 bad[result.check].append(result)
             elif result.outcome == "passed":
                 passed.add(result.check)
     for check, found in bad.items():
         if found and not (after.every and check in passed):
-            return f"{check} {found[0].outcome} for {found[0].subject}"
+            return reason_of(found[0])
     return ""
+
+
+def reason_of(result: Result) -> str:
+    """What is at the bottom of a result that is no pass: itself, or what it is blocked by."""
+    if result.outcome == "blocked" and result.text:
+        return result.text
+    return f"{result.check} {result.outcome} for {result.subject}"

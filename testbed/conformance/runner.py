@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import inspect
 import io
 import os
 import platform
@@ -17,13 +15,13 @@ import pytest
 
 from testbed.bringup import links_of
 from testbed.conformance import collecting
+from testbed.conformance.graph import graph
 from testbed.conformance.results import Report, Result
-from testbed.conformance.suites import SUITES, Check, describe, file_of, name_of, suite_of
+from testbed.conformance.suites import SUITES, Check, file_of, name_of, suite_of
 from testbed.errors import HostError, UsageError, similar
 from testbed.testing import Testbed
 from testbed.topology.model import Topology
 
-PACKAGE = "testbed.conformance"
 OnResult = Callable[[Result, int], None]
 OnStart = Callable[[str, str, int, int], None]
 ISOLATED = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
@@ -47,7 +45,10 @@ class _Collector:
         wanted: Callable[[pytest.Item], bool],
         on_result: OnResult | None,
         on_start: OnStart | None = None,
+        *,
+        asks: bool = True,
     ) -> None:
+        self._asks = asks
         self._testbed = testbed
         self._topology = topology
         self._wanted = wanted
@@ -66,6 +67,7 @@ class _Collector:
         if self._topology is not None:
             config.stash[collecting.TOPOLOGY] = self._topology
         config.stash[collecting.RESULTS] = self.results
+        config.stash[collecting.ASKS] = self._asks
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
@@ -105,20 +107,9 @@ def check_names(names: Collection[str]) -> None:
 
 
 def all_checks() -> dict[str, Check]:
-    """All checks by name, in the order in which they are run."""
-    found: dict[str, Check] = {}
-    for suite in SUITES:
-        module = importlib.import_module(f"{PACKAGE}.{file_of(suite).stem}")
-        for function in vars(module).values():
-            if getattr(function, "__module__", "") == module.__name__ and is_test(function):
-                name = name_of(file_of(suite), function.__name__)
-                found[name] = describe(name, function)
-    return found
-
-
-def is_test(value: object) -> bool:
-    """Whether something in a suite's file is a check."""
-    return inspect.isfunction(value) and value.__name__.startswith("test_")
+    """All checks by name, suite by suite; they are run in the order of the graph."""
+    order = sorted(graph().items(), key=lambda entry: SUITES.index(entry[1].check.suite))
+    return {name: vertex.check for name, vertex in order}
 
 
 def run(
@@ -129,13 +120,15 @@ def run(
     disruptive: bool = True,
     subjects: Collection[str] = (),
     fail_fast: bool = False,
+    alone: bool = False,
     on_result: OnResult | None = None,
     on_start: OnStart | None = None,
 ) -> Report:
     """Run suites or single checks (`names`; none: all) against a running testbed.
 
     `subjects` limits them to those objects (by any of their keys), `disruptive`
-    False leaves out what breaks something on purpose. `on_start` is called before
+    False leaves out what breaks something on purpose. `alone`: nothing is run that was not
+    asked for, to find out what a check stands on. `on_start` is called before
     each check with its name, what it is run for, how many are over and how many
     there are; `on_result` after it, with its result and how many there are.
     HostError where pytest itself could not run, Interrupted after Ctrl-C.
@@ -157,7 +150,8 @@ def run(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         environment=environment_of(testbed),
     )
-    collector = _Collector(testbed, topology, wanted, on_result, on_start)
+    asks = bool(names or subjects) and not alone
+    collector = _Collector(testbed, topology, wanted, on_result, on_start, asks=asks)
     started = time.monotonic()
     interrupted = False
     try:

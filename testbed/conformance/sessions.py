@@ -1,7 +1,11 @@
-"""Whether a BGP session stays up, by what has happened and while one looks."""
+"""Whether a BGP session stays up, by what has happened and while one looks; and how it is kept."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from testbed.conformance.daemons import session_of
+from testbed.conformance.probing import exists
 from testbed.conformance.site import Site
 
 RECENT_S = 30.0  # a session that went down in this time is watched
@@ -40,6 +44,21 @@ def steady(site: Site, node: str, subject: str, neighbor: str) -> str:
             PATIENCE_S,
         )
     if again := len(downs()) - begun:
-        return f"went down {again} times while it was looked at"
-    row = site.row("bgp", node=node, neighbor=neighbor)
-    return f"stays {UP}" if row["ok"] else str(row["state"])
+        reason = session_of(site, node, neighbor).reason
+        told = f": {reason}" if reason else ""
+        return f"went down {again} times while it was looked at{told}"
+    session = session_of(site, node, neighbor)
+    return f"stays {UP}" if session.up else str(session)
+
+
+def signed(site: Site, nodes: Iterable[str], own: object, peer: object, port: int) -> bool:
+    """Whether a socket of a port takes signed segments only between two addresses (RFC 2385)."""
+    keys = tuple(f"{address}/" for address in (own, peer))
+    for node in nodes:
+        if exists(site, node):
+            done = site.testbed[node].run(["ss", "-H", "-O", "-t", "-a", "-n", "-i"], check=False)
+            for line in done.text.splitlines():
+                said = line.partition(" md5keys:")[2]
+                if f":{port} " in line and any(key in said for key in keys):
+                    return True
+    return False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from testbed.plan.model import Plan
@@ -20,6 +21,24 @@ class Site:
     def __init__(self, testbed: Testbed, topology: Topology) -> None:
         self.testbed = testbed
         self.topology = topology
+        self._patience: float | None = None
+        self._kept: dict[object, Any] = {}
+
+    def once(self, key: object, look: Callable[[], T]) -> T:
+        """What a look has found the first time: for what nothing changes while checks run."""
+        if key not in self._kept:
+            self._kept[key] = look()
+        found: T = self._kept[key]
+        return found
+
+    @contextmanager
+    def patience(self, longest: float | None) -> Iterator[None]:
+        """Wait no longer than so many seconds for anything within the block; None: as ever."""
+        before, self._patience = self._patience, longest
+        try:
+            yield
+        finally:
+            self._patience = before
 
     @property
     def plan(self) -> Plan:
@@ -45,6 +64,7 @@ class Site:
         interval: float = POLL_S,
     ) -> T:
         """Look until it is ok or the time is over; what was seen last."""
+        within = within if self._patience is None else min(within, self._patience)
         seen: list[T] = []
 
         def look_again() -> object:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal, Protocol
 
+from testbed.conformance import site_subjects
 from testbed.lower import names
 from testbed.lower.rack import OND_MEMBER, member_names
 from testbed.topology.model import (
@@ -243,6 +244,11 @@ class VpcSubject:
         """Itself."""
         return frozenset({str(self)})
 
+    @property
+    def touches(self) -> frozenset[str]:
+        """The Outposts that it has subnets on."""
+        return frozenset(subnet.outpost for subnet in self.vpc.subnets if subnet.outpost)
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceSubject:
@@ -359,6 +365,9 @@ SUBJECTS: dict[str, tuple[Callable[[Topology], Sequence[Subject]], str]] = {
     "virtual_interface": (virtual_interfaces, "Direct Connect virtual interface"),
     "firewall": (firewalls, "firewall"),
     "device": (devices, "customer device"),
+    "machine": (site_subjects.machines, "machine"),
+    "link": (site_subjects.links, "link between the customer's own routers"),
+    "segment": (site_subjects.segments, "LAN segment"),
     "vpc": (vpcs, "VPC"),
     "instance": (instances, "instance"),
 }

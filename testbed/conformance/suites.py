@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parent
 SUITES = (
     "lag",
     "vlan",
+    "site",
     "bgp",
     "direct-connect",
     "isp",
@@ -30,6 +31,30 @@ SUITES = (
     "metrics",
     "failover",
     "disconnected",
+)
+# What connections of instances may be lost by: where a check of theirs fails, the cause is
+# one of these if it has failed for something that both touch.
+CONNECTIVITY = (
+    *("site.powered", "site.cables", "site.daemons", "site.default-route"),
+    *("lag.carrier", "lag.members", "vlan.tagged", "vlan.addresses", "vlan.peer-answers"),
+    *("site.link", "site.peer-answers", "site.mtu", "site.lan", "site.unique-addresses"),
+    *("site.established", "site.accepted", "site.sessions"),
+    *("bgp.port", "bgp.asns", "bgp.established", "bgp.stable", "bgp.outpost-announces"),
+    *("bgp.route-to-rack", "bgp.way-to-region", "bgp.way-to-site", "bgp.accepted", "bgp.no-leak"),
+    *("direct-connect.link", "direct-connect.peer-answers", "direct-connect.established"),
+    *("direct-connect.received", "direct-connect.advertised"),
+    *("isp.link", "isp.peer-answers", "isp.established", "isp.routes", "isp.way-out"),
+    *("firewalls.passes-udp", "firewalls.passes-answers", "firewalls.symmetric"),
+    *("service-link.handshake", "service-link.underlay-mtu", "service-link.inner-mtu"),
+)
+# What the announcements on a VIF stand on, of the customer's own network and towards the Region.
+SITE_WAYS = (
+    *("site.link", "site.peer-answers", "site.established", "site.accepted", "site.lan"),
+    *("site.daemons", "site.powered"),
+)
+REGION_WAYS = (
+    *("isp.link", "isp.peer-answers", "isp.established", "direct-connect.link"),
+    *("direct-connect.peer-answers", "direct-connect.established", "direct-connect.received"),
 )
 SECTIONS = ("Expected", "Source", "Remedy")
 _SECTION = re.compile(rf"^({'|'.join(SECTIONS)}):[ ]*", re.MULTILINE)

@@ -7,67 +7,99 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from testbed.conformance.bgp_wire import BAD_PEER_AS, PORT, Heard, Notification, Open, listen
+from testbed.conformance.announcements import foreign_to, wanted_of
+from testbed.conformance.bgp_ends import bfd_state, limit_reached, signatures
+from testbed.conformance.bgp_wire import BAD_PEER_AS, PORT, Heard, listen
+from testbed.conformance.daemons import sessions_of
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import announced_anew, birdc, connect, exists
-from testbed.conformance.sessions import steady
+from testbed.conformance.probing import exists, half_open
+from testbed.conformance.session_routes import Announced, Routes
+from testbed.conformance.sessions import signed, steady
 from testbed.conformance.site import SETTLE_S, Site
+from testbed.conformance.site_subjects import area
 from testbed.conformance.subjects import LagSubject, NodeSubject, OutpostSubject, VifSubject
-from testbed.lower.names import TABLE_LOCAL_GATEWAY
-from testbed.topology.model import INTERNAL
+from testbed.conformance.suites import REGION_WAYS, SITE_WAYS
+from testbed.conformance.vif_sessions import (
+    RETRY_S,
+    announced_on,
+    asns_of,
+    concluded,
+    device_end,
+    protocol_of,
+    said_by,
+    session_row,
+)
+from testbed.lower.names import TABLE_LOCAL_GATEWAY, VRF_LOCAL_GATEWAY
 
-SHORT, LONG = 1, 4  # AS path lengths of an OND's own /27 and of the others' (R1, R2)
-RETRY_S = 10.0  # an OND tries again after 2 s, 4 s after an error
 DEFAULT = IPv4Network("0.0.0.0/0")
 
 
-def _protocol(vif: VifSubject) -> str:
-    """The session's name in the OND's BIRD."""
-    return f"customer_{vif.purpose.replace('-', '_')}"
-
-
-def _session(site: Site, vif: VifSubject) -> dict[str, object]:
-    peer = str(vif.vif.peer_address.ip)
-    return site.settled(
-        lambda: site.row("bgp", node=vif.on.ond, neighbor=peer), lambda row: row["ok"], SETTLE_S
-    )
-
-
-def _heard(site: Site, vif: VifSubject) -> Heard:
-    """What both ends announce, sent anew."""
-    place = (vif.on.ond, vif.ond_interface)
-    own, peer = vif.vif.local_address.ip, vif.vif.peer_address.ip
-    heard = announced_anew(site, place, _protocol(vif), own, peer)
-    for name, address in ((_device_end(vif), peer), (" ".join(place), own)):
-        number = len(heard.of(address))
-        expect(number, name, expected="an answer to ROUTE-REFRESH", seen=f"{number} messages")
-    return heard
-
-
-def _device_end(vif: VifSubject) -> str:
-    return f"{vif.on.device} {vif.device_interface}"
-
-
-@pytest.mark.after("vlan.peer-answers")
+@pytest.mark.after("vlan.peer-answers", "bgp.signed")
 def test_port(site: Site, vif: VifSubject) -> None:
     """TCP 179 is open in both directions on the VIF.
 
-    Expected: a TCP connection to port 179 of the other end comes about, from either end.
+    Asked with a SYN from a port that nothing uses, which never becomes a connection: to many
+    daemons one from a neighbour's address means that it has restarted. A port that takes signed
+    segments only can't be asked: there the session itself tells.
+
+    Expected: a SYN to port 179 of the other end is answered by a SYN, from either end.
     Source: A10 (T1): TCP 179 and ephemeral ports not blocked
     Remedy: let TCP port 179 through, both ways, and have BGP listen on the interface.
     """
     lag, own, peer = vif.on, vif.vif.local_address.ip, vif.vif.peer_address.ip
-    for place, end, address in (
-        ((lag.ond, vif.ond_interface), _device_end(vif), peer),
-        ((lag.device, vif.device_interface), f"{lag.ond} {vif.ond_interface}", own),
+    ond, device = (lag.ond, vif.ond_interface), (lag.device, vif.device_interface)
+    for place, far, ends, end in (
+        (ond, device, (own, peer), device_end(vif)),
+        (device, ond, (peer, own), " ".join(ond)),
     ):
-        if exists(site, place[0]):
-            seen = connect(site, place, address, PORT)
-            wanted = f"{place[0]} can connect to TCP {PORT} of {address}"
-            expect(seen == "connected", end, expected=wanted, seen=seen)
+        if exists(site, place[0]) and not signed(site, (place[0], far[0]), *ends, PORT):
+            seen = half_open(site, place, *ends, PORT)
+            wanted = f"TCP {PORT} of {ends[1]} open to {place[0]}"
+            expect(seen == "open", end, expected=wanted, seen=seen)
 
 
-@pytest.mark.after("vlan.peer-answers", "bgp.port")
+@pytest.mark.after("vlan.peer-answers")
+def test_signed(site: Site, vif: VifSubject) -> None:
+    """Both ends of the session sign their segments with one MD5 key (RFC 2385), or neither does.
+
+    Where the session is not established, the segments on the wire tell: a signature is TCP's
+    option 19, and who expects none, or another one, drops them.
+
+    Expected: the option in what both ends send, with the same key, or in nothing.
+    Source: A10, A11 (T1); R1: the order form has no field for a key
+    Remedy: take the password off the device's session with the OND, or agree on one key.
+    """
+    row = site.row("bgp", node=vif.on.ond, neighbor=str(vif.vif.peer_address.ip))
+    ends = {
+        str(vif.vif.peer_address.ip): device_end(vif),
+        str(vif.vif.local_address.ip): f"{vif.on.ond} {vif.ond_interface}",
+    }
+    if row["ok"]:
+        return
+    place = (vif.on.ond, vif.ond_interface)
+    mismatch = signatures(site, place, tuple(ends), RETRY_S)
+    name = ends.get(mismatch.end, device_end(vif))
+    expect(not mismatch.words, name, expected="both sign, or neither", seen=mismatch.words or "so")
+
+
+@pytest.mark.after("vlan.peer-answers")
+def test_prefix_limit(site: Site, vif: VifSubject) -> None:
+    """Neither end takes the session down because the other one announces too many prefixes.
+
+    Expected: no end of the session with "maximum number of prefixes reached" (RFC 4486).
+    Source: A10, A11 (T1): a session that flaps
+    Remedy: raise the limit (maximum-prefix) at the end that says so, or announce fewer prefixes.
+    """
+    place = (vif.on.ond, vif.ond_interface)
+    own, peer = vif.vif.local_address.ip, vif.vif.peer_address.ip
+    ends = ((vif.on.device, own, peer), (vif.on.ond, peer, own))
+    problem = limit_reached(site, place, ends)
+    seen = f"{problem[1]}" if problem else "no limit reached"
+    name = device_end(vif) if not problem or problem[0] == vif.on.device else " ".join(place)
+    expect(not problem, name, expected="no limit reached", seen=seen)
+
+
+@pytest.mark.after("vlan.peer-answers", "bgp.port", "bgp.signed", "bgp.prefix-limit")
 def test_asns(site: Site, vif: VifSubject) -> None:
     """Both ends of the session say the AS numbers that were ordered, and accept each other's.
 
@@ -79,32 +111,24 @@ def test_asns(site: Site, vif: VifSubject) -> None:
     """
     own, peer = vif.vif.local_address.ip, vif.vif.peer_address.ip
     ends = (
-        (_device_end(vif), peer, vif.vif.peer_bgp_asn, own),
+        (device_end(vif), peer, vif.vif.peer_bgp_asn, own),
         (f"{vif.on.ond} {vif.ond_interface}", own, vif.vif.local_bgp_asn, peer),
     )
-    row = site.row("bgp", node=vif.on.ond, neighbor=str(peer))
-    if row["ok"]:
-        said = dict(
-            line.strip().split(":", 1)
-            for line in birdc(site, vif.on.ond, "show", "protocols", "all", _protocol(vif))
-            if line.strip().startswith(("Neighbor AS:", "Local AS:"))
-        )
+    if said := asns_of(site, vif):
+        heard = Heard()
+    else:
+        with site.testbed[vif.on.ond].capture(vif.ond_interface, f"tcp port {PORT}") as capture:
+            # It may have come up before the capture began: then its daemon knows the numbers.
+            said, heard = site.settled(
+                lambda: (asns_of(site, vif), listen(capture.packets)),
+                lambda seen: seen[0] or concluded(seen[1], own, peer),
+                RETRY_S,
+            )
+    if said:
         for key, (name, _, asn, _) in zip(("Neighbor AS", "Local AS"), ends, strict=True):
-            seen = said.get(key, "").strip()
+            seen = said.get(key, "")
             expect(seen == str(asn), name, expected=f"AS {asn}", seen=seen and f"AS {seen}")
         return
-
-    def concluded(heard: Heard) -> bool:
-        """Both have said OPEN, and what came of it: it was refused, or there is a session."""
-        if not (heard.opens(own) and heard.opens(peer)):
-            return False
-        if heard.refused(own, peer):
-            return True
-        return bool(site.row("bgp", node=vif.on.ond, neighbor=str(peer))["ok"])
-
-    with site.testbed[vif.on.ond].capture(vif.ond_interface, f"tcp port {PORT}") as capture:
-        site.settled(lambda: listen(capture.packets), concluded, RETRY_S)
-    heard = listen(capture.packets)
     for name, address, asn, _ in ends:
         opens = heard.opens(address)
         if opens or address == peer:
@@ -112,26 +136,18 @@ def test_asns(site: Site, vif: VifSubject) -> None:
                 opens and opens[-1].asn == asn,
                 name,
                 expected=f"OPEN with AS {asn}",
-                seen=_said(heard, address),
+                seen=said_by(heard, address),
             )
     for name, address, _, other in ends:
         refused = [n for n in heard.notifications(address) if (n.code, n.subcode) == BAD_PEER_AS]
         told = heard.opens(other)
         wanted = f"AS {told[-1].asn} of {other} accepted" if told else "the peer's AS accepted"
-        expect(not refused, name, expected=wanted, seen=_said(heard, address))
+        expect(not refused, name, expected=wanted, seen=said_by(heard, address))
 
 
-def _said(heard: Heard, address: object) -> str:
-    """What an end has said last, in words."""
-    words = [
-        f"OPEN with AS {message.asn}" if isinstance(message, Open) else str(message)
-        for message in heard.of(address)
-        if isinstance(message, Open | Notification)
-    ]
-    return ", ".join(dict.fromkeys(words)) or f"no OPEN from {address} within {RETRY_S:g} s"
-
-
-@pytest.mark.after("vlan.peer-answers", "bgp.port", "bgp.asns")
+@pytest.mark.after(
+    *("vlan.peer-answers", "bgp.signed", "bgp.prefix-limit", "bgp.port", "bgp.asns"),
+)
 def test_established(site: Site, vif: VifSubject) -> None:
     """The BGP session of the VIF is Established.
 
@@ -139,12 +155,12 @@ def test_established(site: Site, vif: VifSubject) -> None:
     Source: A10, A11 (T1); M1: VifBgpSessionState 6
     Remedy: look at the log of both daemons (testbed logs) for the reason given.
     """
-    row = _session(site, vif)
+    row = session_row(site, vif)
     reason = f" ({row['reason']})" if row.get("reason") else ""
-    expect(row["ok"], _device_end(vif), expected="Established", seen=f"{row['state']}{reason}")
+    expect(row["ok"], device_end(vif), expected="Established", seen=f"{row['state']}{reason}")
     local = str(vif.vif.local_address.ip)
     for far in site.rows("bgp", node=vif.on.device, neighbor=local):
-        expect(far["ok"], _device_end(vif), expected="Established", seen=far["state"])
+        expect(far["ok"], device_end(vif), expected="Established", seen=far["state"])
 
 
 @pytest.mark.after("bgp.established")
@@ -156,11 +172,12 @@ def test_stable(site: Site, vif: VifSubject) -> None:
     Remedy: look for loss on the LAG, hold timers that expire, and what resets the session.
     """
     peer = str(vif.vif.peer_address.ip)
-    seen = steady(site, vif.on.ond, _protocol(vif), peer)
-    expect(seen == "stays Established", _device_end(vif), expected="no flap", seen=seen)
+    seen = steady(site, vif.on.ond, protocol_of(vif), peer)
+    expect(seen == "stays Established", device_end(vif), expected="no flap", seen=seen)
 
 
 @pytest.mark.after("bgp.established")
+@pytest.mark.follows("site.powered", "site.cables", "site.daemons")
 def test_outpost_announces(site: Site, vif: VifSubject) -> None:
     """The OND announces what belongs on the VIF, with the AS path lengths of an Outpost.
 
@@ -169,34 +186,25 @@ def test_outpost_announces(site: Site, vif: VifSubject) -> None:
     Source: A9, B1 (T1); R1, R2: /27s with lengths 1 and 4; R1 tip, L2: never the VPC's CIDR
     Remedy: check the OND's configuration and which route tables target the local gateway.
     """
-    wanted = _wanted(site, vif)
-    routes = _heard(site, vif).routes(vif.vif.local_address.ip)
+    wanted = wanted_of(site.topology, vif)
+    routes = announced_on(site, vif, lambda now: _lengths(now.sent) == wanted).sent
     name = f"{vif.on.ond} {vif.ond_interface}"
     for prefix in {**wanted, **routes}:
-        lengths = [str(len(entries[prefix])) for entries in (routes,) if prefix in entries]
-        length = wanted.get(prefix)
+        seen, length = _lengths(routes).get(prefix), wanted.get(prefix)
         expect(
-            lengths == ([] if length is None else [str(length)]),
+            seen == length,
             f"{name}: {prefix}",
             expected=f"AS path length {length}" if length else "not announced",
-            seen=f"AS path length {lengths[0]}" if lengths else "not announced",
+            seen=f"AS path length {seen}" if seen else "not announced",
         )
 
 
-def _wanted(site: Site, vif: VifSubject) -> dict[IPv4Network, int]:
-    """What the OND is to announce, with the length of the AS path."""
-    outpost, device = vif.on.outpost, vif.on.lag.device
-    drained = device in outpost.drained
-    if vif.purpose == "local-gateway":
-        return dict.fromkeys(site.topology.announced(outpost), LONG if drained else SHORT)
-    lengths = {}
-    for owner in (1, 2):
-        short = not drained and (owner == device or owner in outpost.drained)
-        lengths[outpost.service_link.own_prefix(owner)] = SHORT if short else LONG
-    return lengths
+def _lengths(routes: Routes) -> dict[IPv4Network, int]:
+    return {prefix: len(path) for prefix, path in routes.items()}
 
 
 @pytest.mark.after("bgp.established", part="service-link")
+@pytest.mark.follows("bgp.outpost-announces")
 def test_route_to_rack(site: Site, lag: LagSubject) -> None:
     """The customer device's VRF of the service link routes the OND's /27 to that OND.
 
@@ -218,6 +226,7 @@ def test_route_to_rack(site: Site, lag: LagSubject) -> None:
 
 
 @pytest.mark.after("bgp.established", part="local-gateway")
+@pytest.mark.follows("bgp.outpost-announces")
 def test_multipath(site: Site, device: NodeSubject) -> None:
     """A device with several sessions to an Outpost uses the equal paths of all of them.
 
@@ -240,7 +249,88 @@ def test_multipath(site: Site, device: NodeSubject) -> None:
         pytest.skip(f"{device} has one session with each Outpost: there is nothing to balance over")
 
 
+@pytest.mark.after("bgp.established")
+def test_bfd(site: Site, vif: VifSubject) -> None:
+    """Where the VIF has BFD, its BFD session is up at both ends.
+
+    Expected: state Up at the OND, and at the customer device where that can be asked.
+    Source: R1, H1: BFD on the VIFs; A10 (T1)
+    Remedy: enable BFD for the session at both ends; let UDP 3784 through.
+    """
+    if not vif.on.lag.bfd:
+        pytest.skip("the file asks for no BFD on it")
+    own, peer = vif.vif.local_address.ip, vif.vif.peer_address.ip
+    for node, far, name in (
+        (vif.on.device, own, device_end(vif)),
+        (vif.on.ond, peer, f"{vif.on.ond} {vif.ond_interface}"),
+    ):
+        if exists(site, node):
+            state = site.settled(
+                lambda n=node, f=far: bfd_state(site, n, f),  # type: ignore[misc]
+                lambda state: state == "up",
+                SETTLE_S,
+            )
+            expect(state == "up", name, expected=f"BFD with {far} up", seen=state)
+
+
+@pytest.mark.after("bgp.established", part="local-gateway")
+@pytest.mark.follows(*SITE_WAYS)
+def test_way_to_site(site: Site, lag: LagSubject) -> None:
+    """The customer device announces the way to the local network on the local gateway's VIF.
+
+    Expected: routes that cover each LAN segment that the device reaches.
+    Source: A9, A14 (T1); L2: the local gateway learns the local network by BGP
+    Remedy: announce the LAN's prefixes, or a default route, to the OND; look at the device's
+    export filter, and whether the LAN is in the VRF of the local gateway.
+    """
+    near = area(site.topology, VRF_LOCAL_GATEWAY, lag.device)
+    segments = [
+        segment
+        for segment in site.topology.site.segments
+        if near & {device for device, _ in segment.routers}
+    ]
+    if not segments:
+        pytest.skip("no LAN segment is behind the device")
+    vif = VifSubject(lag, "local-gateway")
+
+    def covered(now: Announced) -> bool:
+        return all(any(s.cidr.subnet_of(prefix) for prefix in now.received) for s in segments)
+
+    routes = announced_on(site, vif, covered).received
+    for segment in segments:
+        found = any(segment.cidr.subnet_of(prefix) for prefix in routes)
+        seen = ", ".join(map(str, routes)) or "no prefixes"
+        wanted = f"a prefix that covers LAN {segment.name}"
+        expect(found, f"{device_end(vif)}: {segment.cidr}", expected=wanted, seen=seen)
+
+
+@pytest.mark.after("bgp.established", part="local-gateway")
+@pytest.mark.follows(*SITE_WAYS)
+def test_accepted(site: Site, lag: LagSubject) -> None:
+    """The OND accepts what the customer device announces on the local gateway's VIF.
+
+    A path with the OND's own AS number is refused as a loop (RFC 4271, 9.1.2): so two Outposts
+    whose local gateways have the same number do not reach each other.
+
+    Expected: no AS number of the local gateway in the path, but for the Outpost's own prefixes.
+    Source: A9 (T1); R1: the local gateway's AS number
+    Remedy: order another AS number for one of the local gateways, or have the device replace it.
+    """
+    if not exists(site, lag.device):
+        pytest.skip(f"{lag.device} is a real device: what it announces can't be read")
+    vif = VifSubject(lag, "local-gateway")
+    asn, own = vif.vif.local_bgp_asn, {str(p) for p in site.topology.announced(lag.outpost)}
+    sessions = sessions_of(site, lag.device, routes=True)
+    (session,) = (s for s in sessions if s.neighbor == str(vif.vif.local_address.ip))
+    for prefix, path in session.routes:
+        seen = f"AS path {' '.join(map(str, path))}"
+        name = f"{lag.ond}: {prefix} from {lag.device}"
+        refused = asn in path and prefix not in own
+        expect(not refused, name, expected=f"no AS {asn} in its path", seen=seen)
+
+
 @pytest.mark.after("bgp.established", part="service-link")
+@pytest.mark.follows(*SITE_WAYS, *REGION_WAYS)
 def test_way_to_region(site: Site, lag: LagSubject) -> None:
     """The customer device announces the way to the Region on the service link's VIF.
 
@@ -249,12 +339,17 @@ def test_way_to_region(site: Site, lag: LagSubject) -> None:
     Remedy: leak the Region's ranges or a default route into the service link's VRF and announce it.
     """
     vif = VifSubject(lag, "service-link")
-    routes = _heard(site, vif).routes(vif.vif.peer_address.ip)
-    for anchor in site.topology.anchors(lag.outpost):
+    anchors = site.topology.anchors(lag.outpost)
+
+    def covered(now: Announced) -> bool:
+        return all(any(a.address in prefix for prefix in now.received) for a in anchors)
+
+    routes = announced_on(site, vif, covered).received
+    for anchor in anchors:
         found = [prefix for prefix in routes if anchor.address in prefix]
         seen = ", ".join(map(str, routes)) or "no prefixes"
         wanted = f"a prefix that covers {anchor.name}, {anchor.address}"
-        expect(found, _device_end(vif), expected=wanted, seen=seen)
+        expect(found, device_end(vif), expected=wanted, seen=seen)
 
 
 @pytest.mark.after("bgp.established")
@@ -266,37 +361,16 @@ def test_no_leak(site: Site, vif: VifSubject) -> None:
     Source: A9 (T1); R1: VRF separation of service link and local gateway; S2: routing conflicts
     Remedy: filter what the device's VRF announces to the OND; look for a leak between its VRFs.
     """
-    foreign = _foreign(site, vif)
-    routes = _heard(site, vif).routes(vif.vif.peer_address.ip)
-    for prefix in routes:
+    foreign = foreign_to(site.topology, vif)
+    for prefix in announced_on(site, vif).received:
         owner = next((o for c, o in foreign.items() if prefix.subnet_of(c)), None)
         seen = f"announced: a part of {owner}" if owner else "its own"
-        name = f"{_device_end(vif)}: {prefix}"
+        name = f"{device_end(vif)}: {prefix}"
         expect(owner is None, name, expected="only what belongs to its VRF", seen=seen)
 
 
-def _foreign(site: Site, vif: VifSubject) -> dict[IPv4Network, str]:
-    topology = site.topology
-    racks = topology.outposts.values()
-    if vif.purpose == "local-gateway":
-        infrastructure = {
-            rack.service_link.infrastructure_cidr: f"the infrastructure subnet of {rack.name}"
-            for rack in racks
-        }
-        return infrastructure | {INTERNAL: "the addresses inside AWS"}
-    own = vif.on.outpost.service_link.vpc
-    found = {segment.cidr: f"LAN {segment.name}" for segment in topology.site.segments}
-    vpcs = (vpc for vpc in topology.vpcs.values() if vpc.name != own)
-    found |= {vpc.cidr: f"VPC {vpc.name}" for vpc in vpcs}
-    found |= {
-        c: f"the local gateway of {rack.name}" for rack in racks for c in topology.announced(rack)
-    }
-    return found | {
-        vif.on.outpost.service_link.infrastructure_cidr: "its own infrastructure subnet"
-    }
-
-
-@pytest.mark.after("bgp.established")
+@pytest.mark.after("bgp.established", "bgp.way-to-region", "bgp.way-to-site")
+@pytest.mark.follows(*SITE_WAYS, *REGION_WAYS, "bgp.accepted")
 def test_equal(site: Site, outpost: OutpostSubject) -> None:
     """The customer announces the same prefixes, with equal AS paths, to all ONDs.
 
@@ -306,20 +380,18 @@ def test_equal(site: Site, outpost: OutpostSubject) -> None:
     """
     for purpose in ("service-link", "local-gateway"):
         vifs = [VifSubject(lag, purpose) for lag in outpost.lags]
-        routes = {vif.name: _usable(site, vif) for vif in vifs}
-        for prefix in sorted({prefix for found in routes.values() for prefix in found}):
-            best = min(len(found[prefix]) for found in routes.values() if prefix in found)
-            for vif in vifs:
-                path = routes[vif.name].get(prefix)
+        received = site.settled(
+            lambda vifs=vifs: [announced_on(site, vif).received for vif in vifs],  # type: ignore[misc]
+            lambda all_: all(_lengths(one) == _lengths(all_[0]) for one in all_),
+            SETTLE_S,
+        )
+        for prefix in sorted({prefix for routes in received for prefix in routes}):
+            best = min(len(routes[prefix]) for routes in received if prefix in routes)
+            for vif, routes in zip(vifs, received, strict=True):
+                path = routes.get(prefix)
                 expect(
                     path is not None and len(path) == best,
-                    f"{_device_end(vif)}: {prefix}",
+                    f"{device_end(vif)}: {prefix}",
                     expected=f"announced with AS path length {best}, as elsewhere",
                     seen="not announced" if path is None else f"AS path length {len(path)}",
                 )
-
-
-def _usable(site: Site, vif: VifSubject) -> dict[IPv4Network, tuple[int, ...]]:
-    """What the customer announces, without the Outpost's own prefixes that some daemons return."""
-    routes = _heard(site, vif).routes(vif.vif.peer_address.ip)
-    return {prefix: path for prefix, path in routes.items() if vif.vif.local_bgp_asn not in path}

@@ -12,6 +12,7 @@ from testbed.conformance.probing import Place, captures, exists
 from testbed.conformance.requesting import Request, answered, until
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, LagSubject, VifSubject
+from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import (
     came,
     counts,
@@ -24,6 +25,7 @@ from testbed.conformance.ways import End, Ways
 from testbed.lower import names
 from testbed.topology.model import Outpost
 
+pytestmark = pytest.mark.follows(*CONNECTIVITY)
 FORWARDED_S = 0.5  # for a packet that must not come, once it has got to the local gateway
 
 

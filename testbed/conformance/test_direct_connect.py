@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Network
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 
-from testbed.conformance.bgp_wire import Heard
+from testbed.conformance.bgp_ends import limit_reached
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import Place, announced_anew, captures, exists, inject, ping
+from testbed.conformance.probing import Place, captures, exists, expect_up, inject, ping
 from testbed.conformance.service_link_ways import anchor_place
+from testbed.conformance.session_routes import Announced, announced
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import (
@@ -25,6 +27,14 @@ from testbed.lower.direct_connect import PREFIX_LIMIT, TRUNK, device_port, port
 from testbed.lower.service_link import PORT, host_address
 
 ARRIVES_S = 4.0
+# What the ways between rack, LAN and virtual interface stand on.
+BELOW = (
+    *("lag.carrier", "lag.members", "vlan.tagged", "vlan.addresses", "vlan.peer-answers"),
+    *("bgp.port", "bgp.asns", "bgp.established", "bgp.outpost-announces", "bgp.route-to-rack"),
+    *("site.powered", "site.cables", "site.daemons", "site.link", "site.peer-answers"),
+    *("site.established",),
+    *("site.lan",),
+)
 EPHEMERAL = 40001
 
 
@@ -40,18 +50,14 @@ def _amazon(vif: VirtualInterfaceSubject) -> Place:
     return routers.get(kind, names.EDGE), port(vif.connection)
 
 
-def _heard(site: Site, vif: VirtualInterfaceSubject) -> Heard:
-    """What both ends announce, sent anew."""
-    own, far = vif.vif.amazon_address.ip, vif.vif.customer_address.ip
-    protocol = symbol(port(vif.connection))
-    heard = announced_anew(site, _amazon(vif), protocol, own, far)
-    for name, address in ((_customer(vif), far), (_amazon(vif), own)):
-        number = len(heard.of(address))
-        said = f"{number} messages"
-        expect(number, " ".join(name), expected="an answer to ROUTE-REFRESH", seen=said)
-    return heard
+def _announced(
+    site: Site, vif: VirtualInterfaceSubject, ok: Callable[[Announced], object]
+) -> Announced:
+    """What both ends announce, from Amazon's side."""
+    return announced(site, _amazon(vif)[0], symbol(port(vif.connection)), ok)
 
 
+@pytest.mark.after("site.powered")
 def test_link(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
     """The connection and the virtual interface's VLAN on it are up.
 
@@ -64,9 +70,7 @@ def test_link(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
     ends = [(names.direct_connect(vif.connection), TRUNK)]
     if exists(site, device):
         ends = [(device, device_port(vif.connection)), *ends]
-    for node, name in ends:
-        row = site.row("links", node=node, interface=name)
-        expect(row["ok"], f"{node} {name}", expected="up", seen=row["state"])
+    expect_up(site, ends)
     if exists(site, device):
         done = site.testbed[device].run(
             ["cat", f"/sys/class/net/{interface}/operstate"], check=False
@@ -100,6 +104,26 @@ def test_peer_answers(site: Site, virtual_interface: VirtualInterfaceSubject) ->
 
 
 @pytest.mark.after("direct-connect.link", "direct-connect.peer-answers")
+def test_prefix_limit(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
+    """Neither end takes the session down because the other one announces too many prefixes.
+
+    Expected: no end of the session with "maximum number of prefixes reached" (RFC 4486).
+    Source: C1, C7 (T1): at most 100 prefixes on a private or transit virtual interface
+    Remedy: summarise what is announced, or announce a default route.
+    """
+    vif = virtual_interface
+    far, own = vif.vif.customer_address.ip, vif.vif.amazon_address.ip
+    place, device = _amazon(vif), vif.connection.device
+    problem = limit_reached(site, place, ((place[0], far, own), (device, own, far)))
+    name = " ".join(place if problem and problem[0] == place[0] else _customer(vif))
+    seen = problem[1] if problem else "no limit reached"
+    expect(not problem, name, expected="no limit reached", seen=seen)
+
+
+@pytest.mark.after(
+    *("direct-connect.link", "direct-connect.peer-answers", "direct-connect.prefix-limit"),
+)
+@pytest.mark.follows("site.daemons")
 def test_established(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
     """The BGP session of the virtual interface is Established, and stays so.
 
@@ -122,6 +146,7 @@ def test_established(site: Site, virtual_interface: VirtualInterfaceSubject) -> 
 
 
 @pytest.mark.after("direct-connect.established")
+@pytest.mark.follows("site.powered", "site.cables", "site.daemons")
 def test_received(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
     """Amazon announces what the virtual interface is for.
 
@@ -130,13 +155,14 @@ def test_received(site: Site, virtual_interface: VirtualInterfaceSubject) -> Non
     Remedy: look at the gateway that the virtual interface is attached to, and what it allows.
     """
     vif = virtual_interface
-    routes = _heard(site, vif).routes(vif.vif.amazon_address.ip)
+    routes = _announced(site, vif, lambda now: set(vif.vif.prefixes) <= set(now.sent)).sent
     for prefix in vif.vif.prefixes:
         seen = ", ".join(map(str, routes)) or "no prefixes"
         expect(prefix in routes, f"{vif}: {prefix}", expected="received", seen=seen)
 
 
 @pytest.mark.after("direct-connect.established")
+@pytest.mark.follows(*BELOW)
 def test_advertised(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
     """The customer announces what Amazon has to reach, in at most 100 prefixes.
 
@@ -146,9 +172,14 @@ def test_advertised(site: Site, virtual_interface: VirtualInterfaceSubject) -> N
     Remedy: announce the missing prefix; summarise, or announce a default route.
     """
     vif = virtual_interface
-    routes = _heard(site, vif).routes(vif.vif.customer_address.ip)
+    needed = _needed(site, vif)
+
+    def has_all(now: Announced) -> bool:
+        return all(any(p.subnet_of(r) for r in now.received) for p, _ in needed)
+
+    routes = _announced(site, vif, has_all).received
     seen = ", ".join(map(str, routes)) or "no prefixes"
-    for prefix, what in _needed(site, vif):
+    for prefix, what in needed:
         covered = any(prefix.subnet_of(route) for route in routes)
         expect(covered, f"{vif}: {prefix}", expected=f"{what} advertised", seen=seen)
     if vif.vif.kind != "public":
@@ -173,6 +204,7 @@ def _needed(site: Site, vif: VirtualInterfaceSubject) -> list[tuple[IPv4Network,
     ]
 
 
+@pytest.mark.follows("site.powered", "site.cables", "site.daemons")
 def test_endpoint_filters(site: Site, tunnel: TunnelSubject) -> None:
     """With private connectivity, the endpoint subnet's filters let the service link in and out.
 
@@ -224,6 +256,7 @@ def _seen(site: Site, sender: Place, packet: object, near: Place, far: Place, ma
     return problem or f"{number(near)} packets at {near[0]}, none at {far[0]}"
 
 
+@pytest.mark.follows(*BELOW, "direct-connect.established", "direct-connect.received")
 def test_all_paths(site: Site, outpost: OutpostSubject) -> None:
     """With private connectivity, each customer device of the Outpost has a way to the anchors.
 

@@ -14,10 +14,12 @@ from testbed.conformance.requesting import Request, answered, until
 from testbed.conformance.site import Site
 from testbed.conformance.streams import Streams, choose
 from testbed.conformance.subjects import OutpostSubject
+from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.test_dns import private_name
 from testbed.conformance.ways import End, Ways
 from testbed.errors import NetworkError
 
+pytestmark = pytest.mark.follows(*CONNECTIVITY)
 STARTS_S = 10.0
 NOTICED_S = 25.0  # three heartbeats of 5 s are missed (docs/fidelity.md)
 READY_S = 60.0

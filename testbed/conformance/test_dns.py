@@ -12,11 +12,13 @@ from testbed.conformance.naming import Question, Reply, ask, servers
 from testbed.conformance.probing import Place, captures
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, OutpostSubject
+from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import came, pairs
 from testbed.conformance.ways import End, Ways
 from testbed.lower import names
 from testbed.topology.model import Topology, Vpc
 
+pytestmark = pytest.mark.follows(*CONNECTIVITY)
 LINK_LOCAL = "169.254.169.253"
 
 

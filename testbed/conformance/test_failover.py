@@ -26,9 +26,11 @@ from testbed.conformance.subjects import (
     UplinkSubject,
     VifSubject,
 )
+from testbed.conformance.suites import CONNECTIVITY
 from testbed.topology.model import Topology
 
 Measure = Callable[..., Measurement]
+pytestmark = pytest.mark.follows(*CONNECTIVITY)
 BEFORE_S = 10.0  # until all flows run without losses, before anything fails
 BEYOND_S = 5.0  # how long to wait beyond the budget
 READY_S = 60.0

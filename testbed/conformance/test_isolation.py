@@ -15,11 +15,13 @@ from testbed.conformance.probing import Place, captures
 from testbed.conformance.requesting import Request, send
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, OutpostSubject, VpcSubject
+from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import came, echo_request, ports, send_frames
 from testbed.conformance.ways import End, Ways
 from testbed.lower import names
 from testbed.probes.capture import Capture
 
+pytestmark = pytest.mark.follows(*CONNECTIVITY)
 FOREIGN_MAC = "02:00:5e:00:53:01"  # documentation (RFC 7042)
 FOREIGN = "203.0.113.202"  # RFC 5737
 FORWARDED_S = 3.0

@@ -6,13 +6,12 @@ sees is looked at from the Region's edge.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
-
 import pytest
 
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import Place, announced_anew, exists, ping, route_to
+from testbed.conformance.probing import Place, exists, expect_up, ping, route_to
 from testbed.conformance.service_link_ways import edge_end
+from testbed.conformance.session_routes import Announced, Routes, announced
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, UplinkSubject
@@ -21,6 +20,13 @@ from testbed.lower.bgp import symbol
 from testbed.lower.service_link import host_address
 
 DEVICE_PORT = "region"
+# What the ways between the rack and the provider stand on.
+BELOW = (
+    *("lag.carrier", "lag.members", "vlan.tagged", "vlan.addresses", "vlan.peer-answers"),
+    *("bgp.port", "bgp.asns", "bgp.established", "bgp.outpost-announces", "bgp.route-to-rack"),
+    *("site.powered", "site.cables", "site.daemons", "site.link", "site.peer-answers"),
+    *("site.established",),
+)
 
 
 def _device_end(uplink: UplinkSubject) -> Place:
@@ -38,6 +44,7 @@ def _is_translated(site: Site, uplink: UplinkSubject) -> bool:
     return any(w.name == uplink.uplink.device and (w.nat or w.ruleset) for w in walls)
 
 
+@pytest.mark.after("site.powered")
 def test_link(site: Site, uplink: UplinkSubject) -> None:
     """The link to the provider is up, at both ends.
 
@@ -45,10 +52,7 @@ def test_link(site: Site, uplink: UplinkSubject) -> None:
     Source: D1 (T1)
     Remedy: look at the interface's administrative state and its cable; call the provider.
     """
-    for node, interface in (_device_end(uplink), edge_end(uplink)):
-        if exists(site, node):
-            row = site.row("links", node=node, interface=interface)
-            expect(row["ok"], f"{node} {interface}", expected="up", seen=row["state"])
+    expect_up(site, (_device_end(uplink), edge_end(uplink)))
 
 
 @pytest.mark.after("isp.link")
@@ -82,6 +86,7 @@ def _filters(site: Site, node: str) -> bool:
 
 
 @pytest.mark.after("isp.link", "isp.peer-answers")
+@pytest.mark.follows("site.daemons")
 def test_established(site: Site, uplink: UplinkSubject) -> None:
     """The BGP session with the provider is Established.
 
@@ -113,6 +118,7 @@ def test_stable(site: Site, uplink: UplinkSubject) -> None:
 
 
 @pytest.mark.after("isp.established")
+@pytest.mark.follows(*BELOW)
 def test_routes(site: Site, uplink: UplinkSubject) -> None:
     """The needed routes are received from the provider, and advertised to it.
 
@@ -122,10 +128,16 @@ def test_routes(site: Site, uplink: UplinkSubject) -> None:
     Remedy: have the provider announce the Region's ranges or a default route; announce the
     infrastructure subnets, which may only be filtered behind an address translation.
     """
-    own, far = (address.ip for address in uplink.uplink.addresses)
-    heard = announced_anew(site, edge_end(uplink), _protocol(uplink), far, own)
     public = site.topology.region.public_cidr
-    received, advertised = heard.routes(far), heard.routes(own)
+    racks = uplink.outposts if not _is_translated(site, uplink) else ()
+    needed = [(rack, rack.service_link.own_prefix(half)) for rack in racks for half in (1, 2)]
+
+    def has_all(now: Announced) -> bool:
+        there = all(any(half.subnet_of(p) for p in now.received) for _, half in needed)
+        return there and any(public.subnet_of(prefix) for prefix in now.sent)
+
+    now = announced(site, edge_end(uplink)[0], _protocol(uplink), has_all)
+    received, advertised = now.sent, now.received
     name = " ".join(_device_end(uplink))
     expect(
         any(public.subnet_of(prefix) for prefix in received),
@@ -133,21 +145,21 @@ def test_routes(site: Site, uplink: UplinkSubject) -> None:
         expected=f"{public} or a default route received",
         seen=_words(received),
     )
-    for outpost in uplink.outposts if not _is_translated(site, uplink) else ():
-        for prefix in (outpost.service_link.own_prefix(1), outpost.service_link.own_prefix(2)):
-            expect(
-                any(prefix.subnet_of(entry) for entry in advertised),
-                f"{name}: {prefix}",
-                expected=f"the infrastructure subnet of {outpost.name} advertised",
-                seen=_words(advertised),
-            )
+    for rack, prefix in needed:
+        expect(
+            any(prefix.subnet_of(entry) for entry in advertised),
+            f"{name}: {prefix}",
+            expected=f"the infrastructure subnet of {rack.name} advertised",
+            seen=_words(advertised),
+        )
 
 
-def _words(prefixes: dict[IPv4Network, tuple[int, ...]]) -> str:
+def _words(prefixes: Routes) -> str:
     return ", ".join(map(str, prefixes)) or "no prefixes"
 
 
 @pytest.mark.after("isp.link")
+@pytest.mark.follows(*BELOW, "isp.established", "isp.routes")
 def test_way_out(site: Site, uplink: UplinkSubject) -> None:
     """What comes from an infrastructure subnet to AWS's ranges leaves by a link to the Region.
 

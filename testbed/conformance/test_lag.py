@@ -6,7 +6,7 @@ import pytest
 from scapy.contrib.lacp import LACP
 
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import captures, exists
+from testbed.conformance.probing import captures, exists, expect_up
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import LagSubject
 
@@ -14,6 +14,7 @@ SHORT_TIMEOUT = 0x02  # the bit of LACP's actor state that asks for a PDU every 
 LISTEN_S = 10.0  # asked to, it sends one every second, and a busy machine some of them late
 
 
+@pytest.mark.after("site.powered")
 def test_carrier(site: Site, lag: LagSubject) -> None:
     """Every port of the LAG has carrier, at both ends.
 
@@ -23,11 +24,7 @@ def test_carrier(site: Site, lag: LagSubject) -> None:
     """
     inside = [(lag.ond, own) for own, _ in lag.members]
     outside = [(lag.device, far) for _, far in lag.members]
-    rows = {(row["node"], row["interface"]): row for row in site.rows("links")}
-    for node, interface in (*outside, *inside):
-        if exists(site, node):
-            row = rows.get((node, interface), {"ok": False, "state": "missing"})
-            expect(row["ok"], f"{node} {interface}", expected="up", seen=row["state"])
+    expect_up(site, (*outside, *inside))
 
 
 @pytest.mark.after("lag.carrier")

@@ -14,6 +14,7 @@ from testbed.conformance.probing import Place, captures
 from testbed.conformance.requesting import Request, answered, send
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, LagSubject, OutpostSubject, VifSubject
+from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import (
     between,
     came,
@@ -31,6 +32,7 @@ from testbed.conformance.ways import End, Way, Ways
 from testbed.lower import names
 from testbed.topology.model import Outpost
 
+pytestmark = pytest.mark.follows(*CONNECTIVITY)
 MTU = 1500  # facts: P
 CONNECTIONS = 64  # enough that a hash sends some of them each way
 SHARE = 5.0  # percent of them, at least, through each OND

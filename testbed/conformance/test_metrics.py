@@ -81,7 +81,7 @@ def _expect(site: Site, due: float, name: str, metric: str, wanted: int, **dimen
     expect(seen == str(wanted), name, expected=f"{metric} {wanted}", seen=said)
 
 
-@pytest.mark.after("lag.carrier", "lag.members", "bgp.established")
+@pytest.mark.after("lag.carrier", "lag.members", "bgp.established", "service-link.management")
 def test_matrix(site: Site, lag: LagSubject, due: float) -> None:
     """LagStatus and VifBgpSessionState point to no fault, as AWS's diagnostic matrix reads them.
 
@@ -116,7 +116,7 @@ def test_matrix(site: Site, lag: LagSubject, due: float) -> None:
     expect(points_to == GOOD, lag.name, expected=GOOD, seen=text)
 
 
-@pytest.mark.after("lag.carrier", "lag.members", "bgp.established")
+@pytest.mark.after("lag.carrier", "lag.members", "bgp.established", "service-link.management")
 def test_vif_connection(site: Site, vif: VifSubject, due: float) -> None:
     """VifConnectionStatus and VifBgpSessionState say that the VIF works.
 

@@ -7,14 +7,17 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from testbed.conformance.apart import apart
 from testbed.conformance.expectation import Measurement, expect
 from testbed.conformance.inside import program
 from testbed.conformance.permissions import Permissions
 from testbed.conformance.requesting import Answer, Request, until
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject
+from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.ways import End, Way, Ways
 
+pytestmark = pytest.mark.follows(*CONNECTIVITY)
 INTERNET_MTU = 1500  # facts: E mtu
 TRANSFER = 100_000  # bytes
 PORT = 7007  # of the transfer's own server, where no rule says otherwise
@@ -142,14 +145,13 @@ def _free_port(site: Site, permissions: Permissions, end: End, other: End, way: 
 def _transfer(site: Site, end: End, other: End, way: Way, port: int) -> tuple[int, str]:
     """How many bytes came back, and what the client said instead."""
     python = ["testbed-python", program("transfer")]
-    serving = [*python, "serve", str(port), str(TRANSFER)]
-    asking = [*python, "ask", str(way.to), str(port), str(TRANSFER)]
-    for name in (end.name, other.name):  # path MTUs that were learned before
-        site.testbed[name].run(["ip", "route", "flush", "cache"])
-    with site.testbed.client.popen(other.name, serving, until="ready") as server:
-        said = next(server.chunks(), b"")
-        if b"ready" not in said:
-            return 0, f"{other} can't listen on TCP {port}: {bytes(server.stderr).decode()}"
-        done = site.testbed[end.name].run(asking, check=False, timeout=PATIENCE_S)
+    with apart(site, (end.name, other.name)) as mark:  # no path MTU is known there
+        serving = [*python, "serve", str(mark), str(port), str(TRANSFER)]
+        asking = [*python, "ask", str(mark), str(way.to), str(port), str(TRANSFER)]
+        with site.testbed.client.popen(other.name, serving, until="ready") as server:
+            said = next(server.chunks(), b"")
+            if b"ready" not in said:
+                return 0, f"{other} can't listen on TCP {port}: {bytes(server.stderr).decode()}"
+            done = site.testbed[end.name].run(asking, check=False, timeout=PATIENCE_S)
     got = int(done.text) if done.text.strip().isdigit() else 0
     return got, done.stderr.decode(errors="replace").strip()

@@ -11,11 +11,13 @@ from itertools import permutations
 import pytest
 
 from testbed.conformance.expectation import expect
+from testbed.conformance.one_way import asked_of
 from testbed.conformance.permissions import Permissions
 from testbed.conformance.probing import Place, captures
 from testbed.conformance.requesting import Request, answered, send
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import OutpostSubject, VpcSubject
+from testbed.conformance.subjects import InstanceSubject, OutpostSubject, VpcSubject
+from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import pairs, ports
 from testbed.conformance.ways import End, Kind, Ways
 from testbed.lower import names
@@ -23,6 +25,7 @@ from testbed.predict.routes import INTERFACES
 from testbed.probes.capture import Capture
 from testbed.topology.model import NetworkInterface, RouteTable, Topology, Vpc, VpcRoute
 
+pytestmark = pytest.mark.follows(*CONNECTIVITY)
 SETTLE_S = 5.0
 ANY = "any"  # of a node's interfaces
 TEST_NET = IPv4Address("203.0.113.201")  # RFC 5737: nobody's, for default routes
@@ -260,6 +263,26 @@ def _interface(interface: NetworkInterface, end: End) -> tuple[Place, ...]:
     if interface.instance is None or interface.instance == end.name:
         return ()
     return ((interface.instance, f"eth{interface.device_index}"),)
+
+
+def test_answers(site: Site, instance: InstanceSubject) -> None:
+    """Whoever routes and filters let ask the instance has a way back for the answer.
+
+    The rules are followed for TCP from every instance and LAN host; of those that they let in, one
+    of each is sent, best one whose answer they lead elsewhere.
+
+    Expected: an answer.
+    Source: V (route tables; security groups are stateful, network ACLs are not), L2
+    Remedy: give the subnet's route table a route back to who may ask, or no longer let it ask
+    in the security group or network ACL.
+    """
+    requests = asked_of(site.topology, instance.instance.name)
+    if not requests:
+        pytest.skip("the rules let nobody ask it")
+    for request, answer in answered(site, list(requests)).items():
+        reason = requests[request]
+        seen = f"{answer}: the request is let in, but {reason}" if reason else answer
+        expect(answer.ok, request, expected="an answer, or a request that is refused", seen=seen)
 
 
 def test_local_gateway(site: Site, outpost: OutpostSubject) -> None:

@@ -11,8 +11,10 @@ from testbed.conformance.permissions import Permissions
 from testbed.conformance.requesting import Answer, Protocol, Request, until
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject
+from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.ways import End, Ways
 
+pytestmark = pytest.mark.follows(*CONNECTIVITY)
 CLOSED = 9  # discard: a port that files seldom open
 SETTLE_S = 4.0
 

@@ -10,6 +10,7 @@ import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 
+from testbed.conformance.apart import unheard
 from testbed.conformance.expectation import Measurement, expect
 from testbed.conformance.probing import Place, captures, connect, inject, neighbour, ping
 from testbed.conformance.service_link_ways import anchor_place, on_the_way, overlays, uplinks_of
@@ -32,13 +33,25 @@ ARRIVES_S = 4.0
 REFUSED_S = 0.6
 FAILS_OVER_S = 10.0
 NEW_PORT = 50443
+# What the tunnels and the management channel stand on.
+BELOW = (
+    *("lag.carrier", "lag.members", "vlan.tagged", "vlan.addresses", "vlan.peer-answers"),
+    *("bgp.port", "bgp.asns", "bgp.established", "bgp.outpost-announces", "bgp.route-to-rack"),
+    *("site.powered", "site.cables", "site.daemons", "site.link", "site.peer-answers"),
+    *("site.established",),
+    *("site.accepted", "bgp.way-to-region", "isp.link", "isp.peer-answers", "isp.established"),
+    *("isp.routes", "isp.way-out", "direct-connect.link", "direct-connect.peer-answers"),
+    *("direct-connect.prefix-limit", "direct-connect.established", "direct-connect.received"),
+    *("direct-connect.advertised", "direct-connect.endpoint-filters", "direct-connect.all-paths"),
+    *("firewalls.symmetric", "firewalls.passes-answers"),
+)
 
 
-def _datagram(source: object, destination: object, sport: int, dport: int, mark: bytes) -> Any:
-    """A UDP packet of 1500 bytes that must not be fragmented."""
+def _datagram(source: object, destination: object, dport: int, mark: bytes, number: int) -> Any:
+    """A UDP packet of 1500 bytes, from port 443, that must not be fragmented."""
     payload = mark.ljust(MTU - HEADERS, b".")
-    ip = IP(src=str(source), dst=str(destination), flags="DF")
-    return ip / UDP(sport=sport, dport=dport) / Raw(payload)
+    ip = IP(src=str(source), dst=str(destination), flags="DF", id=number)
+    return ip / UDP(sport=PORT, dport=dport) / Raw(payload)
 
 
 def _marked(packets: Any, mark: bytes) -> list[Any]:
@@ -72,6 +85,8 @@ def _lost(site: Site, tunnel: TunnelSubject, sender: Place, packet: Any, mark: b
     return f"lost; seen only at {', '.join(seen) or 'no place'}{told}"
 
 
+@pytest.mark.after("site.powered")
+@pytest.mark.follows(*BELOW, "firewalls.passes-udp", "site.default-route")
 def test_handshake(site: Site, tunnel: TunnelSubject) -> None:
     """The tunnel's handshake is done, and UDP 443 is answered now.
 
@@ -98,6 +113,7 @@ def test_handshake(site: Site, tunnel: TunnelSubject) -> None:
 
 
 @pytest.mark.after("service-link.handshake")
+@pytest.mark.follows("vlan.mtu", "site.mtu", *BELOW)
 def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
     """Packets of 1500 bytes pass unfragmented between the rack's server and the anchor, both ways.
 
@@ -107,23 +123,27 @@ def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
     """
     host, place = (tunnel.host, "eth0"), anchor_place(site, tunnel)
     source, mark = host_address(tunnel.outpost, tunnel.index), f"out {tunnel.name}".encode()
-    out = _datagram(source, tunnel.anchor_address, PORT, PORT, mark)
-    arrived, problem = _sent(site, host, place, out, mark)
-    if arrived is None:
-        seen = problem or _lost(site, tunnel, host, out, mark)
-        name = f"{tunnel.host} to {tunnel.anchor}"
-        expect(False, name, expected=f"{MTU} bytes at {place[0]}", seen=seen)
-    mark = f"back {tunnel.name}".encode()
-    back = _datagram(tunnel.anchor_address, arrived[IP].src, PORT, arrived[UDP].sport, mark)
-    returned, problem = _sent(site, place, host, back, mark)
-    seen = "arrived"
-    if returned is None:
-        seen = problem or _lost(site, tunnel, place, back, mark)
-    name = f"{tunnel.anchor} to {tunnel.host}"
-    expect(returned is not None, name, expected=f"{MTU} bytes at {host[0]}", seen=seen)
+    # The tunnel itself would keep what it hears of the path's MTU.
+    with unheard(site, host[0], place[0]) as number:
+        out = _datagram(source, tunnel.anchor_address, PORT, mark, number)
+        arrived, problem = _sent(site, host, place, out, mark)
+        if arrived is None:
+            seen = problem or _lost(site, tunnel, host, out, mark)
+            name = f"{tunnel.host} to {tunnel.anchor}"
+            expect(False, name, expected=f"{MTU} bytes at {place[0]}", seen=seen)
+        mark = f"back {tunnel.name}".encode()
+        ends = (tunnel.anchor_address, arrived[IP].src)
+        back = _datagram(*ends, arrived[UDP].sport, mark, number)
+        returned, problem = _sent(site, place, host, back, mark)
+        seen = "arrived"
+        if returned is None:
+            seen = problem or _lost(site, tunnel, place, back, mark)
+        name = f"{tunnel.anchor} to {tunnel.host}"
+        expect(returned is not None, name, expected=f"{MTU} bytes at {host[0]}", seen=seen)
 
 
 @pytest.mark.after("isp.way-out", "isp.established", every=True)
+@pytest.mark.follows(*BELOW, "firewalls.passes-tcp", "site.default-route")
 def test_region_reachable(site: Site, outpost: OutpostSubject) -> None:
     """The Region's public addresses can be reached from the infrastructure subnet.
 
@@ -146,6 +166,7 @@ def test_region_reachable(site: Site, outpost: OutpostSubject) -> None:
 
 
 @pytest.mark.after("service-link.region-reachable")
+@pytest.mark.follows(*BELOW, "firewalls.passes-tcp")
 def test_management(site: Site, outpost: OutpostSubject) -> None:
     """The management channel works: TCP from an ephemeral port to 443.
 
@@ -183,6 +204,7 @@ def test_rtt(site: Site, tunnel: TunnelSubject, measure: Callable[..., Measureme
 
 
 @pytest.mark.after("service-link.handshake", every=True)
+@pytest.mark.follows("service-link.underlay-mtu", *BELOW)
 def test_inner_mtu(site: Site, outpost: OutpostSubject) -> None:
     """Between the Outpost's and the Region's part of a VPC the MTU is exactly 1300.
 
@@ -205,6 +227,7 @@ def test_inner_mtu(site: Site, outpost: OutpostSubject) -> None:
 
 
 @pytest.mark.after("service-link.handshake", every=True)
+@pytest.mark.follows("service-link.underlay-mtu", "service-link.rtt", *BELOW)
 def test_throughput(
     site: Site, outpost: OutpostSubject, measure: Callable[..., Measurement]
 ) -> None:
@@ -249,13 +272,17 @@ def test_encrypted(site: Site, outpost: OutpostSubject) -> None:
         )
     expect(heard, outpost, expected="wires to listen on", seen=len(heard) or None)
     number, inside = 0, rack.service_link.infrastructure_cidr
+    tunnels = {_datagram_of(p) for c in heard.values() for p in c.packets if _is_tunnel(p)}
     for (node, interface), capture in heard.items():
         for packet in capture.packets:
             ends = [IPv4Address(packet[IP].src), IPv4Address(packet[IP].dst)]
             ours = any(end in inside for end in ends)
-            number += ours or _is_tunnel(packet)
+            fragment = packet[IP].frag and _datagram_of(packet) in tunnels
+            known = bool(_is_tunnel(packet) or fragment)
+            number += ours or known
             clear = MARK in bytes(packet) or any(end in INTERNAL for end in ends)
-            other = ours and not _is_tunnel(packet)
+            # What a fragment without its first one is of, nobody can tell.
+            other = ours and not known and not packet[IP].frag
             expect(
                 not clear and not other,
                 f"{node} {interface}",
@@ -274,7 +301,14 @@ def _is_tunnel(packet: Any) -> bool:
     return "ICMP" in packet and packet["ICMP"].type in {3, 11}
 
 
+def _datagram_of(packet: Any) -> tuple[Any, ...]:
+    """What all fragments of one datagram have in common (RFC 791)."""
+    ip = packet[IP]
+    return ip.src, ip.dst, ip.proto, ip.id
+
+
 @pytest.mark.after("service-link.handshake")
+@pytest.mark.follows("bgp.equal", *BELOW)
 def test_two_paths(site: Site, outpost: OutpostSubject) -> None:
     """The answers to each tunnel come by the OND that its server's address belongs to.
 
@@ -296,6 +330,7 @@ def test_two_paths(site: Site, outpost: OutpostSubject) -> None:
 
 
 @pytest.mark.after("service-link.underlay-mtu")
+@pytest.mark.follows("firewalls.refuses-inbound")
 def test_initiated_from_the_outpost(site: Site, tunnel: TunnelSubject) -> None:
     """Nothing can be opened from the Region's side: neither TCP nor a UDP flow of its own.
 

@@ -61,6 +61,8 @@ def _hear(
     return packets(), problem
 
 
+@pytest.mark.after("site.powered")
+@pytest.mark.follows("lag.carrier", "lag.fast-rate", "lag.members")
 def test_tagged(site: Site, vif: VifSubject) -> None:
     """Frames of the VIF carry its VLAN id on the LAG's cables, in both directions.
 
@@ -83,6 +85,7 @@ def test_tagged(site: Site, vif: VifSubject) -> None:
         expect(tags == [wanted], " ".join(place), expected=wanted, seen=seen)
 
 
+@pytest.mark.follows("site.powered", "lag.carrier", "lag.members", "vlan.tagged")
 def test_not_bridged(site: Site) -> None:
     """Each VLAN ends on its customer device: no frame of it comes out at another LAG.
 
@@ -119,6 +122,7 @@ def test_not_bridged(site: Site) -> None:
 
 
 @pytest.mark.after("vlan.tagged")
+@pytest.mark.follows("lag.carrier", "lag.fast-rate", "lag.members")
 def test_addresses(site: Site, vif: VifSubject) -> None:
     """Both ends of the VIF use the addresses that were ordered.
 
@@ -149,6 +153,7 @@ def test_addresses(site: Site, vif: VifSubject) -> None:
 
 
 @pytest.mark.after("vlan.tagged", "vlan.addresses")
+@pytest.mark.follows("lag.carrier", "lag.fast-rate", "lag.members")
 def test_peer_answers(site: Site, vif: VifSubject) -> None:
     """The two ends of the VIF answer each other's pings.
 
@@ -168,6 +173,7 @@ def test_peer_answers(site: Site, vif: VifSubject) -> None:
 
 
 @pytest.mark.after("vlan.tagged", "vlan.addresses", "vlan.peer-answers")
+@pytest.mark.follows("lag.carrier", "lag.fast-rate", "lag.members")
 def test_mtu(site: Site, vif: VifSubject) -> None:
     """Packets of 1500 bytes pass the VIF unfragmented, in both directions.
 

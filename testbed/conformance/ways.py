@@ -297,18 +297,31 @@ class Ways:
         found = [
             (prefix.prefixlen, name) for prefix, name in (routes | static).items() if to in prefix
         ]
-        if not found:
-            others = any(vpcs.get(name) is None for name in table.propagations)
-            return _Hop("other", None, source.address) if others else None
-        name = max(found, key=lambda entry: entry[0])[1]
-        if name is None:
-            return None
-        vpc = vpcs.get(name)
-        if vpc is None:
+        others = [name for name in table.propagations if vpcs.get(name) is None]
+        length, name = max(found, key=lambda entry: entry[0], default=(0, None))
+        learned = bool(others) and (not found or length < self._customers_prefix(others, to))
+        vpc = vpcs.get(name or "")
+        if learned or (name is not None and vpc is None):
             return _Hop("other", None, source.address)
+        if vpc is None:
+            return None
         hop = self._inside(source, vpc, to, "transit")
         crosses = source.place is not None or (hop is not None and _is_on_outpost(hop.end))
         return _Hop("transit", hop.end, source.address, crosses) if hop else None
+
+    def _customers_prefix(self, connections: list[str], to: IPv4Address) -> int:
+        """The longest prefix of an address that the customer may announce to transit gateways."""
+        site = self.topology.site
+        devices = {entry.device for entry in site.direct_connects if entry.name in connections}
+        islands = {self.customer.of_device(device) for device in devices}
+        outpost = self.customer.outpost_for(to, islands)
+        prefixes = [*(self.topology.announced(outpost) if outpost else ())]
+        prefixes += [
+            segment.cidr
+            for segment in site.segments
+            if self.customer.of_segment(segment.name) & islands
+        ]
+        return max((prefix.prefixlen for prefix in prefixes if to in prefix), default=0)
 
 
 def _is_on_outpost(end: End | None) -> bool:

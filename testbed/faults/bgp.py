@@ -32,7 +32,7 @@ _ANNOUNCED = re.compile(
 )
 
 
-def _speaker(node: Node) -> BirdText | FrrText:
+def speaker_of(node: Node) -> BirdText | FrrText:
     """The configuration of the node's BGP daemon; UsageError when it runs none."""
     if bird_text.FILE in node.files:
         return BirdText(node.files[bird_text.FILE])
@@ -54,9 +54,9 @@ def _networks(edit: Editing, target: Target) -> tuple[str, ...]:
     return networks
 
 
-def _neighbors(edit: Editing, target: Target) -> list[str]:
+def neighbors_of(edit: Editing, target: Target) -> list[str]:
     """The neighbours of the sessions that are targeted: a node's, or those over an interface."""
-    speaker = _speaker(edit.original(target.node))
+    speaker = speaker_of(edit.original(target.node))
     networks = [network_of(address) for address in _networks(edit, target)]
     found = [
         neighbor
@@ -98,7 +98,7 @@ def _session_rules(edit: Editing, target: Target, verdict: str) -> str:
 )
 def bgp_reset(edit: Editing, target: Target, fault: Fault) -> None:
     """Reset the connections (both ends see a RST) and refuse new ones meanwhile."""
-    _neighbors(edit, target)
+    neighbors_of(edit, target)
     body = _session_rules(edit, target, "reject with tcp reset")
     edit.add_table(target.node, fault, body)
     subnets = tuple(map(_subnet, _networks(edit, target)))
@@ -115,7 +115,7 @@ def bgp_reset(edit: Editing, target: Target, fault: Fault) -> None:
 )
 def bgp_blocked(edit: Editing, target: Target, fault: Fault) -> None:
     """Drop the sessions' packets both ways: they end when their hold time is over."""
-    _neighbors(edit, target)
+    neighbors_of(edit, target)
     edit.add_table(target.node, fault, _session_rules(edit, target, "drop"))
 
 
@@ -138,10 +138,10 @@ def bgp_blocked(edit: Editing, target: Target, fault: Fault) -> None:
 )
 def bgp_wrong_asn(edit: Editing, target: Target, fault: Fault) -> None:
     """Change the AS number in the daemon's configuration."""
-    right = _speaker(edit.original(target.node))
-    speaker = _speaker(edit.node(target.node))
+    right = speaker_of(edit.original(target.node))
+    speaker = speaker_of(edit.node(target.node))
     local = text(fault, "side") == "local"
-    for neighbor in _neighbors(edit, target):
+    for neighbor in neighbors_of(edit, target):
         wrong = int(number(fault, "asn")) or right.asns(neighbor)[not local] + 1
         if local:
             speaker.set_local_asn(neighbor, wrong)
@@ -166,8 +166,8 @@ def _ipv4(prefix: str) -> str:
 )
 def route_withdrawn(edit: Editing, target: Target, fault: Fault) -> None:
     """Reject the prefix in the sessions' export filters."""
-    speaker = _speaker(edit.node(target.node))
-    for neighbor in _neighbors(edit, target):
+    speaker = speaker_of(edit.node(target.node))
+    for neighbor in neighbors_of(edit, target):
         speaker.withdraw(neighbor, _ipv4(text(fault, "prefix")))
     edit.change_file(target.node, speaker.file, speaker.text)
 
@@ -185,8 +185,8 @@ def route_leaked(edit: Editing, target: Target, fault: Fault) -> None:
 
     Sessions of the same routing table that have no export filter announce it, too.
     """
-    speaker = _speaker(edit.node(target.node))
-    for neighbor in _neighbors(edit, target):
+    speaker = speaker_of(edit.node(target.node))
+    for neighbor in neighbors_of(edit, target):
         speaker.announce(neighbor, _ipv4(text(fault, "prefix")), _symbol(fault))
     edit.change_file(target.node, speaker.file, speaker.text)
 
@@ -206,8 +206,8 @@ def device_drained(edit: Editing, target: Target, fault: Fault) -> None:
     if edit.original(target.node).role == OND:
         _drain_ond(edit, target.node)
         return
-    speaker = _speaker(edit.node(target.node))
-    for neighbor in _neighbors(edit, target):
+    speaker = speaker_of(edit.node(target.node))
+    for neighbor in neighbors_of(edit, target):
         speaker.prepend(neighbor, DRAINED_PREPEND)
     edit.change_file(target.node, speaker.file, speaker.text)
     _ = fault

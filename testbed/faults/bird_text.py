@@ -23,6 +23,8 @@ _EXPORT = re.compile(
     r"\bexport\s+(?:(all|none)\s*;|where\s+([^;]+);|filter\s+(\w+)\s*;|filter\s*\{)"
 )
 _TABLE = re.compile(r"\bipv4\s*\{[^{}]*?\btable\s+(\w+)\s*;")
+_LIMIT = re.compile(r"^[ \t]*receive\s+limit\b[^;]*;[ \t]*\n", re.MULTILINE)
+_BFD = re.compile(r"^[ \t]*bfd\b(?:[^;{]*;|\s*\{[^}]*\}\s*;)[ \t]*\n", re.MULTILINE)
 _VRF = re.compile(r"\bvrf\s+(\"[^\"]+\")\s*;")
 
 
@@ -100,6 +102,40 @@ class BirdText:
     def withdraw(self, neighbor: str, prefix: str) -> None:
         """Announce the prefix (empty: anything) no longer."""
         self._export_first(neighbor, f"if net = {prefix} then reject;" if prefix else "reject;")
+
+    def sign(self, neighbor: str, key: str) -> None:
+        """Sign the session's segments with a key."""
+        self._change(neighbor, lambda block: self._inside(block, f'password "{key}";'))
+
+    def limit(self, neighbor: str, number: int) -> None:
+        """Take the session down when more prefixes come."""
+
+        def limited(block: str) -> str:
+            channel = re.search(r"\bipv4\s*\{", block)
+            if channel is None:
+                text = f"the session with {neighbor} takes its limits from elsewhere"
+                raise UsageError(text, hint="write `ipv4 { … };` in its own block")
+            rest = _LIMIT.sub("", block[channel.end() :])
+            line = f"\n    receive limit {number} action restart;"
+            return block[: channel.end()] + line + rest
+
+        self._change(neighbor, limited)
+
+    def without_bfd(self, neighbor: str) -> None:
+        """Take BFD off the session."""
+
+        def bare(block: str) -> str:
+            if not _BFD.search(block):
+                raise UsageError(f"the session with {neighbor} has no BFD")
+            return _BFD.sub("", block)
+
+        self._change(neighbor, bare)
+
+    @staticmethod
+    def _inside(block: str, statement: str) -> str:
+        head = _HEAD.match(block)
+        assert head is not None
+        return f"{block[: head.end()]}\n  {statement}{block[head.end() :]}"
 
     def prepend(self, neighbor: str, times: int) -> None:
         """Announce everything as a worse choice: with the own AS more often in its path.

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from testbed.errors import UsageError
-from testbed.faults import bgp, firewall, lag, link, node, service_link
+from testbed.faults import bgp, firewall, lag, link, node, service_link, session
 from testbed.faults.editing import Editing
 from testbed.faults.registry import KINDS, Kind
 from testbed.faults.targets import resolve
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = ["KINDS", "catalogue", "compose", "find", "make", "named"]
-SUBJECTS = (link, lag, bgp, firewall, service_link, node)
+SUBJECTS = (link, lag, bgp, session, firewall, service_link, node)
 for _subject in SUBJECTS:  # the order in which people are shown them
     for _kind in [k for k in KINDS.values() if k.change.__module__ == _subject.__name__]:
         KINDS[_kind.name] = KINDS.pop(_kind.name)

@@ -93,6 +93,16 @@ def chain(hook: str, *rules: str, priority: int = BEFORE_CONNTRACK) -> str:
     return f"  chain {hook} {{\n    {head}\n{lines}  }}\n"
 
 
+def egress(interfaces: list[str], rule: str) -> str:
+    """Base chains of a table of family netdev, on what interfaces send."""
+    return "".join(
+        f"  chain member{index} {{\n"
+        f'    type filter hook egress device "{name}" priority 0; policy accept;\n'
+        f"    {rule}\n  }}\n"
+        for index, name in enumerate(interfaces)
+    )
+
+
 def members(node: Node, bond: str) -> list[str]:
     """The members of a LAG."""
     return [interface.name for interface in node.interfaces if interface.master == bond]

@@ -10,6 +10,7 @@ from testbed.faults.registry import RULES, kind, text
 from testbed.faults.values import Parameter
 from testbed.plan.model import Fault
 
+BEFORE_REASSEMBLY = -450  # defragmentation is at -400
 BEFORE_FILTERS = -10  # after the destination was translated, before the source is
 _TRANSLATES = re.compile(r"^[^\n#]*\b(?:masquerade|snat)\b[^\n]*$", re.MULTILINE)
 _OUTWARD = re.compile(r"oifname\s+(\"[^\"]+\"|\{[^}]*\}|[\w.-]+)")
@@ -81,3 +82,32 @@ def nat_exhausted(edit: Editing, target: Target, fault: Fault) -> None:
     outward = {match[1] if (match := _OUTWARD.search(rule)) else "" for rule in rules}
     drops = [f"{f'oifname {name} ' if name else ''}ct state new drop" for name in sorted(outward)]
     edit.add_table(target.node, fault, chain("forward", *drops, priority=BEFORE_FILTERS))
+
+
+@kind(
+    "fragments-dropped",
+    "a node drops fragments but the first one: they have no ports that rules could match",
+    "node",
+    rank=RULES,
+)
+def fragments_dropped(edit: Editing, target: Target, fault: Fault) -> None:
+    """Drop later fragments before connection tracking puts packets together."""
+    rule = "ip frag-off & 0x1fff != 0 drop"
+    body = chain("prerouting", rule, priority=BEFORE_REASSEMBLY)
+    edit.add_table(target.node, fault, body)
+
+
+@kind(
+    "icmp-errors-dropped",
+    "a node drops ICMP's errors, on which path MTU discovery stands; pings still pass",
+    "node",
+    rank=RULES,
+)
+def icmp_errors_dropped(edit: Editing, target: Target, fault: Fault) -> None:
+    """Drop ICMP types 3, 11 and 12, and ICMPv6's packet too big, forwarded and own."""
+    rules = (
+        "icmp type { destination-unreachable, time-exceeded, parameter-problem } drop",
+        "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded } drop",
+    )
+    hooks = [chain(hook, *rules, priority=BEFORE_FILTERS) for hook in ("forward", "output")]
+    edit.add_table(target.node, fault, "".join(hooks))

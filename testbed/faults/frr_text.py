@@ -111,6 +111,24 @@ class FrrText:
         """Announce the prefix (empty: anything) no longer."""
         self._map_entry(self._map(neighbor), "deny", prefix)
 
+    def sign(self, neighbor: str, key: str) -> None:
+        """Sign the session's segments with a key."""
+        self._after_remote(neighbor, f"neighbor {neighbor} password {key}")
+
+    def limit(self, neighbor: str, number: int) -> None:
+        """Take the session down when more prefixes come; it stays down until it is cleared."""
+        words = re.compile(rf"^\s+neighbor {re.escape(neighbor)} maximum-prefix\s")
+        self._lines = [line for line in self._lines if not words.match(line)]
+        self._attach(neighbor, f"neighbor {neighbor} maximum-prefix {number}")
+
+    def without_bfd(self, neighbor: str) -> None:
+        """Take BFD off the session."""
+        words = re.compile(rf"^\s+neighbor {re.escape(neighbor)} bfd(?:\s|$)")
+        kept = [line for line in self._lines if not words.match(line)]
+        if kept == self._lines:
+            raise UsageError(f"the session with {neighbor} has no BFD")
+        self._lines = kept
+
     def prepend(self, neighbor: str, times: int) -> None:
         """Announce everything as a worse choice: with the own AS more often in its path.
 

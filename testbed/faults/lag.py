@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from testbed.errors import UsageError
-from testbed.faults.editing import Editing, Target, members
+from testbed.faults.editing import Editing, Target, egress, members
 from testbed.faults.registry import CONFIGURATION, RULES, kind
 from testbed.plan.model import Bond, Fault
 
@@ -39,12 +39,7 @@ def lacp_silent(edit: Editing, target: Target, fault: Fault) -> None:
     bond = _bond(edit, target)
     node = edit.original(target.node)
     names = members(node, bond) if target.interface == bond else [target.interface]
-    chains = "".join(
-        f"  chain member{index} {{\n"
-        f'    type filter hook egress device "{name}" priority 0; policy accept;\n'
-        f"    ether type {SLOW_PROTOCOLS} drop\n  }}\n"
-        for index, name in enumerate(names)
-    )
+    chains = egress(names, f"ether type {SLOW_PROTOCOLS} drop")
     edit.add_table(target.node, fault, chains, family="netdev")
 
 

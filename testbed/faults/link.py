@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from testbed.errors import UsageError
 from testbed.faults.editing import Editing, End, Target, far_end, members, with_vlans
 from testbed.faults.registry import QUEUES, REMOVALS, kind, number, text
 from testbed.faults.values import Parameter
 from testbed.plan.effective import NodeView
-from testbed.plan.model import Bond, Fault, Netem, Vlan
+from testbed.plan.model import Bond, Bridge, Fault, Netem, Vlan
 from testbed.plan.queueing import queue_limit
 
 QUALITY = (
@@ -48,7 +50,11 @@ def vlan_removed(edit: Editing, target: Target, _: Fault) -> None:
     _require_vlan(edit, target)
     gone = with_vlans(edit.original(target.node), target.interface)
     node = edit.node(target.node)
-    kept = tuple(interface for interface in node.interfaces if interface.name not in gone)
+    kept = tuple(
+        replace(interface, master=None) if interface.master in gone else interface
+        for interface in node.interfaces
+        if interface.name not in gone
+    )
     edit.change(target.node, interfaces=kept)
 
 
@@ -88,6 +94,42 @@ def vlans_swapped(edit: Editing, target: Target, _: Fault) -> None:
     (first, first_vid), (second, second_vid) = vlans
     edit.change_interface(target.node, first, device=Vlan(parent, second_vid))
     edit.change_interface(target.node, second, device=Vlan(parent, first_vid))
+
+
+@kind(
+    "vlan-untagged",
+    "the VLAN is the native one on this side: its frames have no tag",
+    "interface",
+    rank=REMOVALS,
+)
+def vlan_untagged(edit: Editing, target: Target, _: Fault) -> None:
+    """Send and take the VLAN's frames without a tag, by a bridge in its place.
+
+    The other VLANs of the port stay tagged: the kernel takes their frames before the bridge does.
+    """
+    device = _require_vlan(edit, target)
+    if edit.interface(target.node, target.interface) is None:
+        return
+    port = edit.interface(target.node, device.parent)
+    if port is not None and port.master:
+        hint = "one VLAN of a port may be the native one"
+        raise UsageError(f"{target.node}:{device.parent} is a part of {port.master}", hint=hint)
+    edit.change_interface(target.node, target.interface, device=Bridge())
+    edit.change_interface(target.node, device.parent, master=target.interface)
+
+
+@kind(
+    "fibre-one-way",
+    "what the interface sends gets lost, though both ends have carrier",
+    "interface",
+    rank=QUEUES,
+)
+def fibre_one_way(edit: Editing, target: Target, fault: Fault) -> None:
+    """Lose every frame on its way out, LACPDUs among them; of a LAG on all members."""
+    node = edit.original(target.node)
+    is_bond = isinstance(node.interface(target.interface).device, Bond)
+    for name in members(node, target.interface) if is_bond else [target.interface]:
+        add_netem(edit, target.node, name, replace(fault, values={"loss": 100.0}))
 
 
 def _ends(edit: Editing, target: Target, fault: Fault) -> list[End]:

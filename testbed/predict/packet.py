@@ -58,7 +58,16 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a request gets its answer back, and where it ends if not; None: not predicted."""
+    """Whether a request gets its answer back, and where it ends if not; None: not predicted.
+
+    `arrives` says whether the request itself does: then it is the answer that is lost.
+    """
 
     answered: bool | None
     reason: str = ""
+    arrives: bool = False
+
+    @property
+    def one_way(self) -> bool:
+        """Whether the request is let in though its answer never gets back."""
+        return self.arrives and self.answered is False

@@ -93,12 +93,13 @@ class World:
         try:
             client, answer = self._send(server, received.answer(), tracked=True)
         except Dropped as end:
-            return Verdict(answered=False, reason=f"the answer: {end}")
+            return Verdict(answered=False, reason=f"the answer: {end}", arrives=True)
         except NotPredicted as end:
             return Verdict(answered=None, reason=f"the answer: {end}")
         if client != source.at or answer.source != destination:
-            return Verdict(answered=False, reason=f"the answer comes from {answer.source}")
-        return Verdict(answered=True)
+            reason = f"the answer comes from {answer.source}"
+            return Verdict(answered=False, reason=reason, arrives=True)
+        return Verdict(answered=True, arrives=True)
 
     def _instance(self, interface: NetworkInterface) -> Endpoint:
         owned = interface.customer_owned_ip
@@ -163,6 +164,9 @@ class World:
             interface = self.topology.network_interfaces[target.name]
             check_destination(self.topology, interface, packet.destination)
             return self._within(source, source.vpc, packet, inside=inside, tracked=tracked)
+        if target.kind == "nat-gateway" and tracked:
+            # It lets through what belongs to its own connections, all of which began inside.
+            raise Dropped(f"the route leads to {target}, which knows no such connection")
         raise NotPredicted(f"the route leads to {target}")
 
     def _within(

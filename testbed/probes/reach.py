@@ -25,6 +25,7 @@ ATTEMPTS = 3  # before a difference counts: a first packet may wait for neighbou
 GRACE_S = 60.0  # for a slow guest
 REACHED = (ANSWERED, REFUSED)  # something at the far end spoke
 
+Predicted = tuple[bool | None, str, bool]
 OnProgress = Callable[[int, int], None]
 
 
@@ -57,6 +58,7 @@ class Reach:
     measured: str
     predicted: bool | None
     reason: str
+    one_way: bool = False  # the rules let the request in, and lead its answer elsewhere
 
     @property
     def reached(self) -> bool:
@@ -81,6 +83,7 @@ class Reach:
             "reached": self.reached,
             "predicted": self.predicted,
             "reason": self.reason,
+            "one_way": self.one_way,
             "agrees": self.agrees,
         }
 
@@ -129,18 +132,18 @@ def requests(
     return found
 
 
-def predict(world: World, wanted: Iterable[Request]) -> dict[Request, tuple[bool | None, str]]:
-    """What the rules say of each request, and why."""
+def predict(world: World, wanted: Iterable[Request]) -> dict[Request, Predicted]:
+    """What the rules say of each request: whether it is answered, why not, whether it gets in."""
     endpoints = {endpoint.name: endpoint for endpoint in world.endpoints()}
-    found: dict[Request, tuple[bool | None, str]] = {}
+    found: dict[Request, Predicted] = {}
     for request in wanted:
         source, destination = endpoints[request.source], endpoints[request.destination]
         verdict = world.verdict(source, request.address, request.protocol, request.port)
         answers = request.port == ECHO and "echo" in destination.services
         if verdict.answered and request.protocol == "udp" and not answers:
-            found[request] = None, "nothing is known to answer there"
+            found[request] = None, "nothing is known to answer there", False
         else:
-            found[request] = verdict.answered, verdict.reason
+            found[request] = verdict.answered, verdict.reason, verdict.one_way
     return found
 
 

@@ -28,6 +28,7 @@ MARKERS = (
     "topology(file, **settings): the topology file of the `testbed` fixture, and its variables",
     "testbed(time, seed): the `testbed` time, real or virtual, and what chance begins with",
     "after(*checks, part, every): conformance: not run for an object for which one of them failed",
+    "follows(*checks): conformance: a failure is put down to one of them that failed nearby",
     "disruptive: conformance: breaks something in the testbed on purpose, and repairs it",
 )
 POOL: pytest.StashKey[Pool] = pytest.StashKey()

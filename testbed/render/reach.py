@@ -17,6 +17,8 @@ SAID = {True: "reached", False: "blocked", None: "not predicted"}
 def state(row: Reach) -> Text:
     """What was measured, and how that compares with the rules."""
     text = row.measured if row.reached else f"blocked ({row.measured})"
+    if row.one_way and not row.reached and row.agrees:
+        return Text(f"{text}, let in without a way back", style="bold red")
     if not row.agrees:
         return Text(f"{text}, predicted: {SAID[row.predicted]}", style="bold red")
     if row.predicted is None:
@@ -89,4 +91,6 @@ def summary(rows: Sequence[Reach]) -> str:
     reached = sum(row.reached for row in rows)
     text = f"{len(rows)} requests: {reached} reached, {len(rows) - reached} blocked; "
     text += f"{wrong} not as predicted" if wrong else "as predicted"
+    if one_way := sum(row.one_way and not row.reached for row in rows):
+        text += f"; {one_way} let in without a way back"
     return text + (f"; {open_ones} not predicted" if open_ones else "")

@@ -1,4 +1,4 @@
-"""Every topology conforms: each check of each suite that applies to it passes.
+"""Every topology conforms: each check of each suite that applies to it passes, and changes nothing.
 
 As the last test of each testbed, after the mutations and all else that was broken and
 repaired in it.
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from witness import Witness
 
 from packets.mutations import ROOT
 from packets.test_mutations import all_mutations
@@ -55,6 +56,8 @@ def parameters() -> list[Any]:
 @pytest.mark.parametrize("file", parameters())
 def test_it_conforms(file: Path, testbed: Testbed) -> None:
     topology = load_topology(file, SETTINGS.get(file.name, {}))
-    report = runner.run(testbed, topology, disruptive=False)
+    with Witness(testbed, topology) as witness:
+        report = runner.run(testbed, topology, disruptive=False, on_result=witness.after)
     assert report.exit_code == 0, failures(report)
+    assert not witness.told, "\n".join(map(str, witness.told))
     assert set(report.suites) == set(SUITES) - BREAKING

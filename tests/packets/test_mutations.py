@@ -69,7 +69,7 @@ def test_the_check_fails(name: str, mutation: Mutation, testbed: Testbed) -> Non
     found: list[Result] = []
 
     def named() -> list[Result]:
-        report = runner.run(testbed, topology, [check], subjects=mutation.only)
+        report = runner.run(testbed, topology, [check], subjects=mutation.only, alone=True)
         assert report.results, report.problem
         found[:] = report.results
         return [

@@ -20,8 +20,13 @@ from testbed.topology.model import Topology
 ROOT = Path(__file__).parents[2]
 TOPOLOGIES = ("two-racks", "rack")
 # What has no place in a random schedule: a leak needs a prefix that means something to the site;
-# a static route is an end's own, and the ends are what the traffic is measured with.
-NOT_CHOSEN = {"route-leaked", "route-missing"}
+# a static route is an end's own, and the ends are what the traffic is measured with; a limit
+# needs more prefixes than it, a wrong route a second way, BFD a site that has it; and dropped
+# errors or fragments are noticed by large packets only.
+NOT_CHOSEN = {
+    *("route-leaked", "route-missing", "route-wrong", "bgp-prefix-limit", "bfd-missing"),
+    *("address-duplicate", "fragments-dropped", "icmp-errors-dropped"),
+}
 
 
 @cache

@@ -3,10 +3,11 @@
 Standard input is a JSON object: ``seconds`` to wait, and ``requests``, each an
 object with ``to`` (an address), ``protocol`` ("icmp", "tcp", "udp"), ``port``,
 and if wanted ``size`` (bytes of the IP packet, sent with DF; ICMP only),
-``source`` (an address of the node's), ``device`` (an interface or VRF) and
-``source_port``. The output is a list of objects: ``answer`` ("reply", "open",
-"refused" or null), ``error``, the ICMP error's ``sender`` and ``mtu``, the
-answer's ``ttl`` and ``peer``, and ``ms``, how long it took.
+``source`` (an address of the node's), ``device`` (an interface or VRF),
+``source_port`` and ``mark`` (of the socket, for policy rules). The output is a
+list of objects: ``answer`` ("reply", "open", "refused" or null), ``error``, the
+ICMP error's ``sender`` and ``mtu``, the answer's ``ttl`` and ``peer``, and
+``ms``, how long it took.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 IP_MTU_DISCOVER, PROBE, DONT = 10, 3, 0
 IP_RECVERR, IP_RECVTTL, IP_TTL = 11, 12, 2
+SO_MARK = 36
 MSG_ERRQUEUE = 0x2000
 FROM_ICMP = 2
 HEADERS = 28
@@ -39,6 +41,8 @@ def start(request: dict[str, Any]) -> socket.socket:
     sock.setblocking(False)
     if device := request.get("device"):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+    if mark := request.get("mark"):
+        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
     sock.setsockopt(socket.SOL_IP, IP_RECVERR, 1)
     sock.setsockopt(socket.SOL_IP, IP_RECVTTL, 1)
     if protocol != "tcp":

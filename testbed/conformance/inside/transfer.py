@@ -1,7 +1,8 @@
 """Runs inside a node: carries bytes over TCP, both ways.
 
-``serve PORT BYTES`` says "ready", takes BYTES from one client and sends as many;
-``ask ADDRESS PORT BYTES`` does the other half, and prints how many it got.
+``serve MARK PORT BYTES`` says "ready", takes BYTES from one client and sends as many;
+``ask MARK ADDRESS PORT BYTES`` does the other half, and prints how many it got. MARK is that
+of the sockets, for policy rules.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 
 PATIENCE_S = 8.0
 CHUNK = 65536
+SO_MARK = 36
 
 
 def take(sock: socket.socket, wanted: int) -> int:
@@ -24,9 +26,10 @@ def take(sock: socket.socket, wanted: int) -> int:
     return got
 
 
-def serve(port: int, number: int) -> None:
+def serve(mark: int, port: int, number: int) -> None:
     """Serve one client."""
     with socket.create_server(("", port)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)  # of what it accepts, too
         listener.settimeout(PATIENCE_S)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
@@ -39,21 +42,24 @@ def serve(port: int, number: int) -> None:
                 sock.recv(1)
 
 
-def ask(address: str, port: int, number: int) -> None:
+def ask(mark: int, address: str, port: int, number: int) -> None:
     """Send to a server, and take as much from it."""
-    with socket.create_connection((address, port), PATIENCE_S) as sock:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
+        sock.settimeout(PATIENCE_S)
+        sock.connect((address, port))
         sock.sendall(bytes(number))
         sys.stdout.write(f"{take(sock, number)}\n")
 
 
 def main() -> None:
     """Do what the command line says; a failure is one line, and status 1."""
-    role, *rest = sys.argv[1:]
+    role, mark, *rest = sys.argv[1:]
     try:
         if role == "serve":
-            serve(int(rest[0]), int(rest[1]))
+            serve(int(mark), int(rest[0]), int(rest[1]))
         else:
-            ask(rest[0], int(rest[1]), int(rest[2]))
+            ask(int(mark), rest[0], int(rest[1]), int(rest[2]))
     except OSError as error:
         sys.exit(error.strerror or str(error))
 

@@ -53,6 +53,10 @@ class FaultForm(Form):
     protocol: Value | None = _of("firewall", "The packets' protocol: tcp, udp or icmp")
     port: Value | None = _of("firewall", "Their destination port, or a range of ports")
     source: Value | None = _of("firewall", "Where they come from: an address or CIDR block")
-    destination: Value | None = _of("firewall, route-missing", "Where packets, or the route, go to")
+    destination: Value | None = _of(
+        "firewall, route-missing, route-wrong", "Where packets, or the route, go to"
+    )
+    via: Value | None = _of("route-wrong", "The neighbour that the route leads to")
+    limit: Value | None = _of("bgp-prefix-limit", "How many prefixes are let in")
     action: Value | None = _of("firewall, region-api-down", "drop or reject")
     tunnel: Value | None = _of("service-link-cut, service-link-slow", "Only this tunnel: 1 or 2")

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
-from packets.mutations import Change, Mutation, both, in_file, node, rules
+from packets.mutations import Change, Fault, Mutation, both, in_file, in_protocol, node, rules
 from testbed.plan.model import Process
 
 SITE = "topologies/two-racks.yaml"
+BFD = "tests/packets/bfd.yaml"
+LOOPED = "export filter { bgp_path.prepend(64513); accept; };"  # the local gateway's own number
 
 
 def without_bgp_179(name: str, peer: str) -> Change:
@@ -65,6 +67,38 @@ def originated(name: str, table: str, vrf: str, prefix: str) -> Change:
 
 
 MUTATIONS = {
+    "bgp.signed": Mutation(
+        SITE,
+        "cnd1 op-a.1001",
+        (Fault("bgp-md5", "cnd1:op-a.1001"),),
+        seen="198.18.0.1 signs with MD5 (TCP option 19)",
+    ),
+    "bgp.signed by-frr": Mutation(
+        BFD, "cnd2 op.1002", (Fault("bgp-md5", "cnd2:op.1002"),), seen="signs with MD5"
+    ),
+    "bgp.prefix-limit": Mutation(
+        SITE,
+        "cnd1 op-a.1001",
+        (Fault("bgp-prefix-limit", "cnd1:op-a.1001"),),
+        settle_s=3.0,
+    ),
+    "bgp.prefix-limit of-frr": Mutation(
+        BFD, "cnd2 op.1002", (Fault("bgp-prefix-limit", "cnd2:op.1002"),), settle_s=3.0
+    ),
+    "bgp.bfd": Mutation(BFD, "cnd1 op.1001", (Fault("bfd-missing", "cnd1:op.1001"),)),
+    "bgp.bfd of-frr": Mutation(BFD, "cnd2 op.1002", (Fault("bfd-missing", "cnd2:op.1002"),)),
+    "bgp.way-to-site": Mutation(
+        SITE,
+        "cnd1 op-a.2001: 192.168.10.0/24",
+        (Fault("route-withdrawn", "cnd1:op-a.2001"),),
+        seen="no prefixes",
+    ),
+    "bgp.accepted": Mutation(
+        SITE,
+        "op-a.ond1: 192.168.10.0/24 from cnd1",
+        change=in_protocol("cnd1", "op_a_local_gateway", "export all;", LOOPED),
+        seen="64513",
+    ),
     "bgp.port": Mutation(
         SITE,
         "cnd1 op-a.2001",

@@ -32,6 +32,12 @@ MUTATIONS = {
     "direct-connect.peer-answers": Mutation(
         SITE, "cnd1 dx-dx1.101", change=refuses_pings("cnd1", "100.67.0.1"), seen="no reply"
     ),
+    "direct-connect.prefix-limit": Mutation(
+        SITE,
+        "region.vgw-link dx-dx1",
+        change=in_protocol("region.vgw-link", "dx_dx1", "receive limit 100", "receive limit 1"),
+        settle_s=3.0,
+    ),
     "direct-connect.established": Mutation(
         SITE, "cnd1 dx-dx1.101", change=in_file("cnd1", "bird.conf", DX1, f"{DX1}  disabled;\n")
     ),

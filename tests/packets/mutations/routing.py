@@ -27,6 +27,12 @@ MUTATIONS = {
         "route table",
         change=drop("op.vpc-app", 'iifname "eni-app" oifname "lgw"'),
     ),
+    "routing.answers": Mutation(
+        SITE,
+        "desk to 10.77.7.88, TCP",
+        change=drop("op-a.vpc-app", 'iifname "eni-a" oifname "lgw" ip protocol tcp'),
+        only=("a",),
+    ),
     "routing.local-gateway": Mutation(
         SITE,
         "op-a local gateway route table: 10.77.7.0/24",

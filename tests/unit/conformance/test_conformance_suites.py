@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import pytest
 
 from testbed.bringup import load_topology
+from testbed.conformance.graph import graph
 from testbed.conformance.listing import updated
 from testbed.conformance.runner import all_checks, check_names
 from testbed.conformance.sources import Part, parts
@@ -77,11 +77,8 @@ def test_every_check_says_what_it_must(name: str) -> None:
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_what_a_check_comes_after_is_there_and_before_it(name: str) -> None:
-    suite, _, check = name.partition(".")
-    module = importlib.import_module(f"testbed.conformance.{file_of(suite).stem}")
-    marks = getattr(getattr(module, f"test_{check.replace('-', '_')}"), "pytestmark", [])
-    order = list(CHECKS)
-    for other in [other for mark in marks if mark.name == "after" for other in mark.args]:
+    order = list(graph())
+    for other in graph()[name].below:
         assert order.index(other) < order.index(name)
 
 

@@ -117,3 +117,44 @@ def test_an_interface_with_its_check_is_sent_its_own_packets_only() -> None:
 def test_no_route_is_tried_inside_the_senders_own_subnet() -> None:
     own = FORWARDING.replace("10.77.0.0/16, target: wall", "10.77.1.0/24, target: wall")
     assert sampled(own) is None
+
+
+HUB = """
+testbed: 1
+name: hub
+region:
+  name: us-west-2
+  transit_gateways: {hub: {attachments: {app: {vpc: app}, data: {vpc: data}}}}
+vpcs:
+  app:
+    cidr: 10.1.0.0/16
+    subnets: {rack: {cidr: 10.1.7.0/24, outpost: op}, cloud: {cidr: 10.1.1.0/24}}
+    route_tables: {main: {routes: [{destination: 10.2.0.0/16, target: hub.transit-gateway}]}}
+  data:
+    cidr: 10.2.0.0/16
+    subnets: {data: {cidr: 10.2.1.0/24}}
+    route_tables: {main: {routes: [{destination: 10.1.0.0/16, target: hub.transit-gateway}]}}
+outposts: {op: {}}
+site:
+  devices: {cnd1: {}, cnd2: {}}
+instances: {web: {subnet: rack}, near: {subnet: cloud}, db: {subnet: data}}
+"""
+ANNOUNCED = HUB.replace(
+    "main: {routes: [{destination: 10.2.0.0/16, target: hub.transit-gateway}]",
+    "rack: {subnets: [rack], routes: [{destination: 10.2.0.0/16, target: hub.transit-gateway},"
+    " {destination: 0.0.0.0/0, target: op.local-gateway}]",
+)
+DIRECT = "cnd2: {}}\n  direct_connect: {dx: {device: cnd1, transit_vif: {transit_gateway: hub}}}"
+
+
+def test_what_the_customer_announces_to_a_transit_gateway_may_be_a_longer_prefix() -> None:
+    for text, kind in (
+        (HUB, "transit"),
+        (HUB.replace("cnd2: {}}", DIRECT), "transit"),  # the rack's subnet is not announced
+        (ANNOUNCED, "transit"),
+        (ANNOUNCED.replace("cnd2: {}}", DIRECT), "other"),
+    ):
+        ways = Ways(loads(text))
+        way = ways.way(ways.end("db"), ways.end("web"))
+        assert way is not None
+        assert way.kind == kind, text

@@ -1,0 +1,59 @@
+"""Faults of what the two ends of a BGP session have to agree on: keys, limits, BFD."""
+
+from __future__ import annotations
+
+from testbed.faults.bgp import neighbors_of, speaker_of
+from testbed.faults.editing import Editing, Target
+from testbed.faults.registry import CONFIGURATION, kind, number
+from testbed.faults.values import Parameter
+from testbed.plan.model import Fault
+
+KEY = "only-on-this-side"
+
+
+@kind(
+    "bgp-md5",
+    "a session is signed with an MD5 key (RFC 2385) on this side only",
+    "node",
+    "interface",
+    rank=CONFIGURATION,
+)
+def bgp_md5(edit: Editing, target: Target, _: Fault) -> None:
+    """Configure a password that the other end does not know: both drop what the other sends."""
+    speaker = speaker_of(edit.node(target.node))
+    for neighbor in neighbors_of(edit, target):
+        speaker.sign(neighbor, KEY)
+    edit.change_file(target.node, speaker.file, speaker.text)
+
+
+@kind(
+    "bgp-prefix-limit",
+    "a session is taken down by this side when more prefixes come than its limit",
+    "node",
+    "interface",
+    parameters=(
+        Parameter("limit", "number", "prefixes that are let in", 1, lowest=1, highest=1000000),
+    ),
+    rank=CONFIGURATION,
+)
+def bgp_prefix_limit(edit: Editing, target: Target, fault: Fault) -> None:
+    """Limit what is received: NOTIFICATION Cease, maximum number of prefixes (RFC 4486)."""
+    speaker = speaker_of(edit.node(target.node))
+    for neighbor in neighbors_of(edit, target):
+        speaker.limit(neighbor, int(number(fault, "limit")))
+    edit.change_file(target.node, speaker.file, speaker.text)
+
+
+@kind(
+    "bfd-missing",
+    "a session has no BFD on this side",
+    "node",
+    "interface",
+    rank=CONFIGURATION,
+)
+def bfd_missing(edit: Editing, target: Target, _: Fault) -> None:
+    """Take BFD off the sessions: the other side's BFD session stays down, BGP's does not mind."""
+    speaker = speaker_of(edit.node(target.node))
+    for neighbor in neighbors_of(edit, target):
+        speaker.without_bfd(neighbor)
+    edit.change_file(target.node, speaker.file, speaker.text)

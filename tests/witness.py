@@ -1,0 +1,186 @@
+"""What a check has changed of the testbed that it looked at: nothing, but counters of packets.
+
+Before and after each check the witness looks at every namespace: routes, policy rules and cached
+exceptions to routes, neighbours, the TCP connections of BGP, what connection tracking knows of the
+site's own flows, what LACP counts; at the lengths of the daemons' logs, and at the events.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from testbed.conformance.results import Result
+from testbed.lower.service_link import PORT, host_address
+from testbed.testing import Testbed
+from testbed.topology.model import Topology
+
+INSIDE = Path(__file__).with_name("witness_inside.py")
+UDP = 17
+BFD = 3784
+EXACTLY = ("routes", "rules", "sessions", "lacp")
+EXPIRES_S = 120.0  # what is to stay for so long has not gone by itself during a check
+# BIRD of routes over a gateway that is no neighbour, at each of its scans of the kernel's table.
+BY_THEMSELVES = re.compile(r"KRT: Received route \S+ with strange next-hop")
+REST_S, TRIES = 5.0, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """Something that was not so before a check."""
+
+    check: str
+    subject: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.check} {self.subject}: {self.what}"
+
+
+class Witness:
+    """Looks before and after each check, in a `with` block; `told` is what has changed."""
+
+    def __init__(self, testbed: Testbed, topology: Topology) -> None:
+        self.told: list[Disturbance] = []
+        self.looked = 0
+        self._testbed = testbed
+        self._tunnels = tunnels(topology)
+        self._before: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        names = {
+            node.run(["readlink", "/proc/self/ns/net"]).text.strip(): node.name
+            for node in self._testbed.nodes
+        }
+        first = self._testbed.nodes[0].name
+        argv = [sys.executable, "-I", "-S", "-c", INSIDE.read_text()]
+        self._process = self._testbed.client.popen(first, argv)
+        self._process.write(json.dumps(names).encode() + b"\n")
+        self._before = self._at_rest()
+        return self
+
+    def _at_rest(self) -> dict[str, Any]:
+        """The state once nothing changes by itself any more, as while a site comes up."""
+        before = self.look()
+        for _ in range(TRIES):
+            self._testbed.advance(REST_S)
+            now = self.look()
+            if not self.differences(before, now):
+                return now
+            before = now
+        raise AssertionError("the site does not come to rest")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.close_stdin()
+        self._process.__exit__(kind, error, trace)
+
+    def look(self) -> dict[str, Any]:
+        """The state of everything now."""
+        self._process.write(b"look\n")
+        text = b""
+        for chunk in self._process.chunks():
+            text += chunk
+            if text.endswith(b"\n"):
+                break
+        if not text.endswith(b"\n"):
+            raise AssertionError(bytes(self._process.stderr).decode(errors="replace"))
+        found: dict[str, Any] = json.loads(text)
+        found["events"] = [
+            f"{event['node']} {event['kind']} {event['subject']}: {event['state']}"
+            for event in self._testbed.events()
+        ]
+        return found
+
+    def after(self, result: Result, _: int = 0) -> None:
+        """Look after a check; what has changed since the last look is its doing."""
+        now = self.look()
+        self.looked += 1
+        for what in self.differences(self._before, now):
+            self.told.append(Disturbance(result.check, result.about, what))
+        self._before = now
+
+    def differences(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+        """What is not as it was, in words."""
+        found = []
+        for node, state in now["nodes"].items():
+            old = before["nodes"][node]
+            for kind in EXACTLY:
+                found += [f"{node}: {kind}: {line}" for line in changed(old[kind], state[kind])]
+            found += [f"{node}: exceptions: {line}" for line in learned(old, state)]
+            found += [f"{node}: neighbours: {line}" for line in moved(old, state)]
+            flows = (self._own(old["connections"]), self._own(state["connections"]))
+            found += [f"{node}: connections: {line}" for line in changed(*flows)]
+        for path, length in now["logs"].items():
+            old_length = before["logs"].get(path, 0)
+            if length != old_length and (said := self._added(path, old_length)):
+                found.append(f"{path}: says {said}")
+        found += [f"event {line}" for line in now["events"][len(before["events"]) :]]
+        return found
+
+    def _own(self, connections: Iterable[list[Any]]) -> list[str]:
+        """Those of the site's own flows: tunnels and BFD. (For BGP the connections tell.)"""
+        return [
+            f"{source}:{sport} {destination}:{dport} protocol {protocol} status {status}"
+            for source, destination, protocol, sport, dport, status in connections
+            if (protocol == UDP and dport == BFD)
+            or (
+                protocol == UDP
+                and sport == dport == PORT
+                and {source, destination} in self._tunnels
+            )
+        ]
+
+    def _added(self, path: str, offset: int) -> str:
+        """What a log has got since it had a length, without what daemons say now and again."""
+        node = path.split("/")[-2]
+        done = self._testbed[node].run(["tail", "-c", f"+{offset + 1}", path], check=False)
+        lines = [line for line in done.text.splitlines() if not BY_THEMSELVES.search(line)]
+        return " / ".join(lines)[:300]
+
+
+def tunnels(topology: Topology) -> list[set[str]]:
+    """The ends of each tunnel."""
+    return [
+        {str(host_address(outpost, index)), str(anchor.address)}
+        for outpost in topology.outposts.values()
+        for index, anchor in enumerate(topology.anchors(outpost))
+    ]
+
+
+def changed(before: list[str], now: list[str]) -> list[str]:
+    """What is gone, and what is new."""
+    gone = [f"gone: {line}" for line in before if line not in now]
+    return gone + [f"new: {line}" for line in now if line not in before]
+
+
+def learned(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The cached exceptions to routes that are new, and those that went before their time."""
+    old, new = before["exceptions"], now["exceptions"]
+    stayed = [line for line, seconds in old.items() if seconds > EXPIRES_S]
+    return changed(stayed, [line for line in new if line not in old or line in stayed])
+
+
+def moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The neighbours with another address than before, and those sought in vain.
+
+    One that a packet has found is the kernel's business; so is one that was long not asked for.
+    """
+    old = dict(line.rsplit(" ", 1) for line in before["neighbours"])
+    found = []
+    for name, mac in (line.rsplit(" ", 1) for line in now["neighbours"]):
+        if old.get(name, mac) not in (mac, "sought", "failed") or (
+            mac == "failed" and old.get(name) != mac
+        ):
+            found.append(f"{name}: {mac}, was {old.get(name, 'not known')}")
+    return found
