@@ -11,7 +11,6 @@ from scapy.layers.inet import IP, TCP
 from scapy.packet import Raw
 
 from testbed.conformance import apart, sessions
-from testbed.conformance.announcements import parse
 from testbed.conformance.inside import half_open
 from testbed.conformance.session_routes import parse
 
