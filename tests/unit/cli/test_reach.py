@@ -24,8 +24,8 @@ def verdicts(file: str, **kinds: Sequence[int]) -> dict[tuple[str, str, str], tu
     world = World(load(TOPOLOGIES / file))
     wanted = requests(world.endpoints(), world.endpoints(), **kinds)  # type: ignore[arg-type]
     return {
-        (r.source, r.destination, f"{r.address} {r.kind}"): verdict
-        for r, verdict in predict(world, wanted).items()
+        (r.source, r.destination, f"{r.address} {r.kind}"): (answered, reason)
+        for r, (answered, reason, _) in predict(world, wanted).items()
     }
 
 
@@ -62,6 +62,22 @@ def test_udp_needs_somebody_who_answers() -> None:
     assert said["a", "b", "10.77.11.119 udp/9"] == (None, "nothing is known to answer there")
 
 
+def test_what_is_let_in_without_a_way_back_is_said() -> None:
+    """A security group admits two LANs; the route table knows the way back to one only."""
+    world = World(load(TOPOLOGIES.parent / "tests/packets/one-way.yaml"))
+    wanted = requests(world.endpoints(), world.endpoints(), tcp=[80])
+    rows = {
+        row.source: Reach(row, "silent", *said)
+        for row, said in predict(world, wanted).items()
+        if row.destination == "stock"
+    }
+    assert rows["till"].predicted
+    assert not rows["till"].one_way
+    assert rows["scanner"].one_way
+    assert "nat-gateway" in rows["scanner"].reason
+    assert "1 let in without a way back" in summary([rows["scanner"]])
+
+
 def test_endpoints_are_chosen() -> None:
     endpoints = World(load(TOPOLOGIES / "rack.yaml")).endpoints()
     assert [entry.name for entry in choose(endpoints, ["db", "web", "db"], "x")] == ["db", "web"]
@@ -88,7 +104,7 @@ def test_what_differs_is_measured_again(world: World, monkeypatch: pytest.Monkey
     monkeypatch.setattr(reach, "measure", measure)
     rows = compare(Client("x"), world, wanted)
     expected = predict(world, wanted)
-    reachable = sum(bool(answered) for answered, _ in expected.values())
+    reachable = sum(bool(answered) for answered, *_ in expected.values())
     assert 0 < reachable < len(wanted)
     assert measured == [len(wanted), reachable]
     assert all(row.agrees for row in rows)
