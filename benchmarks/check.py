@@ -97,12 +97,10 @@ def main() -> None:
 
 def table(found: dict[str, Any]) -> str:
     """What was measured, for people."""
+    times = (("wall time", "wall_s"), ("the testbed's", "clock_s"), ("processor", "processor_s"))
+    took = ", ".join(f"{found[key]:.1f} s of {name}" for name, key in times)
     lines = [
-        (
-            f"{found['checks']} checks, exit code {found['outcome']}: {found['wall_s']:.1f} s of wall "
-            f"time, {found['clock_s']:.1f} s of the testbed's, {found['processor_s']:.1f} s of "
-            "processor"
-        ),
+        f"{found['checks']} checks, exit code {found['outcome']}: {took}",
         *(f"{seconds:8.1f} s  {name}" for name, seconds in found["by_check_s"].items()),
         "a program in a node, from the client, ms:",
         *(f"{ms:8.1f}     {name}" for name, ms in found["programs_ms"].items()),
