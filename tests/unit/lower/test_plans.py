@@ -3,7 +3,8 @@
 `first` and `firewalls` are pinned to the byte (`test_lower.py`), and with them what
 every site has; here is what the others have beyond that. What is special in their local
 gateways is in `test_plans_local_gateway.py`, in the Region in
-`test_plans_region.py`, in filters in `test_plans_filters.py`.
+`test_plans_region.py` and `test_plans_direct_connect.py`, in filters in
+`test_plans_filters.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from views import (
     chain,
     checks,
     delays,
+    described,
+    frr_options,
     frr_sessions,
     named,
     roles,
@@ -35,7 +38,7 @@ from views import (
     wiring,
 )
 
-from testbed.plan.model import BgpCheck, LagCheck, Veth
+from testbed.plan.model import BgpCheck, LagCheck, ListenCheck, Veth
 
 LOCAL, NOTHING, THROW = "169.254.168.0/22", {"0.0.0.0/0": "blackhole"}, "throw"
 
@@ -191,6 +194,13 @@ def test_rack() -> None:
         **dict.fromkeys(["sl_cnd2", "lgw_cnd2"], "0.1 ms, 10000 Mbit/s, queue 41751"),
         "region": "15 ms, 1000 Mbit/s, queue 5417",
     }
+    assert [title for title in titles(plan, "listen") if title.startswith("desk")] == [
+        *("desk http on tcp port 80", "desk echo on tcp port 7", "desk echo on udp port 7")
+    ]
+    listening = [check for check in plan.checks if isinstance(check, ListenCheck)]
+    assert [(c.protocol, c.port) for c in listening if c.node == "desk"] == [
+        *(("tcp", 80), ("tcp", 7), ("udp", 7))
+    ]
     assert routes_of(plan, "desk") == {"0.0.0.0/0": "192.168.10.2 eth0 + 192.168.10.3 eth0"}
 
 
@@ -205,17 +215,42 @@ def test_rack_has_an_frr_device() -> None:
         "lgw 100.64.0.2": "65000 > 65000: all",
         "lgw network": "192.168.10.0/24",
     }
-    config = plan.node("cnd2").files["bgpd.conf"]
-    assert "ip prefix-list op-service-link-1 seq 5 permit 198.51.100.0/24\n" in config
-    assert config.count(" timers bgp 30 90\n") == 2
-    assert [(p.name, p.files, p.after) for p in plan.node("cnd2").processes] == [
-        ("zebra", ("zebra.conf",), ()),
-        ("bgpd", ("bgpd.conf",), ("zserv.api",)),
+    assert plan.node("cnd2").files["bgpd.conf"].splitlines()[1:7] == [
+        "hostname cnd2",
+        "log stdout",
+        "ip prefix-list op-service-link-1 seq 5 permit 198.51.100.0/24",
+        "route-map op-service-link-out permit 10",
+        " match ip address prefix-list op-service-link-1",
+        "exit",
+    ]
+    assert frr_options(plan, "cnd2") == 2 * [
+        {
+            *("bgp router-id 10.0.0.6", "bgp log-neighbor-changes", "timers bgp 30 90"),
+            *("no bgp default ipv4-unicast", "no bgp ebgp-requires-policy"),
+            *("no bgp network import-check", "bgp bestpath as-path multipath-relax"),
+            *("timers connect 2", "advertisement-interval 0", "activate", "next-hop-self"),
+            *("address-family ipv4 unicast", "exit-address-family"),
+            *("maximum-paths 16", "maximum-paths ibgp 16"),
+        }
     ]
     frr = [c for c in plan.checks if isinstance(c, BgpCheck) and c.daemon == "frr"]
     assert [f"{check.protocol} {check.neighbor}" for check in frr] == [
         name for name in frr_sessions(plan, "cnd2") if "network" not in name
     ]
+
+
+def test_frr_daemons() -> None:
+    """Each reads its own file; bgpd begins once zebra listens."""
+    plan = shipped("rack")
+    own = "/run/node/cnd2"
+    for process, after in zip(plan.node("cnd2").processes, ((), ("zserv.api",)), strict=True):
+        name = process.name
+        assert process.argv == (
+            *(name, "-f", f"{own}/{name}.conf", "-i", f"{own}/{name}.pid"),
+            *("-z", f"{own}/zserv.api", "--vty_socket", own, "-P", "0", "--log", "stdout"),
+        )
+        assert (process.files, process.after) == ((f"{name}.conf",), after)
+    assert [process.name for process in plan.node("cnd2").processes] == ["zebra", "bgpd"]
 
 
 def test_real_switch() -> None:
@@ -272,6 +307,8 @@ def test_two_racks() -> None:
         "customer_cnd3": "100.66.0.5 as 65500 > 100.66.0.4 as 65001 on cust-cnd3: all",
         "customer_cnd4": "100.66.0.7 as 65500 > 100.66.0.6 as 65001 on cust-cnd4: all",
     }
+    assert described(plan, "wan") == ["customer WAN (AS 65500) in site"]
+    assert {"WAN - cnd1", "cnd1 - WAN", "cnd3 - cnd4, VRF lgw"} <= set(titles(plan, "bgp"))
     wan = dict.fromkeys(addresses(plan, "site.wan"), "2 ms, 1000 Mbit/s, queue 4334")
     assert delays(plan, "site.wan") == wan
     assert wiring(plan, "cnd3")["wan"] == "site.wan:cust-cnd3 in lgw"

@@ -30,6 +30,18 @@ def test_security_groups() -> None:
         "eni-db : jump out_db",
         "eni-db2 : jump out_app_db",
     ]
+    kinds = "inet_proto . inet_service"
+    assert {name: kind for name, kind in sets(plan, rack).items() if "_from_" not in name} == {
+        "interface_sources": "ifname . ether_addr . ipv4_addr",
+        "unchecked_interfaces": "ifname . ether_addr",
+        "interface_addresses": "ifname . ipv4_addr",
+        "unchecked_ports": "ifname",
+        "route_tables": "ifname : mark",
+        "in_web": f"{kinds} . ipv4_addr; flags interval",
+        **dict.fromkeys(["members_app_web", "members_app_default"], "ipv4_addr"),
+        **dict.fromkeys(["groups_in", "groups_out"], "ifname : verdict"),
+    }
+    assert sets(plan, cloud)["in_db_from_app_app"] == f"{kinds}; flags interval"
     assert not [name for name in sets(plan, cloud) if name.startswith("out_")]
     timeouts = {k[14:]: v for k, v in plan.node(rack).sysctls.items() if "conntrack" in k}
     assert timeouts == {
@@ -84,6 +96,12 @@ def test_network_acl() -> None:
         "oifname vmap @subnets_in",
         "jump security_groups",
     ]
+    errors = "icmp type { destination-unreachable, time-exceeded, parameter-problem }"
+    assert chain(plan, cloud, "output")[1:] == [f"{errors} oifname vmap @subnets_in"]
+    assert (sets(plan, cloud)["subnet_data"], sets(plan, cloud)["subnets_in"]) == (
+        "ifname",
+        "ifname : verdict",
+    )
     assert elements(plan, cloud, "subnet_data") == ["eni-db", "eni-db2"]
     for way, name in (("in", "enter"), ("out", "leave")):
         assert elements(plan, cloud, f"subnets_{way}") == [
@@ -103,3 +121,16 @@ def test_network_acl() -> None:
         "counter drop",
     ]
     assert not [name for name in sets(plan, "op.vpc-app") if name.startswith("subnet")]
+
+
+def test_open_group_is_not_tracked() -> None:
+    """A TCP port that is open to everywhere needs no memory where all may leave."""
+    plan = shipped("vpc-endpoints")
+    assert elements(plan, "op.vpc-app", "in_web_any") == ["6 . 80"]
+    assert chain(plan, "op.vpc-app", "in_web") == [
+        "ip protocol tcp ip protocol . th dport @in_web_any return",
+        "ip protocol udp ip protocol . th dport @in_web_any return",
+        "ip protocol . th dport @in_web_any goto remember_in",
+        "counter drop",
+    ]
+    assert chain(plan, "op.vpc-app", "out_web") == ["goto remember_out", "counter drop"]

@@ -8,6 +8,7 @@ from views import (
     addresses,
     chain,
     checks,
+    described,
     elements,
     gateway_ports,
     gateway_routes,
@@ -15,6 +16,7 @@ from views import (
     routes_of,
     rules_of,
     sessions,
+    sets,
     shipped,
     titles,
     vpc_routes,
@@ -44,15 +46,29 @@ def test_coip() -> None:
         "10.0.3.113 . 172.20.0.1",
     ]
     assert elements(plan, "op.coip-app", "not_translated") == []
+    assert sets(plan, "op.coip-app") == {
+        "private_addresses": "ipv4_addr : ipv4_addr",
+        "customer_owned_addresses": "ipv4_addr : ipv4_addr",
+        "owners": "ipv4_addr",
+        "associations": "ipv4_addr . ipv4_addr",
+        "not_translated": "ipv4_addr flags interval",
+    }
+    assert chain(plan, "op.coip-app", "raw") == [
+        "type filter hook prerouting priority raw; policy accept;",
+        'iifname "lgw" ip daddr @not_translated notrack',
+        'iifname "vpc" ip saddr @not_translated notrack',
+    ]
 
 
 def test_coip_lets_nothing_else_through() -> None:
     plan = shipped("coip")
-    assert chain(plan, "op.coip-app", "prerouting")[1:] == [
-        'iifname "lgw" dnat to ip daddr map @private_addresses'
+    assert chain(plan, "op.coip-app", "prerouting") == [
+        "type nat hook prerouting priority dstnat; policy accept;",
+        'iifname "lgw" dnat to ip daddr map @private_addresses',
     ]
-    assert chain(plan, "op.coip-app", "postrouting")[1:] == [
-        'iifname "vpc" snat to ip saddr map @customer_owned_addresses'
+    assert chain(plan, "op.coip-app", "postrouting") == [
+        "type nat hook postrouting priority srcnat; policy accept;",
+        'iifname "vpc" snat to ip saddr map @customer_owned_addresses',
     ]
     assert chain(plan, "op.coip-app", "forward") == [
         "type filter hook forward priority filter; policy drop;",
@@ -115,6 +131,9 @@ def test_coip_overlapping_vpcs() -> None:
         "dns-resolver": 2,
     }
     assert checks(plan) == ONE_RACK_CHECKS | {"route": 9, "listen": 13, "table_route": 4}
+    assert described(plan, "customer-owned-ip") == [
+        f"op customer-owned IP addresses of VPC {vpc} in op" for vpc in ("red", "blue")
+    ]
     assert addresses(plan, "red") == addresses(plan, "blue") == {"eth0": "10.0.3.10/24"}
     for vpc, public in (("red", "172.20.0.10"), ("blue", "172.20.0.20")):
         node = f"op.coip-{vpc}"

@@ -81,6 +81,11 @@ def named(plan: Plan, role: str) -> list[str]:
     return [node.name for node in plan.nodes if node.role == role]
 
 
+def described(plan: Plan, role: str) -> list[str]:
+    """The nodes of a role as people see them: ``title in group``."""
+    return [f"{node.title} in {node.group}" for node in plan.nodes if node.role == role]
+
+
 def addresses(plan: Plan, node: str) -> dict[str, str]:
     """The addresses of each interface that has any."""
     return {i.name: " ".join(i.addresses) for i in plan.node(node).interfaces if i.addresses}
@@ -172,9 +177,12 @@ def elements(plan: Plan, node: str, name: str) -> list[str]:
     return sorted(found[1].replace('"', "").split(", ")) if found else []
 
 
-def sets(plan: Plan, node: str) -> list[str]:
-    """The names of the sets and maps of the node's ruleset."""
-    return re.findall(r"^  (?:set|map) (\w+) \{", plan.node(node).nftables, re.MULTILINE)
+def sets(plan: Plan, node: str) -> dict[str, str]:
+    """The sets and maps of the node's ruleset, and what they hold."""
+    found = re.findall(r"^  (?:set|map) (\w+) \{\n(.*?)^  \}", plan.node(node).nftables, _LINES)
+    return {
+        name: " ".join(_SET.sub("", body).split()).removeprefix("type ") for name, body in found
+    }
 
 
 def chain(plan: Plan, node: str, name: str) -> list[str]:
@@ -207,6 +215,20 @@ def frr_sessions(plan: Plan, node: str) -> dict[str, str]:
         for prefix in re.findall(r"^  network (\S+)$", body, re.MULTILINE):
             found[f"{vrf} network"] = prefix
     return found
+
+
+def frr_options(plan: Plan, node: str) -> list[set[str]]:
+    """For each VRF, what FRR is told beyond that; neighbours are left out of it."""
+    blocks = re.findall(r"^router bgp .*?^exit$", plan.node(node).files["bgpd.conf"], _LINES)
+    left_out = re.compile(r"^ *(neighbor \S+ (?!remote-as|description|route-map))?")
+    return [
+        {
+            left_out.sub("", line)
+            for line in block.splitlines()[1:-1]
+            if not re.search(r"remote-as|description|route-map|  network", line)
+        }
+        for block in blocks
+    ]
 
 
 def records(plan: Plan, node: str, zone: str) -> list[str]:
