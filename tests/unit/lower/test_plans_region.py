@@ -136,6 +136,11 @@ def test_transit_gateway() -> None:
         "10.2.0.0/16": "100.100.192.3 att-data",
         "10.4.0.0/16": "100.100.192.5 att-dev",
     }
+
+
+def test_transit_virtual_interface() -> None:
+    """It announces the allowed prefixes; what it learns goes to the tables that name it."""
+    plan = shipped("transit-gateway")
     assert rules_of(plan, "region.tgw-hub") == [
         "100: mark 1 1",
         "100: mark 2 2",
