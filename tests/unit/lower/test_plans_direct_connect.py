@@ -158,7 +158,8 @@ def test_propagated_routes() -> None:
             "0.0.0.0/0 last": "blackhole",
         }
         assert "export limit 100 action block;" in plan.node(node).files["bird.conf"]
-        assert "peer table propagated_1;" in plan.node(node).files["bird.conf"]
+        pipe = "protocol pipe t_learned_to_1 {\n  table t_learned;\n  peer table propagated_1;\n"
+        assert pipe in plan.node(node).files["bird.conf"]
     assert routes_of(plan, "region.vgw-app") == {
         "10.77.0.0/16": "100.99.128.130 vpc",
         "0.0.0.0/0 last": "blackhole",
