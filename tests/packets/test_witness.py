@@ -20,12 +20,16 @@ FILE = Path(__file__).with_name("mixed.yaml")
 UPDATE_S = 3.0  # for daemons to act
 Act = Callable[[Site], object]
 
-pytestmark = [pytest.mark.packets, pytest.mark.xdist_group("mixed.yaml")]
+pytestmark = [pytest.mark.packets, pytest.mark.topology("mixed.yaml")]
 
 
-@pytest.fixture(scope="module")
-def site(testbed_factory: Callable[..., Testbed]) -> Site:
-    return Site(testbed_factory(FILE), load_topology(FILE, {}))
+@pytest.fixture
+def site(testbed: Testbed) -> Site:
+    return Site(testbed, load_topology(FILE, {}))
+
+
+def nothing(_: Site) -> object:
+    return None
 
 
 def vif(site: Site, device: str) -> VifSubject:
@@ -63,17 +67,18 @@ def seek_nobody(site: Site) -> object:
 
 
 @pytest.mark.parametrize(
-    ("act", "told"),
+    ("before_it", "act", "told"),
     [
-        (connect_as_the_neighbour, "sessions: gone"),
-        (restart_a_session, "bird.log: says"),
-        (learn_a_path_mtu, "inner: exceptions: new: 10.9.1.4"),
-        (forget_a_path_mtu, "inner: exceptions: gone: 10.9.1.4"),
-        (leave_a_rule, "inner: rules: new"),
-        (seek_nobody, "bench: neighbours: 192.168.40.99"),
+        (nothing, connect_as_the_neighbour, "sessions: gone"),
+        (nothing, restart_a_session, "bird.log: says"),
+        (forget_a_path_mtu, learn_a_path_mtu, "inner: exceptions: new: 10.9.1.4"),
+        (learn_a_path_mtu, forget_a_path_mtu, "inner: exceptions: gone: 10.9.1.4"),
+        (nothing, leave_a_rule, "inner: rules: new"),
+        (nothing, seek_nobody, "bench: neighbours: 192.168.40.99"),
     ],
 )
-def test_what_disturbs_is_told(site: Site, act: Act, told: str) -> None:
+def test_what_disturbs_is_told(site: Site, before_it: Act, act: Act, told: str) -> None:
+    before_it(site)
     with Witness(site.testbed, site.topology) as witness:
         before = witness.look()
         act(site)
