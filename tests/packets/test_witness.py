@@ -49,7 +49,7 @@ def restart_a_session(site: Site) -> object:
 
 
 def learn_a_path_mtu(site: Site) -> object:
-    return site.testbed["inner"].ping("10.9.1.4", size=1273, df=True, count=1)
+    return site.testbed["inner"].ping("10.9.1.4", size=1273, df=True, count=2)
 
 
 def leave_a_rule(site: Site) -> object:
