@@ -105,8 +105,8 @@ def test_another_state_of_a_tunnels_flow_is_told(site: Site) -> None:
     with Witness(site.testbed, site.topology) as witness:
         now = witness.look()
         before = {**now, "nodes": {name: {**node} for name, node in now["nodes"].items()}}
-        now["nodes"]["wall"]["connections"] = [[*flow, 2]]
-        before["nodes"]["wall"]["connections"] = [[*flow, 0], [*other, 0]]
+        now["nodes"]["wall"]["connections"] = [[*flow, 2, 100]]
+        before["nodes"]["wall"]["connections"] = [[*flow, 0, 100], [*other, 0, 1]]
         found = witness.differences(before, now)
     assert len(found) == 2, found
     assert all(line.startswith("wall: connections: ") for line in found)
