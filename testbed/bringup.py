@@ -17,6 +17,7 @@ from testbed.protocol import NAME_PATTERN
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from testbed.frames import Connection
     from testbed.plan.model import Plan
     from testbed.topology.model import Topology
 
@@ -32,7 +33,8 @@ class Outcome:
     `first` says whether it started the testbed, `pending` what is not ready
     (title and state of each), `timings` the milliseconds of each phase,
     `notices` what of the running testbed had to be made anew, `faults` the
-    names of those in force, with which not everything need be ready.
+    names of those in force, with which not everything need be ready, `lease`
+    the connection with which it ends, where it is held.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Outcome:
     timings: dict[str, float] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    lease: Connection | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `testbed up --json` prints it."""
@@ -78,7 +81,7 @@ def load_topology(
     from testbed.topology.load import load  # noqa: PLC0415 - pydantic is slow to import
 
     topology = load(path, settings)
-    return replace(topology, name=check_name(name)) if name else topology
+    return replace(topology, name=check_name(name)) if name is not None else topology
 
 
 def lower_topology(topology: Topology) -> Plan:
@@ -144,6 +147,7 @@ def bring_up(
     wait: bool = True,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     take: Collection[str] = (),
+    hold: bool = False,
     on_progress: Callable[[str], None] = lambda _: None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Outcome:
@@ -152,6 +156,8 @@ def bring_up(
     When a first `up` fails, nothing of it is left; one that only misses its
     deadline leaves the testbed running, and `pending` says what is not ready.
     `take` names host interfaces that are attached though the host uses them.
+    With `hold` it ends with this process if it is started here, from its first
+    moment on.
     """
     name = plan.name
     host_interfaces.require(plan, take)
@@ -160,8 +166,14 @@ def bring_up(
     first = launch.ensure_running(name, vm=vm, plan=needed, on_progress=on_progress)
     starting = (time.perf_counter() - started) * 1000
     try:
-        result = Client.connect(name).apply(
-            plan, wait=wait, timeout_s=timeout_s, source=source, on_event=on_event
+        client = Client.connect(name)
+        result = client.apply(
+            plan,
+            wait=wait,
+            timeout_s=timeout_s,
+            source=source,
+            hold=hold and first,
+            on_event=on_event,
         )
     except BaseException:
         if first:
@@ -180,6 +192,7 @@ def bring_up(
         notices=list(result.get("notices") or ()),
         faults=list(result.get("faults") or ()),
         timings=({"start": starting} if first else {}) | dict(result.get("timings") or {}),
+        lease=client.lease,
     )
 
 

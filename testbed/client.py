@@ -13,10 +13,11 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from testbed import guest_log
+from testbed import guest_log, protocol
 from testbed.errors import HostError, NetworkError, TestbedError, UsageError, error_from_json
 from testbed.frames import Connection, message_of
-from testbed.protocol import Frame, dial
+from testbed.patience import Patience
+from testbed.protocol import Frame, dial, peer
 from testbed.remote import Completed, RemoteProcess, ended
 
 __all__ = ["Client", "Completed", "RemoteProcess", "ended"]
@@ -36,6 +37,7 @@ class Client:
     def __init__(self, name: str) -> None:
         self.name = name
         self._spare: socket.socket | None = None
+        self.lease: Connection | None = None  # the testbed ends with it (`apply`)
 
     @classmethod
     def connect(cls, name: str) -> Self:
@@ -70,7 +72,7 @@ class Client:
 
     def _open(self, request: dict[str, Any]) -> Connection:
         sock, self._spare = self._spare or self._dial(), None
-        connection = Connection(sock)
+        connection = Connection(sock, Patience(self.name, peer(sock)[0]))
         connection.queue_message(request)
         return connection
 
@@ -80,18 +82,23 @@ class Client:
         *,
         on_event: OnEvent | None = None,
         timeout: float | None = None,
+        decode: Callable[[bytes], dict[str, Any]] = message_of,
     ) -> dict[str, Any]:
         """Send a request, hand its events on, return its result or raise its error."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        with self._open(request) as connection:
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(self._open(request))
             while frame := connection.receive(deadline):
                 if frame[0] is not Frame.MESSAGE:
                     continue
-                message = message_of(frame[1])
+                message = decode(frame[1])
                 if "error" in message:
                     raise error_from_json(message["error"])
                 if "result" in message:
                     result: dict[str, Any] = message["result"]
+                    if request.get("hold"):
+                        self.lease = connection
+                        stack.pop_all()
                     return result
                 if on_event:
                     on_event(message)
@@ -110,9 +117,13 @@ class Client:
         wait: bool = True,
         timeout_s: float = 120.0,
         source: Any = None,
+        hold: bool = False,
         on_event: OnEvent | None = None,
     ) -> dict[str, Any]:
         """Bring the testbed to `plan`; with `wait`, until it is ready or the time is over.
+
+        With `hold` the testbed ends with the connection that is then `lease`:
+        when that is closed, and when this process ends, however it ends.
 
         The result has ``changed``, ``steps``, ``timings`` in ms for each
         phase, and ``pending``: what is not ready, with its state.
@@ -120,12 +131,12 @@ class Client:
         from testbed.plan import codec  # noqa: PLC0415 - most commands don't need plans
 
         request = {"op": "apply", "plan": codec.to_json(plan), "wait": wait}
-        request |= {"timeout_s": timeout_s, "source": source}
+        request |= {"timeout_s": timeout_s, "source": source, "hold": hold}
         return self._ask(request, on_event=on_event)
 
     def plan_json(self) -> dict[str, Any]:
         """What runs, as the keeper sends it: ``plan`` and ``source``."""
-        return self._ask({"op": "plan"})
+        return self._ask({"op": "plan"}, decode=protocol.message_of)
 
     def plan(self) -> tuple[Plan, Any]:
         """What runs, and the source that it was applied with."""
@@ -290,17 +301,6 @@ class Client:
         }
         request |= {"layer": layer, "count": count, "interval_s": interval_s}
         return int(self._ask(request)["sent"])
-
-    def hold(self) -> Connection:
-        """Have the testbed end with the connection that is returned, however this process ends."""
-        connection = self._open({"op": "hold"})
-        frame = connection.receive()
-        if frame is None:
-            raise ended(self.name)
-        if "error" in (message := message_of(frame[1])):
-            connection.close()
-            raise error_from_json(message["error"])
-        return connection
 
     def exec_interactive(
         self,

@@ -15,11 +15,14 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from testbed.errors import HostError
+from testbed.errors import HostError, UsageError
 
 HEADER = struct.Struct("!BI")
 MAX_FRAME = 256 * 1024 * 1024
-PROTOCOL_VERSION = 1
+MAX_REQUEST = 64 * 1024 * 1024  # a plan of a hundred racks has a third of it
+CREDIT = struct.Struct("!I")
+STDIN_WINDOW = 1 << 18  # bytes of standard input that a command need not have read
+PROTOCOL_VERSION = 2
 CONTROL_SOCKET = "control.sock"
 NETNS_DIRECTORY = Path("/run/netns")  # where `ip netns` looks
 NAME_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
@@ -32,6 +35,7 @@ class Frame(IntEnum):
     STDIN = 1
     STDOUT = 2
     STDERR = 3
+    CREDIT = 4
 
 
 def pack(kind: Frame, payload: bytes) -> bytes:
@@ -44,6 +48,19 @@ def pack_message(message: dict[str, Any]) -> bytes:
     return pack(Frame.MESSAGE, json.dumps(message, separators=(",", ":")).encode())
 
 
+def message_of(payload: bytes | bytearray) -> dict[str, Any]:
+    """The object in a message frame; UsageError when there is none that can be read."""
+    try:
+        message = json.loads(payload)
+    except RecursionError:
+        raise UsageError("protocol error: the message is nested too deeply") from None
+    except ValueError as error:
+        raise UsageError(f"protocol error: the message is no JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise UsageError("protocol error: a message must be an object")
+    return message
+
+
 def runtime_directory() -> Path:
     """Where the running testbeds of this user are registered; TESTBED_RUNTIME_DIR overrides it.
 
@@ -53,6 +70,9 @@ def runtime_directory() -> Path:
     else has put something there.
     """
     if override := os.environ.get("TESTBED_RUNTIME_DIR"):
+        if not override.startswith("/"):
+            hint = "its programs run in several folders: write the whole path"
+            raise UsageError(f"TESTBED_RUNTIME_DIR {override!r} is no absolute path", hint=hint)
         return Path(override)
     user = os.geteuid()
     if user == 0:
@@ -107,6 +127,9 @@ def control_address(directory: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
+DIAL_S = 20  # a keeper that takes no connection as long has been stopped
+# What says that nobody listens: there is no socket, or none behind it, or another user's.
+NOBODY = {errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED, errno.EPERM, errno.EACCES, errno.ELOOP}
 UCRED = struct.Struct("3i")  # struct ucred of SO_PEERCRED: pid, uid, gid
 
 
@@ -121,15 +144,41 @@ def dial(name: str) -> socket.socket:
     """A connection to the keeper of testbed `name`.
 
     OSError when nobody listens; PermissionError when another user does: root
-    could talk to that one, but has no business with it.
+    could talk to that one, but has no business with it. HostError where this
+    process can't tell, or the testbed takes no connection.
     """
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = None
     try:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", DIAL_S, 0))
         with control_address(testbed_directory(name)) as address:
             sock.connect(address)
         if peer(sock)[1] != os.geteuid():
             raise PermissionError(errno.EPERM, "the testbed is another user's")
-    except OSError:
-        sock.close()
+    except OSError as error:
+        if sock is not None:
+            sock.close()
+        if error.errno == errno.EAGAIN:
+            text = f"testbed {name} does not answer: it takes no connection"
+            hint = "see `testbed list` for its process; has it been stopped?"
+            raise HostError(text, hint=hint) from None
+        if error.errno not in NOBODY:
+            text = f"can't ask testbed {name}: {os.strerror(error.errno or 0).lower()}"
+            raise HostError(text, hint=limits(error.errno)) from None
         raise
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, 0))
     return sock
+
+
+def limits(number: int | None) -> str | None:
+    """The hint for an error that a limit of this process's, or of the machine, is behind."""
+    if number == errno.EMFILE:
+        import resource  # noqa: PLC0415 - only on the way to an error
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return f"this shell allows {soft} open files: ulimit -n 4096"
+    if number == errno.ENFILE:
+        return "the machine's limit of open files is reached: sysctl fs.file-max"
+    if number in {errno.ENOMEM, errno.EAGAIN}:
+        return "memory or processes are used up, or limited: ulimit -v, ulimit -u"
+    return None

@@ -11,9 +11,10 @@ import struct
 import sys
 import termios
 import tty as terminal_modes
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from testbed.client import Client, RemoteProcess, ended
+from testbed.frames import LOOK_S
 from testbed.protocol import Frame
 
 if TYPE_CHECKING:
@@ -132,11 +133,14 @@ class _Pump:
     def _wait(self) -> list[tuple[int, int]]:
         poller = select.poll()
         poller.register(self._wakeup, select.POLLIN)
-        pending = self._connection.pending
-        poller.register(self._connection, select.POLLIN | (select.POLLOUT if pending else 0))
-        if self._stdin is not None and not pending:  # read no faster than the command does
+        poller.register(self._connection, self._connection.events)
+        # Read no faster than the command does.
+        if self._stdin is not None and not self._connection.pending:
             poller.register(self._stdin, select.POLLIN)
-        return poller.poll()
+        ready = poller.poll(LOOK_S * 1000)
+        if not ready:
+            self._connection.look()
+        return ready
 
     def _send_rest(self) -> None:
         """A standard input that is no file, such as a test's: send it whole."""
@@ -182,7 +186,13 @@ class _Pump:
 
 def write(stream: Any, data: bytes) -> None:
     """Write bytes to a text stream at once; nowhere when it is closed."""
-    if stream is None:
-        return
-    stream.buffer.write(data)
-    stream.buffer.flush()
+    if stream is not None:
+        write_all(stream.buffer, data)
+
+
+def write_all(stream: IO[bytes], data: bytes) -> None:
+    """Write all of `data` at once: an unbuffered stream takes a part where a signal comes."""
+    left = memoryview(data)
+    while left:
+        left = left[stream.write(left) or 0 :]
+    stream.flush()

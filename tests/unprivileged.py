@@ -42,6 +42,11 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+def own_uid() -> int:
+    """A user that no other process of tests has: what is left of it is told by its number."""
+    return 100_000 + os.getpid()
+
+
 def as_user(uid: int) -> list[str]:
     """The words that make a command run as the user."""
     ids = [f"--reuid={uid}", f"--regid={uid}"]

@@ -32,7 +32,7 @@ class Sample:
     def __str__(self) -> str:
         return (
             f"{self.processes} processes, {self.descriptors} descriptors, {self.objects} objects, "
-            f"{self.malloc_kib / 1024:.1f} MiB by malloc, {self.rss_kib / 1024:.1f} MiB resident"
+            f"{self.malloc_kib / 1024:.1f} MiB of memory in use"
         )
 
 
@@ -57,6 +57,6 @@ def leaks(samples: Sequence[Sample]) -> list[str]:
         parts = [values[-3 * quarter : -2 * quarter], values[-2 * quarter : -quarter]]
         steps = [median(part) for part in (*parts, values[-quarter:])]
         if steps[0] < steps[1] < steps[2] and steps[2] - steps[0] > slack:
-            what = name.replace("malloc_kib", "memory in KiB by malloc")
+            what = name.replace("malloc_kib", "memory in use (KiB)")
             found.append(f"keeper: {what} grows: {' → '.join(f'{step:g}' for step in steps)}")
     return found

@@ -54,7 +54,6 @@ def run(
     with Streams(site, flows, INTERVAL_S) as streams:
         result = Run(testbed.name, seed, len(episodes), keeper.look(testbed))
         result.flows, result.left_out = list(map(str, flows)), list(map(str, left_out))
-        streams.drive(clock=False)
         chaos = _Chaos(site, streams)
         try:
             for episode in episodes:
@@ -128,15 +127,7 @@ class _Chaos:
 
     def _runs(self) -> bool:
         """Wait until all traffic runs without losses; whether it came to that."""
-        self._streams.drive(clock=True)
-        try:
-            begun = self.now()
-            while not self._streams.clean(PATIENCE_S):
-                if self.now() - begun > CLEAN_S:
-                    return False
-            return True
-        finally:
-            self._streams.drive(clock=False)
+        return self._streams.clean(CLEAN_S)
 
     def _pass(self, seconds: float) -> None:
         if seconds > 0:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from testbed import __version__
 from testbed.cli import failures
 
 if TYPE_CHECKING:
@@ -60,6 +61,13 @@ class Verbs(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise failures.ReaderGoneError from None
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -94,6 +102,7 @@ class Verbs(click.Group):
         "Exit codes: 0 worked, 1 the network says no, 2 wrong usage or input, 3 this machine can't."
     ),
 )
+@click.version_option(__version__, message="testbed %(version)s")
 def cli() -> None:
     """Emulate the network of an AWS Outposts installation, packet by packet."""
 

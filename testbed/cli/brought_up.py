@@ -93,17 +93,16 @@ def brought_up(chosen: Chosen, vm: str, timeout_s: float, verb: str) -> Iterator
             source=origin_of(chosen.file, chosen.settings),
             vm=vm,
             timeout_s=timeout_s,
+            hold=True,
             on_progress=shown.starting,
             on_event=shown.event,
         )
     if not outcome.first:  # somebody else was faster
         raise _runs_already(name, verb)
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(connect(name).hold())
-            yield Testbed(name)
-        finally:
-            take_down(name)
+    try:
+        yield Testbed(name)
+    finally:
+        take_down(name)
 
 
 def _runs_already(name: str, verb: str) -> UsageError:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from testbed.cli.brought_up import check_writable
 from testbed.cli.common import choose_name, echo_json, json_option, name_option, verb
 
 
@@ -32,6 +33,7 @@ def command(*, output: Path | None, name: str | None, as_json: bool) -> None:
     path = output or Path(time.strftime(f"testbed-{chosen}-%Y%m%d-%H%M%S.tar.gz"))
     if not path.name.endswith(".tar.gz"):
         path = path.with_name(f"{path.name}.tar.gz")
+    check_writable(str(path))
     errors = bundle.write(client, path)
     if as_json:
         echo_json({"file": str(path), "size": path.stat().st_size, "errors": errors})

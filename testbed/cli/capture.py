@@ -14,7 +14,7 @@ import click
 
 from testbed.cli.advance import parse_duration
 from testbed.cli.common import (
-    complete_nodes,
+    complete_places,
     connect,
     echo_json,
     is_terminal,
@@ -43,7 +43,7 @@ def _duration(context: click.Context, parameter: click.Parameter, text: str | No
 
 
 @verb("capture", EXAMPLE)
-@click.argument("words", nargs=-1, metavar="[PLACE]... [FILTER]", shell_complete=complete_nodes)
+@click.argument("words", nargs=-1, metavar="[PLACE]... [FILTER]", shell_complete=complete_places)
 @click.option(
     *("-w", "--write", "file"),
     type=click.Path(dir_okay=False, allow_dash=True),
@@ -220,9 +220,10 @@ def _copy(live: LiveCapture, output: IO[bytes] | None, points: list[Point], *, q
 
 def _write(output: IO[bytes], data: bytes) -> bool:
     """Whether somebody still reads."""
+    from testbed.terminal import write_all  # noqa: PLC0415
+
     try:
-        output.write(data)
-        output.flush()
+        write_all(output, data)
     except BrokenPipeError:
         if output is sys.stdout.buffer:
             raise

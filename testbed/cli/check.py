@@ -10,6 +10,7 @@ import click
 
 from testbed.cli.brought_up import brought_up, check_writable, choose, topology_option, vm_option
 from testbed.cli.common import echo_json, json_option, name_option, set_option, verb
+from testbed.cli.failures import INTERRUPTED
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -98,18 +99,22 @@ def command(
     runner.check_names(names)
     check_writable(html, junit)
     chosen = choose(file, settings, name)
+    interrupted = False
     with brought_up(chosen, vm, timeout, "check") as testbed:
         with progress(quiet=as_json) as shown:
-            report = runner.run(
-                testbed,
-                chosen.topology,
-                names,
-                disruptive=disruptive,
-                subjects=subjects,
-                fail_fast=exitfirst,
-                on_result=shown.result,
-                on_start=shown.started,
-            )
+            try:
+                report = runner.run(
+                    testbed,
+                    chosen.topology,
+                    names,
+                    disruptive=disruptive,
+                    subjects=subjects,
+                    fail_fast=exitfirst,
+                    on_result=shown.result,
+                    on_start=shown.started,
+                )
+            except runner.Interrupted as interrupt:
+                report, interrupted = interrupt.report, True
         if html:
             from testbed.conformance.html import write  # noqa: PLC0415
 
@@ -125,7 +130,7 @@ def command(
         from testbed.render.console import console  # noqa: PLC0415
 
         print_report(console(), report, everything=everything)
-    context.exit(report.exit_code)
+    context.exit(INTERRUPTED if interrupted else report.exit_code)
 
 
 def _list(names: tuple[str, ...], *, as_json: bool) -> None:

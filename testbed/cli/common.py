@@ -67,6 +67,23 @@ def complete_nodes(
     )
 
 
+def complete_places(
+    context: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete a node of the chosen testbed, and after its colon an interface of it."""
+    chosen = context.params.get("name") or os.environ.get("TESTBED_NAME")
+    node, colon, _interface = incomplete.partition(":")
+
+    def read() -> Iterable[str]:
+        for entry in connect(chosen).plan_json()["plan"]["nodes"]:
+            if not colon:
+                yield entry["name"]
+            elif entry["name"] == node:
+                yield from (f"{node}:{each['name']}" for each in entry.get("interfaces", ()))
+
+    return items(read, incomplete)
+
+
 def items(read: Callable[[], Iterable[str]], incomplete: str) -> list[CompletionItem]:
     """Those of the words that `read` gives that begin so; none when it fails."""
     from click.shell_completion import CompletionItem  # noqa: PLC0415
@@ -125,7 +142,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
 
 def choose_name(name: str | None) -> str:
     """The testbed that is meant: the one named, else the one that runs."""
-    if name:
+    if name is not None:
         from testbed.bringup import check_name  # noqa: PLC0415
 
         return check_name(name)

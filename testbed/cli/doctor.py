@@ -162,7 +162,8 @@ def _works(feature: Feature) -> Text:
 
 def _print_host_interfaces(interfaces: dict[str, Any]) -> None:
     rows = interfaces["interfaces"]
-    states = ", ".join(f"{row['name']} {row['problem'] or 'can be attached'}" for row in rows)
+    free = "can be attached" if os.geteuid() == 0 else "could be attached by root"
+    states = ", ".join(f"{row['name']} {row['problem'] or free}" for row in rows)
     click.echo(f"Host interfaces: {states or 'none'}")
     for line in interfaces["problems"]:
         click.echo(f"  in a micro VM: {line}")

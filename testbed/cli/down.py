@@ -50,7 +50,7 @@ def command(
     elif testbeds:
         names = list(dict.fromkeys(_name_of(word) for word in testbeds))
     else:
-        names = [] if not name and not known else [choose_name(name)]
+        names = [] if name is None and not known else [choose_name(name)]
     rows = [{"name": entry, "stopped": take_down(entry)} for entry in names]
     if as_json:
         echo_json(rows)

@@ -11,14 +11,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from testbed.errors import EXIT_HOST, EXIT_USAGE, TestbedError, TopologyError
+from testbed.printable import printable
+from testbed.protocol import limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 BROKEN_PIPE = 141  # 128 + SIGPIPE
+NO_MEMORY = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 BUGS = "https://github.com/outpost-testbed/outpost-testbed/issues"
+
+
+class ReaderGoneError(Exception):
+    """Nobody reads our output any more. Click ends with status 1 at a BrokenPipeError."""
 
 
 def run(command: Callable[[], Any]) -> None:
@@ -35,8 +42,9 @@ def _outcome(command: Callable[[], Any]) -> int:
         error.show()
         code = EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
         code = INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGoneError):
         code = BROKEN_PIPE
     except TestbedError as error:
         show(error)
@@ -58,9 +66,21 @@ def _unexpected(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in FULL:
         _leave_stdout()
         _print("error:", f"can't write: {os.strerror(error.errno).lower()}", None)
+    elif (number := _limit(error)) is not None:
+        _print("error:", f"can't go on: {os.strerror(number).lower()}", limits(number))
     else:
         _show_bug(error)
     return EXIT_HOST
+
+
+def _limit(error: Exception) -> int | None:
+    """The number of the error that a limit of this process is behind; None for any other."""
+    if isinstance(error, MemoryError):
+        return errno.ENOMEM
+    if isinstance(error, ImportError) and any(word in str(error) for word in NO_MEMORY):
+        return errno.ENOMEM
+    number = error.errno if isinstance(error, OSError) else None
+    return number if limits(number) else None
 
 
 def _leave_stdout() -> None:
@@ -86,7 +106,7 @@ def show(error: TestbedError) -> None:
 def _show_problems(error: TopologyError) -> None:
     for problem in error.problems:
         place = click.style(f"{problem.file}:{problem.line}:{problem.column}:", bold=True)
-        click.echo(f"{place} {problem.object}: {problem.message}", err=True)
+        click.echo(f"{place} {problem.object}: {printable(problem.message)}", err=True)
         if problem.hint:
             click.echo(_hint(problem.hint), err=True)
     count = len(error.problems)
@@ -95,13 +115,13 @@ def _show_problems(error: TopologyError) -> None:
 
 
 def _print(label: str, message: str, hint: str | None) -> None:
-    click.echo(f"{click.style(label, fg='red', bold=True)} {message}", err=True)
+    click.echo(f"{click.style(label, fg='red', bold=True)} {printable(message)}", err=True)
     if hint:
         click.echo(_hint(hint), err=True)
 
 
 def _hint(text: str) -> str:
-    lines = text.rstrip().replace("\n", "\n          ")
+    lines = printable(text.rstrip()).replace("\n", "\n          ")
     return f"    {click.style('hint:', fg='cyan')} {lines}"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from testbed.cli.common import Verb, complete_nodes, connect, echo_json, json_option, name_option
+from testbed.cli.common import Verb, complete_places, connect, echo_json, json_option, name_option
 from testbed.errors import TestbedError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _command(kind: Kind) -> click.Command:
 
     words = "|".join(WORDS[each] for each in kind.targets)
     params: list[click.Parameter] = [
-        click.Argument(["target"], metavar=words, shell_complete=complete_nodes)
+        click.Argument(["target"], metavar=words, shell_complete=complete_places)
     ]
     for parameter in kind.parameters:
         default = "" if parameter.default is None else f" [{parameter.default}]"

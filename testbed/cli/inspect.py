@@ -15,6 +15,7 @@ from testbed.cli.common import (
     verb,
 )
 from testbed.errors import HostError
+from testbed.printable import cleaned
 
 if TYPE_CHECKING:
     from testbed.client import Client
@@ -64,11 +65,17 @@ def read_node(client: Client, node: str) -> dict[str, Any]:
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip()
             raise HostError(f"{' '.join(argv)} failed in {node}", hint=said or None)
-        actual[subject] = [entry for entry in json.loads(done.stdout or b"[]") if entry]
+        actual[subject] = [entry for entry in _rows(done.text) if entry]
     rows = client.status().get("nodes") or []
     row: dict[str, Any] = next((entry for entry in rows if entry.get("name") == node), {})
     actual["processes"] = row.get("processes") or []
     return actual
+
+
+def _rows(text: str) -> list[dict[str, Any]]:
+    """What ip(8) says: it puts the names of interfaces into its JSON as they are."""
+    rows: list[dict[str, Any]] = cleaned(json.loads(text or "[]", strict=False))
+    return rows
 
 
 def _show_nodes(plan: Plan, source: Any, *, as_json: bool) -> None:

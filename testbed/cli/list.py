@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from testbed.guest_log import Ended
 
 HELLO_TIMEOUT_S = 2.0
+NONE = "no testbed is running"
 
 
 @verb("list", "testbed list --json")
@@ -22,14 +23,18 @@ HELLO_TIMEOUT_S = 2.0
 def command(*, name: str | None, as_json: bool) -> None:
     """List the testbeds of this user that run."""
     from testbed import launch  # noqa: PLC0415
+    from testbed.bringup import check_name  # noqa: PLC0415
 
+    if name is not None:
+        check_name(name)
     rows = [_row(entry) for entry in launch.running() if name in {None, entry}]
     rows += [_dead(*entry) for entry in launch.dead().items() if name in {None, entry[0]}]
     if as_json:
         echo_json(rows)
         return
     if not rows:
-        click.echo("no testbed is running")
+        others = launch.running() if name else []
+        click.echo(f"{name} does not run; these do: {', '.join(others)}" if others else NONE)
         return
     from testbed.render.clocks import clock_text  # noqa: PLC0415
     from testbed.render.console import console  # noqa: PLC0415
@@ -46,6 +51,7 @@ def command(*, name: str | None, as_json: bool) -> None:
 def _row(name: str) -> dict[str, Any]:
     from testbed import launch  # noqa: PLC0415
     from testbed.client import Client  # noqa: PLC0415
+    from testbed.patience import stopped_process  # noqa: PLC0415
 
     row: dict[str, Any] = {"name": name, "state": "busy", "nodes": None}
     row |= {"pid": launch.owner(name), "guest": None, "since": None}
@@ -53,7 +59,8 @@ def _row(name: str) -> dict[str, Any]:
     try:
         hello = Client.connect(name).hello(HELLO_TIMEOUT_S)
     except TimeoutError:
-        return row
+        is_stopped = row["pid"] is not None and stopped_process(row["pid"]) is not None
+        return row | {"state": "stopped" if is_stopped else "busy"}
     except TestbedError:
         return row | {"state": "ending"}
     row["state"] = "up" if hello.get("ready", True) else "starting"
@@ -75,5 +82,7 @@ def _dead(name: str, how: Ended) -> dict[str, Any]:
 def _where(row: dict[str, Any]) -> str:
     if row["state"] == "dead":
         return str(row["reason"])
+    if row["nodes"] is None:  # it has not said where it runs
+        return f"process {row['pid']}"
     place = f"{row['guest']} guest" if row["guest"] else "this kernel"
     return f"{place}, process {row['pid']}"

@@ -23,6 +23,7 @@ from testbed.cli.common import (
     verb,
 )
 from testbed.errors import UsageError
+from testbed.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,8 +107,14 @@ def _print(chunks: Iterator[bytes], *, follow: bool) -> None:
     if follow and output is not None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         threading.Thread(target=_end_with_reader, args=(output,), daemon=True).start()
+    shown = output is not None and os.isatty(output)
     for data in chunks:
-        write(sys.stdout, data)
+        write(sys.stdout, readable(data) if shown else data)
+
+
+def readable(data: bytes) -> bytes:
+    """A piece of a log without what would steer the terminal that it is shown on."""
+    return printable(data.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
 def _end_with_reader(output: int) -> None:

@@ -62,6 +62,13 @@ def diagnoses_of(latest: Series) -> list[dict[str, Any]]:
     return found
 
 
+def number(value: float) -> str:
+    """A value of a metric in full: 429,639,000, 0.0125."""
+    if value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4g}"
+
+
 def _print(latest: Series, diagnoses: Sequence[dict[str, Any]]) -> None:
     from testbed.render.console import console  # noqa: PLC0415
     from testbed.render.tables import rows_table  # noqa: PLC0415
@@ -73,7 +80,7 @@ def _print(latest: Series, diagnoses: Sequence[dict[str, Any]]) -> None:
         (
             point["metric"],
             " ".join(f"{key}={value}" for key, value in point["dimensions"].items()),
-            f"{point['value']:g}",
+            number(point["value"]),
             time.strftime("%H:%M:%S", time.gmtime(point["time"])),
             f"{point['delivered'] - point['time']:.0f} s",
         )

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli.common import connect, echo_json, json_option, name_option, node_argument, verb
+from testbed.cli.common import (
+    complete_nodes,
+    connect,
+    echo_json,
+    json_option,
+    name_option,
+    node_argument,
+    verb,
+)
 from testbed.errors import EXIT_NETWORK
 
 if TYPE_CHECKING:
@@ -23,7 +31,13 @@ PORT = click.IntRange(1, 65535)
 
 @verb("reach", EXAMPLE)
 @node_argument("sources", nargs=-1, metavar="[SRC]...")
-@click.option("--to", "destinations", multiple=True, metavar="DST", help="Only this. Repeatable.")
+@click.option(
+    *("--to", "destinations"),
+    multiple=True,
+    metavar="DST",
+    shell_complete=complete_nodes,
+    help="Only this. Repeatable.",
+)
 @click.option("--tcp", type=PORT, multiple=True, metavar="PORT", help="A TCP port. Repeatable.")
 @click.option("--udp", type=PORT, multiple=True, metavar="PORT", help="A UDP port. Repeatable.")
 @click.option("--icmp", is_flag=True, help="ICMP echo.")

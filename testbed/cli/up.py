@@ -16,6 +16,7 @@ from testbed.cli.common import (
     set_option,
     verb,
 )
+from testbed.cli.failures import INTERRUPTED
 from testbed.errors import EXIT_NETWORK
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def command(
             shown.close()
             left = "still runs" if launch.alive(plan.name) else "nothing of it is left"
             click.echo(f"interrupted; {plan.name}: {left}", err=True)
-            raise
+            raise click.exceptions.Exit(INTERRUPTED) from None
     outcome = replace(outcome, timings=spent | outcome.timings)
     if as_json:
         echo_json(outcome.to_json())

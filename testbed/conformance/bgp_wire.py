@@ -1,26 +1,18 @@
-"""BGP as it is on the wire (RFC 4271): the messages that captured packets carry.
-
-Scapy has to be told for the whole process how long AS numbers are; here it
-follows from each attribute's own length, so that a session of any peer can be
-read without having seen its OPEN.
-"""
+"""How BGP sessions begin and end on the wire (RFC 4271): OPEN and NOTIFICATION."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 from typing import Any
 
 PORT = 179
 MARKER = b"\xff" * 16
 HEADER = 19
 LONGEST = 65535  # RFC 8654
-OPEN, UPDATE, NOTIFICATION, ROUTE_REFRESH = 1, 2, 3, 5
-AS_PATH = 2
-EXTENDED_LENGTH = 0x10
+OPEN, NOTIFICATION = 1, 3
 CAPABILITIES, FOUR_OCTETS = 2, 65
-END_OF_REFRESH = 2  # RFC 7313
 
 ERRORS = {1: "message header error", 2: "OPEN message error", 3: "UPDATE message error"}
 ERRORS |= {4: "hold timer expired", 5: "finite state machine error", 6: "cease"}
@@ -65,21 +57,7 @@ class Notification:
         return f"NOTIFICATION {words}, {more}" if self.subcode else f"NOTIFICATION {words}"
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
-    """An UPDATE: IPv4 prefixes that are withdrawn, and those announced with one AS path."""
-
-    withdrawn: tuple[IPv4Network, ...] = ()
-    announced: tuple[IPv4Network, ...] = ()
-    as_path: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EndOfRefresh:
-    """The end of what a ROUTE-REFRESH has asked for (RFC 7313)."""
-
-
-Message = Open | Notification | Update | EndOfRefresh
+Message = Open | Notification
 
 
 @dataclass(slots=True)
@@ -103,20 +81,6 @@ class Heard:
     def refused(self, *ends: object) -> bool:
         """Whether one of the ends has refused a session for an error, not by a cease."""
         return any(told.code != CEASE for end in ends for told in self.notifications(end))
-
-    def routes(self, address: object) -> dict[IPv4Network, tuple[int, ...]]:
-        """The prefixes that it announces, with their AS paths."""
-        found: dict[IPv4Network, tuple[int, ...]] = {}
-        for message in self.of(address):
-            if isinstance(message, Update):
-                for prefix in message.withdrawn:
-                    found.pop(prefix, None)
-                found |= dict.fromkeys(message.announced, message.as_path)
-        return found
-
-    def refreshed(self, address: object) -> bool:
-        """Whether it has said that it has sent all its routes anew."""
-        return any(isinstance(message, EndOfRefresh) for message in self.of(address))
 
 
 def listen(packets: Iterable[Any]) -> Heard:
@@ -169,10 +133,6 @@ def _message(kind: int, body: bytes) -> Message | None:
             return _open(body)
         if kind == NOTIFICATION:
             return Notification(body[0], body[1])
-        if kind == UPDATE:
-            return _update(body)
-        if kind == ROUTE_REFRESH and body[2] == END_OF_REFRESH:
-            return EndOfRefresh()
     except (IndexError, ValueError):
         return None
     return None
@@ -193,47 +153,3 @@ def _triples(data: bytes) -> Iterator[tuple[int, bytes]]:
     while len(data) >= 2:
         yield data[0], data[2 : 2 + data[1]]
         data = data[2 + data[1] :]
-
-
-def _update(body: bytes) -> Update:
-    end = 2 + int.from_bytes(body[:2])
-    withdrawn = _prefixes(body[2:end])
-    begin = end + 2
-    end = begin + int.from_bytes(body[end : end + 2])
-    path: tuple[int, ...] = ()
-    attributes = body[begin:end]
-    while attributes:
-        extended = bool(attributes[0] & EXTENDED_LENGTH)
-        at = 4 if extended else 3
-        length = int.from_bytes(attributes[2:at])
-        if attributes[1] == AS_PATH:
-            path = as_path(attributes[at : at + length])
-        attributes = attributes[at + length :]
-    return Update(tuple(withdrawn), tuple(_prefixes(body[end:])), path)
-
-
-def as_path(value: bytes) -> tuple[int, ...]:
-    """The AS numbers of an AS_PATH attribute, of four bytes each or, if only that fits, of two."""
-    for width in (4, 2):
-        rest, path = value, []
-        while len(rest) >= 2 and len(rest) >= 2 + width * rest[1]:
-            numbers = rest[2 : 2 + width * rest[1]]
-            path += [
-                int.from_bytes(numbers[at : at + width]) for at in range(0, len(numbers), width)
-            ]
-            rest = rest[2 + width * rest[1] :]
-            if rest and rest[0] not in {1, 2, 3, 4}:  # no type of a segment (RFC 4271, RFC 5065)
-                break
-        if not rest:
-            return tuple(path)
-    return ()
-
-
-def _prefixes(data: bytes) -> list[IPv4Network]:
-    found = []
-    while data:
-        size = (data[0] + 7) // 8
-        address = data[1 : 1 + size].ljust(4, b"\0")
-        found.append(IPv4Network((address, data[0]), strict=False))
-        data = data[1 + size :]
-    return found

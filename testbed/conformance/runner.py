@@ -27,6 +27,14 @@ OnStart = Callable[[str, str, int, int], None]
 ISOLATED = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while the checks ran; `report` has those that were over."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.problem)
+        self.report = report
+
+
 class _Collector:
     """A pytest plugin: what is under check goes in, results come out."""
 
@@ -123,7 +131,7 @@ def run(
     asked for, to find out what a check stands on. `on_start` is called before
     each check with its name, what it is run for, how many are over and how many
     there are; `on_result` after it, with its result and how many there are.
-    HostError where pytest itself could not run.
+    HostError where pytest itself could not run, Interrupted after Ctrl-C.
     """
     check_names(names)
 
@@ -145,9 +153,17 @@ def run(
     asks = bool(names or subjects) and not alone
     collector = _Collector(testbed, topology, wanted, on_result, on_start, asks=asks)
     started = time.monotonic()
-    report.problem = _pytest([str(file_of(suite)) for suite in suites], options, collector)
+    interrupted = False
+    try:
+        report.problem = _pytest([str(file_of(suite)) for suite in suites], options, collector)
+    except KeyboardInterrupt:
+        interrupted = True
+        done, planned = len(collector.results), len(collector.items)
+        report.problem = f"interrupted: {done} of {planned} checks are over"
     report.duration_s = time.monotonic() - started
     report.results = collector.results
+    if interrupted:
+        raise Interrupted(report)
     if not report.problem:
         report.problem = _nothing_checked(report)
     return report
@@ -186,6 +202,8 @@ def _touches(suite: str, names: Collection[str]) -> bool:
 def _pytest(files: list[str], options: list[str], collector: _Collector) -> str:
     """Run pytest in this process, without the user's own configuration; what went wrong, or ""."""
     arguments = ["-c", os.devnull, f"--rootdir={Path(files[0]).parent}", "-p", "no:cacheprovider"]
+    # Each would collect all garbage at the end of every run.
+    arguments += ["-p", "no:unraisableexception", "-p", "no:threadexception"]
     arguments += ["-p", "testbed.pytest_plugin", "-q", "--tb=short", *options, *files]
     said = io.StringIO()
     with _environment(ISOLATED), contextlib.redirect_stdout(said):

@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from testbed.conformance.probing import birdc
 from testbed.conformance.site import SETTLE_S, Site
 
 Routes = dict[IPv4Network, tuple[int, ...]]  # prefix to AS path
+ASKED = (
+    "show protocols all {}",
+    "show route protocol {} all",
+    "show route export {} all",
+)
 ROUTE = re.compile(r"^(?P<prefix>[\d.]+/\d+)?\s+\S+ \[(?P<protocol>\S+) ")
 
 
@@ -35,9 +39,11 @@ def announced(
     """
 
     def look() -> Announced:
-        own = _local_asn(birdc(site, node, "show", "protocols", "all", protocol))
-        received = birdc(site, node, "show", "route", "protocol", protocol, "all")
-        sent = birdc(site, node, "show", "route", "export", protocol, "all")
+        said, received, sent = (
+            text.splitlines()
+            for text in site.testbed.client.ask(node, "bird", [c.format(protocol) for c in ASKED])
+        )
+        own = _local_asn(said)
         return Announced(
             parse(received), {prefix: (own, *path) for prefix, path in parse(sent).items()}
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,7 +17,7 @@ from testbed.conformance.inside import program
 from testbed.conformance.permissions import Permissions
 from testbed.conformance.site import Site
 from testbed.conformance.ways import End, Kind, Way, Ways
-from testbed.errors import HostError
+from testbed.errors import HostError, TestbedError
 
 INTERVAL_S = 0.02
 LANES = 2  # source ports of a flow: hashes spread what is in no tunnel over ONDs and LAG members
@@ -83,7 +84,11 @@ def _flow(site: Site, permissions: Permissions, source: End, other: End, way: Wa
 
 
 class Streams:
-    """The flows' traffic, as long as its `with` block lasts."""
+    """The flows' traffic, as long as its `with` block lasts.
+
+    Virtual time does not go on for it alone, but where somebody waits for something:
+    what the host does in between passes no time, and checks beside it miss nothing.
+    """
 
     def __init__(self, site: Site, flows: Sequence[Flow], interval_s: float = INTERVAL_S) -> None:
         self.site = site
@@ -93,15 +98,16 @@ class Streams:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            for flow in self.flows:
-                services = self.site.topology.instances[flow.destination.name].services
-                if flow.port is not None and (flow.port != ECHO_PORT or "echo" not in services):
-                    self._serve(stack, flow.destination.name, flow.port)
+            for node, port in dict.fromkeys((f.destination.name, f.port) for f in self.flows):
+                services = self.site.topology.instances[node].services
+                if port is not None and (port != ECHO_PORT or "echo" not in services):
+                    self._serve(stack, node, port)
             for name in dict.fromkeys(flow.source.name for flow in self.flows):
                 own = [flow for flow in self.flows if flow.source.name == name]
                 self._senders[name] = stack.enter_context(
                     _Sender(self.site, name, own, self._interval_s)
                 )
+            self._drive(clock=False)
             self._stack = stack.pop_all()
         return self
 
@@ -115,13 +121,9 @@ class Streams:
         if b"ready" not in said:
             why = bytes(server.stderr).decode(errors="replace").strip().splitlines()[-1:]
             raise HostError(f"nothing can listen on UDP {port} in {node}: {''.join(why)}")
+        stack.callback(_end, server)
 
-    def drive(self, *, clock: bool) -> None:
-        """Whether virtual time goes on for the traffic alone, as it does from the start.
-
-        Without, it goes on only where somebody waits for something: checks that run beside
-        the traffic then miss nothing.
-        """
+    def _drive(self, *, clock: bool) -> None:
         for sender in self._senders.values():
             sender.drive(clock=clock)
 
@@ -132,7 +134,11 @@ class Streams:
         """
         for sender in self._senders.values():
             sender.watch()
-        return all(sender.clean(within) for sender in self._senders.values())
+        self._drive(clock=True)
+        try:
+            return all(sender.clean(within) for sender in self._senders.values())
+        finally:
+            self._drive(clock=False)
 
     def mark(self) -> None:
         """Begin a new phase."""
@@ -145,6 +151,13 @@ class Streams:
         for sender in self._senders.values():
             found |= sender.report()
         return found
+
+
+def _end(server: RemoteProcess) -> None:
+    """End a server and wait until its port is free for the next one."""
+    with suppress(TestbedError, TimeoutError):
+        server.signal(signal.SIGTERM)
+        server.wait(SLACK_S)
 
 
 class _Sender:

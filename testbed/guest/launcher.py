@@ -6,14 +6,20 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed.errors import UsageError
+from testbed.errors import HostError, UsageError
+from testbed.kernel.namespace import raise_file_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+LEAST_FILES = 1024  # each file that a program in the guest has open is one of its kernel's
+OWN_MEMORY_MB = 512
 
 
 def bind(path: Path) -> socket.socket:
@@ -56,6 +62,21 @@ def require_unused(path: Path) -> None:
     os.close(directory)
     if in_use:
         raise UsageError(f"{path} is in use", hint="testbed list")
+
+
+def require_limits(memory_mb: int) -> None:
+    """Raise this process's limit of open files; HostError where a guest has not what it needs."""
+    raise_file_limit()
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files < LEAST_FILES:
+        text = f"this shell allows {files} open files, a micro VM needs {LEAST_FILES}"
+        raise HostError(text, hint=f"ulimit -n {LEAST_FILES}, where it is allowed")
+    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    needed = (memory_mb + OWN_MEMORY_MB) << 20
+    if space != resource.RLIM_INFINITY and space < needed:
+        text = f"this shell limits address space to {space >> 20} MB, a micro VM needs"
+        hint = "ulimit -v unlimited; what is not used takes no memory"
+        raise HostError(f"{text} {needed >> 20} MB", hint=hint)
 
 
 def watch_leash(let_go: Callable[[], None]) -> None:

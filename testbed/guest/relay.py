@@ -27,24 +27,31 @@ from testbed import guest_log
 from testbed.errors import HostError, TestbedError, UsageError
 from testbed.guest.bootstrap import KEEPER, prepare
 from testbed.guest.calendar import Calendar, patience_s
+from testbed.guest.carrying import BLOCK, copy, first
 from testbed.guest.kinds import KINDS, preferred
-from testbed.guest.launcher import Report, bind, require_unused, watch_leash, withdraw
+from testbed.guest.launcher import (
+    Report,
+    bind,
+    require_limits,
+    require_unused,
+    watch_leash,
+    withdraw,
+)
 from testbed.guest.mux import Mux, streams
 from testbed.guest.stopping import StopWatcher
 from testbed.guest.uml_time import SOCKET
+from testbed.keeper.registration import Registration
 from testbed.protocol import (
     HEADER,
-    MAX_FRAME,
     NAME_PATTERN,
     Frame,
     control_socket,
     pack_message,
+    peer,
     testbed_directory,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from testbed.guest.base import Boot, Guest, Running, VirtualTime
     from testbed.guest.wires import Wire
 
@@ -57,7 +64,7 @@ PANIC_DETAIL = re.compile(
     r"Hardware name|Modules linked|<TASK>|</TASK>|Kernel Offset|---\[|\w+\+0x[0-9a-f]+/0x)"
 )
 PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
-BLOCK = 64 * 1024
+USER = os.geteuid()
 EXIT_DEADLINE_S = 5.0
 ACCELERATED_DEADLINE_S = 15.0
 
@@ -218,6 +225,7 @@ class Relay:
     async def listen(self) -> None:
         """Offer the keeper at the control socket."""
         listener = bind(control_socket(self.name))
+        Registration(testbed_directory(self.name)).watch(self.stop)
         self._server = await asyncio.start_unix_server(self._connected, sock=listener)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -226,20 +234,24 @@ class Relay:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         # Who only looks whether someone is there does not get as far as the guest.
-        first = await _first(reader)
+        try:
+            began = await first(reader) if peer(writer.get_extra_info("socket"))[1] == USER else b""
+        except UsageError as error:
+            await _refuse(writer, error)
+            return
         if self.ended.is_set():  # it came too late
             await self.gone.wait()
-            first = b""
-        if not first:
+            began = b""
+        if not began:
             writer.close()
             return
         far_reader, far_writer = streams(self._mux.open())
         watcher = StopWatcher()
-        far_writer.write(watcher.request(first))
-        outgoing = asyncio.create_task(_copy(reader, far_writer, watcher.request))
+        far_writer.write(watcher.request(began))
+        outgoing = asyncio.create_task(copy(reader, far_writer, watcher.request))
         outgoing.add_done_callback(lambda _: far_writer.close())
         try:
-            await _copy(far_reader, writer, watcher.answer)
+            await copy(far_reader, writer, watcher.answer)
             if self.ended.is_set():  # who hears of it is to find what is kept of the guest
                 await self.gone.wait()
             if watcher.held:
@@ -249,37 +261,18 @@ class Relay:
                     writer.write(watcher.held)
                     await writer.drain()
             elif self.reason is not None:
-                with contextlib.suppress(ConnectionError):
-                    writer.write(pack_message({"error": self.reason.to_json()}))
-                    await writer.drain()
+                await _refuse(writer, self.reason)
         finally:
             outgoing.cancel()
             far_writer.close()
             writer.close()
 
 
-async def _first(reader: asyncio.StreamReader) -> bytes:
-    """Return a connection's first frame, whole, and what came with it."""
-    data = b""
+async def _refuse(writer: asyncio.StreamWriter, error: TestbedError) -> None:
     with contextlib.suppress(ConnectionError):
-        while chunk := await reader.read(BLOCK):
-            data += chunk
-            if len(data) >= HEADER.size:
-                _, length = HEADER.unpack_from(data)
-                if len(data) >= HEADER.size + length or length > MAX_FRAME:
-                    break
-    return data
-
-
-async def _copy(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    watch: Callable[[bytes], bytes],
-) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(BLOCK):
-            writer.write(watch(data))
-            await writer.drain()
+        writer.write(pack_message({"error": error.to_json()}))
+        await writer.drain()
+    writer.close()
 
 
 async def boot(guest: Guest, what: Boot, report: Report, deadline: float) -> Relay:
@@ -441,6 +434,7 @@ def requested(arguments: argparse.Namespace, guest: Guest) -> Boot:
     if not NAME_PATTERN.fullmatch(name):
         raise UsageError(f"{name!r} is not a testbed's name")
     require_unused(control_socket(name))
+    require_limits(arguments.memory_mb)
     wires = _wires(arguments.attach)
     guest_log.forget(name)
     return replace(

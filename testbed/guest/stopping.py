@@ -6,10 +6,10 @@ when the guest has ended: the relay holds the result back until then.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from testbed.protocol import HEADER, Frame
+from testbed.errors import UsageError
+from testbed.protocol import HEADER, Frame, message_of
 
 
 class StopWatcher:
@@ -59,7 +59,6 @@ def _whole_message(data: bytes | bytearray) -> dict[str, Any] | None:
     if kind != Frame.MESSAGE or len(data) < HEADER.size + length:
         return None
     try:
-        message = json.loads(data[HEADER.size : HEADER.size + length])
-    except ValueError:
+        return message_of(data[HEADER.size : HEADER.size + length])
+    except UsageError:
         return None
-    return message if isinstance(message, dict) else None

@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from testbed.errors import HostError, TestbedError
+from testbed.keeper.registration import Registration
 from testbed.keeper.server import Keeper
 from testbed.kernel import isolation, namespace
 from testbed.kernel.host_interfaces import Outside
-from testbed.protocol import CONTROL_SOCKET, NAME_PATTERN, NETNS_DIRECTORY, control_address
+from testbed.protocol import CONTROL_SOCKET, NAME_PATTERN, NETNS_DIRECTORY, control_address, peer
 
 
 def enter_namespaces() -> None:
@@ -48,14 +49,15 @@ class NamespaceLinks:
 
     A link leads to the keeper's descriptor, so that a dead keeper leaves a
     dangling link and nothing else. Works through a descriptor of the host's
-    directory, because /run itself is private here.
+    directory, opened before the host's namespaces are left: /run itself is
+    private here, and the host's files are for reading only.
     """
 
-    def __init__(self, name: str, pid: int) -> None:
+    def __init__(self, name: str) -> None:
         NETNS_DIRECTORY.mkdir(mode=0o755, exist_ok=True)
         self._directory = os.open(NETNS_DIRECTORY, os.O_RDONLY | os.O_DIRECTORY)
         self._name = name
-        self._pid = pid
+        self.pid = 0  # as the host sees it
         self._links: dict[str, str] = {}
 
     def update(self, namespaces: dict[str, int]) -> None:
@@ -67,7 +69,7 @@ class NamespaceLinks:
 
     def _update(self, namespaces: dict[str, int]) -> None:
         wanted = {
-            f"{self._name}.{node}": f"/proc/{self._pid}/fd/{descriptor}"
+            f"{self._name}.{node}": f"/proc/{self.pid}/fd/{descriptor}"
             for node, descriptor in namespaces.items()
         }
         for link, target in self._links.items():
@@ -82,14 +84,23 @@ class NamespaceLinks:
         self._links = wanted
 
 
-async def serve(keeper: Keeper, server: Any) -> None:
+async def serve(keeper: Keeper, server: Any, registration: Registration) -> None:
     """Serve until the testbed ends."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGCHLD, keeper.child_ended)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, keeper.end)
     # Not closed at the end: that would wait for every client to hang up (Python 3.12).
-    listener = await asyncio.start_unix_server(keeper.serve_connection, sock=server)
+    user = os.geteuid()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if peer(writer.get_extra_info("socket"))[1] == user:
+            await keeper.serve_connection(reader, writer)
+        else:
+            writer.close()
+
+    listener = await asyncio.start_unix_server(connected, sock=server)
+    registration.watch(keeper.end)
     loop.add_reader(0, _leash, loop, keeper)
     _report({"ready": True})
     await keeper.wait_stopped()
@@ -118,10 +129,11 @@ def main(name: str, directory: str) -> None:
     is_root = os.geteuid() == 0  # in a user namespace of its own it seems so, too
     try:
         outside = Outside(namespace.current())
-        enter_namespaces()
-        pid = int(str(Path("/proc/self").readlink()))  # still the host's /proc: the host's number
         # An ordinary user can't write to /run/netns, nor enter what is linked there.
-        publish = NamespaceLinks(name, pid).update if is_root else None
+        links = NamespaceLinks(name) if is_root else None
+        enter_namespaces()
+        if links is not None:  # still the host's /proc: the host's number
+            links.pid = int(str(Path("/proc/self").readlink()))
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         Path(directory, CONTROL_SOCKET).unlink(missing_ok=True)
         os.umask(0o077)
@@ -129,11 +141,13 @@ def main(name: str, directory: str) -> None:
             server.bind(address)
         os.umask(0o022)
         server.listen(64)
+        registration = Registration(Path(directory))
         isolation.settle()
         for node_files in ("/run/node", "/run/lock"):
             Path(node_files).mkdir()
-        keeper = Keeper(name, publish, outside)
-        asyncio.run(serve(keeper, server))
+        isolation.protect()
+        keeper = Keeper(name, None if links is None else links.update, outside)
+        asyncio.run(serve(keeper, server, registration))
     except TestbedError as error:
         _report({"error": error.to_json()})
     except OSError as error:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 from testbed.errors import UsageError
-from testbed.protocol import HEADER, MAX_FRAME, Frame, pack, pack_message
+from testbed.protocol import HEADER, MAX_REQUEST, Frame, message_of, pack, pack_message
 
 
 class ClientGone(Exception):  # noqa: N818 - an event, not an error
@@ -27,8 +26,9 @@ class Connection:
         """The next frame; ClientGone at the end of the stream."""
         try:
             kind, length = HEADER.unpack(await self._reader.readexactly(HEADER.size))
-            if length > MAX_FRAME:
-                raise ClientGone
+            if length > MAX_REQUEST:
+                text = f"protocol error: a frame of {length} bytes; the longest has {MAX_REQUEST}"
+                raise UsageError(text)
             return Frame(kind), await self._reader.readexactly(length)
         except (asyncio.IncompleteReadError, OSError, ValueError) as error:
             raise ClientGone from error
@@ -38,10 +38,13 @@ class Connection:
         kind, payload = await self.receive()
         if kind is not Frame.MESSAGE:
             raise UsageError("protocol error: expected a message frame")
-        message = json.loads(payload)
-        if not isinstance(message, dict):
-            raise UsageError("protocol error: a message must be an object")
-        return message
+        return message_of(payload)
+
+    async def require_client(self) -> None:
+        """Raise ClientGone when the client has not waited: nobody wants its answer."""
+        await asyncio.sleep(0)
+        if self._reader.at_eof():
+            raise ClientGone
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send a message."""
@@ -60,7 +63,7 @@ class Connection:
 
     async def closed(self) -> None:
         """Return when the client has closed; whatever it still sends is ignored."""
-        with contextlib.suppress(ClientGone):
+        with contextlib.suppress(ClientGone, UsageError):
             while True:
                 await self.receive()
 

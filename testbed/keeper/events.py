@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import re
-import struct
 import sys
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed.kernel.inotify import IN_MODIFY, Inotify
 from testbed.kernel.monitor import Monitor
 from testbed.plan.model import NODE_DIRECTORY
 
@@ -31,9 +30,6 @@ KEPT = 100_000
 FIELDS = ("at", "node", "kind", "subject", "state")
 SHORTEST_LOOK_S = 0.1  # as often as the kernel's own LACP looks at its state
 SETTLED_AFTER_S = 200.0  # more than twice LACP's slow timeout
-IN_MODIFY, IN_CLOEXEC, IN_NONBLOCK = 0x2, 0o2000000, 0o4000
-WATCH = struct.Struct("iIII")  # struct inotify_event: watch, mask, cookie, length of the name
-CHUNK = 65536
 
 # BIRD with `debug protocols { states }`: "… <TRACE> NAME: State changed to up", and of its BFD
 # with events: "… <TRACE> NAME: Session to 10.0.0.1 changed state from Up to Down".
@@ -73,7 +69,7 @@ class Recorder:
         self._monitors: dict[str, tuple[int, Monitor]] = {}
         self._logs: dict[int, tuple[str, Path]] = {}
         self._offsets: dict[Path, int] = {}
-        self._inotify: int | None = None
+        self._inotify: Inotify | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All events that are kept, oldest first, and how many are no longer."""
@@ -155,26 +151,18 @@ class Recorder:
     def _watch_log(self, node: str, path: Path) -> None:
         if path in self._offsets or not path.exists():
             return
-        libc = ctypes.CDLL(None, use_errno=True)
         if self._inotify is None:
-            self._inotify = libc.inotify_init1(IN_CLOEXEC | IN_NONBLOCK)
+            self._inotify = Inotify()
             asyncio.get_running_loop().add_reader(self._inotify, self._read_inotify)
-        watch = libc.inotify_add_watch(self._inotify, os.fsencode(path), IN_MODIFY)
+        watch = self._inotify.add(path, IN_MODIFY)
         self._offsets[path] = 0
-        if watch >= 0:
+        if watch is not None:
             self._logs[watch] = node, path
             self._read_log(node, path)
 
     def _read_inotify(self) -> None:
         assert self._inotify is not None
-        data = os.read(self._inotify, CHUNK)
-        changed: dict[int, None] = {}
-        offset = 0
-        while offset < len(data):
-            watch, _, _, length = WATCH.unpack_from(data, offset)
-            offset += WATCH.size + length
-            changed[watch] = None
-        for watch in changed:
+        for watch in self._inotify.read():
             if watch in self._logs:
                 self._read_log(*self._logs[watch])
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 import pty
+import select
 import signal
 import struct
 import termios
 from typing import Any
 
+from testbed.errors import UsageError
 from testbed.keeper.clock import Clock, Drive
 from testbed.keeper.connection import ClientGone, Connection
 from testbed.keeper.processes import ProcessTable, Running
-from testbed.protocol import Frame
+from testbed.protocol import CREDIT, STDIN_WINDOW, Frame, message_of
 
 CHUNK = 65536
 GRACE_S = 0.5  # for output that children still hold open after the command ended
@@ -38,6 +39,8 @@ class Execution:
         self._connection = connection
         self._processes = processes
         self._stdin: int | None = None
+        self._input: asyncio.Queue[bytes] = asyncio.Queue()
+        self._unread = 0  # bytes in it
         self._outputs: list[tuple[int, Frame]] = []
         self._terminal = False
         self._moved = 0  # bytes sent to the client so far
@@ -59,9 +62,10 @@ class Execution:
             pumps = [asyncio.create_task(self._pump(fd, kind)) for fd, kind in self._outputs]
             inward = asyncio.create_task(self._inward(running))
             ended = asyncio.create_task(running.ended.wait())
-            tasks += [*pumps, inward, ended]
+            tasks += [*pumps, inward, ended, asyncio.create_task(self._feed())]
             await asyncio.wait({ended, inward}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
+                inward.result()
                 raise ClientGone
             await self._drain(set(pumps))
         finally:
@@ -151,11 +155,21 @@ class Execution:
         while pumps:
             before = self._moved
             _, pumps = await asyncio.wait(pumps, timeout=GRACE_S)
-            if self._moved == before and not self._sending:
+            if self._moved == before and not self._sending and not self._is_readable():
                 return
 
+    def _is_readable(self) -> bool:
+        """Whether there is something to read: a keeper that is busy is no silent command."""
+        poller = select.poll()
+        for descriptor, _ in self._outputs:
+            poller.register(descriptor, select.POLLIN)
+        return any(events & select.POLLIN for _, events in poller.poll(0))
+
     async def _inward(self, running: Running) -> None:
-        """Carry out what the client sends until it closes the connection."""
+        """Carry out what the client sends until it closes the connection.
+
+        Never waits for the command: its input has a task of its own, `_feed`.
+        """
         while True:
             try:
                 kind, payload = await self._connection.receive()
@@ -163,11 +177,24 @@ class Execution:
                 return
             self._clock.stir()
             if kind is Frame.STDIN:
-                await self._feed(payload)
+                self._unread += len(payload)
+                if self._unread > STDIN_WINDOW:
+                    raise UsageError("protocol error: more standard input than there is room for")
+                self._input.put_nowait(payload)
             elif kind is Frame.MESSAGE:
-                self._control(running, json.loads(payload))
+                self._control(running, message_of(payload))
 
-    async def _feed(self, data: bytes) -> None:
+    async def _feed(self) -> None:
+        """Give the command its input as it reads it, and the client credit for as much."""
+        while True:
+            data = await self._input.get()
+            await self._give(data)
+            self._clock.stir()
+            self._unread -= len(data)
+            if data:
+                await self._connection.send_stream(Frame.CREDIT, CREDIT.pack(len(data)))
+
+    async def _give(self, data: bytes) -> None:
         if self._stdin is None:
             return
         if not data:
@@ -182,7 +209,7 @@ class Execution:
             self._close_stdin()
 
     def _control(self, running: Running, message: dict[str, Any]) -> None:
-        with contextlib.suppress(ValueError, OSError):
+        with contextlib.suppress(ValueError, TypeError, OSError):
             if "signal" in message:
                 running.signal(signal.Signals(int(message["signal"])))
             if "clock" in message and self._drive is not None:

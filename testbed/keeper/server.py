@@ -107,8 +107,12 @@ class Keeper(FaultOperations):
         with contextlib.suppress(ClientGone):
             try:
                 request = await connection.receive_message()
+                await connection.require_client()
                 handler = HANDLERS.get(str(request.get("op")), Keeper.unknown)
                 await connection.send({"result": await handler(self, connection, request)})
+                if handler is Keeper.apply and request.get("hold"):
+                    await connection.closed()
+                    self._stopped.set()
             except TestbedError as error:
                 await connection.send({"error": error.to_json()})
             except ClientGone:
@@ -185,6 +189,7 @@ class Keeper(FaultOperations):
         steps += self._processes.restarts(effective, steps)
         timings = {"diff": (time.perf_counter() - started) * 1000}
         if steps:
+            self._kernel.check(steps)
             timings |= self._change(effective, steps)
         self._plan, self._effective, self._source = plan, effective, request.get("source")
         if self.clock.kind == "virtual":
@@ -335,13 +340,6 @@ class Keeper(FaultOperations):
         """What the keeper holds."""
         return resources.held(self._recorder.kept if self._recorder else 0)
 
-    async def hold(self, connection: Connection, _: dict[str, Any]) -> dict[str, Any]:
-        """End the testbed when the client goes, however it goes."""
-        await connection.send({"event": "held"})
-        await connection.closed()
-        self._stopped.set()
-        raise ClientGone
-
     async def trace(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """Send one marked packet; what the kernel shows of it (docs/protocol.md)."""
         self._need_node(request)
@@ -387,7 +385,6 @@ HANDLERS: dict[str, Handler] = {
     "ask": Keeper.ask,
     "send": Keeper.send,
     "resources": Keeper.resources,
-    "hold": Keeper.hold,
     "trace": Keeper.trace,
     "stop": Keeper.stop,
 }

@@ -208,6 +208,21 @@ class Kernel:
                 on_phase(phase, "done", taken)
         return timings
 
+    def check(self, steps: Iterable[s.Step]) -> None:
+        """Raise HostError where a user's ruleset would be refused, before anything is changed.
+
+        One that names an interface which is still to be made can't be tried.
+        """
+        with namespace.preserved():
+            for step in steps:
+                if isinstance(step, s.SetRuleset) and step.apart and step.node in self._nodes:
+                    namespace.enter(self.fd(step.node))
+                    try:
+                        nftables.replace_apart(step.node, step.nftables, dry=True)
+                    except HostError as error:
+                        if "Interface does not exist" not in error.message:
+                            raise
+
     def _carry_out(self, kind: tuple[type, bool], steps: list[s.Step]) -> None:
         special = {
             s.StopProcess: self._programs.stop,
@@ -260,7 +275,8 @@ class Kernel:
         with namespace.preserved():
             for step in steps:
                 namespace.enter(self.fd(step.node))
-                nftables.replace(step.node, step.nftables)
+                load = nftables.replace_apart if step.apart else nftables.replace
+                load(step.node, step.nftables)
 
     def _abort_connections(self, steps: list[s.AbortConnections]) -> None:
         with namespace.preserved():

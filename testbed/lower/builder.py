@@ -90,6 +90,7 @@ class NodeDraft:
     routes: list[Route] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     nftables: str = ""
+    own_ruleset: bool = False
     files: dict[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
 
@@ -188,6 +189,7 @@ class NodeDraft:
             routes=tuple(self.routes),
             rules=tuple(self.rules),
             nftables=self.nftables,
+            own_ruleset=self.own_ruleset,
             files=self.files,
             processes=tuple(self.processes),
         )

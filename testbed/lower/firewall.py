@@ -38,6 +38,7 @@ def lower(draft: Draft, topology: Topology) -> None:
         title = f"customer firewall {firewall.name} (AS {firewall.asn})"
         node = draft.router(firewall.name, "firewall", GROUP, title)
         node.nftables = firewall.ruleset or _ruleset(topology, firewall)
+        node.own_ruleset = bool(firewall.ruleset)
         region.attach(draft, firewall.outside, node, OUTSIDE, None)
         own, far = firewall.outside.addresses
         outside = bgp.Session(

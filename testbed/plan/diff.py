@@ -322,7 +322,7 @@ def _set_ruleset(change: NodeChange) -> Iterator[s.Step]:
     # Hooks of these name devices and are gone with them.
     bound = bool(change.created or change.deleted) and ("netdev" in text or "flowtable" in text)
     if text != (before.node.nftables if before else "") or (bound and before is not None):
-        yield s.SetRuleset(change.name, text)
+        yield s.SetRuleset(change.name, text, change.after.node.own_ruleset)
 
 
 def _abort_connections(change: NodeChange) -> Iterator[s.Step]:

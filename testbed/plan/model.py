@@ -256,8 +256,9 @@ class Node:
 
     `role` and `group` say what it stands for ("outpost-networking-device",
     "op-a"), for people and pictures only. `nftables` is one ruleset in nft's
-    own language. `files` map a file name to its text; they are found in
-    NODE_DIRECTORY/<name>/ by the node's processes.
+    own language, `own_ruleset` whether a user has written it. `files` map a
+    file name to its text; they are found in NODE_DIRECTORY/<name>/ by the
+    node's processes.
     """
 
     name: str
@@ -270,6 +271,7 @@ class Node:
     routes: tuple[Route, ...] = ()
     rules: tuple[Rule, ...] = ()
     nftables: str = ""
+    own_ruleset: bool = False
     files: dict[str, str] = field(default_factory=dict)
     processes: tuple[Process, ...] = ()
     aborts: tuple[Abort, ...] = ()

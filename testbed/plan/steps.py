@@ -159,10 +159,14 @@ class AddRule:
 
 @dataclass(frozen=True, slots=True)
 class SetRuleset:
-    """Replace the node's whole nftables ruleset, atomically; empty text means none."""
+    """Replace the node's whole nftables ruleset, atomically; empty text means none.
+
+    `apart` where a user has written it: what it does is not ours to foresee.
+    """
 
     node: str
     nftables: str
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,16 @@ BETWEEN = "--"
 CABLES = (Veth, HostInterface, WireGuard, Vxlan)  # by which packets enter and leave a node
 _LAG = re.compile(r"(.+)\.lag(\d+)")
 _LOOKS_LIKE_ONE = re.compile(r"[a-z0-9][\w.-]*:[a-z][\w.@-]*|[\w.:@-]+--[\w.:@-]+|.+\.lag\d+")
+_NAME = re.compile(r"[a-z][\w.-]*")
+# With which a filter begins (pcap-filter(7), "PRIMITIVES").
+_FILTER_WORDS = (
+    "aarp addr1 addr2 addr3 addr4 action ah arp atalk broadcast carp clnp decnet dir dst ecn esis "
+    "es-is esp ether fddi gateway geneve greater host icmp icmp6 ifindex ifname igmp igrp inbound "
+    "ip ip6 ipx is-is isis iso lat len less link llc mopdl moprc mpls multicast net netbeui not on "
+    "outbound pim port portrange ppp pppoed pppoes proto protochain ra radio rarp reason rnr rset "
+    "rulenum rulset sca sctp slip src stp subtype ta tcp tr type udp vlan vrrp vxlan wlan"
+)
+FILTER_WORDS = frozenset(_FILTER_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,10 @@ def split(words: Sequence[str], plan: Plan) -> tuple[list[str], str]:
     names = {node.name for node in plan.nodes}
     for number, word in enumerate(words):
         if word not in names and not _LOOKS_LIKE_ONE.fullmatch(word):
+            if _NAME.fullmatch(word) and word not in FILTER_WORDS:
+                error = no_such_node(word, plan.name, sorted(names))
+                text = f"{error.message}, nor does a filter begin so"
+                raise UsageError(text, hint=error.hint)
             return list(words[:number]), " ".join(words[number:])
     return list(words), ""
 

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from testbed.probes.ping import PingResult, Rtt
 from testbed.probes.throughput import Throughput
+from testbed.render.tables import rows_table
 from testbed.render.words import rate
 
 
@@ -21,22 +22,17 @@ def table(result: Throughput) -> Table:
     ends = (result.source, result.destination)
     first, second = reversed(ends) if result.reverse else ends
     what = result.protocol.upper() + (f", {result.parallel} streams" if result.parallel > 1 else "")
-    made = Table(title=f"{first} to {second}, {what}, {result.seconds:.1f} s", title_justify="left")
-    made.add_column("measured")
-    made.add_column("value", justify="right")
-    made.add_row("sent", speed(result.sent_mbps))
-    made.add_row("received", speed(result.received_mbps))
+    rows = [("sent", speed(result.sent_mbps)), ("received", speed(result.received_mbps))]
     if result.retransmits is not None:
-        made.add_row("retransmits", f"{result.retransmits:,}")
+        rows.append(("retransmits", f"{result.retransmits:,}"))
     if result.lost_percent is not None:
         text = f"{result.lost:,} of {result.packets:,} ({result.lost_percent:.2g} %)"
-        made.add_row("lost datagrams", text)
-        made.add_row("jitter", f"{result.jitter_ms:.3f} ms")
-    made.add_row("round trip, idle", _rtt(result.idle))
-    made.add_row("round trip, loaded", _rtt(result.loaded))
+        rows += [("lost datagrams", text), ("jitter", f"{result.jitter_ms:.3f} ms")]
+    rows += [("round trip, idle", _rtt(result.idle)), ("round trip, loaded", _rtt(result.loaded))]
     if result.tcp_rtt_ms is not None:
-        made.add_row("round trip, TCP", _times(result.tcp_rtt_ms))
-    return made
+        rows.append(("round trip, TCP", _times(result.tcp_rtt_ms)))
+    title = f"{first} to {second}, {what}, {result.seconds:.1f} s"
+    return rows_table(title, ("measured", "value"), rows)
 
 
 def _rtt(result: PingResult) -> str:

@@ -72,7 +72,8 @@ class Testbed:
         Raises TestbedError as `testbed up` does; when not everything is ready
         in time it is taken down again, and the NetworkError says what was missing.
         `take` names host interfaces that are attached though the host uses them.
-        With `hold` it ends with this process, even when that is killed.
+        With `hold` it ends with this process, even when that is killed, unless
+        it ran before.
         """
         plan = with_time(plan_of(source, settings, name), time, seed)
         testbed = cls(plan.name)
@@ -83,13 +84,12 @@ class Testbed:
 
     def _bring_up(self, *, hold: bool) -> None:
         assert self._original is not None
-        outcome = bring_up(self._original, source=self._origin, **self._how)
+        outcome = bring_up(self._original, source=self._origin, hold=hold, **self._how)
         if outcome.pending and not outcome.faults:
             take_down(self.name)
             raise _not_ready(outcome.pending, self._how["timeout_s"])
         self._plan = self._original
-        if hold:
-            self._lease = self.client.hold()
+        self._lease = outcome.lease
 
     def down(self) -> None:
         """End it."""
@@ -311,13 +311,9 @@ class Testbed:
 
     def problems(self) -> list[str]:
         """What is not as it should be, one line each."""
-        return [
-            f"{row.get('title')}: {row.get('state')}"
-            for rows in self.status().values()
-            if isinstance(rows, list)
-            for row in rows
-            if not row.get("ok")
-        ]
+        from testbed.faulting import problems  # noqa: PLC0415
+
+        return problems(self.status())
 
 
 def plan_of(source: Source, settings: Mapping[str, str] | None, name: str | None) -> Plan:

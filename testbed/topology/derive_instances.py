@@ -126,9 +126,9 @@ class _Addresses:
             wanted = None
             if cidr is not None:
                 number = RESERVED_AT_START
-                while cidr[number] in taken:
+                while cidr.network_address + number in taken:
                     number += 1
-                wanted = cidr[number]
+                wanted = cidr.network_address + number
         if wanted is not None:
             taken.add(wanted)
         return wanted

@@ -91,7 +91,8 @@ def _internet(form: TopologyForm, report: Report) -> Internet | None:
         interface = IPv4Interface((address, cidr.prefixlen))
         ipv6 = None
         if cidr6 is not None:
-            ipv6 = IPv6Interface((cidr6[FIRST_HOST6 + len(hosts)], cidr6.prefixlen))
+            address6 = cidr6.network_address + FIRST_HOST6 + len(hosts)
+            ipv6 = IPv6Interface((address6, cidr6.prefixlen))
         hosts.append(InternetHost(name, interface, ipv6, tuple(dict.fromkeys(host.services))))
     return Internet(cidr, cidr6, tuple(hosts))
 

@@ -1,4 +1,4 @@
-"""Jinja2 in topology files: sandboxed, without file access, undefined variables are errors."""
+"""Jinja2 in topology files: sandboxed, limited, no files, undefined variables are errors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from jinja2 import nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from testbed.topology.limited import ExceededError, limited
 from testbed.topology.position import Flaw, Position, SyntaxFlawError, shorten
 from testbed.topology.report import choices
 from testbed.topology.values import show
@@ -51,13 +52,32 @@ def render(text: str, settings: Mapping[str, str]) -> str:
 
     Raises SyntaxFlawError for everything that can go wrong with it.
     """
+
+    def work() -> dict[str, Any]:
+        try:
+            return {"text": _render(text, settings)}
+        except SyntaxFlawError as error:
+            flaw = error.flaw
+            return {"line": flaw.position.line, "message": flaw.message, "hint": flaw.hint}
+
+    try:
+        answer = limited(work)
+    except ExceededError as error:
+        hint = "a template repeats a few objects; a topology has at most a megabyte"
+        raise _flaw(1, f"template: rendering it takes more than {error}", hint) from None
+    if "text" in answer:
+        return str(answer["text"])
+    raise _flaw(answer["line"], answer["message"], answer["hint"])
+
+
+def _render(text: str, settings: Mapping[str, str]) -> str:
     environment = _environment()
     try:
         tree = environment.parse(text)
         _check_settings(tree, settings)
         template = environment.from_string(tree)
         return _bounded(template.generate(**dict(settings)))
-    except SyntaxFlawError:
+    except (SyntaxFlawError, MemoryError):
         raise
     except jinja2.TemplateSyntaxError as error:
         raise _flaw(error.lineno, f"template: {error.message}") from None

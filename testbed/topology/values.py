@@ -102,6 +102,10 @@ def _name(value: Any) -> str:
     raise wrong(f"{show(text)} is not a name: {rule}, a letter or digit at both ends", hint)
 
 
+# No block begins in these, so that an address counted from a block's begin always exists.
+RESERVED, MULTICAST6 = IPv4Network("240.0.0.0/4"), IPv6Network("ff00::/8")
+
+
 def _address(value: Any) -> IPv4Address:
     if isinstance(value, str) and _ADDRESS.fullmatch(value):
         try:
@@ -132,6 +136,8 @@ def _cidr(value: Any) -> IPv4Network:
         if network is not None and str(network) != value:
             message = f"{value} is an address inside a block, not a CIDR block"
             raise wrong(message, f"did you mean {network}?")
+        if network is not None and network.network_address in RESERVED:
+            raise wrong(f"{network} is not of ordinary unicast addresses (it is in {RESERVED})")
         if network is not None:
             return network
     raise wrong(f"must be a CIDR block such as 10.77.0.0/16, is {show(value)}")
@@ -155,6 +161,8 @@ def _cidr6(value: Any) -> IPv6Network:
         if network is not None and IPv6Address(value.partition("/")[0]) != network.network_address:
             message = f"{value} is an address inside a block, not a CIDR block"
             raise wrong(message, f"did you mean {network}?")
+        if network is not None and network.network_address in MULTICAST6:
+            raise wrong(f"{network} is not of ordinary unicast addresses (it is in {MULTICAST6})")
         if network is not None:
             return network
     raise wrong(f"must be an IPv6 CIDR block such as 2001:db8::/56, is {show(value)}")

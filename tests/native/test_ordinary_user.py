@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 from effort import times
-from unprivileged import ROOT, TIMEOUT_S, User, ordinary_user
+from unprivileged import ROOT, TIMEOUT_S, User, ordinary_user, own_uid
 
-UID = 61235
+UID = own_uid()
 MOMENTS = times(2, 12)
 RACK, TWO_RACKS = "topologies/rack.yaml", "topologies/two-racks.yaml"
 FIRST = "topologies/first.yaml"

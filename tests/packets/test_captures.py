@@ -20,7 +20,12 @@ from scapy.utils import rdpcap
 from testbed.errors import NetworkError, UsageError
 from testbed.testing import Testbed
 
-pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/rack.yaml")]
+# In real time, where the packets of one way have times of their own and a ping may flood.
+pytestmark = [
+    pytest.mark.packets,
+    pytest.mark.topology("topologies/rack.yaml"),
+    pytest.mark.testbed(time="real"),
+]
 TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 PROGRAM = [sys.executable, "-c", "from testbed.cli import main; main()", "capture"]
 

@@ -13,6 +13,8 @@ from testbed.chaos.candidates import candidates
 from testbed.chaos.keeper import look
 from testbed.chaos.running import run
 from testbed.chaos.schedule import Episode
+from testbed.conformance.site import Site
+from testbed.conformance.streams import OWN_PORT, Streams, choose
 from testbed.testing import Testbed
 from testbed.topology.model import Topology
 
@@ -82,6 +84,16 @@ def test_blame_for_another_object_is_a_wrong_verdict(testbed: Testbed, topology:
     result = run(testbed, topology, 1, [replace(right, faults=(other,))])
     (line,) = result.outcomes[0].wrong
     assert line.startswith("blamed on what was not broken: lag.carrier, cnd1 op-a_1")
+
+
+def test_traffic_begins_again_at_once(testbed: Testbed, topology: Topology) -> None:
+    """What listened before is gone, and for several flows to one end it is there once."""
+    site = Site(testbed, topology)
+    own = [replace(flow, port=OWN_PORT) for flow in choose(site)]
+    assert len(own) > len({flow.destination.name for flow in own})
+    for _ in range(3):
+        with Streams(site, own) as streams:
+            streams.mark()
 
 
 def test_what_the_keeper_holds(testbed: Testbed) -> None:

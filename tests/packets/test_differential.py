@@ -85,8 +85,8 @@ def test_packets_do_what_the_rules_say(
     world = World(load_topology(file, {}))
     endpoints = world.endpoints()
     verdicts = predict(world, requests(endpoints, endpoints, tcp=[80], udp=[7], icmp=True))
-    assert None not in {answered for answered, _ in verdicts.values()}
-    expected = {request: bool(answered) for request, (answered, _) in verdicts.items()}
+    assert None not in {answered for answered, *_ in verdicts.values()}
+    expected = {request: bool(answered) for request, (answered, *_) in verdicts.items()}
     COUNTED.update(expected.values())
     wrong = disagreements(running[0], expected)
     lines = [f"{entry}: predicted {verdicts[entry]}" for entry in wrong]

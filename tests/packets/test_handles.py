@@ -51,6 +51,7 @@ def test_a_packet_arrives_as_it_was_built(testbed: Testbed, listener: str) -> No
     assert IP(bytes(checked))[UDP].chksum == first[UDP].chksum
 
 
+@pytest.mark.testbed(time="real")
 def test_sending_without_end_holds_nobody_up(testbed: Testbed) -> None:
     """Others are served meanwhile, and it ends with the client that has asked for it."""
     packet = bytes(IP(src=testbed["desk"].address, dst=WEB) / UDP(dport=7778) / (b"x" * 1000))

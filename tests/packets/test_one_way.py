@@ -32,5 +32,5 @@ def test_reach_says_so_and_exits_with_1(testbed: Testbed) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 1
     assert "1 let in without a way back" in done.stdout
-    done = subprocess.run([*argv, "till"], capture_output=True, check=False, timeout=200)
-    assert done.returncode == 0
+    again = subprocess.run([*argv, "till"], capture_output=True, check=False, timeout=200)
+    assert again.returncode == 0

@@ -70,6 +70,7 @@ def test_a_file_that_has_changed_is_no_prediction(testbed: Testbed, tmp_path: Pa
         testbed.reach()
 
 
+@pytest.mark.testbed(time="real")
 def test_throughput_and_what_limits_it(testbed: Testbed) -> None:
     result = testbed["a"].throughput("b", seconds=2, udp_mbps=5)
     assert result.sent_mbps == pytest.approx(5, rel=0.2)
@@ -80,6 +81,7 @@ def test_throughput_and_what_limits_it(testbed: Testbed) -> None:
     assert result.rtt_idle_ms.min >= 4  # 2 ms each way over the WAN
 
 
+@pytest.mark.testbed(time="real")
 def test_a_full_link_is_named(testbed: Testbed, tmp_path: Path) -> None:
     file = tmp_path / "slow.yaml"
     text = (TOPOLOGIES / "two-racks.yaml").read_text()
@@ -97,6 +99,7 @@ def test_a_full_link_is_named(testbed: Testbed, tmp_path: Path) -> None:
     assert 5 < back["received_mbps"] < 21
 
 
+@pytest.mark.testbed(time="real")
 def test_a_port_that_is_blocked(testbed: Testbed) -> None:
     testbed["b"].run(["nft", DROP.replace("80", "5201")])
     try:
@@ -107,6 +110,7 @@ def test_a_port_that_is_blocked(testbed: Testbed) -> None:
     assert "let TCP and UDP 5201 through" in str(caught.value.hint)
 
 
+@pytest.mark.testbed(time="real")
 def test_a_port_that_is_taken(testbed: Testbed) -> None:
     with pytest.raises(NetworkError, match="can't listen on port 80"):
         testbed["a"].throughput("b", seconds=1, port=80)

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import pytest
 from effort import times
-from unprivileged import ROOT, TIMEOUT_S, User, ordinary_user
+from unprivileged import ROOT, TIMEOUT_S, User, ordinary_user, own_uid
 
 from testbed.guest.kinds import KINDS
 
-UID = 61234
+UID = own_uid()
 MOMENTS = times(2, 16)
 TWO_RACKS, RACK = "topologies/two-racks.yaml", "topologies/rack.yaml"
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from unprivileged import ordinary_user, wait_until
+from unprivileged import ordinary_user, own_uid, wait_until
 
 from testbed import launch
 from testbed.bringup import load_topology, lower_topology
@@ -176,7 +176,7 @@ def test_a_program_that_spins_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("namespaces", [True, False])
 def test_an_ordinary_user_has_it_too(namespaces: bool) -> None:
-    with ordinary_user(61235, namespaces=namespaces) as user:
+    with ordinary_user(own_uid(), namespaces=namespaces) as user:
         user.ok("up", "topologies/first.yaml", "--time", "virtual")
         shown = json.loads(user.ok("advance", "300", "--json"))
         assert shown["clock"]["elapsed_s"] > 300
@@ -187,7 +187,7 @@ def test_an_ordinary_user_has_it_too(namespaces: bool) -> None:
 
 @pytest.mark.parametrize("victim", ["relay", "kernel"])
 def test_it_dies_whole(victim: str) -> None:
-    with ordinary_user(61236) as user:
+    with ordinary_user(own_uid()) as user:
         user.ok("up", "topologies/first.yaml", "--time", "virtual")
         (relay,) = (row["pid"] for row in json.loads(user.ok("list", "--json")))
         kernels = [pid for pid in user.processes() if is_child(pid, relay)]

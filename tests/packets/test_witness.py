@@ -66,7 +66,7 @@ def seek_nobody(site: Site) -> object:
     ("act", "told"),
     [
         (connect_as_the_neighbour, "sessions: gone"),
-        (restart_a_session, "bird.log says"),
+        (restart_a_session, "bird.log: says"),
         (learn_a_path_mtu, "inner: exceptions: new: 10.9.1.4"),
         (forget_a_path_mtu, "inner: exceptions: gone: 10.9.1.4"),
         (leave_a_rule, "inner: rules: new"),

@@ -104,7 +104,7 @@ def test_memory_that_is_kept_for_later_is_none() -> None:
     growing = [replace(KEEPER, rss_kib=30_000 + 500 * n) for n in range(16)]
     assert not leaks(growing)
     growing = [replace(KEEPER, malloc_kib=3_000 + 100 * n) for n in range(16)]
-    assert "memory in KiB by malloc grows" in leaks(growing)[0]
+    assert "memory in use (KiB) grows" in leaks(growing)[0]
     growing = [replace(KEEPER, objects=90_000 + 1_000 * n) for n in range(16)]
     assert "objects grows" in leaks(growing)[0]
 

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "testbed": set(),
     "errors": set(),
     "quantities": set(),
+    "printable": set(),
     "protocol": {"errors"},
     "guest_log": {"errors", "protocol"},
     "services": set(),  # a program of its own, which runs inside the nodes
@@ -60,7 +61,7 @@ MAY_IMPORT = {
         "guest.mux",
     },
     "launch": {"errors", "protocol", "guest_log", "plan", "kernel", "guest"},
-    "frames": {"errors", "protocol"},
+    "frames": {"errors", "printable", "protocol"},
     "client": {"errors", "protocol", "guest_log", "frames", "plan", "launch"},
     "bundle": {"errors", "guest_log", "client"},
     "probes": {
@@ -136,7 +137,7 @@ MAY_IMPORT = {
 }
 TOP = {"cli", "pytest_plugin"}  # may import everything but each other
 # Modules that are one layer with another.
-PART_OF = {"remote": "client", "terminal": "client", "__main__": "cli"}
+PART_OF = {"remote": "client", "patience": "client", "terminal": "client", "__main__": "cli"}
 # What is imported often, or in an emulated guest where every import costs ten times as much.
 STANDARD_LIBRARY_ONLY = {
     "errors",
@@ -168,6 +169,7 @@ PROCESSES = {
     "launch": "starts the keeper or the relay of a micro VM",
 }
 PROCESS_EXCEPTIONS = {
+    "topology.limited": "renders templates in a child that may not take much",
     "render.dot": "pipes a drawing through graphviz's `dot`",
     "render.wireshark": "shows a capture while it is made",
 }

@@ -163,7 +163,7 @@ def test_the_command_is_linked(checkout: Path, prepared: dict[str, str]) -> None
     assert link.readlink() == command
 
 
-@pytest.mark.parametrize("kind", ["file", "link"])
+@pytest.mark.parametrize("kind", ["file", "link", "checkout"])
 def test_a_foreign_command_is_left_alone(
     checkout: Path, prepared: dict[str, str], tmp_path: Path, kind: str
 ) -> None:
@@ -173,6 +173,8 @@ def test_a_foreign_command_is_left_alone(
         link.write_text("somebody else's")
     else:
         link.symlink_to(executable(tmp_path / "other" / "bin" / "testbed", "somebody else's"))
+    if kind == "checkout":
+        (tmp_path / "other" / ".testbed-stamp").touch()
     done = run(checkout / "scripts" / "setup", "--no-system", env=prepared)
     assert done.returncode == 0
     assert "stays" in done.stderr

@@ -82,7 +82,7 @@ def _size(path: Path, cidr: IPv6Network, length: int, what: str, report: Report)
 
 
 def _address(path: Path, address: IPv6Address, cidr: IPv6Network, report: Report) -> None:
-    first = cidr[RESERVED_AT_START]
+    first = cidr.network_address + RESERVED_AT_START
     if address not in cidr:
         report.add(path, f"{address} is not in {cidr}", f"the first one is {first}")
     elif not first <= address < cidr.broadcast_address:

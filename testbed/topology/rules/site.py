@@ -8,6 +8,7 @@ from testbed.topology.model import Segment, Topology
 from testbed.topology.position import Path
 from testbed.topology.report import Report
 from testbed.topology.rules.vpc import size
+from testbed.topology.rulesets import explain, misplaced
 from testbed.topology.schema import TopologyForm
 
 ANCHORS = 2  # tunnels of a service link (N4: primary and secondary peer)
@@ -58,6 +59,9 @@ def _devices(topology: Topology, report: Report) -> None:
     if topology.outposts and not site.devices:
         message = "an Outpost needs a customer device to connect to, and there are none"
         report.add(("site", "devices"), message, "leave the key out for cnd1 and cnd2", key=True)
+    if site.wan and not site.wan.uplinks:
+        message = "the WAN connects no device: there is none for it to connect"
+        report.add(("site", "wan"), message, "leave it out, or name its devices", key=True)
     wan = {uplink.device for uplink in site.wan.uplinks} if site.wan else set()
     uplinked = {uplink.device for uplink in site.region_uplinks}
     for device in site.devices:
@@ -116,8 +120,8 @@ def _firewalls(form: TopologyForm, topology: Topology, report: Report) -> None:
         if firewall.asn in asns:
             message = f"AS {firewall.asn} is a neighbour's: the sessions are eBGP"
             report.add((*at, "asn"), message, "give the firewall another ASN")
-        if firewall.ruleset and "include" in firewall.ruleset.split():
-            report.add((*at, "ruleset"), "a ruleset cannot include other files")
+        if firewall.ruleset and (found := misplaced(firewall.ruleset)):
+            report.add((*at, "ruleset"), *explain(found, str(entry.ruleset)))
         if entry.nat and entry.filter == "stateless":
             message = "a firewall that translates addresses knows its connections: it is stateful"
             report.add((*at, "nat"), message, "write filter: stateful, or leave nat out")

@@ -16,7 +16,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from testbed.errors import TestbedError, UsageError
-from testbed.protocol import HEADER, Frame, control_socket, pack, pack_message
+from testbed.protocol import CREDIT, HEADER, Frame, control_socket, pack, pack_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,6 @@ class FakeKeeper:
             "logs": self._logs,
             "events": lambda *_: {"events": [], "dropped": 0},
             "observe": lambda *_: {"nodes": {}},
-            "hold": self._hold,
             "stop": self._stop,
         }
         path = control_socket(name)
@@ -128,6 +127,10 @@ class FakeKeeper:
                 result = self.replies[request["op"]](channel, request)
                 if result is not None:
                     channel.send({"result": result})
+                if request.get("hold"):
+                    while channel.receive():
+                        pass
+                    self.released.set()
             except TestbedError as error:
                 channel.send({"error": error.to_json()})
         if request["op"] == "stop":
@@ -143,12 +146,6 @@ class FakeKeeper:
         channel.send({"event": "applied"})
         steps = 7 if changed else 0
         return {"changed": changed, "steps": steps, "timings": {"nodes": 3.0}, "pending": []}
-
-    def _hold(self, channel: Channel, _: dict[str, Any]) -> None:
-        channel.send({"event": "held"})
-        while channel.receive():
-            pass
-        self.released.set()
 
     def _stop(self, *_: Any) -> dict[str, Any]:
         return {}
@@ -203,6 +200,7 @@ class FakeKeeper:
             if kind is Frame.STDIN and payload:
                 with contextlib.suppress(OSError):
                     os.write(stdin, payload)
+                channel.stream(Frame.CREDIT, CREDIT.pack(len(payload)))
             elif kind is Frame.STDIN and not terminal and process.stdin:
                 process.stdin.close()
             elif kind is Frame.MESSAGE:

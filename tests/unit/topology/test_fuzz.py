@@ -1,6 +1,7 @@
-"""Any text whatsoever is a topology or a TopologyError, never another exception."""
+"""Any text whatsoever is a topology with a plan, or a TopologyError, never another exception."""
 
 import copy
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,18 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from testbed.errors import TopologyError
+from testbed.lower import lower
+from testbed.plan import codec
 from testbed.topology import Topology, loads
 
 TOPOLOGIES = Path(__file__).parents[3] / "topologies"
 TEXTS = [(TOPOLOGIES / name).read_text() for name in ("rack.yaml", "two-racks.yaml")]
-TREES = [yaml.safe_load(text) for text in TEXTS]
+TREES = [yaml.safe_load(path.read_text()) for path in sorted(TOPOLOGIES.glob("*.yaml"))]
+EXAMPLES = 5000 if os.environ.get("TESTBED_THOROUGH") else 150
 
-relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 PIECES = ("", "-", ":", "a: ", "&a ", "*a", "<<: *a", "[", "]", "{", "}", "!!int ", "---\n", "\t")
 MORE_PIECES = ("\n", "  ", "|", ">", "? ", "#", "'", '"', "%", "{{", "}}", "{% ", "\0", "\ufeff")
@@ -28,6 +34,8 @@ scalars = st.one_of(
     st.floats(),
     st.text(max_size=20),
     st.sampled_from(["10.0.0.0/16", "0.0.0.0/0", "10.0.0.1/30", "op-a", "cnd1", "rack-a", "main"]),
+    st.sampled_from(["255.255.255.255/32", "255.255.255.252/30", "0.0.0.0/32", "10.0.0.0/31"]),
+    st.sampled_from(["::/0", "2001:db8::/128", "2001:db8::/64", "ffff:ffff::/32", "fe80::1"]),
     st.sampled_from(["server", "coip", "local", "op.local-gateway", "255.255.255.255", "1G"]),
 )
 values = st.recursive(
@@ -44,6 +52,7 @@ def check(text: str, *, template: bool = False) -> None:
         problems = error.problems
     else:
         assert isinstance(topology, Topology)
+        codec.to_json(lower(topology))
         return
     assert problems
     for problem in problems:
@@ -109,9 +118,32 @@ def test_changed_topologies(original: Any, data: st.DataObject) -> None:
     check(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("region", "public_cidr: 255.255.255.255/32"),
+        ("region", "public_cidr: 255.255.255.0/24"),
+        ("region", "internet: {cidr: 255.255.255.255/32}"),
+        ("region", "internet: {cidr: 192.0.2.0/24, ipv6_cidr: 'ffff:ffff::/32', hosts: {a: {}}}"),
+        ("region", "internet: {cidr: 192.0.2.0/24, ipv6_cidr: '2001:db8::/128', hosts: {a: {}}}"),
+        ("site", "link_cidr: 255.255.255.255/32"),
+        ("site", "devices: {}, wan: {}"),
+        ("site", "wan: {devices: []}"),
+        ("site", "devices: {}, internet: {}"),
+        ("site", "devices: {}, region_link: {}"),
+    ],
+)
+def test_edges_of_the_address_space_and_of_nothing(key: str, value: str) -> None:
+    sections = {"region": "name: us-west-2", "site": ""}
+    sections[key] += f"{', ' if sections[key] else ''}{value}"
+    text = "testbed: 1\nname: t\n"
+    check(text + "".join(f"{name}: {{{body}}}\n" for name, body in sections.items()))
+
+
 def test_the_unchanged_trees_load() -> None:
     for tree in TREES:
-        assert isinstance(loads(yaml.safe_dump(tree, sort_keys=False)), Topology)
+        text = yaml.safe_dump(tree, sort_keys=False)
+        assert isinstance(loads(text, file=str(TOPOLOGIES / "t.yaml")), Topology)
 
 
 @pytest.mark.parametrize("count", [10_000])

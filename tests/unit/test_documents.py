@@ -1,0 +1,57 @@
+"""The manual: fences are closed, and the example in the README has all that it needs."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "README.md"]
+
+
+def fences(text: str) -> list[tuple[int, str, str]]:
+    """The fenced blocks: line, language, content. AssertionError at one that is not closed."""
+    found, start, language, content = [], 0, "", ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if (match := re.match(r"\s*```(\S*)", line)) is None:
+            content += line + "\n"
+        elif start:
+            assert not match[1], f"line {start}: the fence is not closed before line {number}"
+            found.append((start, language, content))
+            start = 0
+        else:
+            start, language, content = number, match[1], ""
+    assert not start, f"line {start}: the fence is not closed"
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_fences_are_closed(page: Path) -> None:
+    fences(page.read_text())
+
+
+def test_the_python_in_the_readme_names_what_it_imports() -> None:
+    blocks = [
+        text
+        for _, language, text in fences((ROOT / "README.md").read_text())
+        if language == "python"
+    ]
+    assert blocks
+    for block in blocks:
+        tree = ast.parse(block)
+        known = set(dir(builtins))
+        used: set[str] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                known |= {alias.asname or alias.name for alias in node.names}
+            elif isinstance(node, ast.FunctionDef):
+                known |= {node.name, *(a.arg for a in node.args.args)}
+            elif isinstance(node, ast.arg):
+                known.add(node.arg)
+            elif isinstance(node, ast.Name):
+                (known if isinstance(node.ctx, ast.Store) else used).add(node.id)
+        assert used <= known
