@@ -56,6 +56,11 @@ def _outcome(command: Callable[[], Any]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def warn(text: str) -> None:
+    """Say what is legal, but most likely not meant, on standard error."""
+    click.echo(f"{click.style('warning:', fg='yellow', bold=True)} {text}", err=True)
+
+
 def _unexpected(error: Exception) -> int:
     """Report what is no error of ours: a full disk under the output, else a bug."""
     if isinstance(error, OSError) and error.errno in FULL:

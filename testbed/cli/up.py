@@ -134,10 +134,14 @@ def _plan(
 ) -> tuple[Plan, dict[str, float]]:
     """The file's plan, and how long loading and lowering took in ms."""
     from testbed.bringup import links_of, load_topology, lower_topology  # noqa: PLC0415
+    from testbed.cli.failures import warn  # noqa: PLC0415
+    from testbed.topology.advice import advice  # noqa: PLC0415
 
     shown.doing("reading the topology")
     started = perf_counter()
     topology = load_topology(file, variables, name)
+    for text in advice(topology):
+        warn(text)
     loaded = perf_counter()
     plan = lower_topology(topology)
     lowered = perf_counter()

@@ -27,9 +27,13 @@ from testbed.errors import EXIT_USAGE, UsageError
 def command(
     context: click.Context, files: tuple[str, ...], *, settings: tuple[str, ...], as_json: bool
 ) -> None:
-    """Check topology files; all problems are reported, each with its place."""
+    """Check topology files; all problems are reported, each with its place.
+
+    What is legal, but most likely not meant, is a warning.
+    """
     from testbed.bringup import load_topology, lower_topology  # noqa: PLC0415
-    from testbed.cli.failures import show  # noqa: PLC0415
+    from testbed.cli.failures import show, warn  # noqa: PLC0415
+    from testbed.topology.advice import advice  # noqa: PLC0415
 
     variables = parse_settings(settings)
     rows = []
@@ -43,9 +47,12 @@ def command(
             if not as_json:
                 show(error)
         else:
-            rows.append({"file": file, "ok": True, "name": topology.name})
+            warnings = advice(topology)
+            rows.append({"file": file, "ok": True, "name": topology.name, "warnings": warnings})
             if not as_json:
                 click.echo(f"{file}: ok ({topology.name})")
+                for text in warnings:
+                    warn(text)
     if as_json:
         echo_json({"ok": all(row["ok"] for row in rows), "files": rows})
     if not all(row["ok"] for row in rows):

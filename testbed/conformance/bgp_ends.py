@@ -13,6 +13,7 @@ from scapy.layers.inet import IP, TCP
 from testbed.conformance.bgp_wire import PORT, Notification, listen
 from testbed.conformance.daemons import session_of
 from testbed.conformance.probing import Place, exists
+from testbed.conformance.sessions import DOWN, RECENT_S
 from testbed.conformance.site import Site
 from testbed.errors import NetworkError
 
@@ -22,7 +23,7 @@ LIMIT = re.compile(
     re.IGNORECASE,
 )
 CEASE_LIMIT = (6, 1)  # RFC 4486: maximum number of prefixes reached
-LOOK_S = 3.0
+LOOK_S = 8.0  # a daemon that begins again does so after some seconds
 FAILURES = "TCPMD5Failure"
 
 
@@ -83,7 +84,7 @@ def limit_reached(
     for node, _, session in sessions:
         if LIMIT.search(session.reason) and not session.reason.startswith("Received"):
             return node, f"{session.state}: {session.reason}"
-    if all(session.up for *_, session in sessions):
+    if all(session.up for *_, session in sessions) and not _restless(site, sessions):
         return None
     for number, (node, _, session) in enumerate(sessions):
         if LIMIT.search(session.reason):
@@ -92,6 +93,19 @@ def limit_reached(
     with site.testbed[place[0]].capture(place[1], f"tcp port {PORT}") as capture:
         site.settled(lambda: _limits(capture.packets, sessions), bool, LOOK_S)
         return next(iter(_limits(capture.packets, sessions)), None)
+
+
+def _restless(site: Site, sessions: list[Any]) -> bool:
+    """Whether one of the sessions has gone down lately: it may do so again and again."""
+    names = {(node, session.subject) for node, _, session in sessions}
+    since = site.testbed.elapsed() - RECENT_S
+    return any(
+        event["kind"] == "bgp"
+        and event["at"] > since
+        and (event["node"], event["subject"]) in names
+        and event["state"].partition(":")[0] in DOWN
+        for event in site.testbed.events()
+    )
 
 
 def _limits(packets: Any, sessions: list[Any]) -> list[tuple[str, str]]:

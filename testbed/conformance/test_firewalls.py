@@ -27,6 +27,7 @@ from testbed.lower.service_link import PORT, host_address
 from testbed.topology.model import Firewall
 
 ARRIVES_S = 4.0
+FORWARDED_S = 0.5  # for what must not come, once it has got to the firewall
 ANSWERED_S = 8.0  # a tunnel that is not answered tries again after 5 s
 EPHEMERAL = (1025, 20000, 65535)
 FLOWS = 24  # of one server, all at once: each needs a port of its own where addresses are shared
@@ -290,11 +291,23 @@ def test_translates(site: Site, firewall: NodeSubject) -> None:
 
 
 def _let_in(site: Site, tunnel: TunnelSubject, walls: list[Firewall]) -> bool:
-    """Whether what comes back from the anchor gets through firewalls, to the rack's server."""
-    server = str(host_address(tunnel.outpost, tunnel.index))
-    inner = {(w.name, inside_port(link.device)) for w in walls for link in w.inside}
-    filter_ = f"udp port {PORT} and src host {tunnel.anchor_address} and dst host {server}"
-    with captures(site, inner, filter_) as heard:
-        return bool(
-            site.settled(lambda: sum(len(c.packets) for c in heard.values()), bool, ARRIVES_S)
-        )
+    """Whether firewalls let in what looks like an anchor's answer, though nobody has asked.
+
+    It is for an address of the infrastructure subnet that no server has: of that no flow is known.
+    """
+    nobody = str(tunnel.outpost.service_link.infrastructure_cidr.broadcast_address - 1)
+    ip = IP(src=tunnel.anchor_address, dst=nobody)
+    answer = ip / UDP(sport=PORT, dport=PORT) / Raw(b"an answer to nobody")
+    inner = [(w.name, inside_port(link.device)) for w in walls for link in w.inside]
+    outer = [(w.name, OUTSIDE) for w in walls]
+    with captures(site, [*inner, *outer], FILTER) as heard:
+
+        def came(places: list[Place]) -> int:
+            return sum(_same(p, answer) for place in places for p in heard[place].packets)
+
+        for wall in walls:
+            beyond = (names.EDGE, region.edge_interface(wall.outside))
+            mac = site.plan.node(wall.name).interface(OUTSIDE).mac
+            inject(site, beyond, answer, mac=mac)
+        site.settled(lambda: came(outer), lambda number: number == len(walls), ARRIVES_S)
+        return bool(site.settled(lambda: came(inner), bool, FORWARDED_S))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from testbed.faults import frr_text
 from testbed.faults.bgp import neighbors_of, speaker_of
-from testbed.faults.editing import Editing, Target
+from testbed.faults.editing import Editing, Target, chain
 from testbed.faults.registry import CONFIGURATION, kind, number
 from testbed.faults.values import Parameter
 from testbed.plan.model import Fault
 
 KEY = "only-on-this-side"
+UNSIGNED = "ip saddr {} tcp dport 179 tcp flags syn / syn,ack tcp option md5sig missing drop"
 
 
 @kind(
@@ -18,12 +20,18 @@ KEY = "only-on-this-side"
     "interface",
     rank=CONFIGURATION,
 )
-def bgp_md5(edit: Editing, target: Target, _: Fault) -> None:
+def bgp_md5(edit: Editing, target: Target, fault: Fault) -> None:
     """Configure a password that the other end does not know: both drop what the other sends."""
     speaker = speaker_of(edit.node(target.node))
-    for neighbor in neighbors_of(edit, target):
+    neighbors = neighbors_of(edit, target)
+    for neighbor in neighbors:
         speaker.sign(neighbor, KEY)
     edit.change_file(target.node, speaker.file, speaker.text)
+    if speaker.file == frr_text.FILE:
+        # bgpd tells the kernel of no key for the listening socket of a VRF that comes up after
+        # its configuration was read: rules refuse what is not signed instead.
+        rules = [UNSIGNED.format(neighbor) for neighbor in neighbors]
+        edit.add_table(target.node, fault, chain("input", *rules))
 
 
 @kind(

@@ -1,0 +1,52 @@
+"""What is legal in a topology, and most likely not meant."""
+
+from __future__ import annotations
+
+from testbed.topology.model import Site, Topology
+
+
+def advice(topology: Topology) -> list[str]:
+    """Say which AS numbers are refused as loops between sites that a WAN joins, one line each.
+
+    A router refuses a route with its own AS number in the path (RFC 4271, 9.1.2), so two sites
+    with one number, or two local gateways, do not reach each other.
+    """
+    site = topology.site
+    if site.wan is None:
+        return []
+    found = []
+    joined = {uplink.device for uplink in site.wan.uplinks}
+    asns = {device.name: device.asn for device in site.devices if device.name in joined}
+    for asn in sorted(set(asns.values())):
+        places = {_place(site, name) for name, own in asns.items() if own == asn}
+        if len(places) > 1:
+            names = ", ".join(sorted(name for name, own in asns.items() if own == asn))
+            found.append(
+                f"{names} are in different places and all AS {asn}: what one announces the other"
+                " refuses as a loop; give each place an AS number of its own"
+            )
+    racks = [
+        rack
+        for rack in topology.outposts.values()
+        if joined & {lag.customer_device for lag in rack.lags}
+    ]
+    for asn in sorted({rack.lags[0].local_gateway.local_bgp_asn for rack in racks}):
+        alike = [rack for rack in racks if rack.lags[0].local_gateway.local_bgp_asn == asn]
+        names = ", ".join(rack.name for rack in alike)
+        apart = {_place(site, lag.customer_device) for rack in alike for lag in rack.lags}
+        if len(alike) > 1 and len(apart) > 1:
+            found.append(
+                f"the local gateways of {names} are all AS {asn}: their Outposts do not reach each"
+                " other through the WAN; order another AS number"
+            )
+    return found
+
+
+def _place(site: Site, device: str) -> frozenset[str]:
+    """The devices that a device reaches without the WAN."""
+    found, grown = {device}, True
+    while grown:
+        before = len(found)
+        found = found.union(*(set(link.devices) for link in site.links if found & {*link.devices}))
+        grown = len(found) > before
+    return frozenset(found)
