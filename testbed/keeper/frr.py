@@ -41,10 +41,16 @@ def _command(sock: socket.socket, command: str) -> str:
     return data[:-4].decode(errors="replace")
 
 
-def sessions(path: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Bgpd's sessions by (VRF, neighbour): FRR's own objects of `show bgp vrf all summary json`."""
+def sessions(path: str, *, failed: bool = False) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Bgpd's sessions by (VRF, neighbour): FRR's own objects of `show bgp vrf all summary json`.
+
+    Only those that have `failed` tell why.
+    """
+    which = "failed " if failed else ""
     try:
-        summary = json.loads(ask(path, "show bgp vrf all ipv4 unicast summary json") or "{}")
+        summary = json.loads(
+            ask(path, f"show bgp vrf all ipv4 unicast summary {which}json") or "{}"
+        )
     except ValueError as error:
         raise FrrError("unreadable reply") from error
     return {
