@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 TIMEOUT_S = 2.0
@@ -39,6 +40,14 @@ def _command(sock: socket.socket, command: str) -> str:
             raise FrrError("connection closed")
         data += chunk
     return data[:-4].decode(errors="replace")
+
+
+def knows(path: str, interfaces: Iterable[tuple[str, str | None]]) -> bool:
+    """Whether the zebra at VTY socket `path` knows the interfaces, each in its VRF."""
+    return all(
+        f"\n  vrf: {vrf or 'default'}\n" in ask(path, f"show interface {name}")
+        for name, vrf in interfaces
+    )
 
 
 def sessions(path: str, *, failed: bool = False) -> dict[tuple[str, ...], dict[str, Any]]:

@@ -38,6 +38,7 @@ class _Seen:
     """What has been seen of a session so far."""
 
     spell: float | None = None  # tells one time of being up from the next; None while down
+    began: float = 0.0
     flaps: int = 0
     reason: str | None = None
     troubled_at: float | None = None
@@ -49,6 +50,7 @@ class Stability:
 
     def __init__(self) -> None:
         self._sessions: dict[BgpCheck, _Seen] = {}
+        self._begun = time.time()
 
     def judge(self, check: BgpCheck, row: Row, refused: Callable[[str], tuple[int, ...]]) -> Row:
         """The session's row: not ok while it may not stay up, and with the reason there was.
@@ -59,9 +61,10 @@ class Stability:
             return row
         seen = self._sessions.setdefault(check, _Seen())
         spell = self._spell(row)
-        if seen.spell is not None and (spell is None or spell > seen.spell + SAME_SPELL_S):
+        ended = seen.spell is not None and (spell is None or spell > seen.spell + SAME_SPELL_S)
+        if ended and seen.began > self._begun:  # what ends an older one is the change itself
             seen.flaps += 1
-        seen.spell = spell
+        seen.spell, seen.began = spell, row["began"] or 0.0
         if not row["ok"]:
             reason = row.get("reason") or self._signatures(seen, refused(check.node))
             seen.reason = reason or seen.reason

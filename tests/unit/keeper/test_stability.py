@@ -20,6 +20,7 @@ from testbed.plan.model import BgpCheck, Check, Node, Plan, RouteCheck
 LIMIT = "Received: Maximum number of prefixes reached"
 CHECK = BgpCheck("ond", "bird", "customer", "10.0.0.1", "ond - switch")
 FRR_CHECK = BgpCheck("switch", "frr", "lgw", "10.0.0.2", "switch - ond")
+ROUTE = RouteCheck("ond", 254, "10.1.0.0/16", "ond: 10.1.0.0/16")
 Told = tuple[str, str | None, float]  # state, reason, when it got into it
 
 
@@ -30,12 +31,18 @@ class World:
         self.now = 100.0
         self.session: Any = lambda _: ("Established", None, 0.0)
         self.signatures: Any = lambda _: (0, 0, 0)
-        self.routes: list[observe.RouteState] = []
+        self.route_at = 1e9
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "time", lambda: self.now)
         monkeypatch.setattr(asyncio, "sleep", self._sleep)
         monkeypatch.setattr(sessions, "READ", {"bird": self._bird, "frr": self._frr})
         monkeypatch.setattr(sessions, "refused_signatures", lambda _: self.signatures(self.now))
-        monkeypatch.setattr(observe, "routes", lambda *_: self.routes)
+        route = observe.RouteState(
+            "10.1.0.0/16", 254, "unicast", "bird", 0, None, (observe.Hop(None, "eth0"),)
+        )
+        monkeypatch.setattr(
+            observe, "routes", lambda *_: [route] if self.now >= self.route_at else []
+        )
 
     async def _sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -117,6 +124,21 @@ def test_one_that_is_reset_every_few_seconds_never_is(world: World, phase: float
     assert world.now < 100 + 20
 
 
+def test_one_that_a_change_takes_down_once_is_ready_when_it_is_back(world: World) -> None:
+    back = 101.0
+
+    def session(now: float) -> Told:
+        if now < 100.2:
+            return "Established", None, 3.0
+        return ("Idle", "Hold timer expired", 100.2) if now < back else ("Established", None, back)
+
+    world.session, world.route_at = session, 101.1
+    looks = world.wait(CHECK, ROUTE)
+    assert CHECK.title not in {title for title, _ in looks[0].pending}
+    assert looks[-1].pending == []
+    assert world.now < 102
+
+
 def test_one_that_steadies_is_ready_some_seconds_later(world: World) -> None:
     world.session = resetting(3.0, 0.4, "Hold timer expired", until=105.0)
     looks = world.wait(CHECK)
@@ -151,8 +173,7 @@ def test_signatures_that_are_refused_meanwhile_are_the_reason(world: World) -> N
 
 
 def test_routes_that_do_not_come_though_every_session_is_up(world: World) -> None:
-    route = RouteCheck("ond", 254, "10.1.0.0/16", "ond: 10.1.0.0/16")
-    looks = world.wait(CHECK, route)
+    looks = world.wait(CHECK, ROUTE)
     assert looks[-1].pending == [("ond: 10.1.0.0/16", "not in the table")]
     assert looks[-1].hopeless is not None
     assert 35 <= world.now - 100 < 40
