@@ -78,12 +78,23 @@ def check_name(name: str) -> str:
 
 
 def load_topology(
-    path: str | os.PathLike[str], settings: Mapping[str, str], name: str | None = None
+    path: str | os.PathLike[str],
+    settings: Mapping[str, str],
+    name: str | None = None,
+    *,
+    notes: list[str] | None = None,
 ) -> Topology:
-    """Load a topology file, as `name` instead of its own name if given."""
+    """Load a topology file, as `name` instead of its own name if given.
+
+    Devices' own configurations are parsed, too; `notes` gets those that can't be here.
+    """
+    from testbed import device_configs  # noqa: PLC0415
     from testbed.topology.load import load  # noqa: PLC0415 - pydantic is slow to import
 
     topology = load(path, settings)
+    told = device_configs.parse(topology, Path(path).parent)
+    if notes is not None:
+        notes += told
     return replace(topology, name=check_name(name)) if name is not None else topology
 
 
