@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,13 +125,23 @@ def test_a_change_leaves_what_a_fresh_start_gives(
 
     settings = settings_of(file, values, daemon, own=own)
     with Testbed.up(file, settings, name=f"live-{os.getpid()}", **how) as testbed:
-        for change in CHANGES:
+        changes = CHANGES if thorough or not own else CHANGES[:3]
+        for change in changes:
             values |= change
             settings = settings_of(file, values, daemon, own=own)
-            topology = load_topology(file, settings)
+            topology = replace(load_topology(file, settings), name=testbed.name)
             testbed.apply(topology, timeout_s=60.0)  # raises where something is not ready
             assert testbed["desk"].ping(testbed["web"], count=1).received == 1, change
-            if thorough:
-                assert state(testbed) == fresh(), change
-        seen = state(testbed)
-    assert seen == fresh()
+            if thorough or change is changes[-1]:
+                same_as(testbed, fresh())
+
+
+def same_as(testbed: Testbed, wanted: dict[str, Any]) -> None:
+    """Wait until it is like a fresh one, as long as BGP may take to settle."""
+
+    def same() -> bool:
+        found = differences(state(testbed), wanted)
+        assert not found, found
+        return True
+
+    testbed.eventually(same, 60.0, interval=5.0)
