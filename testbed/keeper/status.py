@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from testbed.keeper.observer import Observer
-from testbed.plan.model import HostInterface, Node, Plan, Veth
+from testbed.plan.model import HostInterface, Node, Plan, TableRouteCheck, Veth
 
 if TYPE_CHECKING:
     from testbed.keeper.processes import ProcessTable
@@ -41,10 +41,37 @@ def status(plan: Plan, kernel: Kernel, processes: ProcessTable) -> Row:
     for check in plan.checks:
         if check.kind in subjects:
             result[subjects[check.kind]].append(observer.row(check))
+    result["route_tables"] += _propagated(plan, observer)
     rows = [row for key in ("nodes", "links", *subjects.values()) for row in result[key]]
     result["metrics"] = observer.metrics()
     result["ok"] = bool(rows) and all(row["ok"] for row in rows)
     return result
+
+
+def _propagated(plan: Plan, observer: Observer) -> list[Row]:
+    """The routes that a virtual private gateway has propagated to VPC route tables."""
+    checks = [check for check in plan.checks if isinstance(check, TableRouteCheck)]
+    stated = {(check.node, check.table, cidr) for check in checks for cidr in check.destinations}
+    rows: list[Row] = []
+    for check in {(check.node, check.table): check for check in checks}.values():
+        for destination, route in observer.table(check.node, check.table).items():
+            if route.protocol != "bird" or (check.node, check.table, destination) in stated:
+                continue
+            alive = any(hop.alive for hop in route.hops)
+            rows.append(
+                {
+                    "title": f"{check.owner} {check.route_table}: {destination}",
+                    "node": check.node,
+                    "owner": check.owner,
+                    "route_table": check.route_table,
+                    "destination": destination,
+                    "target": "virtual-private-gateway",
+                    "origin": "EnableVgwRoutePropagation",
+                    "ok": alive,
+                    "state": "active" if alive else "blackhole",
+                }
+            )
+    return rows
 
 
 def _far_end(device: Veth | HostInterface) -> str:

@@ -50,6 +50,17 @@ def test_communities_choose_the_way_before_the_as_path(
     assert testbed["desk"].ping("db", count=1).received == 1
 
 
+def test_status_lists_what_is_propagated_to_a_route_table(testbed: Testbed) -> None:
+    rows = {
+        row["destination"]: (row["target"], row["state"])
+        for row in testbed.status()["route_tables"]
+        if (row["owner"], row["route_table"]) == ("app", "main")
+        and row["origin"] == "EnableVgwRoutePropagation"
+    }
+    gateway = ("virtual-private-gateway", "active")
+    assert rows == {"172.23.0.0/24": gateway, "172.24.0.0/24": gateway}
+
+
 @pytest.mark.parametrize(("device", "lost"), [("left", "one"), ("right", "two")])
 def test_a_connection_without_a_link_is_noticed_at_both_ends(
     testbed: Testbed, device: str, lost: str
