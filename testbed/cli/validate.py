@@ -38,8 +38,9 @@ def command(
     variables = parse_settings(settings)
     rows = []
     for file in files:
+        notes: list[str] = []
         try:
-            topology = load_topology(file, variables)
+            topology = load_topology(file, variables, notes=notes)
             if topology.faults:  # only a plan tells whether what they are about is there
                 lower_topology(topology)
         except UsageError as error:
@@ -48,11 +49,16 @@ def command(
                 show(error)
         else:
             warnings = advice(topology)
-            rows.append({"file": file, "ok": True, "name": topology.name, "warnings": warnings})
+            rows.append(
+                {"file": file, "ok": True, "name": topology.name}
+                | {"warnings": warnings, "notes": notes}
+            )
             if not as_json:
                 click.echo(f"{file}: ok ({topology.name})")
                 for text in warnings:
                     warn(text)
+                for note in notes:
+                    click.echo(f"    {click.style('note:', fg='cyan')} {note}")
     if as_json:
         echo_json({"ok": all(row["ok"] for row in rows), "files": rows})
     if not all(row["ok"] for row in rows):
