@@ -10,8 +10,10 @@ from __future__ import annotations
 import errno
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from testbed.kernel import nftables
+from testbed.kernel import tap_filter as tap
 from testbed.kernel.namespace import inside
 from testbed.kernel.netlink import (
     F_DUMP,
@@ -20,7 +22,9 @@ from testbed.kernel.netlink import (
     attributes,
     to_text,
 )
-from testbed.kernel.tap import OFFSETS, WIREGUARD_DATA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NETFILTER = 12
 TRACE_GROUP = 9  # NFNLGRP_NFTRACE
@@ -87,9 +91,10 @@ class RuleTrace:
 
     def _ruleset(self, cookie: int) -> str:
         values = f"{{ {cookie:#x}, {(cookie + 1) & 0xFFFFFFFF:#x} }}"
-        rules = [f"@nh,{8 * offset},32 {values} meta nftrace set 1" for offset in OFFSETS]
-        hidden = f"@nh,{8 * OFFSETS[1]},32 {WIREGUARD_DATA:#x}"
-        rules.append(f"meta l4proto udp {hidden} meta nftrace set 1")
+        marks = [f"@nh,{8 * offset},32 {values}" for offset in tap.OFFSETS]
+        hidden = f"@nh,{8 * tap.PAYLOAD},32 {tap.WIREGUARD_DATA:#x}"
+        marks.append(f"meta nfproto ipv4 meta l4proto udp {hidden}")
+        rules = [f"{mark} meta nftrace set 1" for mark in (*marks, *_later_fragments())]
         lines = "".join(f"    {rule}\n" for rule in rules)
         chains = "".join(
             f"  chain {hook} {{\n    type filter hook {hook} priority {_FIRST};\n{lines}  }}\n"
@@ -125,6 +130,22 @@ class RuleTrace:
         with inside(self._fd):
             name = f"table inet {self.table}"
             nftables.run(f"add {name}; delete {name}")
+
+
+def _later_fragments() -> Iterator[str]:
+    """What matches fragments after the first, by themselves or inside VXLAN."""
+    later, later6 = (f"& {mask:#x} != 0" for mask in tap.LATER)
+    port, ether = 8 * (tap.IP_HEADER + 2), 8 * (tap.INNER - 2)
+    inside = f"meta nfproto ipv4 meta l4proto udp @nh,{port},16 {tap.VXLAN_PORT} @nh,{ether},16"
+    inner = 8 * tap.INNER
+    next6, offset6 = 8 * 6, 8 * tap.AT_OFFSET6
+    yield f"meta nfproto ipv4 @nh,{8 * tap.AT_OFFSET},16 {later}"
+    yield f"meta nfproto ipv6 @nh,{next6},8 {tap.FRAGMENT} @nh,{offset6},16 {later6}"
+    yield f"{inside} {tap.ETH_P_IP:#x} @nh,{inner + 8 * tap.AT_OFFSET},16 {later}"
+    yield (
+        f"{inside} {tap.ETH_P_IPV6:#x} @nh,{inner + next6},8 {tap.FRAGMENT}"
+        f" @nh,{inner + offset6},16 {later6}"
+    )
 
 
 def chain_text(fd: int, family: str, table: str, chain: str) -> str:

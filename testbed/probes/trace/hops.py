@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from testbed.probes.trace.words import Words
 
 
+LOOPBACK = "lo"
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """An interface that the packet came in or left by; `vlan` is the tag that it had there."""
@@ -127,13 +130,18 @@ def _groups(sightings: Sequence[Sighting], wiring: Wiring) -> Iterator[list[Sigh
         if last and (
             last.node != sighting.node
             or last.header.layer != sighting.header.layer
-            or (last.out and not sighting.out and not _is_bridge(sighting, wiring))
+            or (last.out and not sighting.out and not _stays(sighting, wiring))
         ):
             yield group
             group = []
         group.append(sighting)
     if group:
         yield group
+
+
+def _stays(sighting: Sighting, wiring: Wiring) -> bool:
+    """Whether what comes in there has not come from another node: by a bridge, or to itself."""
+    return sighting.interface == LOOPBACK or _is_bridge(sighting, wiring)
 
 
 def _is_bridge(sighting: Sighting, wiring: Wiring) -> bool:
@@ -150,7 +158,7 @@ def _hop(
     wiring: Wiring,
     words: Words,
 ) -> Hop:
-    entering = [s for s in group if not s.out and not _is_bridge(s, wiring)]
+    entering = [s for s in group if not s.out and not _stays(s, wiring)]
     leaving = _leaving(group, wiring)
     first = group[0]
     passage = _take_passage(way, first, entering, passages)
@@ -198,7 +206,9 @@ def _take_passage(
     """What nftables did with it here; each passage belongs to one hop."""
     iifs: set[str | None] = {s.interface for s in entering}
     for passage in passages:
-        if passage.node != first.node or passage.iif not in (iifs or {None}):
+        if passage.part.start or passage.node != first.node:
+            continue
+        if passage.iif not in (iifs or {None}):
             continue
         if first.header.layer == "wireguard":
             same = bool(passage.tunnel) and first.header.tunnel.startswith(passage.tunnel)
