@@ -90,9 +90,9 @@ class Tracer:
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, fd)
-            tap = Tap(fd, self._probe.cookie)
+            tap = Tap(fd, self._probe.marks)
             stack.callback(tap.close)
-            rules = RuleTrace(fd, self._probe.cookie) if nft_trace.has_rules(fd) else None
+            rules = RuleTrace(fd, self._probe.marks) if nft_trace.has_rules(fd) else None
             if rules is not None:
                 stack.callback(rules.close)
             counters, drops = decisions.counters(fd), decisions.queue_drops(fd)

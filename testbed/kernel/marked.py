@@ -54,6 +54,12 @@ class Probe:
         return ip_address(self.destination).version == 6
 
     @property
+    def marks(self) -> tuple[int, ...]:
+        """The cookie, and what acknowledges it: a SYN, and the data with it where it is refused."""
+        data = self.size - self.overhead if self.protocol == "tcp" else 0
+        return tuple(dict.fromkeys((self.cookie + n) & 0xFFFFFFFF for n in (0, 1, 1 + data)))
+
+    @property
     def overhead(self) -> int:
         """Bytes of the IP header and the protocol's own."""
         return OVERHEAD[self.protocol] + (IPV6_MORE if self.is_ipv6 else 0)

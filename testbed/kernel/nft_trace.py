@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from testbed.kernel import nftables
@@ -24,7 +24,7 @@ from testbed.kernel.netlink import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 NETFILTER = 12
 TRACE_GROUP = 9  # NFNLGRP_NFTRACE
@@ -46,7 +46,8 @@ _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 class Step:
     """A rule that matched, or the end of a chain.
 
-    `packet` is what the kernel numbers the packet with, `kind` is ``rule``,
+    `packet` is a number of the packet's: the kernel's own is used again for
+    others (`RuleTrace` tells them apart), `kind` is ``rule``,
     ``return`` or ``policy``; `target` is the chain of a jump or goto. The
     first step in a base chain has the packet's headers, 20 bytes of the
     transport protocol's.
@@ -77,24 +78,26 @@ def has_rules(fd: int) -> bool:
 
 
 class RuleTrace:
-    """The steps of the packets that carry the cookie, in one namespace."""
+    """The steps of the packets that carry one of the marks, in one namespace."""
 
-    def __init__(self, fd: int, cookie: int) -> None:
+    def __init__(self, fd: int, marks: Sequence[int]) -> None:
         self._fd = fd
-        self.table = f"testbed_trace_{cookie:08x}"
+        self.table = f"testbed_trace_{marks[0]:08x}"
         with inside(fd):
             self._socket = NetlinkSocket(NETFILTER)
             self._socket.keep()
             self._socket.subscribe(TRACE_GROUP)
-            nftables.run(self._ruleset(cookie))
+            nftables.run(self._ruleset(marks))
         self.lost = False
+        self._packets: dict[int, tuple[bytes, int]] = {}
+        self._count = 0
 
-    def _ruleset(self, cookie: int) -> str:
-        values = f"{{ {cookie:#x}, {(cookie + 1) & 0xFFFFFFFF:#x} }}"
-        marks = [f"@nh,{8 * offset},32 {values}" for offset in tap.OFFSETS]
+    def _ruleset(self, marks: Sequence[int]) -> str:
+        values = f"{{ {', '.join(f'{mark:#x}' for mark in marks)} }}"
+        matches = [f"@nh,{8 * offset},32 {values}" for offset in tap.OFFSETS]
         hidden = f"@nh,{8 * tap.PAYLOAD},32 {tap.WIREGUARD_DATA:#x}"
-        marks.append(f"meta nfproto ipv4 meta l4proto udp {hidden}")
-        rules = [f"{mark} meta nftrace set 1" for mark in (*marks, *_later_fragments())]
+        matches.append(f"meta nfproto ipv4 meta l4proto udp {hidden}")
+        rules = [f"{match} meta nftrace set 1" for match in (*matches, *_later_fragments())]
         lines = "".join(f"    {rule}\n" for rule in rules)
         chains = "".join(
             f"  chain {hook} {{\n    type filter hook {hook} priority {_FIRST};\n{lines}  }}\n"
@@ -116,7 +119,7 @@ class RuleTrace:
             try:
                 for kind, body in self._socket.notifications():
                     if kind == _TRACE:
-                        steps.append(parse(body))
+                        steps.append(self._numbered(parse(body)))
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
@@ -124,12 +127,33 @@ class RuleTrace:
             else:
                 return steps
 
+    def _numbered(self, step: Step) -> Step:
+        """The step with a number that no other packet has.
+
+        The kernel's comes from where the packet is in memory, where others
+        come to lie later. Each begins in the trace's own table.
+        """
+        identity = _identity(step)
+        known = self._packets.get(step.packet)
+        begins = step.table == self.table and step.network and known and known[0] != identity
+        if known is None or begins:
+            self._count += 1
+            known = self._packets[step.packet] = identity, self._count
+        return replace(step, packet=known[1])
+
     def close(self) -> None:
         """Take the table away. A change of the ruleset may have done so before."""
         self._socket.close()
         with inside(self._fd):
             name = f"table inet {self.table}"
             nftables.run(f"add {name}; delete {name}")
+
+
+def _identity(step: Step) -> bytes:
+    """What of a packet's headers neither routing nor address translation changes."""
+    network = step.network
+    fixed = network[4:6] + network[9:10] if network[:1] and network[0] >> 4 == 4 else b""
+    return fixed + step.transport[8:16]
 
 
 def _later_fragments() -> Iterator[str]:

@@ -22,7 +22,7 @@ from testbed.kernel.packet_sockets import (
 from testbed.kernel.tap_filter import ETH_P_ALL, SNAP, program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 OUTGOING = 4  # PACKET_OUTGOING
 
@@ -53,14 +53,14 @@ class Sight:
 class Tap:
     """The packet socket of one namespace; open from when it is made until `close`."""
 
-    def __init__(self, fd: int, cookie: int) -> None:
+    def __init__(self, fd: int, marks: Sequence[int]) -> None:
         kind, protocol = socket.SOCK_DGRAM, socket.htons(ETH_P_ALL)
         with inside(fd):
             opened = socket.socket(socket.AF_PACKET, kind | socket.SOCK_CLOEXEC, protocol)
         descriptor = out_of_the_way(opened.detach())
         self._socket = socket.socket(socket.AF_PACKET, kind, protocol, descriptor)
         self._socket.setblocking(False)
-        attach(self._socket, program(cookie))
+        attach(self._socket, program(marks))
         prepare(self._socket, _BUFFER)
         for _ in self.read():  # what came before there was a filter
             pass

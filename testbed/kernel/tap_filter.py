@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from testbed.kernel.packet_sockets import Instruction
 
 IP_HEADER, IPV6_HEADER, FRAGMENT_HEADER = 20, 40, 8
@@ -34,13 +36,14 @@ def _behind(header: int) -> tuple[int, int]:
 
 def _places() -> list[int]:
     quoting, quoting6 = IP_HEADER + ICMP_HEADER, IPV6_HEADER + ICMP_HEADER  # an ICMP error
-    plain = [*_behind(IP_HEADER), *_behind(quoting + IP_HEADER), *_behind(IPV6_HEADER)]
-    plain += [*_behind(IPV6_HEADER + FRAGMENT_HEADER), *_behind(quoting6 + IPV6_HEADER)]
+    plain = [*_behind(IP_HEADER), *_behind(quoting + IP_HEADER)]
+    for header in (IPV6_HEADER, IPV6_HEADER + FRAGMENT_HEADER):
+        plain += [*_behind(header), *_behind(quoting6 + header)]
     return sorted({*plain, *(INNER + place for place in plain)})
 
 
 OFFSETS = tuple(_places())
-"""Where the cookie, or the number after it, may be: bytes from the start of the IP header."""
+"""Where the cookie, or what acknowledges it, may be: bytes from the start of the IP header."""
 SNAP = 320  # bytes of a packet that are read: all headers, and those of what an error quotes
 
 LATER = 0x1FFF, 0xFFF8
@@ -82,8 +85,8 @@ class _Code:
         ]
 
 
-def program(cookie: int) -> list[Instruction]:
-    """The socket filter for a cookie."""
+def program(marks: Sequence[int]) -> list[Instruction]:
+    """The socket filter for what has any of these marks."""
     code = _Code()
     code.load(_LOAD_WORD, _PROTOCOL)
     code.jump(_JUMP_EQUAL, ETH_P_ARP, yes="accept")
@@ -96,7 +99,7 @@ def program(cookie: int) -> list[Instruction]:
     for offset in OFFSETS:
         code.at_least(offset + 4, "reject")
         code.load(_LOAD_WORD, offset)
-        for value in (cookie, (cookie + 1) & 0xFFFFFFFF):
+        for value in marks:
             code.jump(_JUMP_EQUAL, value, yes="accept")
     code.label("reject")
     code.load(_RETURN, 0)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from testbed.probes.trace import Hop, Trace
+    from testbed.probes.trace import Hop, Protocol, Trace
     from testbed.probes.trace import Path as Way
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/two-racks.yaml")]
@@ -311,9 +311,23 @@ def test_security_groups_and_network_acls(testbed: Testbed) -> None:
     assert testbed.trace("web", "db", protocol="tcp", port=7).ok
 
 
+def test_a_rule_of_a_device_with_vrfs(testbed: Testbed) -> None:
+    """What is forwarded in a VRF has come in by the VRF, as far as rules know."""
+    with (
+        testbed.fault("firewall", "cnd1", protocol="icmp"),
+        testbed.fault("firewall", "cnd2", protocol="icmp", name="other"),
+    ):
+        trace = testbed.trace("desk", "a")
+    assert trace.dropped_at in {"cnd1", "cnd2"}
+    assert "ipv6-icmp } drop" in str(trace.reason)
+    assert "chain forward of customer network device cnd" in str(trace.reason)
+
+
 def test_to_itself(testbed: Testbed) -> None:
     """By the loopback interface, of which no route table knows."""
-    for protocol, port, answer in (("icmp", 0, "ICMP echo reply"), ("tcp", 9, "TCP RST, ACK")):
+    cases: tuple[tuple[Protocol, int, str], ...]
+    cases = (("icmp", 0, "ICMP echo reply"), ("tcp", 9, "TCP RST, ACK"))
+    for protocol, port, answer in cases:
         trace = testbed.trace("desk", "desk", protocol=protocol, port=port)
         assert (trace.ok, trace.answered, len(trace.hops)) == (True, True, 1)
         assert trace.answer is not None
@@ -323,7 +337,6 @@ def test_to_itself(testbed: Testbed) -> None:
 
 
 @pytest.mark.topology("tests/packets/narrow-route.yaml")
-@pytest.mark.testbed(time="virtual", seed=1)
 def test_an_answer_that_leaves_by_another_way(testbed: Testbed) -> None:
     """The NAT gateway has no translation for it; nothing untranslated leaves it."""
     assert testbed.trace("clerk", "app", protocol="tcp", port=80).ok
@@ -337,7 +350,6 @@ def test_an_answer_that_leaves_by_another_way(testbed: Testbed) -> None:
 
 
 @pytest.mark.topology("tests/packets/firewall.yaml")
-@pytest.mark.testbed(time="virtual", seed=1)
 def test_fragments_inside_and_outside_the_tunnels(testbed: Testbed) -> None:
     """Whole, or named with the part that is missing and the rule that took it."""
     for size in (1301, 4000):

@@ -19,7 +19,7 @@ from testbed.probes.trace.filters import Filter, Passage, read_passages
 from testbed.probes.trace.hops import Addresses, Hop, Port, build
 from testbed.probes.trace.order import Wiring, path
 from testbed.probes.trace.routing import Decision
-from testbed.probes.trace.service_link import BFD, rack_end
+from testbed.probes.trace.service_link import BFD, leads, rack_end
 from testbed.probes.trace.sightings import Probe, read_sightings
 from testbed.probes.trace.verdict import Path, Told, conclude, told, unsent
 from testbed.probes.trace.words import Words
@@ -55,7 +55,8 @@ __all__ = ["Addresses", "Decision", "Filter", "Hop", "Path", "Port", "Protocol",
 class Trace:
     """What became of a packet.
 
-    `request` is its way, `answer` that of what came back, None without any.
+    `request` is its way, `answer` that of what came back, None without any:
+    a reply, or the ICMP error that says that its port is closed.
     `error` is the ICMP error that was sent about it, `answer_error` the one
     about its answer. `lost` names the nodes where the kernel could not keep
     up, so that hops may be missing. `cookie` are the 32 bits by which captures
@@ -83,9 +84,7 @@ class Trace:
     @property
     def answered(self) -> bool:
         """Whether an answer came back to the source: a reply, or that the port is closed."""
-        if self.answer is not None:
-            return self.answer.delivered
-        return self.delivered and self.error is not None and self.error.received
+        return self.answer is not None and self.answer.delivered
 
     @property
     def ok(self) -> bool:
@@ -136,9 +135,6 @@ class Trace:
             )
         if self.answer is not None:
             return f"delivered, and answered by {self.answer.what}"
-        if self.error is not None:
-            got = "" if self.error.received else ", which did not come back"
-            return f"delivered, and answered by {self.error.error.text}{got}"
         return "delivered; no answer was seen"
 
     def to_json(self) -> dict[str, Any]:
@@ -207,7 +203,7 @@ def _check_destination(destination: str) -> IPv4Address | IPv6Address:
 
 
 def _bfd(client: Client, plan: Plan, record: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The BFD sessions of the tunnels that something went to, by node, in its daemon's words."""
+    """The BFD sessions of tunnels that nothing could go into, by node, in its daemon's words."""
     devices = {
         (node.name, interface.name): interface.device
         for node in plan.nodes
@@ -215,7 +211,8 @@ def _bfd(client: Client, plan: Plan, record: dict[str, Any]) -> Iterator[tuple[s
         if isinstance(interface.device, Vxlan)
     }
     used = {(packet["node"], packet["interface"]) for packet in record["packets"]}
-    ends = {end.name for key in used & devices.keys() if (end := rack_end(devices[key], plan))}
+    unrouted = [devices[key] for key in used & devices.keys() if not leads(devices[key], record)]
+    ends = {end.name for device in unrouted if (end := rack_end(device, plan))}
     for name in ends:
         with contextlib.suppress(NetworkError, UsageError):
             yield name, client.ask(name, "bird", [BFD])[0]
@@ -236,10 +233,15 @@ def analyse(record: dict[str, Any], plan: Plan) -> Trace:
         if request.hops
         else None
     )
-    answer: Path | None = _follow("answer", sightings, passages, answer_error, evidence)
-    if answer is not None and not answer.hops:
-        answer = unsent(request, error, passages, evidence)
-    elif answer is not None and _came_from_elsewhere(request, answer):
+    answer: Path | None
+    answer = _follow("answer", sightings, passages, answer_error, evidence)
+    if not answer.hops:
+        answer = None
+        if request.delivered and error is not None:  # that a port is closed is an answer, too
+            answer = _follow("error", sightings, passages, None, evidence)
+        else:
+            answer = unsent(request, error, passages, evidence)
+    elif _came_from_elsewhere(request, answer):
         request = replace(request, delivered=True, last_seen=None, reason=None)
     protocol: Protocol = record["probe"]["protocol"]
     return Trace(

@@ -159,12 +159,14 @@ def _hop(
     words: Words,
 ) -> Hop:
     entering = [s for s in group if not s.out and not _stays(s, wiring)]
+    # By a bridge it gets from one of its ports to the node itself.
+    inward = [s for s in group if not s.out and s.interface != LOOPBACK]
     leaving = _leaving(group, wiring)
     first = group[0]
-    passage = _take_passage(way, first, entering, passages)
+    passage = _take_passage(way, first, inward, passages, wiring)
     addresses = Addresses(first.header.source, first.header.destination)
     out = leaving[-1].header if leaving else None
-    decision = _decision(first, entering, leaving, record, wiring, words)
+    decision = _decision(first, inward, leaving, record, wiring, words)
     tunnels = [
         *(("out of", words.tunnel(s.node, s.interface, addresses.source)) for s in entering[-1:]),
         *(("into", words.tunnel(s.node, s.interface, addresses.destination)) for s in leaving[:1]),
@@ -201,10 +203,14 @@ def _leaving(group: list[Sighting], wiring: Wiring) -> list[Sighting]:
 
 
 def _take_passage(
-    way: Way, first: Sighting, entering: list[Sighting], passages: list[Passage]
+    way: Way, first: Sighting, entering: list[Sighting], passages: list[Passage], wiring: Wiring
 ) -> Passage | None:
     """What nftables did with it here; each passage belongs to one hop."""
     iifs: set[str | None] = {s.interface for s in entering}
+    for s in entering:  # what is in a VRF is forwarded as if it had come in by the VRF
+        master = wiring.master(s.node, s.interface)
+        if master is not None and isinstance(master.device, Vrf):
+            iifs.add(master.name)
     for passage in passages:
         if passage.part.start or passage.node != first.node:
             continue

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from testbed.plan.model import Bridge, Veth, Vxlan, WireGuard
+from testbed.plan.model import Bridge, Veth, Vlan, Vxlan, WireGuard
 from testbed.probes.trace.sightings import HOST, OTHER_HOST, encrypted_lengths
 
 if TYPE_CHECKING:
@@ -32,6 +32,14 @@ class Wiring:
             for interface in node.interfaces
         }
 
+        self._ports: set[tuple[str, str]] = set()
+        for node, name in self._interfaces:
+            master, device = self.master(node, name), self.device(node, name)
+            if master is not None and isinstance(master.device, Bridge):
+                self._ports.add((node, name))
+                if isinstance(device, Vlan):
+                    self._ports.add((node, device.parent))
+
     def interface(self, node: str, name: str) -> Interface | None:
         """An interface; None for one that the plan has not."""
         return self._interfaces.get((node, name))
@@ -47,9 +55,8 @@ class Wiring:
         return self.interface(node, found.master) if found and found.master else None
 
     def is_port(self, node: str, name: str) -> bool:
-        """Whether an interface is a port of a bridge."""
-        master = self.master(node, name)
-        return master is not None and isinstance(master.device, Bridge)
+        """Whether an interface, or a VLAN on it, is a port of a bridge."""
+        return (node, name) in self._ports
 
     def wireguards(self, socket_node: str) -> list[tuple[str, str]]:
         """The WireGuard interfaces, with their nodes, whose UDP socket is in a node."""
@@ -93,7 +100,7 @@ class Course:
 def path(way: Way, sightings: Sequence[Sighting], wiring: Wiring) -> Course:
     """Where the packet of one way came by, through tunnels that hide it, too."""
     own = [s for s in sightings if s.header.way == way and not _is_copy(s, wiring)]
-    hidden = [s for s in sightings if s.header.layer == "wireguard"]
+    hidden = [s for s in sightings if s.header.layer == "wireguard" and not _is_copy(s, wiring)]
     tunnels: dict[bytes, Sighting] = {}  # what went in, by what WireGuard made of it
     for entering in [s for s in own if s.out]:
         device = wiring.device(entering.node, entering.interface)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testbed.plan.model import Vxlan, WireGuard
 from testbed.probes.trace.routing import decide
@@ -29,6 +29,16 @@ def outer(device: Vxlan, e: Evidence) -> str | None:
             if not decision.leads and decision.type not in {"local", "unknown"}:
                 return f"{_no_tunnel(device, e)}{e.down(node)}"
     return e.silent_on(node, None) or e.queued(node) or e.counted(node)
+
+
+def leads(device: Vxlan, record: dict[str, Any]) -> bool:
+    """Whether the kernel has a route to the far end of a VXLAN, as far as it was asked."""
+    node = record["nodes"].get(device.underlay_node, {})
+    return all(
+        answer["route"] is not None and answer["route"]["type"] in {"unicast", "local"}
+        for answer in node.get("decisions", ())
+        if answer["iif"] is None and answer["destination"] == device.remote
+    )
 
 
 def _no_tunnel(device: Vxlan, e: Evidence) -> str:

@@ -64,6 +64,11 @@ class Probe:
     df: bool
     cookie: int
 
+    @property
+    def tcp_headers(self) -> int:
+        """Bytes of the IP and TCP headers of a SYN."""
+        return 60 if ":" in self.destination else 40
+
 
 @dataclass(frozen=True, slots=True)
 class IcmpError:
@@ -192,7 +197,7 @@ def _way(packet: Packet, probe: Probe) -> Told:
     if (error := read_error(packet)) is not None:
         return _error(packet, error, probe)
     if protocol == TCP:
-        return (*_tcp(data, probe.cookie), None)
+        return (*_tcp(data, probe), None)
     if word(data, 8) != probe.cookie:
         return None, "", None
     if protocol in {ICMP, ICMPV6}:
@@ -237,12 +242,16 @@ def _udp(data: bytes, port: int) -> tuple[Way, str]:
     return "answer", "UDP"
 
 
-def _tcp(data: bytes, cookie: int) -> tuple[Way | None, str]:
-    """A SYN with the cookie, or what acknowledges it; an error quotes 8 bytes at least."""
+def _tcp(data: bytes, probe: Probe) -> tuple[Way | None, str]:
+    """A SYN with the cookie, or what acknowledges it; an error quotes 8 bytes at least.
+
+    What refuses a SYN acknowledges the data with it, too.
+    """
     flags = data[13] if len(data) > 13 else _SYN
-    if word(data, 4) == cookie and flags & _SYN_ACK == _SYN:
+    acknowledged = {probe.cookie + 1, probe.cookie + 1 + probe.size - probe.tcp_headers}
+    if word(data, 4) == probe.cookie and flags & _SYN_ACK == _SYN:
         return "request", f"TCP SYN to port {short(data, 2)}"
-    if word(data, 8) == cookie + 1:
+    if word(data, 8) in acknowledged:
         return "answer", "TCP SYN, ACK" if flags & _SYN else "TCP RST, ACK"
     return None, ""
 

@@ -213,7 +213,8 @@ def _refused(hops: Sequence[Hop], error: Told, e: Evidence) -> str:
     if error.error.mtu and (error.error.type, error.error.code) == (UNREACHABLE, 4):
         size = at.length if at else e.record["probe"]["size"]
         of = f" of {at.decision.dev}" if at and at.decision and at.decision.dev else ""
-        text = f"its {size} bytes are more than the MTU{of}, {error.error.mtu}, and DF is set"
+        text = f"its {size} bytes are more than the MTU{of}, {error.error.mtu}"
+        text += "" if error.error.six else ", and DF is set"  # no router fragments IPv6
         return f"{text}: {sent}"
     if at and at.decision and not at.decision.leads and at.decision.type != "local":
         return f"{at.route}: {sent}{e.down(at.node)}"
@@ -231,6 +232,7 @@ def _not_sent(e: Evidence) -> End:
             "Message too long": f"its {e.record['probe']['size']} bytes are more than the MTU of "
             "the interface, and DF is set",
             "Network is unreachable": "no route to the destination",
+            "Cannot assign requested address": "no address to send it from",
         }.get(sent["error"])
         text = f"{text} ({sent['error']})" if text else f"sending failed: {sent['error']}"
         return End(source, f"{text}{e.down(source)}")
@@ -284,17 +286,18 @@ def _not_encrypted(last: Hop, port: str, device: WireGuard, e: Evidence) -> End:
 def _stopped(last: Hop, e: Evidence) -> End:
     """It came in, and did not leave."""
     decision = last.decision
+    if last.enters and (vlan := last.enters[-1].vlan) is not None:
+        tagged = f"it came in by {last.enters[-1].interface} with the tag of VLAN {vlan}"
+        return End(last.node, f"{tagged}, which no interface there takes")
     if decision and not decision.leads and decision.type not in {"local", "unknown"}:
         return End(last.node, f"{last.route}{e.down(last.node)}")
     if decision and decision.dev:
         for text in (e.no_carrier(last.node, decision.dev), e.silent_on(last.node, decision.dev)):
             if text:
                 return End(last.node, text)
-    if reason := e.queued(last.node):
-        return End(last.node, reason)
-    if decision and decision.type == "local" and last.layer == "wireguard":
+    reason = e.queued(last.node)
+    if not reason and decision and decision.type == "local" and last.layer == "wireguard":
         reason = "WireGuard did not accept it: it is of no session that it has"
-        return End(last.node, reason)
-    if reason := e.counted(last.node):
+    if reason := reason or e.counted(last.node):
         return End(last.node, reason)
     return End(last.node, "it came in and did not leave; the kernel gives no reason", known=False)

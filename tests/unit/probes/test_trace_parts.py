@@ -23,6 +23,7 @@ from scapy.layers.vxlan import VXLAN
 
 from testbed.errors import UsageError
 from testbed.keeper.trace import read_probe
+from testbed.kernel import marked, nft_trace
 from testbed.kernel import tap_filter as tap
 from testbed.kernel.marked import checksum
 from testbed.kernel.nft_trace import parse
@@ -41,7 +42,7 @@ from testbed.probes.trace.sightings import (
 COOKIE = 0x51A7C0DE
 DATA = struct.pack("!I", COOKIE) + b"x" * 20
 PROBE = Probe("a", "10.0.0.2", "icmp", 0, 84, False, COOKIE)
-OVER_TCP = replace(PROBE, protocol="tcp", port=80)
+OVER_TCP = replace(PROBE, protocol="tcp", port=80, size=40)
 OVER_UDP = replace(PROBE, protocol="udp", port=53)
 ECHO = IP(src="10.0.0.1", dst="10.0.0.2", ttl=60) / ICMP(type=8) / DATA
 SYN = IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=4000, dport=80, seq=COOKIE, flags="S")
@@ -202,7 +203,7 @@ def test_the_filter_lets_through_what_is_recognised(
     packet: IP, probe: Probe, way: str | None, what: str | None
 ) -> None:
     del probe, what
-    program = tap.program(COOKIE)
+    program = tap.program((COOKIE, COOKIE + 1))
     outer = IP() / UDP(sport=1, dport=4789) / VXLAN(vni=257, flags=8) / Ether()
     for whole in (packet, outer / packet):
         passes = run(program, bytes(whole), ethertype(whole)) > 0
@@ -212,7 +213,7 @@ def test_the_filter_lets_through_what_is_recognised(
 
 def test_the_filter_lets_later_fragments_through() -> None:
     """By themselves and inside VXLAN; of IPv6 those that have a fragment header."""
-    program = tap.program(COOKIE)
+    program = tap.program((COOKIE, COOKIE + 1))
     outer = IP() / UDP(sport=1, dport=4789) / VXLAN(vni=257, flags=8) / Ether()
     later = IP(frag=9, proto=17) / (b"x" * 40)
     later6 = IPv6() / IPv6ExtHdrFragment(offset=9) / (b"x" * 40)
@@ -228,8 +229,19 @@ def test_the_filter_lets_later_fragments_through() -> None:
     assert run(program, bytes(asking), 0x86DD) == tap.SNAP
 
 
+def test_a_refused_syn_with_data() -> None:
+    """The reset acknowledges the data, too (RFC 9293, 3.10.7)."""
+    probe = replace(OVER_TCP, size=140)
+    reset = bytes(IP() / TCP(ack=COOKIE + 101, flags="RA"))
+    header = read_header(reset, probe, ())
+    assert header is not None
+    assert (header.way, header.what) == ("answer", "TCP RST, ACK")
+    sent = marked.Probe("10.0.0.2", "tcp", 80, 140, df=False, cookie=COOKIE)
+    assert run(tap.program(sent.marks), reset) == tap.SNAP
+
+
 def test_the_filter_keeps_others_out() -> None:
-    program = tap.program(COOKIE)
+    program = tap.program((COOKIE, COOKIE + 1))
     noise = b"z" * 90
     for other in (IP() / ICMP() / noise, IP() / TCP(seq=7), IP() / UDP() / noise, b"\x45"):
         assert run(program, bytes(other)) == 0
@@ -241,7 +253,7 @@ def test_the_filter_keeps_others_out() -> None:
 
 @given(st.binary(max_size=300))
 def test_the_filter_ends_on_any_packet(packet: bytes) -> None:
-    assert run(tap.program(COOKIE), packet) in {0, tap.SNAP}
+    assert run(tap.program((COOKIE, COOKIE + 1)), packet) in {0, tap.SNAP}
 
 
 # Routing decisions
@@ -369,6 +381,25 @@ def test_a_rule_is_found_in_its_chain() -> None:
         True,
     )
     assert second.filters[0].rule == "rule 77"
+
+
+def test_a_packets_number_may_be_used_again() -> None:
+    """The kernel's is where the packet is in memory: another one is soon there."""
+    tracing = object.__new__(nft_trace.RuleTrace)
+    tracing.table, tracing._packets, tracing._count = "testbed_trace_1", {}, 0
+
+    def step(table: str, packet: IP, *, headers: bool = True) -> nft_trace.Step:
+        data = bytes(packet)
+        network, transport = (data[:20], data[20:40]) if headers else (b"", b"")
+        bare = nft_trace.Step(77, "inet", table, "c", "rule", 1, "accept", "", None, 1, 0, b"", b"")
+        return tracing._numbered(replace(bare, network=network, transport=transport))
+
+    one, other = IP(id=5, ttl=9) / UDP(dport=443) / DATA, IP(id=6) / UDP(dport=443) / DATA
+    moved = IP(id=5, ttl=8, src="192.0.2.9") / UDP(sport=9, dport=443) / DATA
+    steps = [step("testbed_trace_1", one), step("fw", one), step("fw", one, headers=False)]
+    steps += [step("testbed_trace_1", moved), step("fw", moved)]
+    assert {entry.packet for entry in steps} == {1}
+    assert step("testbed_trace_1", other).packet == step("fw", other).packet == 2
 
 
 @given(st.binary(min_size=4, max_size=120))
