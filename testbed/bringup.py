@@ -257,14 +257,19 @@ def _ask_to_stop(name: str) -> None:
     client.stop()
 
 
-def address_of(plan: Plan, name: str) -> str:
+def address_of(plan: Plan, name: str, *, version: int | None = None) -> str:
     """The first address of a node that others can reach: not on `lo` where it has another.
 
-    KeyError when there is no such node, ValueError when it has no address.
+    IPv4 before IPv6 without a `version`; never a link-local one. KeyError when
+    there is no such node, ValueError when it has no address.
     """
     own = [
-        (i.device.kind == "loopback", a) for i in plan.node(name).interfaces for a in i.addresses
+        (":" in address, interface.device.kind == "loopback", address)
+        for interface in plan.node(name).interfaces
+        for address in interface.addresses
+        if not address.startswith("fe80:")
     ]
-    for _, address in sorted(own, key=lambda entry: entry[0]):
-        return address.partition("/")[0]
+    for six, _, address in sorted(own, key=lambda entry: entry[:2]):
+        if version in {None, 6 if six else 4}:
+            return address.partition("/")[0]
     raise ValueError(name)
