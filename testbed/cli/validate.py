@@ -32,7 +32,7 @@ def command(
     What is legal, but most likely not meant, is a warning.
     """
     from testbed.bringup import load_topology, lower_topology  # noqa: PLC0415
-    from testbed.cli.failures import show, warn  # noqa: PLC0415
+    from testbed.cli.failures import show  # noqa: PLC0415
     from testbed.topology.advice import advice  # noqa: PLC0415
 
     variables = parse_settings(settings)
@@ -54,12 +54,18 @@ def command(
                 | {"warnings": warnings, "notes": notes}
             )
             if not as_json:
-                click.echo(f"{file}: ok ({topology.name})")
-                for text in warnings:
-                    warn(text)
-                for note in notes:
-                    click.echo(f"    {click.style('note:', fg='cyan')} {note}")
+                _tell(file, topology.name, warnings, notes)
     if as_json:
         echo_json({"ok": all(row["ok"] for row in rows), "files": rows})
     if not all(row["ok"] for row in rows):
         context.exit(EXIT_USAGE)
+
+
+def _tell(file: str, name: str, warnings: list[str], notes: list[str]) -> None:
+    from testbed.cli.failures import warn  # noqa: PLC0415
+
+    click.echo(f"{file}: ok ({name})")
+    for text in warnings:
+        warn(text)
+    for note in notes:
+        click.echo(f"    {click.style('note:', fg='cyan')} {note}")
