@@ -28,7 +28,7 @@ EXACTLY = ("routes", "rules", "sessions", "lacp")
 SLACK_S = 2.0  # what was to stay for that longer than a check took has not gone by itself
 # BIRD of routes over a gateway that is no neighbour, at each of its scans of the kernel's table.
 BY_THEMSELVES = re.compile(r"KRT: Received route \S+ with strange next-hop")
-REST_S, TRIES = 5.0, 20
+REST_S, TRIES = 20.0, 10  # zebra looks at the speed of links 15 s after they have come up
 
 
 @dataclass(frozen=True, slots=True)
