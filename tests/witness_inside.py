@@ -81,7 +81,8 @@ def routes() -> tuple[list[str], dict[str, float]]:
             metrics = attributes(found.get(8, b""))
             mtu = struct.unpack("=I", metrics[2])[0] if 2 in metrics else 0
             (ticks,) = struct.unpack("=8xi", found[12][:12]) if 12 in found else (0,)
-            cached[f"{name} mtu {mtu}"] = ticks / TICKS
+            if mtu:  # one that has had its time says nothing
+                cached[f"{name} mtu {mtu}"] = ticks / TICKS
         else:
             hops = found.get(9, b"").hex() or f"{ip(found.get(5))} {found.get(4, b'').hex()}"
             own.append(f"{name} kind {kind} protocol {protocol} by {hops}")
