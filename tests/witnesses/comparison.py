@@ -34,7 +34,8 @@ def differences(
     back_way = trace.answer.way if trace.answer is not None else "answer"
     for path, way in ((trace.request, "request"), (trace.answer, back_way)):
         course = wires.course(trace.cookie, way, trace.port)
-        start = trace.source if way == "request" else (target or trace.request.hops[-1].node)
+        last = trace.request.hops[-1].node if trace.request.hops else trace.source
+        start = trace.source if way == "request" else target or last
         if path is not None:
             found += [f"{way}: {text}" for text in _path(path, course, captured, wires.plan, start)]
         elif course:

@@ -23,10 +23,12 @@ from typing import Any
 
 IP_MTU_DISCOVER, PROBE, DONT = 10, 3, 0
 IP_RECVERR, IP_RECVTTL, IP_TTL = 11, 12, 2
+IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 23, 25, 51, 52
 SO_MARK = 36
 MSG_ERRQUEUE = 0x2000
-FROM_ICMP = 2
-HEADERS = 28
+FROM_ICMP, FROM_ICMPV6 = 2, 3
+HEADERS, HEADERS_IPV6 = 28, 48
+ECHO, ECHO_IPV6 = 8, 128
 SOCKETS = {
     "icmp": (socket.SOCK_DGRAM, socket.IPPROTO_ICMP),
     "udp": (socket.SOCK_DGRAM, 0),
@@ -37,16 +39,21 @@ SOCKETS = {
 def start(request: dict[str, Any]) -> socket.socket:
     """Send one request; its socket, which is not blocking. OSError where the node itself can't."""
     protocol, size = request["protocol"], request.get("size")
-    sock = socket.socket(socket.AF_INET, *SOCKETS[protocol])
+    six = ":" in request["to"]
+    kind, number = SOCKETS[protocol]
+    number = socket.IPPROTO_ICMPV6 if six and number else number
+    sock = socket.socket(socket.AF_INET6 if six else socket.AF_INET, kind, number)
     sock.setblocking(False)
     if device := request.get("device"):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
     if mark := request.get("mark"):
         sock.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
-    sock.setsockopt(socket.SOL_IP, IP_RECVERR, 1)
-    sock.setsockopt(socket.SOL_IP, IP_RECVTTL, 1)
+    level = socket.IPPROTO_IPV6 if six else socket.SOL_IP
+    sock.setsockopt(level, IPV6_RECVERR if six else IP_RECVERR, 1)
+    sock.setsockopt(level, IPV6_RECVHOPLIMIT if six else IP_RECVTTL, 1)
     if protocol != "tcp":
-        sock.setsockopt(socket.SOL_IP, IP_MTU_DISCOVER, PROBE if size else DONT)
+        option = IPV6_MTU_DISCOVER if six else IP_MTU_DISCOVER
+        sock.setsockopt(level, option, PROBE if size else DONT)
     if request.get("source") or request.get("source_port"):
         sock.bind((request.get("source") or "", request.get("source_port") or 0))
     address = (request["to"], 0 if protocol == "icmp" else request["port"])
@@ -54,8 +61,9 @@ def start(request: dict[str, Any]) -> socket.socket:
     if code not in (0, errno.EINPROGRESS):
         raise OSError(code, "no way")
     if protocol == "icmp":
-        payload = b"conformance" + bytes(max((size or 0) - HEADERS - 11, 0))
-        sock.send(struct.pack("!BBHHH", 8, 0, 0, 0, 1) + payload)
+        headers = HEADERS_IPV6 if six else HEADERS
+        payload = b"conformance" + bytes(max((size or 0) - headers - 11, 0))
+        sock.send(struct.pack("!BBHHH", ECHO_IPV6 if six else ECHO, 0, 0, 0, 1) + payload)
     elif protocol == "udp":
         sock.send(b"conformance")
     return sock
@@ -68,11 +76,16 @@ def icmp_error(sock: socket.socket) -> dict[str, Any] | None:
     except OSError:
         return None
     for level, kind, data in notes:
-        if (level, kind) == (socket.SOL_IP, IP_RECVERR):
+        if (level, kind) in {
+            (socket.SOL_IP, IP_RECVERR),
+            (socket.IPPROTO_IPV6, IPV6_RECVERR),
+        }:
             code, origin, *_, info, _ = struct.unpack("=IBBBBII", data[:16])
             said: dict[str, Any] = {"error": errno.errorcode.get(code, str(code))}
             if origin == FROM_ICMP:
                 said["sender"] = socket.inet_ntoa(data[20:24])
+            elif origin == FROM_ICMPV6:
+                said["sender"] = socket.inet_ntop(socket.AF_INET6, data[24:40])
             if code == errno.EMSGSIZE:
                 said["mtu"] = info
             if code == errno.ECONNREFUSED:
@@ -102,7 +115,9 @@ def received(sock: socket.socket) -> dict[str, Any]:
     if sock.type == socket.SOCK_STREAM:
         return {"answer": "open", "peer": sock.getpeername()[0]}
     _, notes, _, peer = sock.recvmsg(65536, 64)
-    ttl = [struct.unpack("=i", data)[0] for _, kind, data in notes if kind == IP_TTL]
+    ttl = [
+        struct.unpack("=i", data)[0] for _, kind, data in notes if kind in {IP_TTL, IPV6_HOPLIMIT}
+    ]
     return {"answer": "reply", "peer": peer[0], "ttl": ttl[0] if ttl else None}
 
 
