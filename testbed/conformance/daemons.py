@@ -65,7 +65,7 @@ def _announced(site: Site, node: str) -> dict[str, tuple[Route, ...]]:
     """What each session announces, by its name."""
     handle: Node = site.testbed[node]
     return {
-        session.name: tuple((route.prefix, route.as_path) for route in session.announced)
+        session.name: tuple(sorted((route.prefix, route.as_path) for route in session.announced))
         for session in handle.bgp()
     }
 

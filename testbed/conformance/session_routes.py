@@ -57,7 +57,7 @@ def _local_asn(lines: Iterable[str]) -> int:
 
 
 def parse(lines: Iterable[str]) -> Routes:
-    """The routes in what BIRD says to ``show route … all``."""
+    """The routes in what BIRD says to ``show route … all``, in the order of their prefixes."""
     found: Routes = {}
     prefix: IPv4Network | None = None
     for line in lines:
@@ -69,4 +69,4 @@ def parse(lines: Iterable[str]) -> Routes:
         elif prefix is not None and line.strip().startswith("BGP.as_path:"):
             words = line.partition(":")[2].replace("{", " ").replace("}", " ").split()
             found[prefix] = tuple(int(word) for word in words if word.isdigit())
-    return found
+    return dict(sorted(found.items()))
