@@ -95,7 +95,7 @@ MUTATIONS = {
     ),
     "bgp.accepted": Mutation(
         SITE,
-        "op-a.ond1: 192.168.10.0/24 from cnd1",
+        "op-a.ond1: 10.77.11.0/24 from cnd1",
         change=in_protocol("cnd1", "op_a_local_gateway", "export all;", LOOPED),
         seen="64513",
     ),

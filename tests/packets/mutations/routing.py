@@ -29,7 +29,7 @@ MUTATIONS = {
     ),
     "routing.answers": Mutation(
         SITE,
-        "desk to 10.77.7.88, TCP",
+        "b to 10.77.7.88, TCP",
         change=drop("op-a.vpc-app", 'iifname "eni-a" oifname "lgw" ip protocol tcp'),
         only=("a",),
     ),
