@@ -33,8 +33,9 @@ class Outcome:
     `first` says whether it started the testbed, `pending` what is not ready
     (title and state of each), `timings` the milliseconds of each phase,
     `notices` what of the running testbed had to be made anew, `faults` the
-    names of those in force, with which not everything need be ready, `lease`
-    the connection with which it ends, where it is held.
+    names of those in force, with which not everything need be ready, `hopeless`
+    why what is not ready was not waited for any longer, `lease` the connection
+    with which it ends, where it is held.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Outcome:
     timings: dict[str, float] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    hopeless: str | None = None
     lease: Connection | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -60,6 +62,7 @@ class Outcome:
             "links": self.links,
             "ok": not self.pending or bool(self.faults),
             "pending": self.pending,
+            "hopeless": self.hopeless,
             "notices": self.notices,
             "faults": self.faults,
             "timings": {phase: round(ms, 1) for phase, ms in self.timings.items()},
@@ -75,12 +78,23 @@ def check_name(name: str) -> str:
 
 
 def load_topology(
-    path: str | os.PathLike[str], settings: Mapping[str, str], name: str | None = None
+    path: str | os.PathLike[str],
+    settings: Mapping[str, str],
+    name: str | None = None,
+    *,
+    notes: list[str] | None = None,
 ) -> Topology:
-    """Load a topology file, as `name` instead of its own name if given."""
+    """Load a topology file, as `name` instead of its own name if given.
+
+    Devices' own configurations are parsed, too; `notes` gets those that can't be here.
+    """
+    from testbed import device_configs  # noqa: PLC0415
     from testbed.topology.load import load  # noqa: PLC0415 - pydantic is slow to import
 
     topology = load(path, settings)
+    told = device_configs.parse(topology, Path(path).parent)
+    if notes is not None:
+        notes += told
     return replace(topology, name=check_name(name)) if name is not None else topology
 
 
@@ -191,6 +205,7 @@ def bring_up(
         pending=list(result.get("pending") or ()),
         notices=list(result.get("notices") or ()),
         faults=list(result.get("faults") or ()),
+        hopeless=result.get("hopeless"),
         timings=({"start": starting} if first else {}) | dict(result.get("timings") or {}),
         lease=client.lease,
     )
@@ -242,14 +257,19 @@ def _ask_to_stop(name: str) -> None:
     client.stop()
 
 
-def address_of(plan: Plan, name: str) -> str:
+def address_of(plan: Plan, name: str, *, version: int | None = None) -> str:
     """The first address of a node that others can reach: not on `lo` where it has another.
 
-    KeyError when there is no such node, ValueError when it has no address.
+    IPv4 before IPv6 without a `version`; never a link-local one. KeyError when
+    there is no such node, ValueError when it has no address.
     """
     own = [
-        (i.device.kind == "loopback", a) for i in plan.node(name).interfaces for a in i.addresses
+        (":" in address, interface.device.kind == "loopback", address)
+        for interface in plan.node(name).interfaces
+        for address in interface.addresses
+        if not address.startswith("fe80:")
     ]
-    for _, address in sorted(own, key=lambda entry: entry[0]):
-        return address.partition("/")[0]
+    for six, _, address in sorted(own, key=lambda entry: entry[:2]):
+        if version in {None, 6 if six else 4}:
+            return address.partition("/")[0]
     raise ValueError(name)

@@ -22,29 +22,36 @@ import time
 
 ANSWERED, REFUSED, SILENT = "answered", "refused", "silent"
 PAYLOAD = b"testbed reach"
-ECHO_REQUEST = struct.pack("!BBHHH", 8, 0, 0, 0, 1) + PAYLOAD
-IP_RECVERR = 11
+ECHO_REQUEST, ECHO_REQUEST6 = (
+    struct.pack("!BBHHH", kind, 0, 0, 0, 1) + PAYLOAD for kind in (8, 128)
+)
+IP_RECVERR, IPV6_RECVERR = 11, 25
 AT_ONCE = 400  # requests, with a descriptor for each
 Probe = tuple[str, str, int]
 
 
 def start(address: str, protocol: str, port: int) -> socket.socket:
     """Send one request; OSError where the node itself can't."""
+    six = ":" in address
+    family = socket.AF_INET6 if six else socket.AF_INET
     if protocol == "tcp":
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock = socket.socket(family, socket.SOCK_STREAM)
     elif protocol == "udp":
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock = socket.socket(family, socket.SOCK_DGRAM)
     else:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+        icmp = socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP
+        sock = socket.socket(family, socket.SOCK_DGRAM, icmp)
     try:
         sock.setblocking(False)
         if protocol == "tcp":
             with contextlib.suppress(BlockingIOError):
                 sock.connect((address, port))
         else:
-            sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+            level = socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP
+            sock.setsockopt(level, IPV6_RECVERR if six else IP_RECVERR, 1)
             sock.connect((address, port if protocol == "udp" else 0))
-            sock.send(PAYLOAD if protocol == "udp" else ECHO_REQUEST)
+            echo = ECHO_REQUEST6 if six else ECHO_REQUEST
+            sock.send(PAYLOAD if protocol == "udp" else echo)
     except BaseException:
         sock.close()
         raise

@@ -25,7 +25,7 @@ INSIDE = Path(__file__).with_name("witness_inside.py")
 UDP = 17
 BFD = 3784
 EXACTLY = ("routes", "rules", "sessions", "lacp")
-EXPIRES_S = 120.0  # what is to stay for so long has not gone by itself during a check
+SLACK_S = 2.0  # what was to stay for that longer than a check took has not gone by itself
 # BIRD of routes over a gateway that is no neighbour, at each of its scans of the kernel's table.
 BY_THEMSELVES = re.compile(r"KRT: Received route \S+ with strange next-hop")
 REST_S, TRIES = 5.0, 20
@@ -96,6 +96,7 @@ class Witness:
         if not text.endswith(b"\n"):
             raise AssertionError(bytes(self._process.stderr).decode(errors="replace"))
         found: dict[str, Any] = json.loads(text)
+        found["at"] = self._testbed.elapsed()
         found["events"] = [
             f"{event['node']} {event['kind']} {event['subject']}: {event['state']}"
             for event in self._testbed.events()
@@ -113,14 +114,17 @@ class Witness:
     def differences(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         """What is not as it was, in words."""
         found = []
+        stayed_s = now["at"] - before["at"] + SLACK_S
         for node, state in now["nodes"].items():
             old = before["nodes"][node]
             for kind in EXACTLY:
                 found += [f"{node}: {kind}: {line}" for line in changed(old[kind], state[kind])]
-            found += [f"{node}: exceptions: {line}" for line in learned(old, state)]
+            kept = kept_so_long(old["exceptions"], state["exceptions"], stayed_s)
+            found += [f"{node}: exceptions: {line}" for line in kept]
             found += [f"{node}: neighbours: {line}" for line in moved(old, state)]
             flows = (self._own(old["connections"]), self._own(state["connections"]))
-            found += [f"{node}: connections: {line}" for line in changed(*flows)]
+            kept = kept_so_long(*flows, stayed_s)
+            found += [f"{node}: connections: {line}" for line in kept]
         for path, length in now["logs"].items():
             old_length = before["logs"].get(path, 0)
             if length != old_length and (said := self._added(path, old_length)):
@@ -128,18 +132,18 @@ class Witness:
         found += [f"event {line}" for line in now["events"][len(before["events"]) :]]
         return found
 
-    def _own(self, connections: Iterable[list[Any]]) -> list[str]:
+    def _own(self, connections: Iterable[list[Any]]) -> dict[str, float]:
         """Those of the site's own flows: tunnels and BFD. (For BGP the connections tell.)"""
-        return [
-            f"{source}:{sport} {destination}:{dport} protocol {protocol} status {status}"
-            for source, destination, protocol, sport, dport, status in connections
+        return {
+            f"{source}:{sport} {destination}:{dport} protocol {protocol} status {status}": seconds
+            for source, destination, protocol, sport, dport, status, seconds in connections
             if (protocol == UDP and dport == BFD)
             or (
                 protocol == UDP
                 and sport == dport == PORT
                 and {source, destination} in self._tunnels
             )
-        ]
+        }
 
     def _added(self, path: str, offset: int) -> str:
         """What a log has got since it had a length, without what daemons say now and again."""
@@ -164,11 +168,11 @@ def changed(before: list[str], now: list[str]) -> list[str]:
     return gone + [f"new: {line}" for line in now if line not in before]
 
 
-def learned(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The cached exceptions to routes that are new, and those that went before their time."""
-    old, new = before["exceptions"], now["exceptions"]
-    stayed = [line for line, seconds in old.items() if seconds > EXPIRES_S]
-    return changed(stayed, [line for line in new if line not in old or line in stayed])
+def kept_so_long(
+    before: Mapping[str, float], now: Mapping[str, float], seconds: float
+) -> list[str]:
+    """What is new, and what is gone though it was to be kept for longer than so many seconds."""
+    return changed([line for line, left in before.items() if left > seconds or line in now], [*now])
 
 
 def moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

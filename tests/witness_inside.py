@@ -130,12 +130,13 @@ def flow(data: bytes) -> tuple[str, str, int, int, int]:
 
 
 def connections() -> list[Any]:
-    """What connection tracking knows: the flow, and whether it was answered."""
+    """What connection tracking knows: the flow, whether it was answered, the seconds it is kept."""
     found = []
     for body in ask(NETFILTER, CONNTRACK, struct.pack("=BBH", socket.AF_INET, 0, 0)):
         entry = attributes(body[4:])
         status = struct.unpack("!I", entry[3])[0] & SEEN_REPLY
-        found.append([*flow(entry[1]), status])
+        (seconds,) = struct.unpack("!I", entry[7]) if 7 in entry else (0,)
+        found.append([*flow(entry[1]), status, seconds])
     return sorted(found)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from testbed import __version__
-from testbed.cli import failures
+from testbed.cli import encoding, failures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,4 +109,5 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the command `testbed`."""
+    encoding.write_any_character()
     cli(prog_name="testbed")

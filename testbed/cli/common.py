@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from testbed.cli.encoding import has_every_character
 from testbed.errors import TestbedError, UsageError, no_such_node
 
 if TYPE_CHECKING:
@@ -174,9 +175,12 @@ def read_plan(file: str, settings: Iterable[str], name: str | None) -> Plan:
     return lower_topology(load_topology(file, parse_settings(settings), name))
 
 
+ipv6_option = click.option("-6", "--ipv6", is_flag=True, help="To the node's IPv6 address.")
+
+
 def echo_json(data: Any) -> None:
     """Print data as JSON."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(data, indent=2, ensure_ascii=not has_every_character()))
 
 
 def unknown_node(name: str, plan: Plan) -> UsageError:

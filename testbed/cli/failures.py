@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from testbed.cli.encoding import has_every_character
 from testbed.errors import EXIT_HOST, EXIT_USAGE, TestbedError, TopologyError
 from testbed.printable import printable
 from testbed.protocol import limits
@@ -96,7 +97,8 @@ def _leave_stdout() -> None:
 def show(error: TestbedError) -> None:
     """Print the error and its hint on standard error; with --json as an object on stdout too."""
     if getattr(error, "as_json", False):
-        click.echo(json.dumps({"error": error.to_json()}, indent=2, ensure_ascii=False))
+        ascii_only = not has_every_character()
+        click.echo(json.dumps({"error": error.to_json()}, indent=2, ensure_ascii=ascii_only))
     if isinstance(error, TopologyError):
         _show_problems(error)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -62,12 +62,13 @@ def command(
     if as_json:
         echo_json(result)
     else:
-        _report(client.name, result["healed"], result["pending"], timeout)
+        _report(client.name, result, timeout)
     if result["pending"]:
         context.exit(EXIT_NETWORK)
 
 
-def _report(testbed: str, healed: list[str], pending: list[dict[str, str]], timeout: float) -> None:
+def _report(testbed: str, result: dict[str, Any], timeout: float) -> None:
+    healed, pending = result["healed"], result["pending"]
     text = f"healed {', '.join(healed)}" if healed else "there is no fault"
     click.echo(f"{testbed}: {text}")
     if pending:
@@ -76,6 +77,8 @@ def _report(testbed: str, healed: list[str], pending: list[dict[str, str]], time
 
         console(stderr=True).print(pending_table(pending))
         message = f"not everything is ready again after {timeout:g} s"
+        if result["hopeless"]:
+            message = f"not everything can become ready again: {result['hopeless']}"
         click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
         hint = "look with testbed status and testbed logs"
         click.echo(f"    {click.style('hint:', fg='cyan')} {hint}", err=True)

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli.common import connect, echo_json, json_option, name_option, unknown_node, verb
+from testbed.cli.common import (
+    connect,
+    echo_json,
+    ipv6_option,
+    json_option,
+    name_option,
+    unknown_node,
+    verb,
+)
 from testbed.cli.common import node_argument as node_argument_of
 from testbed.errors import EXIT_NETWORK, UsageError
 
@@ -15,7 +23,11 @@ if TYPE_CHECKING:
     from testbed.probes.ping import PingResult
 
 
-@verb("ping", "testbed ping a b\ntestbed ping a c --df -s 1272 --json")
+@verb(
+    "ping",
+    "testbed ping a b\ntestbed ping a c --df -s 1272 --json\n"
+    "testbed ping a 2001:db8:1:aa00::4\ntestbed ping a b -6",
+)
 @node_argument_of("source", metavar="SRC")
 @node_argument_of("destination", metavar="DST")
 @click.option(
@@ -40,8 +52,9 @@ if TYPE_CHECKING:
     default=56,
     show_default=True,
     metavar="BYTES",
-    help="Payload; the IP packet has 28 bytes more.",
+    help="Payload; the IP packet has 28 bytes more, of IPv6 48.",
 )
+@ipv6_option
 @click.option("--df", is_flag=True, help="Set the Don't Fragment bit.")
 @name_option()
 @json_option
@@ -54,20 +67,21 @@ def command(
     count: int,
     interval: float,
     size: int,
+    ipv6: bool,
     df: bool,
     name: str | None,
     as_json: bool,
 ) -> None:
     """Ping from a node to a node or an address."""
-    from testbed.probes.ping import HEADERS, ping  # noqa: PLC0415
+    from testbed.probes.ping import packet_bytes, ping  # noqa: PLC0415
 
     client = connect(name)
-    address = resolve(client, destination)
+    address = resolve(client, destination, ipv6=ipv6)
     result = ping(client, source, address, count=count, interval_s=interval, size=size, df=df)
     if as_json:
         echo_json(
             {"source": source, "destination": destination, "address": address}
-            | {"packet_bytes": size + HEADERS}
+            | {"packet_bytes": packet_bytes(size, address)}
             | result.to_json()
         )
     else:
@@ -76,22 +90,26 @@ def command(
         context.exit(EXIT_NETWORK)
 
 
-def resolve(client: Client, destination: str) -> str:
-    """The address that is meant: itself, or the first of the node of that name."""
-    import socket  # noqa: PLC0415
+def resolve(client: Client, destination: str, *, ipv6: bool = False) -> str:
+    """The address that is meant: itself, or the first of the node of that name.
+
+    Of a node it is its IPv4 address, else, or with `ipv6`, its IPv6 address.
+    """
+    from ipaddress import ip_address  # noqa: PLC0415
 
     try:
-        socket.inet_pton(socket.AF_INET, destination)
-    except (OSError, ValueError):
+        ip_address(destination)
+    except ValueError:
         from testbed.bringup import address_of  # noqa: PLC0415
 
         plan, _ = client.plan()
         try:
-            return address_of(plan, destination)
+            return address_of(plan, destination, version=6 if ipv6 else None)
         except KeyError:
             raise unknown_node(destination, plan) from None
         except ValueError:
-            raise UsageError(f"node {destination} has no address", hint="give one") from None
+            kind = "IPv6 address" if ipv6 else "address"
+            raise UsageError(f"node {destination} has no {kind}", hint="give one") from None
     return destination
 
 

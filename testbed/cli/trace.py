@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli.common import connect, echo_json, json_option, name_option, verb
+from testbed.cli.common import connect, echo_json, ipv6_option, json_option, name_option, verb
 from testbed.cli.common import node_argument as node_argument_of
 from testbed.cli.ping import resolve
 from testbed.errors import EXIT_NETWORK, UsageError
@@ -33,8 +33,9 @@ PORT = click.IntRange(1, 65535)
     *("-s", "--size"),
     type=click.IntRange(32, 65535),
     metavar="BYTES",
-    help="Of the whole IP packet  [default: 84, of a TCP SYN 40]",
+    help="Of the whole IP packet  [default: 84, of a TCP SYN 40; of IPv6 20 more]",
 )
+@ipv6_option
 @click.option("--df", is_flag=True, help="Set the Don't Fragment bit.")
 @click.option("-b", "--both", is_flag=True, help="List the hops of the answer, too.")
 @click.option(
@@ -55,6 +56,7 @@ def command(
     tcp: int | None,
     udp: int | None,
     size: int | None,
+    ipv6: bool,
     df: bool,
     both: bool,
     graph: str | None,
@@ -70,7 +72,7 @@ def command(
     protocol, port = _protocol(icmp=icmp, tcp=tcp, udp=udp)
     form = _picture_format(graph)
     client = connect(name)
-    address = destination if ":" in destination else resolve(client, destination)
+    address = resolve(client, destination, ipv6=ipv6)
     plan, _ = client.plan()
     result = trace(client, plan, source, address, protocol=protocol, port=port, size=size, df=df)
     if graph is not None and form is not None:

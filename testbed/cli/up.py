@@ -89,7 +89,8 @@ def command(
     """Build the testbed of a topology file, or bring the one that runs to it.
 
     Of a testbed that runs only what differs is changed. Exits with 1 when not
-    everything is ready in time; the testbed then stays up, to be looked at.
+    everything is ready in time, or once it is certain that something never will
+    be; the testbed then stays up, to be looked at.
     With faults in force it waits only until nothing changes any more.
     No root is needed: an ordinary user's runs in this kernel where it has all
     that is needed and lets users make namespaces, else in a micro VM.
@@ -180,6 +181,8 @@ def _report(outcome: Outcome, *, wait: bool, timeout: float) -> None:
     count = len(outcome.pending)
     what = "thing is" if count == 1 else "things are"
     message = f"{count} {what} not ready after {timeout:g} s"
+    if outcome.hopeless:
+        message = f"{count} {what} not ready, and cannot become so: {outcome.hopeless}"
     click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
     hint = "the testbed stays up: look with testbed status and testbed logs, or testbed down"
     click.echo(f"    {click.style('hint:', fg='cyan')} {hint}", err=True)

@@ -32,14 +32,15 @@ def command(
     What is legal, but most likely not meant, is a warning.
     """
     from testbed.bringup import load_topology, lower_topology  # noqa: PLC0415
-    from testbed.cli.failures import show, warn  # noqa: PLC0415
+    from testbed.cli.failures import show  # noqa: PLC0415
     from testbed.topology.advice import advice  # noqa: PLC0415
 
     variables = parse_settings(settings)
     rows = []
     for file in files:
+        notes: list[str] = []
         try:
-            topology = load_topology(file, variables)
+            topology = load_topology(file, variables, notes=notes)
             if topology.faults:  # only a plan tells whether what they are about is there
                 lower_topology(topology)
         except UsageError as error:
@@ -48,12 +49,23 @@ def command(
                 show(error)
         else:
             warnings = advice(topology)
-            rows.append({"file": file, "ok": True, "name": topology.name, "warnings": warnings})
+            rows.append(
+                {"file": file, "ok": True, "name": topology.name}
+                | {"warnings": warnings, "notes": notes}
+            )
             if not as_json:
-                click.echo(f"{file}: ok ({topology.name})")
-                for text in warnings:
-                    warn(text)
+                _tell(file, topology.name, warnings, notes)
     if as_json:
         echo_json({"ok": all(row["ok"] for row in rows), "files": rows})
     if not all(row["ok"] for row in rows):
         context.exit(EXIT_USAGE)
+
+
+def _tell(file: str, name: str, warnings: list[str], notes: list[str]) -> None:
+    from testbed.cli.failures import warn  # noqa: PLC0415
+
+    click.echo(f"{file}: ok ({name})")
+    for text in warnings:
+        warn(text)
+    for note in notes:
+        click.echo(f"    {click.style('note:', fg='cyan')} {note}")

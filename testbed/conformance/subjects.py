@@ -364,7 +364,7 @@ SUBJECTS: dict[str, tuple[Callable[[Topology], Sequence[Subject]], str]] = {
     "uplink": (uplinks, "link to the Region's edge"),
     "virtual_interface": (virtual_interfaces, "Direct Connect virtual interface"),
     "firewall": (firewalls, "firewall"),
-    "device": (devices, "customer device"),
+    "device": (devices, "customer device, other than a real one, that an Outpost is connected to"),
     "machine": (site_subjects.machines, "machine"),
     "link": (site_subjects.links, "link between the customer's own routers"),
     "segment": (site_subjects.segments, "LAN segment"),

@@ -23,7 +23,7 @@ from testbed.conformance.subjects import (
 )
 from testbed.lower import names
 from testbed.lower.bgp import symbol
-from testbed.lower.direct_connect import PREFIX_LIMIT, TRUNK, device_port, port
+from testbed.lower.direct_connect import PUBLIC_LIMIT, TRUNK, device_port, port
 from testbed.lower.service_link import PORT, host_address
 
 ARRIVES_S = 4.0
@@ -129,7 +129,7 @@ def test_established(site: Site, virtual_interface: VirtualInterfaceSubject) -> 
 
     Expected: state Established at Amazon's end and at the customer's; no flap while looked at.
     Source: B5, B6, C1, C2 (T1)
-    Remedy: compare AS numbers and addresses of both ends; do fewer than 100 prefixes come?
+    Remedy: compare AS numbers and addresses of both ends; do more prefixes come than are allocated?
     """
     vif = virtual_interface
     far, own = str(vif.vif.customer_address.ip), str(vif.vif.amazon_address.ip)
@@ -164,10 +164,10 @@ def test_received(site: Site, virtual_interface: VirtualInterfaceSubject) -> Non
 @pytest.mark.after("direct-connect.established")
 @pytest.mark.follows(*BELOW)
 def test_advertised(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
-    """The customer announces what Amazon has to reach, in at most 100 prefixes.
+    """The customer announces what Amazon has to reach, in no more prefixes than are allocated.
 
     Expected: for the service link the infrastructure subnets, else the LAN segments of the device,
-    or prefixes that cover them; on a private or transit virtual interface at most 100.
+    or prefixes that cover them; at most as many as are allocated (100), public 1000.
     Source: B1, C3, C7 (T1)
     Remedy: announce the missing prefix; summarise, or announce a default route.
     """
@@ -182,10 +182,8 @@ def test_advertised(site: Site, virtual_interface: VirtualInterfaceSubject) -> N
     for prefix, what in needed:
         covered = any(prefix.subnet_of(route) for route in routes)
         expect(covered, f"{vif}: {prefix}", expected=f"{what} advertised", seen=seen)
-    if vif.vif.kind != "public":
-        number = len(routes)
-        few = number <= PREFIX_LIMIT
-        expect(few, vif, expected=f"at most {PREFIX_LIMIT} prefixes", seen=f"{number} prefixes")
+    number, limit = len(routes), vif.vif.prefix_limit or PUBLIC_LIMIT
+    expect(number <= limit, vif, expected=f"at most {limit} prefixes", seen=f"{number} prefixes")
 
 
 def _needed(site: Site, vif: VirtualInterfaceSubject) -> list[tuple[IPv4Network, str]]:

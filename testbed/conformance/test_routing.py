@@ -21,9 +21,18 @@ from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import pairs, ports
 from testbed.conformance.ways import End, Kind, Ways
 from testbed.lower import names
+from testbed.predict import World
 from testbed.predict.routes import INTERFACES
+from testbed.probes import reach
 from testbed.probes.capture import Capture
-from testbed.topology.model import NetworkInterface, RouteTable, Topology, Vpc, VpcRoute
+from testbed.topology.model import (
+    Ipv6Route,
+    NetworkInterface,
+    RouteTable,
+    Topology,
+    Vpc,
+    VpcRoute,
+)
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
 SETTLE_S = 5.0
@@ -32,7 +41,18 @@ TEST_NET = IPv4Address("203.0.113.201")  # RFC 5737: nobody's, for default route
 MORE = 997  # steps through a range when looking for an address without a longer route
 
 
-def expected_state(topology: Topology, vpc: Vpc, route: VpcRoute) -> str:
+def _routes(table: RouteTable) -> Iterator[VpcRoute | Ipv6Route]:
+    yield from table.routes
+    yield from table.ipv6_routes
+
+
+def _destination(route: VpcRoute | Ipv6Route) -> str:
+    """How the route's destination is named: a prefix list has a name."""
+    named = route.prefix_list if isinstance(route, VpcRoute) else None
+    return named or str(route.destination)
+
+
+def expected_state(topology: Topology, vpc: Vpc, route: VpcRoute | Ipv6Route) -> str:
     """The state of a route: a blackhole where what it leads to does not run (facts: V, E eni)."""
     kind, name = route.target.kind, route.target.name
     if kind in INTERFACES:
@@ -54,13 +74,13 @@ def test_states(site: Site, vpc: VpcSubject) -> None:
     Remedy: look at the target of the route, and at what changed the router's table.
     """
     wanted = {
-        (table.name, route.prefix_list or str(route.destination)): (
+        (table.name, _destination(route)): (
             str(route.target),
             expected_state(site.topology, vpc.vpc, route),
         )
         for table in vpc.vpc.route_tables
         if vpc.vpc.users_of(table)
-        for route in table.routes
+        for route in _routes(table)
     }
     rows = site.settled(
         lambda: site.rows("route_tables", owner=vpc.vpc.name),
@@ -117,6 +137,42 @@ def _expect_answers(site: Site, vpc: VpcSubject, kinds: set[Kind], *, same: bool
         pytest.skip("no two instances have such a way that filters leave open")
     for request, answer in answered(site, requests).items():
         expect(answer.ok, request, expected="an answer", seen=answer)
+
+
+def test_ipv6(site: Site, vpc: VpcSubject) -> None:
+    """By IPv6 the VPC's instances reach whom the rules let them, and nobody else.
+
+    Each other, over the service link as well, and the machines on the internet by an internet
+    gateway or an egress-only one: ping and TCP 80, as far as routes, security groups and network
+    ACLs let requests and answers pass. The other checks of who reaches whom send IPv4.
+
+    Expected: an answer, or that the connection is refused, where the rules let it pass; else none.
+    Source: V (route tables, egress-only internet gateways, security groups, network ACLs)
+    Remedy: look at the route tables' routes for IPv6, and at rules that name IPv6 blocks only
+    or not at all.
+    """
+    if vpc.vpc.ipv6_cidr is None:
+        pytest.skip("the VPC has no IPv6 CIDR block")
+    world = World(site.topology)
+    wanted = [
+        request
+        for request in reach.requests(world.endpoints(), world.endpoints(), tcp=[80], icmp=True)
+        if request.address.version == 6
+        and vpc.vpc.name
+        in {_vpc_of(site.topology, n) for n in (request.source, request.destination)}
+    ]
+    rows = reach.compare(site.testbed.client, world, wanted) if wanted else []
+    if all(row.predicted is None for row in rows):
+        pytest.skip("no two machines of which one is in the VPC have IPv6")
+    for row in rows:
+        subject = f"{row.request.source} to {row.request.address}, {row.request.kind}"
+        said = "an answer" if row.predicted else f"no answer: {row.reason}"
+        expect(row.agrees, subject, expected=said, seen=row.measured)
+
+
+def _vpc_of(topology: Topology, name: str) -> str | None:
+    interface = topology.network_interfaces.get(name)
+    return interface.vpc if interface else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed.errors import HostError
 from testbed.kernel.inotify import IN_MODIFY, Inotify
 from testbed.kernel.monitor import Monitor
 from testbed.plan.model import NODE_DIRECTORY
@@ -152,7 +153,12 @@ class Recorder:
         if path in self._offsets or not path.exists():
             return
         if self._inotify is None:
-            self._inotify = Inotify()
+            try:
+                self._inotify = Inotify()
+            except OSError as error:
+                hint = "allow more: sysctl fs.inotify.max_user_instances=1024"
+                text = f"can't watch the daemons' logs: {error.strerror}"
+                raise HostError(text, hint=hint) from error
             asyncio.get_running_loop().add_reader(self._inotify, self._read_inotify)
         watch = self._inotify.add(path, IN_MODIFY)
         self._offsets[path] = 0

@@ -40,9 +40,7 @@ class FaultOperations:
     def _record(self) -> None: ...
 
     @abstractmethod
-    async def _wait_ready(
-        self, connection: Connection, timeout_s: float
-    ) -> list[dict[str, str]]: ...
+    async def _wait_ready(self, connection: Connection, timeout_s: float) -> dict[str, Any]: ...
 
     async def fault(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """Put a fault into force, or on the schedule (docs/faults.md)."""
@@ -59,11 +57,11 @@ class FaultOperations:
             declared = bool(request.get("declared", True))
             with self.clock.driven():
                 healed = self._faults.heal(self._plan, names, declared=declared)
-                pending: list[dict[str, str]] = []
+                waited: dict[str, Any] = {"pending": [], "hopeless": None}
                 if healed and request.get("wait", True) and not self._faults.active():
                     timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
-                    pending = await self._wait_ready(connection, timeout)
-            return {"healed": healed, "faults": self._faults.rows(), "pending": pending}
+                    waited = await self._wait_ready(connection, timeout)
+            return {"healed": healed, "faults": self._faults.rows()} | waited
 
     def _require_established(self) -> None:
         if not self._established:

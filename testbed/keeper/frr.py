@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 TIMEOUT_S = 2.0
@@ -41,10 +42,24 @@ def _command(sock: socket.socket, command: str) -> str:
     return data[:-4].decode(errors="replace")
 
 
-def sessions(path: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Bgpd's sessions by (VRF, neighbour): FRR's own objects of `show bgp vrf all summary json`."""
+def knows(path: str, interfaces: Iterable[tuple[str, str | None]]) -> bool:
+    """Whether the zebra at VTY socket `path` knows the interfaces, each in its VRF."""
+    return all(
+        f"\n  vrf: {vrf or 'default'}\n" in ask(path, f"show interface {name}")
+        for name, vrf in interfaces
+    )
+
+
+def sessions(path: str, *, failed: bool = False) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Bgpd's sessions by (VRF, neighbour): FRR's own objects of `show bgp vrf all summary json`.
+
+    Only those that have `failed` tell why.
+    """
+    which = "failed " if failed else ""
     try:
-        summary = json.loads(ask(path, "show bgp vrf all ipv4 unicast summary json") or "{}")
+        summary = json.loads(
+            ask(path, f"show bgp vrf all ipv4 unicast summary {which}json") or "{}"
+        )
     except ValueError as error:
         raise FrrError("unreadable reply") from error
     return {

@@ -23,6 +23,7 @@ MODULES = {
     "testbed-services": "testbed.services",
     "testbed-prober": "testbed.prober",
     "testbed-metadata": "testbed.metadata",
+    "testbed-carrier": "testbed.kernel.carrier",
     "testbed-link-meter": "testbed.link_meter",
     "testbed-capture": "testbed.capturing.program",
     "testbed-management": "testbed.management.program",

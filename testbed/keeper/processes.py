@@ -20,12 +20,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from testbed.errors import HostError
-from testbed.keeper import bird, prepared
+from testbed.keeper import bird, frr, prepared
 from testbed.keeper.views import Views
 from testbed.kernel import namespace
 from testbed.kernel.packages import PACKAGES
-from testbed.plan.model import NODE_DIRECTORY, RESOLV_CONF, Plan, Process
-from testbed.plan.steps import ReloadProcess, StartProcess, Step, StopProcess, WriteFile
+from testbed.plan.model import NODE_DIRECTORY, RESOLV_CONF, ZEBRA, Plan, Process
+from testbed.plan.steps import (
+    AwaitInterfaces,
+    ReloadProcess,
+    StartProcess,
+    Step,
+    StopProcess,
+    WriteFile,
+)
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr"
 STOP_TIMEOUT_S = 3.0
@@ -164,6 +171,15 @@ class ProcessTable:
                 continue
             _make_directory(path.parent)
             path.write_text(step.text)
+
+    def wait(self, steps: Sequence[AwaitInterfaces]) -> None:
+        """Wait until each node's zebra knows the interfaces. If one does not, readiness tells."""
+        deadline = time.monotonic() + SOCKET_TIMEOUT_S
+        for step in steps:
+            path = f"{NODE_DIRECTORY}/{step.node}/{ZEBRA}.vty"
+            with contextlib.suppress(frr.FrrError):
+                while not frr.knows(path, step.interfaces) and time.monotonic() < deadline:
+                    time.sleep(SOCKET_POLL_S)
 
     def start(self, steps: Sequence[StartProcess | ReloadProcess]) -> None:
         """Start daemons, or make them read their changed files.

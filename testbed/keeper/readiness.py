@@ -1,344 +1,62 @@
-"""Whether the testbed is what its plan says: evaluating checks, waiting for them, status.
+"""Waiting until a testbed is what its plan says, and stays so.
 
-Every state is the protocol's own word for it: LACP's port state bits, BGP's
-state machine, WireGuard's handshake age. Something that can't be read is not
-ok; nothing is ever ok for lack of data.
+What cannot become ready is told as soon as that is certain: a daemon that refuses its
+configuration at once, a session that is refused or reset again and again after some
+seconds, routes that do not come though all that could bring them is there.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
-from pathlib import Path
-from socket import AF_INET, AF_INET6
-from typing import Any
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from testbed.errors import HostError
-from testbed.keeper import bird, frr, gateways
-from testbed.keeper.processes import ProcessTable, Running
-from testbed.kernel import observe
-from testbed.kernel.apply import Kernel
-from testbed.kernel.wireguard import PeerState
-from testbed.management.metrics import FILE, NAMESPACE
+from testbed.keeper.observer import NO_HANDSHAKE, Observer
+from testbed.keeper.stability import Stability
 from testbed.plan.model import (
     BgpCheck,
     Check,
-    HostInterface,
-    LagCheck,
-    LinkCheck,
-    ListenCheck,
     LocalGatewayCheck,
-    ManagementCheck,
-    Node,
     Plan,
     RouteCheck,
     TableRouteCheck,
     TunnelCheck,
-    Veth,
-    WireGuard,
 )
 
-STATUS_VERSION = 1
-HANDSHAKE_MAX_AGE_S = 180  # WireGuard gives up a session after REJECT_AFTER_TIME
+if TYPE_CHECKING:
+    from testbed.keeper.processes import ProcessTable, Running
+    from testbed.kernel.apply import Kernel
+
 SHORTEST_POLL_S = 0.05
 CALL_AGAIN_S = (1.0, 2.0, 3.0)
-NO_HANDSHAKE = "no handshake yet"
+QUIET_S = 35.0  # longer than the longest advertisement interval (30 s: RFC 4271, 10)
+ROUTES = (RouteCheck, TableRouteCheck, LocalGatewayCheck)
+ROUTERS = {"bird", "bgpd"}
 Row = dict[str, Any]
 
 
-class Observer:
-    """One look at the testbed; what several checks need is read once."""
+@dataclass
+class Look:
+    """What was not ready: (title, state) of each, and why that will not change, if so."""
 
-    def __init__(self, plan: Plan, kernel: Kernel, processes: ProcessTable) -> None:
-        self._plan = plan
-        self._kernel = kernel
-        self._processes = processes
-        self._cache: dict[tuple[Any, ...], Any] = {}
-
-    def _once(self, key: tuple[Any, ...], read: Callable[[], Any]) -> Any:
-        """What `read` returned or raised the first time: who does not answer is asked once."""
-        if key not in self._cache:
-            try:
-                self._cache[key] = read()
-            except (bird.BirdError, frr.FrrError, OSError) as error:
-                self._cache[key] = error
-        if isinstance(self._cache[key], Exception):
-            raise self._cache[key]
-        return self._cache[key]
-
-    def links(self, node: str) -> dict[str, Any]:
-        """The node's interfaces by name."""
-        fd = self._kernel.fd(node)
-        links: dict[str, Any] = self._once(("links", node), lambda: observe.links(fd))
-        return links
-
-    def row(self, check: Check) -> Row:
-        """What the check's subject looks like: at least title, ok and state."""
-        observe_row: dict[type, Callable[[Any], Row]] = {
-            LinkCheck: self._link,
-            LagCheck: self._lag,
-            BgpCheck: self.bgp_row,
-            TunnelCheck: self._tunnel,
-            RouteCheck: self._route,
-            TableRouteCheck: self._table_route,
-            ListenCheck: self._listen,
-            ManagementCheck: self._management,
-            LocalGatewayCheck: partial(gateways.local_gateway, self),
-        }
-        return observe_row[type(check)](check)
-
-    def _link(self, check: LinkCheck) -> Row:
-        return self.link_row(check.node, check.interface)
-
-    def link_row(self, node: str, interface: str) -> Row:
-        """State of an interface: up, or what is down about it."""
-        row: Row = {"title": f"{node} {interface}", "node": node, "interface": interface}
-        link = self.links(node).get(interface)
-        if link is None:
-            return row | {"ok": False, "state": "missing"}
-        if not link.admin_up:
-            return row | {"ok": False, "state": "administratively down"}
-        state = "up" if link.carrier else "no carrier"
-        return row | {"ok": link.carrier, "state": state}
-
-    def _lag(self, check: LagCheck) -> Row:
-        row: Row = {"title": check.title, "node": check.node, "interface": check.interface}
-        bond = self.links(check.node).get(check.interface)
-        if bond is None:
-            return row | {"ok": False, "state": "missing", "members": []}
-        members = [self._member(check, name) for name in check.members]
-        missing = [member for member in members if not member["ok"]]
-        good = len(members) - len(missing)
-        state = f"{good} of {len(members)} members collecting and distributing"
-        if missing:
-            state += f"; {missing[0]['name']}: {missing[0]['state']}"
-        return row | {"ok": not missing, "state": state, "members": members}
-
-    def _member(self, check: LagCheck, name: str) -> Row:
-        links = self.links(check.node)
-        link = links.get(name)
-        if link is None or link.member is None or link.master != check.interface:
-            return {"name": name, "ok": False, "state": "not a member"}
-        problem = observe.members(links, check.interface)[name]
-        return {
-            "name": name,
-            "ok": problem is None,
-            "state": problem or "collecting and distributing",
-            "actor": list(link.member.actor),
-            "partner": list(link.member.partner),
-        }
-
-    def bgp_row(self, check: BgpCheck) -> Row:
-        """State of a BGP session, as its daemon has it."""
-        row: Row = {
-            "title": check.title,
-            "node": check.node,
-            "protocol": check.protocol,
-            "neighbor": check.neighbor,
-        }
-        process = self._processes.daemons.get(
-            (check.node, "bird" if check.daemon == "bird" else "bgpd")
-        )
-        if process is None or process.status is not None:
-            state = process.describe() if process else "not started"
-            return row | {"ok": False, "state": f"daemon {state}"}
-        directory = self._plan.node(check.node).directory
-        if check.daemon == "bird":
-            return row | self._bird_session(directory, check.protocol)
-        return row | self._frr_session(directory, check)
-
-    def _bird_session(self, directory: str, protocol: str) -> Row:
-        try:
-            sessions = self._once(
-                ("bird", directory), lambda: bird.sessions(f"{directory}/bird.ctl")
-            )
-        except bird.BirdError as error:
-            return {"ok": False, "state": f"BIRD does not answer: {error}"}
-        session = sessions.get(protocol)
-        if session is None:
-            return {"ok": False, "state": "not configured"}
-        return {
-            "ok": session.state == "Established",
-            "state": session.state,
-            "reason": session.last_error or None,
-            "since": session.since,
-            "imported": session.imported,
-            "exported": session.exported,
-        }
-
-    def _frr_session(self, directory: str, check: BgpCheck) -> Row:
-        try:
-            sessions = self._once(("frr", directory), lambda: frr.sessions(f"{directory}/bgpd.vty"))
-        except frr.FrrError as error:
-            return {"ok": False, "state": f"bgpd does not answer: {error}"}
-        session = sessions.get((check.protocol, check.neighbor))
-        if session is None:
-            return {"ok": False, "state": "not configured"}
-        return {
-            "ok": session.get("state") == "Established",
-            "state": session.get("state", "unknown"),
-            "reason": None,
-            "since": session.get("peerUptime"),
-            "imported": session.get("pfxRcd", 0),
-            "exported": session.get("pfxSnt", 0),
-        }
-
-    def _tunnel(self, check: TunnelCheck) -> Row:
-        row: Row = {"title": check.title, "node": check.node, "interface": check.interface}
-        row |= {"peer": check.peer}
-        device = self._plan.node(check.node).interface(check.interface).device
-        peers = device.peers if isinstance(device, WireGuard) else ()
-        keys = {peer.name: peer.public_key for peer in peers}
-        fd = self._kernel.fd(check.node)
-        try:
-            states = self._once(
-                ("wireguard", check.node, check.interface),
-                lambda: observe.wireguard_peers(fd, check.interface),
-            )
-        except OSError as error:
-            return row | {"ok": False, "state": error.strerror or "unreadable"}
-        peer = states.get(keys.get(check.peer))
-        if peer is None:
-            return row | {"ok": False, "state": "not configured"}
-        age = time.time() - peer.handshake if peer.handshake else None
-        row |= {
-            "endpoint": peer.endpoint,
-            "handshake_age_s": None if age is None else round(age, 1),
-            "rx_bytes": peer.rx_bytes,
-            "tx_bytes": peer.tx_bytes,
-        }
-        if age is None:
-            return row | {"ok": False, "state": NO_HANDSHAKE, "reason": _unanswered(peer)}
-        if age > HANDSHAKE_MAX_AGE_S:
-            state = f"last handshake {age:.0f} s ago"
-            return row | {"ok": False, "state": state, "reason": _unanswered(peer)}
-        return row | {"ok": True, "state": "handshake done"}
-
-    def table(self, node: str, number: int, family: int = AF_INET) -> dict[str, observe.RouteState]:
-        """A kernel table's routes of a family by destination."""
-        fd = self._kernel.fd(node)
-        found: dict[str, observe.RouteState] = self._once(
-            ("routes", node, number, family),
-            # The kernel lists the preferred one of several with the same destination first.
-            lambda: {
-                route.destination: route for route in reversed(observe.routes(fd, number, family))
-            },
-        )
-        return found
-
-    def _route(self, check: RouteCheck) -> Row:
-        row: Row = {"title": check.title, "node": check.node, "table": check.table}
-        row |= {"destination": check.destination}
-        table = self.table(check.node, check.table)
-        longest = check.match == "longest"
-        route = _longest(table, check.destination) if longest else table.get(check.destination)
-        if route is None:
-            return row | {"ok": False, "state": "not in the table", "nexthops": []}
-        hops = [{"via": hop.via, "dev": hop.dev, "alive": hop.alive} for hop in route.hops]
-        alive = any(hop.alive for hop in route.hops)
-        state = route.protocol if alive else f"{route.type}, no next hop is alive"
-        if longest:
-            state += f", by {route.destination}"
-        return row | {"ok": alive, "state": state, "nexthops": hops}
-
-    def _table_route(self, check: TableRouteCheck) -> Row:
-        """A route is active where each of its destinations leads somewhere (facts: API)."""
-        families = [AF_INET6 if ":" in text else AF_INET for text in check.destinations]
-        routes = [
-            self.table(check.node, check.table, family).get(destination)
-            for destination, family in zip(check.destinations, families, strict=True)
-        ]
-        state = "active" if all(route and _leads_on(route) for route in routes) else "blackhole"
-        return {
-            "title": check.title,
-            "node": check.node,
-            "owner": check.owner,
-            "route_table": check.route_table,
-            "destination": check.destination,
-            "target": check.target,
-            "origin": check.origin,
-            "ok": state == check.state,
-            "state": state,
-        }
-
-    def _collected(self, node: str) -> Row:
-        """What a collector of metrics has written down last."""
-        path = Path(self._plan.node(node).directory, FILE)
-        collected: Row = self._once(("metrics", node), lambda: json.loads(path.read_bytes()))
-        return collected
-
-    def _management(self, check: ManagementCheck) -> Row:
-        row: Row = {"title": check.title, "node": check.node, "subject": check.subject}
-        try:
-            connected = self._collected(check.node)["connected"][check.subject]
-        except (OSError, ValueError, KeyError):
-            return row | {"ok": False, "state": "unknown"}
-        return row | {"ok": connected, "state": "connected" if connected else "not connected"}
-
-    def metrics(self) -> Row:
-        """All metrics that have come, by namespace: a list of datapoints for each."""
-        nodes = dict.fromkeys(c.node for c in self._plan.checks if isinstance(c, ManagementCheck))
-        series: list[list[Row]] = []
-        for node in nodes:
-            with contextlib.suppress(OSError, ValueError, KeyError):
-                series += self._collected(node)["series"]
-        return {NAMESPACE: series}
-
-    def _listen(self, check: ListenCheck) -> Row:
-        row: Row = {"title": check.title, "node": check.node}
-        row |= {"protocol": check.protocol, "port": check.port}
-        fd = self._kernel.fd(check.node)
-        ports = self._once(("listen", check.node), lambda: observe.listening(fd))
-        ok = (check.protocol, check.port) in ports
-        return row | {"ok": ok, "state": "listening" if ok else "nothing listens"}
-
-
-def _leads_on(route: observe.RouteState) -> bool:
-    """Whether packets follow the route: to a next hop, or (throw) to the local route."""
-    alive = any(hop.alive for hop in route.hops)
-    return route.type == "throw" or (route.type == "unicast" and alive)
-
-
-def _unanswered(peer: PeerState) -> str:
-    """Why a tunnel is down, as far as its own end can tell."""
-    address, _, port = (peer.endpoint or "").rpartition(":")
-    if not address:
-        return "it is to be opened from the other end"
-    if not peer.tx_bytes:
-        return f"nothing could be sent to {address}: there is no route"
-    return f"no answer to UDP {port} from {address}: is it let through on the way, both ways?"
-
-
-def _longest(
-    table: Mapping[str, observe.RouteState], destination: str
-) -> observe.RouteState | None:
-    """The route that the kernel takes to an address: the one with the longest prefix."""
-    address, _, length = destination.partition("/")
-    number = int.from_bytes(socket.inet_aton(address), "big")
-    for bits in range(int(length or 32), -1, -1):
-        number &= -1 << (32 - bits)
-        base = socket.inet_ntoa(number.to_bytes(4, "big"))
-        if route := table.get(f"{base}/{bits}"):
-            return route
-    return None
+    pending: list[tuple[str, str]]
+    hopeless: str | None = None
 
 
 async def watch(
     plan: Plan, kernel: Kernel, processes: ProcessTable, timeout_s: float
-) -> AsyncIterator[list[tuple[str, str]]]:
-    """Yield what is not ready yet, as (title, state), until all is or the time is over.
+) -> AsyncIterator[Look]:
+    """Yield what is not ready yet, until all is, the time is over, or it is of no use to wait.
 
     Raises HostError when a daemon of the plan dies meanwhile, or refused its configuration.
     """
     deadline = time.monotonic() + timeout_s
-    pending = list(plan.checks)
     waits = iter(CALL_AGAIN_S)
     next_call = time.monotonic() + next(waits)
+    waiting = _Waiting(plan, kernel, processes)
     while True:
         started = time.monotonic()
         processes.reap()
@@ -346,13 +64,11 @@ async def watch(
             raise _died(dead[0])
         if refusing := processes.refusing():
             raise _refused(refusing[0])
-        rows = _not_ok(plan, kernel, processes, pending)
-        if not rows:  # what was ready first may have gone meanwhile
-            rows = _not_ok(plan, kernel, processes, list(plan.checks))
-        pending = [check for check, _ in rows]
-        yield [(row["title"], _why(row)) for _, row in rows]
+        rows = waiting.look()
         now = time.monotonic()
-        if not rows or now >= deadline:
+        hopeless = waiting.hopeless(now) if rows else None
+        yield Look([(row["title"], _why(row)) for _, row in rows], hopeless)
+        if not rows or hopeless or now >= deadline:
             return
         if now >= next_call:
             next_call = now + next(waits, timeout_s)
@@ -360,12 +76,58 @@ async def watch(
         await asyncio.sleep(min(max(SHORTEST_POLL_S, now - started), deadline - now))
 
 
-def _not_ok(
-    plan: Plan, kernel: Kernel, processes: ProcessTable, checks: list[Check]
-) -> list[tuple[Check, Row]]:
-    observer = Observer(plan, kernel, processes)
-    rows = [(check, observer.row(check)) for check in checks]
-    return [(check, row) for check, row in rows if not row["ok"]]
+@dataclass
+class _Waiting:
+    """The checks of a plan that do not hold yet, and what is known of how that goes on."""
+
+    plan: Plan
+    kernel: Kernel
+    processes: ProcessTable
+    stability: Stability = field(default_factory=Stability)
+    pending: list[Check] = field(init=False)
+    last: object = None
+    changed_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.pending = list(self.plan.checks)
+
+    def look(self) -> list[tuple[Check, Row]]:
+        """What does not hold now."""
+        rows = self._not_ok(self.pending)
+        if not rows:  # what was ready first may have gone meanwhile
+            rows = self._not_ok(list(self.plan.checks))
+        self.pending = [check for check, _ in rows]
+        return rows
+
+    def _not_ok(self, checks: list[Check]) -> list[tuple[Check, Row]]:
+        observer = Observer(self.plan, self.kernel, self.processes)
+        rows = []
+        for check in checks:
+            row = observer.row(check)
+            if isinstance(check, BgpCheck):
+                row = self.stability.judge(check, row, observer.refused_signatures)
+            if not row["ok"]:
+                rows.append((check, row))
+        return rows
+
+    def hopeless(self, now: float) -> str | None:
+        """Why what does not hold will not come, if that is certain."""
+        if reason := self.stability.hopeless():
+            return reason
+        if self.pending != self.last or not self._only_routes():
+            self.last, self.changed_at = self.pending, now
+        if now - self.changed_at < QUIET_S:
+            return None
+        return f"every session is up, and for {QUIET_S:g} s no route has come or gone"
+
+    def _only_routes(self) -> bool:
+        """Whether only routes lack, and all sessions that could bring them are known to be up."""
+        known = {check.node for check in self.plan.checks if isinstance(check, BgpCheck)}
+        return all(isinstance(check, ROUTES) for check in self.pending) and all(
+            node.name in known
+            for node in self.plan.nodes
+            if ROUTERS & {process.name for process in node.processes}
+        )
 
 
 def _call_again(kernel: Kernel, rows: list[tuple[Check, Row]]) -> None:
@@ -395,65 +157,3 @@ def _died(process: Running) -> HostError:
 def _refused(process: Running) -> HostError:
     hint = f"{process.refused}; until that is repaired it runs with the configuration it had"
     return HostError(f"{process.name} in {process.node} refused its configuration", hint=hint)
-
-
-def status(plan: Plan, kernel: Kernel, processes: ProcessTable) -> Row:
-    """The state of everything, as documented in docs/commands/status.md."""
-    processes.reap()
-    observer = Observer(plan, kernel, processes)
-    result: Row = {"version": STATUS_VERSION, "name": plan.name}
-    result["nodes"] = [_node_row(node, processes) for node in plan.nodes]
-    result["links"] = [
-        observer.link_row(node.name, interface.name) | {"peer": _far_end(interface.device)}
-        for node in plan.nodes
-        for interface in node.interfaces
-        if isinstance(interface.device, Veth | HostInterface)
-    ]
-    subjects = {
-        "lag": "lags",
-        "bgp": "bgp",
-        "tunnel": "tunnels",
-        "route": "routes",
-        "table_route": "route_tables",
-        "listen": "listeners",
-        "management": "management",
-        "local-gateway": "local_gateways",
-    }
-    result |= {subject: [] for subject in subjects.values()}
-    for check in plan.checks:
-        if check.kind in subjects:
-            result[subjects[check.kind]].append(observer.row(check))
-    rows = [row for key in ("nodes", "links", *subjects.values()) for row in result[key]]
-    result["metrics"] = observer.metrics()
-    result["ok"] = bool(rows) and all(row["ok"] for row in rows)
-    return result
-
-
-def _far_end(device: Veth | HostInterface) -> str:
-    if isinstance(device, Veth):
-        return f"{device.peer_node} {device.peer}"
-    return f"host interface {device.interface}"
-
-
-def _node_row(node: Node, processes: ProcessTable) -> Row:
-    entries = []
-    for process in node.processes:
-        running = processes.daemons.get((node.name, process.name))
-        entries.append(
-            {
-                "name": process.name,
-                "ok": running is not None and running.status is None and not running.refused,
-                "state": running.describe() if running else "not started",
-                "pid": running.pid if running else None,
-            }
-        )
-    bad = [entry for entry in entries if not entry["ok"]]
-    return {
-        "title": node.title or node.name,
-        "name": node.name,
-        "role": node.role,
-        "group": node.group,
-        "ok": not bad,
-        "state": f"{bad[0]['name']} {bad[0]['state']}" if bad else "up",
-        "processes": entries,
-    }

@@ -19,7 +19,7 @@ from typing import Any
 
 from testbed import __version__
 from testbed.errors import HostError, TestbedError, UsageError, no_such_node
-from testbed.keeper import looking, readiness, resources
+from testbed.keeper import looking, readiness, resources, status
 from testbed.keeper.capture import Capturing
 from testbed.keeper.clock import Clock
 from testbed.keeper.connection import ClientGone, Connection, while_open
@@ -195,14 +195,14 @@ class Keeper(FaultOperations):
         if self.clock.kind == "virtual":
             self._record()
         self._faults.adopt(plan, faults)
-        pending: list[dict[str, str]] = []
+        waited: dict[str, Any] = {"pending": [], "hopeless": None}
         try:
             for phase, ms in timings.items():
                 await connection.send({"event": "phase", "phase": phase, "state": "done", "ms": ms})
             if request.get("wait", True):
                 started = time.perf_counter()
                 timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
-                pending = await self._wait_ready(connection, timeout)
+                waited = await self._wait_ready(connection, timeout)
                 timings["ready"] = (time.perf_counter() - started) * 1000
         finally:  # whether the client has waited or not
             self._faults.begin()
@@ -213,8 +213,7 @@ class Keeper(FaultOperations):
             "steps": len(steps),
             "notices": notices,
             "timings": timings,
-            "pending": pending,
-        }
+        } | waited
 
     def _record(self) -> None:
         """Record what happens from now on: in real time, from when the testbed is ready."""
@@ -254,27 +253,30 @@ class Keeper(FaultOperations):
         self._processes.keep_views(nodes)
         self._on_nodes(nodes)
 
-    async def _wait_ready(self, connection: Connection, timeout_s: float) -> list[dict[str, str]]:
-        """Wait until every check of the plan holds. What does not in time is returned.
+    async def _wait_ready(self, connection: Connection, timeout_s: float) -> dict[str, Any]:
+        """Wait until every check of the plan holds: what does not, and why none is waited for.
 
         With faults in force not everything need hold: nor is it waited for any longer
         when what does not hold has stayed the same as long as it took to become so.
         """
         total = len(self._plan.checks)
         settling = Settling()
-        async for pending in readiness.watch(self._plan, self._kernel, self._processes, timeout_s):
-            rows = [{"title": title, "state": state} for title, state in pending]
+        rows: list[dict[str, str]] = []
+        async for look in readiness.watch(self._plan, self._kernel, self._processes, timeout_s):
+            rows = [{"title": title, "state": state} for title, state in look.pending]
             event = {"event": "waiting", "done": total - len(rows), "total": total}
             await connection.send(event | {"pending": [row["title"] for row in rows]})
-            if not rows:
-                return []
-            if settling.is_over([row["title"] for row in rows]) and self._faults.active():
-                break
-        return rows
+            over = settling.is_over([row["title"] for row in rows])
+            if self._faults.active():
+                if over:
+                    break
+            elif look.hopeless:
+                return {"pending": rows, "hopeless": look.hopeless}
+        return {"pending": rows, "hopeless": None}
 
     async def status(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
         """The state of everything, as documented in docs/commands/status.md."""
-        result = readiness.status(self._plan, self._kernel, self._processes)
+        result = status.status(self._plan, self._kernel, self._processes)
         result["faults"] = self._faults.rows()
         return result | {"clock": self.clock.to_json()}
 

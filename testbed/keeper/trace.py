@@ -13,12 +13,25 @@ import os
 from typing import TYPE_CHECKING, Any, get_args
 
 from testbed.errors import UsageError
-from testbed.keeper.trace_record import Tunnels, Watch, is_plain, record
+from testbed.keeper.trace_record import Tunnels, Watch, record
+from testbed.keeper.trace_sights import addresses, is_plain
 from testbed.kernel import decisions, nft_trace
-from testbed.kernel.marked import LARGEST, SMALLEST, IpProtocol, Probe, Sender
+from testbed.kernel.marked import IPV6_MORE, LARGEST, SMALLEST, IpProtocol, Probe, Sender
 from testbed.kernel.namespace import out_of_the_way
 from testbed.kernel.nft_trace import RuleTrace
-from testbed.kernel.tap import ETH_P_ARP, ETH_P_IP, IP_HEADER, OUTGOING, Tap
+from testbed.kernel.tap import OUTGOING, Tap
+from testbed.kernel.tap_filter import (
+    ADVERTISEMENT,
+    ETH_P_ARP,
+    ETH_P_IP,
+    ETH_P_IPV6,
+    FRAGMENT,
+    FRAGMENT_HEADER,
+    ICMPV6,
+    IP_HEADER,
+    IPV6_HEADER,
+    SOLICITATION,
+)
 from testbed.plan.model import Vxlan
 
 if TYPE_CHECKING:
@@ -30,9 +43,9 @@ QUIET_S = 1.0
 NEIGHBOR_S = 3.5  # Linux asks three times, a second apart, for a neighbour that is silent
 ANSWERED_S = 0.05  # for what still comes once the answer is there
 LONGEST_S = 60.0
-MOST_HIDDEN = 1000  # packets of a namespace, where others than the probe use the tunnels
+MOST_HIDDEN = 1000  # packets of a namespace that are encrypted, or fragments, of others, too
 ARP_REQUEST, ARP_REPLY = b"\0\1", b"\0\2"
-ICMP, ECHO = 1, 8
+ICMP, ECHOES = 1, (8, 128)
 
 
 def read_probe(request: dict[str, Any]) -> Probe:
@@ -41,13 +54,15 @@ def read_probe(request: dict[str, Any]) -> Probe:
     if protocol not in get_args(IpProtocol):
         raise UsageError(f"can't trace protocol {protocol!r}", hint="one of icmp, tcp, udp")
     size, port = int(request.get("size") or 0), int(request.get("port") or 0)
-    if not SMALLEST[protocol] <= size <= LARGEST:
-        hint = f"an IP packet of {SMALLEST[protocol]} to {LARGEST} bytes"
+    destination = str(request["destination"])
+    smallest = SMALLEST[protocol] + (IPV6_MORE if ":" in destination else 0)
+    if not smallest <= size <= LARGEST:
+        hint = f"an IP packet of {smallest} to {LARGEST} bytes"
         raise UsageError(f"can't trace a packet of {size} bytes", hint=hint)
     if protocol != "icmp" and not 1 <= port <= LARGEST:
         raise UsageError(f"no port {port}", hint=f"1 to {LARGEST}")
     cookie = int.from_bytes(os.urandom(4), "big") >> 2 | 1 << 30  # never what WireGuard has there
-    return Probe(str(request["destination"]), protocol, port, size, bool(request.get("df")), cookie)
+    return Probe(destination, protocol, port, size, bool(request.get("df")), cookie)
 
 
 class Tracer:
@@ -75,9 +90,9 @@ class Tracer:
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, fd)
-            tap = Tap(fd, self._probe.cookie)
+            tap = Tap(fd, self._probe.marks)
             stack.callback(tap.close)
-            rules = RuleTrace(fd, self._probe.cookie) if nft_trace.has_rules(fd) else None
+            rules = RuleTrace(fd, self._probe.marks) if nft_trace.has_rules(fd) else None
             if rules is not None:
                 stack.callback(rules.close)
             counters, drops = decisions.counters(fd), decisions.queue_drops(fd)
@@ -122,13 +137,13 @@ class Tracer:
     def _take(self, watch: Watch) -> None:
         """Read what a namespace has; keep the waiting up."""
         for sight in watch.tap.read():
-            plain = sight.protocol != ETH_P_IP or is_plain(sight)
+            plain = sight.protocol not in {ETH_P_IP, ETH_P_IPV6} or is_plain(sight)
             if plain or len(watch.packets) < MOST_HIDDEN:
                 watch.packets.append(sight)
             else:
                 watch.overflowed = True
-            if sight.protocol == ETH_P_ARP:
-                self._note_neighbor(watch, sight)
+            if (discovery := _discovery(sight)) is not None:
+                self._note_neighbor(watch, sight, *discovery)
             elif plain:
                 self._note(watch, sight)
         if watch.rules is not None:
@@ -136,31 +151,48 @@ class Tracer:
 
     def _note(self, watch: Watch, sight: Sight) -> None:
         """Wait on, unless it is something that TCP has sent again."""
-        key = watch.node, sight.interface, sight.kind, sight.data[8:10], sight.data[12:22]
+        at = IPV6_HEADER if sight.protocol == ETH_P_IPV6 else IP_HEADER
+        key = watch.node, sight.interface, sight.kind, addresses(sight), sight.data[at : at + 2]
         if key not in self._seen:
             self._seen.add(key)
             self._event.set()
         self._answered = self._answered or self._is_answer(watch, sight)
 
-    def _note_neighbor(self, watch: Watch, sight: Sight) -> None:
+    def _note_neighbor(self, watch: Watch, sight: Sight, asks: bool, address: bytes) -> None:
         """Remember who was asked for a MAC address, until there is an answer; wait for that."""
-        operation, sender, target = sight.data[6:8], sight.data[14:18], sight.data[24:28]
-        if operation == ARP_REQUEST and sight.kind == OUTGOING:
-            key = watch.node, sight.interface, target
-            if key not in self._asked:
-                self._asked.add(key)
-                self._event.set()
-        elif operation == ARP_REPLY:
-            self._asked.discard((watch.node, sight.interface, sender))
+        key = watch.node, sight.interface, address
+        if not asks:
+            self._asked.discard(key)
+        elif sight.kind == OUTGOING and key not in self._asked:
+            self._asked.add(key)
+            self._event.set()
 
     def _is_answer(self, watch: Watch, sight: Sight) -> bool:
         """Whether it came back to the source: all but the probe itself that goes in there."""
         if watch.node != self._source or sight.kind != 0:
             return False
-        data = sight.data
-        if self._probe.protocol == "icmp" or data[9] == ICMP:
-            return data[IP_HEADER] != ECHO
-        return int.from_bytes(data[IP_HEADER : IP_HEADER + 2], "big") == self._probe.port
+        data, six = sight.data, sight.protocol == ETH_P_IPV6
+        at, protocol = (IPV6_HEADER, data[6]) if six else (IP_HEADER, data[9])
+        if six and protocol == FRAGMENT:
+            at, protocol = at + FRAGMENT_HEADER, data[at]
+        if self._probe.protocol == "icmp" or protocol in {ICMP, ICMPV6}:
+            return data[at] not in ECHOES
+        return int.from_bytes(data[at : at + 2], "big") == self._probe.port
+
+
+def _discovery(sight: Sight) -> tuple[bool, bytes] | None:
+    """Of ARP and neighbour discovery: whether it asks, and the address that it is about."""
+    data = sight.data
+    if sight.protocol == ETH_P_ARP:
+        if data[6:8] == ARP_REQUEST:
+            return True, data[24:28]
+        return (False, data[14:18]) if data[6:8] == ARP_REPLY else None
+    if sight.protocol != ETH_P_IPV6 or data[6] != ICMPV6:
+        return None
+    if data[IPV6_HEADER] not in {SOLICITATION, ADVERTISEMENT}:
+        return None
+    target = data[IPV6_HEADER + 8 : IPV6_HEADER + 24]
+    return data[IPV6_HEADER] == SOLICITATION, target
 
 
 async def trace(plan: Plan, nodes: dict[str, int], request: dict[str, Any]) -> dict[str, Any]:

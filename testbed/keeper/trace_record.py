@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from testbed.keeper import trace_sights
 from testbed.kernel import decisions, nft_trace, observe
-from testbed.kernel.tap import ETH_P_IP, IP_HEADER, OFFSETS, OUTGOING, WIREGUARD_DATA
+from testbed.kernel.messages import AF_INET
+from testbed.kernel.tap import OUTGOING
+from testbed.kernel.tap_filter import ETH_P_IPV6, IP_HEADER, IPV6_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,8 +23,7 @@ if TYPE_CHECKING:
 
 Tunnels = dict[tuple[str, str], tuple[str, str, str]]
 """Node and interface of each VXLAN: the node that routes its outer packets, their addresses."""
-
-WIREGUARD_OVERHEAD = 60  # outer IPv4 and UDP headers, WireGuard's own 32 bytes
+LOOPBACK = "lo"
 
 
 @dataclass
@@ -46,15 +50,9 @@ def record(
     watches: Sequence[Watch], probe: Probe, source: str, sent: Sent, tunnels: Tunnels
 ) -> dict[str, Any]:
     """All that was seen of a probe from node `source`, as JSON (docs/protocol.md)."""
-    lengths = {
-        length
-        for watch in watches
-        for sight in watch.packets
-        if is_plain(sight)
-        for length in _encrypted_lengths(sight.length)
-    }
-    for watch in watches:
-        watch.packets = [s for s in watch.packets if is_plain(s) or s.length in lengths]
+    chosen = trace_sights.select([watch.packets for watch in watches])
+    for watch, packets in zip(watches, chosen, strict=True):
+        watch.packets = packets
     steps = [step for watch in watches for step in _steps(watch)]
     own: dict[str, list[decisions.Question]] = {source: []}
     if sent.source:
@@ -77,6 +75,15 @@ def record(
     }
 
 
+def _handshakes(fd: int, name: str) -> dict[str, float | None]:
+    """By public key of each peer the seconds since its last handshake; None: none ever."""
+    now = time.time()
+    return {
+        key: max(0.0, now - peer.handshake) if peer.handshake else None
+        for key, peer in observe.wireguard_peers(fd, name).items()
+    }
+
+
 def _outer_packets(
     watches: Sequence[Watch], tunnels: Tunnels
 ) -> Iterator[tuple[str, decisions.Question]]:
@@ -96,27 +103,31 @@ def _node(watch: Watch, own: Iterable[decisions.Question]) -> dict[str, Any]:
     questions |= dict.fromkeys((question, question.destination) for question in own)
     answers = [_decision(fd, *question) for question in questions]
     answers += [_way_back(fd, answer) for answer in answers if _is_local(answer)]
-    routes = decisions.routes_to(fd, {answer["destination"] for answer in answers})
+    asked = {answer["destination"] for answer in answers}
+    families = {decisions.family_of(address) for address in asked} or {AF_INET}
+    routes: dict[str, list[observe.RouteState]] = {}
+    neighbors: dict[tuple[str, str], str] = {}
+    for family in families:
+        own_asked = {address for address in asked if decisions.family_of(address) == family}
+        routes |= decisions.routes_to(fd, own_asked, family)
+        neighbors |= decisions.neighbor_states(fd, family)
+    rules = [
+        asdict(rule) | {"family": family}
+        for family in families
+        for rule in decisions.rules(fd, family)
+    ]
     return {
         "decisions": answers,
-        "rules": [asdict(rule) for rule in decisions.rules(fd)],
+        "rules": rules,
         "routes": {to: [asdict(route) for route in some] for to, some in routes.items()},
-        "neighbors": [[*key, state] for key, state in decisions.neighbor_states(fd).items()],
+        "neighbors": [[*key, state] for key, state in neighbors.items()],
         "links": {name: _link(link) for name, link in links.items()},
+        "wireguard": {
+            name: _handshakes(fd, name) for name, link in links.items() if link.kind == "wireguard"
+        },
         "drops": _went_up(watch.drops, decisions.queue_drops(fd)),
         "counters": _went_up(watch.before, decisions.counters(fd)),
     }
-
-
-def is_plain(sight: Sight) -> bool:
-    """Whether the packet shows its mark; WireGuard's others come at any time."""
-    word = int.from_bytes(sight.data[OFFSETS[1] : OFFSETS[1] + 4], "big")
-    return not (sight.data[9:10] == b"\x11" and word == WIREGUARD_DATA)
-
-
-def _encrypted_lengths(length: int) -> set[int]:
-    """The IP length of what WireGuard makes of a packet: padded to 16 bytes unless the MTU ends."""
-    return {WIREGUARD_OVERHEAD + length, WIREGUARD_OVERHEAD + -(-length // 16) * 16}
 
 
 def _has_lost(watch: Watch) -> bool:
@@ -187,11 +198,15 @@ def _questions(
     """
     found = []
     for sight in watch.packets:
-        if sight.kind == OUTGOING or sight.protocol != ETH_P_IP or not _routes(sight, links):
+        if sight.kind == OUTGOING or sight.protocol not in trace_sights.IP:
             continue
-        source, destination = (_address(sight.data[o : o + 4]) for o in (12, 16))
+        if trace_sights.is_later(sight) or not _routes(sight, links):
+            continue
+        source, destination = trace_sights.addresses(sight)
         after, mark = _after_rules(watch.steps, sight)
-        question = decisions.Question(source, after or destination, sight.interface, mark or 0)
+        # What a node sends to itself has been routed when it was sent.
+        iif = None if sight.interface == LOOPBACK else sight.interface
+        question = decisions.Question(source, after or destination, iif, mark or 0)
         found.append((question, destination))
     return found
 
@@ -206,23 +221,22 @@ def _routes(sight: Sight, links: dict[str, observe.Link]) -> bool:
 
 def _after_rules(steps: list[Step], sight: Sight) -> tuple[str | None, int | None]:
     """Destination and mark of the packet once prerouting was over."""
+    six = sight.protocol == ETH_P_IPV6
+    ends, header = (slice(8, 40), IPV6_HEADER) if six else (slice(12, 20), IP_HEADER)
     ids = [
         step.packet
         for step in steps
-        if step.network[12:20] == sight.data[12:20]
-        and step.transport[:8] == sight.data[IP_HEADER : IP_HEADER + 8]
+        if step.network[ends] == sight.data[ends]
+        and step.transport[:8] == sight.data[header : header + 8]
         and step.iif
     ]
     if not ids:
         return None, None
     own = [step for step in steps if step.packet == ids[-1]]
     marks = [step.mark for step in own if step.mark is not None]
-    headers = [step.network for step in own if len(step.network) >= IP_HEADER]
-    return _address(headers[-1][16:20]), marks[-1] if marks else None
-
-
-def _address(data: bytes) -> str:
-    return ".".join(str(byte) for byte in data)
+    last = next(s.network for s in reversed(own) if len(s.network) >= header)
+    family, to = (socket.AF_INET6, last[24:40]) if six else (socket.AF_INET, last[16:20])
+    return socket.inet_ntop(family, to), marks[-1] if marks else None
 
 
 def _decision(fd: int, question: decisions.Question, asked: str) -> dict[str, Any]:

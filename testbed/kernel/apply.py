@@ -48,6 +48,7 @@ _PHASES: dict[type, str] = {
     s.CreateInterface: "links",
     s.SetInterface: "links",
     s.SetNetem: "queueing",
+    s.AwaitInterfaces: "addresses",
     s.AddAddress: "addresses",
     s.SetNeighbor: "neighbors",
     s.SetRoute: "routes",
@@ -81,6 +82,9 @@ class Programs(Protocol):
     def stop(self, steps: Sequence[s.StopProcess]) -> None:
         """Stop the processes side by side and return when all have ended."""
 
+    def wait(self, steps: Sequence[s.AwaitInterfaces]) -> None:
+        """Wait until the daemons know the interfaces, for some seconds at most."""
+
     def write(self, steps: Sequence[s.WriteFile]) -> None:
         """Write or remove the files."""
 
@@ -92,6 +96,9 @@ class NoPrograms:
     """For plans without processes and files."""
 
     def stop(self, steps: Sequence[s.StopProcess]) -> None:
+        """Do nothing."""
+
+    def wait(self, steps: Sequence[s.AwaitInterfaces]) -> None:
         """Do nothing."""
 
     def write(self, steps: Sequence[s.WriteFile]) -> None:
@@ -226,6 +233,7 @@ class Kernel:
     def _carry_out(self, kind: tuple[type, bool], steps: list[s.Step]) -> None:
         special = {
             s.StopProcess: self._programs.stop,
+            s.AwaitInterfaces: self._programs.wait,
             s.WriteFile: self._programs.write,
             s.StartProcess: self._programs.start,
             s.ReloadProcess: self._programs.start,

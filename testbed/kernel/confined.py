@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+PLACE = "/run"
 DEADLINE_S = 10.0
 PROCESSOR_S = 10
 MEMORY = 512 << 20  # bytes more than this process has
@@ -37,7 +38,7 @@ def confined(work: Callable[[], bytes], files: Mapping[str, str] = NO_FILES) -> 
 
     It finds `files` in its root.
     """
-    root = Path(tempfile.mkdtemp(prefix=".confined-", dir="/run"))
+    root = Path(tempfile.mkdtemp(prefix=".confined-", dir=PLACE))
     try:
         _furnish(root)
         for name, text in files.items():

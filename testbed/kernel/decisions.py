@@ -38,7 +38,8 @@ _RTMSG = struct.Struct("=BBBBBBBBI")
 _DST, _SRC, _IIF, _FWMARK = 1, 2, 3, 16  # RTA_
 _ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 _REFUSALS = {
-    errno.EINVAL: "blackhole",
+    errno.EINVAL: "blackhole",  # or a martian: the rules and routes tell which
+    errno.EXDEV: "reverse path",
     errno.EHOSTUNREACH: "unreachable",
     errno.EACCES: "prohibit",
     errno.ENETUNREACH: "no route",
@@ -84,11 +85,12 @@ class Answer:
 
 def route(fd: int, question: Question) -> Answer:
     """Ask the kernel where a packet would go now. Raises OSError where it can't say."""
+    family, bits = family_of(question.destination), 128 if ":" in question.destination else 32
     with inside(fd), NetlinkSocket() as netlink:
         indexes = {name: index for index, name in socket.if_nameindex()}
-        body = _RTMSG.pack(m.AF_INET, 32, 32, 0, 0, 0, 0, 0, _FIB_MATCH)
-        body += attribute(_DST, socket.inet_aton(question.destination))
-        body += attribute(_SRC, socket.inet_aton(question.source))
+        body = _RTMSG.pack(family, bits, bits, 0, 0, 0, 0, 0, _FIB_MATCH)
+        body += attribute(_DST, socket.inet_pton(family, question.destination))
+        body += attribute(_SRC, socket.inet_pton(family, question.source))
         if question.iif is not None:
             body += u32(_IIF, indexes[question.iif])
         if question.mark:
@@ -104,20 +106,25 @@ def route(fd: int, question: Question) -> Answer:
         return Answer(observe.parse_route(answers[0][1], names), None)
 
 
-def rules(fd: int) -> list[RuleState]:
-    """The IPv4 policy routing rules, in order."""
+def family_of(address: str) -> int:
+    """The address family of an IP address."""
+    return m.AF_INET6 if ":" in address else m.AF_INET
+
+
+def rules(fd: int, family: int = m.AF_INET) -> list[RuleState]:
+    """The policy routing rules of a family, in order."""
     with inside(fd), NetlinkSocket() as netlink:
-        body = _RTMSG.pack(m.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+        body = _RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
         answers = netlink.request(Message(_GET_RULE, F_DUMP, body))
     return sorted((_rule(answer) for _, answer in answers), key=lambda rule: rule.priority)
 
 
 def _rule(answer: bytes) -> RuleState:
-    _, to_length, from_length, _, table, _, _, action, flags = _RTMSG.unpack_from(answer)
+    family, to_length, from_length, _, table, _, _, action, flags = _RTMSG.unpack_from(answer)
     values = attributes(answer, 12)
 
     def prefix(kind: int, length: int) -> str | None:
-        return f"{socket.inet_ntoa(values[kind])}/{length}" if kind in values else None
+        return f"{socket.inet_ntop(family, values[kind])}/{length}" if kind in values else None
 
     mark = None
     if 10 in values:
@@ -136,19 +143,25 @@ def _rule(answer: bytes) -> RuleState:
     )
 
 
-def routes_to(fd: int, destinations: Iterable[str]) -> dict[str, list[RouteState]]:
-    """For each address the routes of all tables whose prefix it is in."""
-    wanted = {address: int.from_bytes(socket.inet_aton(address), "big") for address in destinations}
+def routes_to(
+    fd: int, destinations: Iterable[str], family: int = m.AF_INET
+) -> dict[str, list[RouteState]]:
+    """For each address of a family the routes of all tables whose prefix it is in."""
+    wanted = {
+        address: int.from_bytes(socket.inet_pton(family, address), "big")
+        for address in destinations
+    }
     found: dict[str, list[RouteState]] = {address: [] for address in wanted}
+    bits = 128 if family == m.AF_INET6 else 32
     with inside(fd), NetlinkSocket() as netlink:
-        body = _RTMSG.pack(m.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+        body = _RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
         answers = netlink.request(Message(m.GETROUTE, F_DUMP, body))
         names = dict(socket.if_nameindex())
     for _, answer in answers:
-        shift = 32 - answer[1]
+        shift = bits - answer[1]
         first, data = next(attribute_list(answer, 12), (0, b""))
-        if first != _DST:  # it comes first, and is left out where it is 0.0.0.0
-            data = attributes(answer, 12).get(_DST, bytes(4))
+        if first != _DST:  # it comes first, and is left out where it is the default route
+            data = attributes(answer, 12).get(_DST, bytes(bits // 8))
         prefix = int.from_bytes(data, "big") >> shift
         inside_it = [address for address, value in wanted.items() if value >> shift == prefix]
         if inside_it:
@@ -158,15 +171,15 @@ def routes_to(fd: int, destinations: Iterable[str]) -> dict[str, list[RouteState
     return found
 
 
-def neighbor_states(fd: int) -> dict[tuple[str, str], str]:
-    """The state (NUD_…) of each IPv4 neighbour, by interface and address."""
+def neighbor_states(fd: int, family: int = m.AF_INET) -> dict[tuple[str, str], str]:
+    """The state (NUD_…) of each neighbour of a family, by interface and address."""
     found: dict[tuple[str, str], str] = {}
     with inside(fd), NetlinkSocket() as netlink:
         names = dict(socket.if_nameindex())
-        body = struct.pack("=BxxxiHBB", m.AF_INET, 0, 0, 0, 0)
+        body = struct.pack("=BxxxiHBB", family, 0, 0, 0, 0)
         for _, answer in netlink.request(Message(m.GETNEIGH, F_DUMP, body)):
             _, index, state = struct.unpack_from("=BxxxiH", answer)
-            key = names.get(index, str(index)), socket.inet_ntoa(attributes(answer, 12)[1])
+            key = names.get(index, str(index)), socket.inet_ntop(family, attributes(answer, 12)[1])
             found[key] = _NEIGHBOR_STATES.get(state, str(state))
     return found
 
@@ -203,7 +216,18 @@ def counters(fd: int) -> dict[str, int]:
                     for name, value in pairs
                     if f"{group}.{name}" in COUNTERS
                 }
+        found |= _counters6()
     return found
+
+
+def _counters6() -> dict[str, int]:
+    try:
+        with open("/proc/thread-self/net/snmp6", encoding="ascii") as file:  # noqa: PTH123
+            lines = [line.split() for line in file]
+    except FileNotFoundError:  # a kernel without IPv6
+        return {}
+    named = {f"Ip6.{name.removeprefix('Ip6')}": int(value) for name, value in lines}
+    return {name: value for name, value in named.items() if name in COUNTERS}
 
 
 COUNTERS = frozenset(
@@ -220,6 +244,14 @@ COUNTERS = frozenset(
         "TcpExt.IPReversePathFilter",
         "TcpExt.ListenDrops",
         "Udp.RcvbufErrors",
+        "Ip6.InHdrErrors",
+        "Ip6.InTooBigErrors",
+        "Ip6.InNoRoutes",
+        "Ip6.InAddrErrors",
+        "Ip6.InDiscards",
+        "Ip6.OutDiscards",
+        "Ip6.OutNoRoutes",
+        "Ip6.ReasmFails",
     }
 )
 """The counters that are read; `testbed.probes.trace.verdict` says what they mean."""

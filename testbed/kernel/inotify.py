@@ -23,7 +23,8 @@ class Inotify:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._descriptor: int = self._libc.inotify_init1(_CLOEXEC | _NONBLOCK)
         if self._descriptor < 0:
-            raise OSError(ctypes.get_errno(), "inotify_init1")
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
 
     def fileno(self) -> int:
         """For poll(2) and event loops."""

@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
 from testbed.kernel.namespace import inside
@@ -20,14 +21,18 @@ if TYPE_CHECKING:
 IpProtocol = Literal["icmp", "tcp", "udp"]
 
 PROTOCOL_NUMBERS: dict[IpProtocol, int] = {"icmp": 1, "tcp": 6, "udp": 17}
+_ICMPV6 = 58
 OVERHEAD: dict[IpProtocol, int] = {"icmp": 28, "tcp": 40, "udp": 28}
 """Bytes of the IPv4 header and the protocol's own."""
+IPV6_MORE = 20
+"""Bytes that IPv6's header is larger than IPv4's."""
 SMALLEST: dict[IpProtocol, int] = {"icmp": 32, "tcp": 40, "udp": 32}
-"""IP packets that have room for the mark."""
+"""IPv4 packets that have room for the mark."""
 LARGEST = 65535
-_IP_MTU_DISCOVER = 10
+_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _IPV6_DONTFRAG, _IPV6_CHECKSUM = 10, 23, 62, 7
 _DONT, _PROBE = 0, 3  # IP_PMTUDISC_: no DF; DF, whatever path MTU was learned
-_SYN, _WINDOW = 0x02, 64240
+_SYN, _WINDOW, _TCP_CHECKSUM = 0x02, 64240, 16
+_ECHO, _ECHO6 = 8, 128
 _FILLER = b"testbed trace. "
 _FIRST_PORT, _PORTS = 32768, 28232  # Linux's own range of ephemeral ports
 
@@ -42,6 +47,22 @@ class Probe:
     size: int
     df: bool
     cookie: int
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether it goes to an IPv6 address."""
+        return ip_address(self.destination).version == 6
+
+    @property
+    def marks(self) -> tuple[int, ...]:
+        """The cookie, and what acknowledges it: a SYN, and the data with it where it is refused."""
+        data = self.size - self.overhead if self.protocol == "tcp" else 0
+        return tuple(dict.fromkeys((self.cookie + n) & 0xFFFFFFFF for n in (0, 1, 1 + data)))
+
+    @property
+    def overhead(self) -> int:
+        """Bytes of the IP header and the protocol's own."""
+        return OVERHEAD[self.protocol] + (IPV6_MORE if self.is_ipv6 else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +111,19 @@ class Sender:
 
 def _socket(probe: Probe) -> socket.socket:
     kind: Any = socket.SOCK_DGRAM if probe.protocol == "udp" else socket.SOCK_RAW
-    opened = socket.socket(socket.AF_INET, kind, PROTOCOL_NUMBERS[probe.protocol])
-    opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PROBE if probe.df else _DONT)
+    number = PROTOCOL_NUMBERS[probe.protocol]
+    discover = _PROBE if probe.df else _DONT
+    if not probe.is_ipv6:
+        opened = socket.socket(socket.AF_INET, kind, number)
+        opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, discover)
+    else:
+        opened = socket.socket(
+            socket.AF_INET6, kind, _ICMPV6 if probe.protocol == "icmp" else number
+        )
+        opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, discover)
+        opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_DONTFRAG, int(probe.df))
+        if probe.protocol == "tcp":
+            opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_CHECKSUM, _TCP_CHECKSUM)
     opened.setblocking(False)
     return opened
 
@@ -99,29 +131,31 @@ def _socket(probe: Probe) -> socket.socket:
 def _payload(probe: Probe, source: str, port: int) -> bytes:
     """What comes after the IP header; of UDP, after its own."""
     cookie = struct.pack("!I", probe.cookie)
-    room = probe.size - OVERHEAD[probe.protocol]
+    room = probe.size - probe.overhead
     if probe.protocol == "tcp":
-        return _syn(probe, source, port) + _filler(room)
+        return _syn(probe, source, port, _filler(room))
     data = cookie + _filler(room - len(cookie))
     if probe.protocol == "udp":
         return data
-    header = struct.pack("!BBHHH", 8, 0, 0, port, 1)
-    return struct.pack("!BBHHH", 8, 0, checksum(header + data), port, 1) + data
+    kind = _ECHO6 if probe.is_ipv6 else _ECHO  # the kernel computes ICMPv6's checksum
+    header = struct.pack("!BBHHH", kind, 0, 0, port, 1)
+    return struct.pack("!BBHHH", kind, 0, checksum(header + data), port, 1) + data
 
 
 def _filler(size: int) -> bytes:
     return (_FILLER * (size // len(_FILLER) + 1))[:size]
 
 
-def _syn(probe: Probe, source: str, port: int) -> bytes:
+def _syn(probe: Probe, source: str, port: int, filler: bytes) -> bytes:
     """A TCP header that opens a connection; the cookie is its sequence number."""
     ports = (port, probe.port)
     fields = (probe.cookie, 0, 5 << 4, _SYN, _WINDOW)
-    bare = struct.pack("!HHIIBBHHH", *ports, *fields, 0, 0)
-    segment = bare + _filler(probe.size - OVERHEAD["tcp"])
+    bare = struct.pack("!HHIIBBHHH", *ports, *fields, 0, 0) + filler
+    if probe.is_ipv6:  # the kernel puts the checksum in
+        return bare
     addresses = socket.inet_aton(source) + socket.inet_aton(probe.destination)
-    pseudo = addresses + struct.pack("!BBH", 0, PROTOCOL_NUMBERS["tcp"], len(segment))
-    return struct.pack("!HHIIBBHHH", *ports, *fields, checksum(pseudo + segment), 0)
+    pseudo = addresses + struct.pack("!BBH", 0, PROTOCOL_NUMBERS["tcp"], len(bare))
+    return struct.pack("!HHIIBBHHH", *ports, *fields, checksum(pseudo + bare), 0) + filler
 
 
 def checksum(data: bytes) -> int:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import errno
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from testbed.kernel import nftables
+from testbed.kernel import tap_filter as tap
 from testbed.kernel.namespace import inside
 from testbed.kernel.netlink import (
     F_DUMP,
@@ -20,7 +22,9 @@ from testbed.kernel.netlink import (
     attributes,
     to_text,
 )
-from testbed.kernel.tap import OFFSETS, WIREGUARD_DATA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 NETFILTER = 12
 TRACE_GROUP = 9  # NFNLGRP_NFTRACE
@@ -42,7 +46,8 @@ _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 class Step:
     """A rule that matched, or the end of a chain.
 
-    `packet` is what the kernel numbers the packet with, `kind` is ``rule``,
+    `packet` is a number of the packet's: the kernel's own is used again for
+    others (`RuleTrace` tells them apart), `kind` is ``rule``,
     ``return`` or ``policy``; `target` is the chain of a jump or goto. The
     first step in a base chain has the packet's headers, 20 bytes of the
     transport protocol's.
@@ -73,23 +78,26 @@ def has_rules(fd: int) -> bool:
 
 
 class RuleTrace:
-    """The steps of the packets that carry the cookie, in one namespace."""
+    """The steps of the packets that carry one of the marks, in one namespace."""
 
-    def __init__(self, fd: int, cookie: int) -> None:
+    def __init__(self, fd: int, marks: Sequence[int]) -> None:
         self._fd = fd
-        self.table = f"testbed_trace_{cookie:08x}"
+        self.table = f"testbed_trace_{marks[0]:08x}"
         with inside(fd):
             self._socket = NetlinkSocket(NETFILTER)
             self._socket.keep()
             self._socket.subscribe(TRACE_GROUP)
-            nftables.run(self._ruleset(cookie))
+            nftables.run(self._ruleset(marks))
         self.lost = False
+        self._packets: dict[int, tuple[bytes, int]] = {}
+        self._count = 0
 
-    def _ruleset(self, cookie: int) -> str:
-        values = f"{{ {cookie:#x}, {(cookie + 1) & 0xFFFFFFFF:#x} }}"
-        rules = [f"@nh,{8 * offset},32 {values} meta nftrace set 1" for offset in OFFSETS]
-        hidden = f"@nh,{8 * OFFSETS[1]},32 {WIREGUARD_DATA:#x}"
-        rules.append(f"meta l4proto udp {hidden} meta nftrace set 1")
+    def _ruleset(self, marks: Sequence[int]) -> str:
+        values = f"{{ {', '.join(f'{mark:#x}' for mark in marks)} }}"
+        matches = [f"@nh,{8 * offset},32 {values}" for offset in tap.OFFSETS]
+        hidden = f"@nh,{8 * tap.PAYLOAD},32 {tap.WIREGUARD_DATA:#x}"
+        matches.append(f"meta nfproto ipv4 meta l4proto udp {hidden}")
+        rules = [f"{match} meta nftrace set 1" for match in (*matches, *_later_fragments())]
         lines = "".join(f"    {rule}\n" for rule in rules)
         chains = "".join(
             f"  chain {hook} {{\n    type filter hook {hook} priority {_FIRST};\n{lines}  }}\n"
@@ -111,7 +119,7 @@ class RuleTrace:
             try:
                 for kind, body in self._socket.notifications():
                     if kind == _TRACE:
-                        steps.append(parse(body))
+                        steps.append(self._numbered(parse(body)))
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
@@ -119,12 +127,49 @@ class RuleTrace:
             else:
                 return steps
 
+    def _numbered(self, step: Step) -> Step:
+        """The step with a number that no other packet has.
+
+        The kernel's comes from where the packet is in memory, where others
+        come to lie later. Each begins in the trace's own table.
+        """
+        identity = _identity(step)
+        known = self._packets.get(step.packet)
+        begins = step.table == self.table and step.network and known and known[0] != identity
+        if known is None or begins:
+            self._count += 1
+            known = self._packets[step.packet] = identity, self._count
+        return replace(step, packet=known[1])
+
     def close(self) -> None:
         """Take the table away. A change of the ruleset may have done so before."""
         self._socket.close()
         with inside(self._fd):
             name = f"table inet {self.table}"
             nftables.run(f"add {name}; delete {name}")
+
+
+def _identity(step: Step) -> bytes:
+    """What of a packet's headers neither routing nor address translation changes."""
+    network = step.network
+    fixed = network[4:6] + network[9:10] if network[:1] and network[0] >> 4 == 4 else b""
+    return fixed + step.transport[8:16]
+
+
+def _later_fragments() -> Iterator[str]:
+    """What matches fragments after the first, by themselves or inside VXLAN."""
+    later, later6 = (f"& {mask:#x} != 0" for mask in tap.LATER)
+    port, ether = 8 * (tap.IP_HEADER + 2), 8 * (tap.INNER - 2)
+    inside = f"meta nfproto ipv4 meta l4proto udp @nh,{port},16 {tap.VXLAN_PORT} @nh,{ether},16"
+    inner = 8 * tap.INNER
+    next6, offset6 = 8 * 6, 8 * tap.AT_OFFSET6
+    yield f"meta nfproto ipv4 @nh,{8 * tap.AT_OFFSET},16 {later}"
+    yield f"meta nfproto ipv6 @nh,{next6},8 {tap.FRAGMENT} @nh,{offset6},16 {later6}"
+    yield f"{inside} {tap.ETH_P_IP:#x} @nh,{inner + 8 * tap.AT_OFFSET},16 {later}"
+    yield (
+        f"{inside} {tap.ETH_P_IPV6:#x} @nh,{inner + next6},8 {tap.FRAGMENT}"
+        f" @nh,{inner + offset6},16 {later6}"
+    )
 
 
 def chain_text(fd: int, family: str, table: str, chain: str) -> str:

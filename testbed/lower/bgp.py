@@ -18,16 +18,23 @@ from testbed.topology.model import Daemon
 HOLD_S = 90  # Direct Connect's; AWS documents no timers for Outposts (docs/fidelity.md)
 KEEPALIVE_S = 30
 PROPAGATED_LIMIT = 100  # propagated routes of a VPC route table (facts: V limits)
+# By community, lowest first: AWS evaluates them before the AS path (AWS: Direct Connect routing
+# policies). Without one a route counts as medium (docs/fidelity.md).
+LOCAL_PREFERENCE = (((7224, 7100), 50), ((7224, 7200), 100), ((7224, 7300), 150))
 BFD_MS = 300  # Direct Connect's, with multiplier 3
 BFD_MULTIPLIER = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A prefix that may be announced, with the own AS prepended `prepend` more times."""
+    """A prefix that may be announced, with the own AS prepended `prepend` more times.
+
+    It carries the `communities` (BIRD only).
+    """
 
     prefix: IPv4Network
     prepend: int = 0
+    communities: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,8 @@ class Session:
     local preference of what comes in (BIRD only), `outside` says that the
     interface is not in the VRF. More than `limit`
     prefixes take the session down. With `reflect`, what iBGP brings is passed
-    on to this neighbour. `hold_s` 0: it is never taken for dead.
+    on to this neighbour. `hold_s` 0: it is never taken for dead. With `by_community`
+    the communities LOCAL_PREFERENCE that come with a route choose its local preference.
     """
 
     name: str
@@ -57,6 +65,7 @@ class Session:
     limit: int | None = None
     reflect: bool = False
     hold_s: int = HOLD_S
+    by_community: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,7 @@ class Instance:
     What is learned is `propagated` to further kernel tables, at most
     PROPAGATED_LIMIT prefixes to each. BIRD only: those, no kernel table of its
     own (None), only what the session `installed_from` brings in it, and the
-    sessions' `rejects`, `limit`, `reflect` and `hold_s`.
+    sessions' `rejects`, `limit`, `reflect`, `hold_s` and `by_community`.
     """
 
     name: str
@@ -113,6 +122,7 @@ environment.globals.update(
     hold=HOLD_S,
     keepalive=KEEPALIVE_S,
     propagated_limit=PROPAGATED_LIMIT,
+    local_preference=LOCAL_PREFERENCE,
     bfd_ms=BFD_MS,
     bfd_multiplier=BFD_MULTIPLIER,
     main_table=TABLE_MAIN,

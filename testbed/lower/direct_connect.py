@@ -2,7 +2,8 @@
 
 The connection is an 802.1Q trunk. At the Direct Connect location each virtual
 interface's VLAN is bridged to the router that it ends in: a virtual private
-gateway, a transit gateway (by a Direct Connect gateway), or the Region's edge.
+gateway, a transit gateway (by a Direct Connect gateway), or the Region's edge. A
+connection that loses its link takes the virtual interfaces with it (`testbed.kernel.carrier`).
 BGP runs between that router and the customer's device, with keepalive 30 s,
 hold 90 s and, if wanted, BFD (AWS: Direct Connect routing policies).
 """
@@ -14,7 +15,7 @@ from ipaddress import IPv4Network
 
 from testbed.lower import bgp, names
 from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
-from testbed.plan.model import Bridge, RouteCheck, Vlan
+from testbed.plan.model import Bridge, Process, RouteCheck, Vlan
 from testbed.topology.model import (
     DirectConnect,
     Topology,
@@ -22,8 +23,11 @@ from testbed.topology.model import (
     VirtualInterfaceKind,
 )
 
-PREFIX_LIMIT = 100  # a session with more goes down (facts: T1)
+PUBLIC_LIMIT = 1000  # prefixes of a public virtual interface (AWS: Direct Connect quotas)
 TRUNK = "customer"
+# What AWS announces on public virtual interfaces comes from the location's own Region
+# (AWS: Direct Connect routing policies and BGP communities).
+SAME_REGION = (7224, 8100)
 Ending = tuple[DirectConnect, VirtualInterface]
 
 
@@ -52,10 +56,17 @@ def lower(draft: Draft, topology: Topology) -> None:
         node = draft.host(names.direct_connect(connection), "direct-connect", "region", title)
         for entry in connection.virtual_interfaces:
             node.add(_bridge(entry), Bridge(), mtu=entry.mtu)
+        behind = (_behind(entry) for entry in connection.virtual_interfaces)
+        node.processes.append(Process("carrier", ("testbed-carrier", TRUNK, *behind)))
 
 
 def _bridge(entry: VirtualInterface) -> str:
     return f"br-{entry.vlan}"
+
+
+def _behind(entry: VirtualInterface) -> str:
+    """The location's interface towards the router that a virtual interface ends in."""
+    return f"vif-{entry.vlan}"
 
 
 def terminate(
@@ -69,7 +80,7 @@ def terminate(
     location = draft.nodes[names.direct_connect(connection)]
     draft.cable(
         (node, port(connection)),
-        (location, f"vif-{entry.vlan}"),
+        (location, _behind(entry)),
         addresses=(entry.amazon_address, None),
         masters=(None, _bridge(entry)),
         mtu=entry.mtu,
@@ -82,9 +93,13 @@ def terminate(
         neighbor=entry.customer_address.ip,
         remote_asn=device.asn,
         title=f"{connection.name} {entry.kind} VIF, Amazon's side",
-        exports=tuple(bgp.Export(prefix) for prefix in entry.prefixes),
+        exports=tuple(
+            bgp.Export(prefix, communities=(SAME_REGION,) if entry.kind == "public" else ())
+            for prefix in entry.prefixes
+        ),
         bfd=entry.bfd,
-        limit=PREFIX_LIMIT if entry.kind != "public" else None,
+        limit=entry.prefix_limit or PUBLIC_LIMIT,
+        by_community=entry.kind != "public",
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from testbed.plan import steps as s
 from testbed.plan.changes import Changes, NodeChange
-from testbed.plan.model import Interface, Node, Plan, Process, Veth, Vlan
+from testbed.plan.model import ZEBRA, Interface, Node, Plan, Process, Veth, Vlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +53,7 @@ def diff(old: Plan, new: Plan) -> list[s.Step]:
         _per_node(_set_sysctls),
         _interfaces,
         _per_node(_set_netem),
+        _per_node(_await_interfaces),
         _per_node(_add_addresses),
         _per_node(_set_neighbors),
         _per_node(_set_routes),
@@ -284,6 +285,29 @@ def _standing(change: NodeChange, name: str) -> Interface | None:
     if change.before is None or name in change.created:
         return None
     return change.before.interfaces.get(name)
+
+
+def _await_interfaces(change: NodeChange) -> Iterator[s.Step]:
+    """Let a zebra that runs on take in what is new before it gets addresses."""
+    before = _kept(change)
+    old = _processes(before.node).get(ZEBRA) if before else None
+    new = _processes(change.after.node).get(ZEBRA)
+    if old is None or new is None or _must_restart(change, old, new):
+        return
+    changed = tuple(
+        (name, _vrf(change, interface.master))
+        for name, interface in change.after.interfaces.items()
+        if name in change.created or "master" in change.attributes(name)
+    )
+    if changed:
+        yield s.AwaitInterfaces(change.name, changed)
+
+
+def _vrf(change: NodeChange, master: str | None) -> str | None:
+    """The master, where it is a VRF."""
+    if master is None or change.after.interfaces[master].device.kind != "vrf":
+        return None
+    return master
 
 
 def _add_addresses(change: NodeChange) -> Iterator[s.Step]:

@@ -219,6 +219,10 @@ class Neighbor:
     mac: str
 
 
+ZEBRA = "zebra"
+"""FRR's daemon that knows the interfaces, by its name among a node's processes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """A program that runs in the node for as long as the plan names it.

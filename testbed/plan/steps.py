@@ -125,6 +125,19 @@ class SetNetem:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitInterfaces:
+    """Wait until the node's zebra knows interfaces: (name, its VRF or None) of each.
+
+    FRR hears of links and of addresses in two ways (two netlink sockets). An address that
+    comes to it before its interface does, or while it has the one that was there before, is
+    lost for as long as it runs.
+    """
+
+    node: str
+    interfaces: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AddAddress:
     """Add an address with prefix length to an interface."""
 
@@ -215,6 +228,7 @@ Step = (
     | CreateInterface
     | SetInterface
     | SetNetem
+    | AwaitInterfaces
     | AddAddress
     | SetNeighbor
     | SetRoute

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Literal
 
-from testbed.predict.packet import NUMBERS, Dropped, Packet
+from testbed.predict.packet import Address, Dropped, Packet
+from testbed.predict.routes import addresses
 
 if TYPE_CHECKING:
     from testbed.topology.model import (
@@ -23,7 +23,7 @@ def covers(traffic: Traffic, packet: Packet) -> bool:
     """Whether a rule's protocol and ports (of the destination) are the packet's."""
     if traffic.protocol is None:
         return True
-    if traffic.protocol != NUMBERS[packet.protocol]:
+    if traffic.protocol != packet.number:
         return False
     if packet.protocol == "icmp":
         return traffic.icmp_type in (None, packet.icmp_type) and traffic.icmp_code in (None, 0)
@@ -51,12 +51,12 @@ def check_groups(
     )
 
 
-def _is_peer(topology: Topology, rule: SecurityRule, address: IPv4Address) -> bool:
+def _is_peer(topology: Topology, rule: SecurityRule, address: Address) -> bool:
     if rule.group is None:
-        return any(address in cidr for cidr in rule.cidrs if cidr.version == 4)
+        return any(address in cidr for cidr in rule.cidrs)
     vpc, name = rule.group
     return any(
-        address in member.addresses
+        address in addresses(member)
         for member in topology.network_interfaces.values()
         if member.vpc == vpc and name in member.security_groups
     )
@@ -75,7 +75,7 @@ def check_acl(topology: Topology, subnet: Subnet, packet: Packet, direction: Dir
     what = f"network ACL {acl.name} of subnet {subnet.name}"
     way = "from" if direction == "ingress" else "to"
     for entry in acl.ingress if direction == "ingress" else acl.egress:
-        if entry.cidr.version == 4 and address in entry.cidr and covers(entry.traffic, packet):
+        if address in entry.cidr and covers(entry.traffic, packet):
             if entry.action == "allow":
                 return
             raise Dropped(

@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
-from testbed.predict.packet import Dropped, NotPredicted
+from testbed.predict.packet import Address, Dropped, NotPredicted
 from testbed.topology.model import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from ipaddress import IPv4Address, IPv4Network
+    from collections.abc import Iterator, Mapping
+    from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
-    from testbed.topology.model import NetworkInterface, Outpost, Topology, Vpc
+    from testbed.topology.model import NetworkInterface, Outpost, Subnet, Topology, Vpc
 
 LOCAL = Target("local")
 INTERFACES = {"instance", "network-interface"}
 
 
-def target_of(topology: Topology, source: NetworkInterface, destination: IPv4Address) -> Target:
+def addresses(interface: NetworkInterface) -> tuple[Address, ...]:
+    """All private addresses of an interface, and its IPv6 address."""
+    six = interface.ipv6_address
+    return (*interface.addresses, *((six,) if six is not None else ()))
+
+
+def own_cidr(subnet: Subnet, destination: Address) -> IPv4Network | IPv6Network | None:
+    """The CIDR block of a subnet for addresses of the kind of this one."""
+    return subnet.cidr if destination.version == 4 else subnet.ipv6_cidr
+
+
+def target_of(topology: Topology, source: NetworkInterface, destination: Address) -> Target:
     """The target of the longest prefix in the subnet's route table; a subnet's own needs none."""
     vpc = topology.vpcs[source.vpc]
-    if destination in topology.subnet(vpc.name, source.subnet).cidr:
+    own = own_cidr(topology.subnet(vpc.name, source.subnet), destination)
+    if own is not None and destination in own:
         return LOCAL
     table = vpc.table_of(source.subnet)
+    if isinstance(destination, IPv6Address):
+        six = {vpc.ipv6_cidr: LOCAL} if vpc.ipv6_cidr else {}
+        return _longest(
+            table.name,
+            six | {route.destination: route.target for route in table.ipv6_routes},
+            destination,
+        )
     routes = {vpc.cidr: LOCAL} | {route.destination: route.target for route in table.routes}
     fitting = [network for network in routes if destination in network]
     best = max(fitting, key=lambda network: network.prefixlen, default=None)
     if table.propagate and _may_propagate(topology, vpc, destination, best):
         raise NotPredicted(f"route table {table.name} may have a propagated route")
-    if best is None:
-        raise Dropped(f"route table {table.name} has no route to {destination}")
-    return routes[best]
+    return _longest(table.name, routes, destination)
+
+
+def _longest(
+    table: str, routes: Mapping[IPv4Network, Target] | Mapping[IPv6Network, Target], to: Address
+) -> Target:
+    """The target of the longest prefix that an address is in."""
+    fitting = [(net.prefixlen, target) for net, target in routes.items() if to in net]
+    if not fitting:
+        raise Dropped(f"route table {table} has no route to {to}")
+    return max(fitting, key=lambda entry: entry[0])[1]
 
 
 def _may_propagate(
@@ -63,7 +91,7 @@ def _customer_prefixes(topology: Topology) -> Iterator[IPv4Network]:
 
 
 def inward_interface(
-    topology: Topology, outpost: Outpost, destination: IPv4Address
+    topology: Topology, outpost: Outpost, destination: Address
 ) -> NetworkInterface | None:
     """The interface that a local gateway's static route leads to; it beats an announced prefix."""
     announced = [net.prefixlen for net in topology.announced(outpost) if destination in net]
@@ -77,12 +105,12 @@ def inward_interface(
 
 
 def check_destination(
-    topology: Topology, interface: NetworkInterface, destination: IPv4Address
+    topology: Topology, interface: NetworkInterface, destination: Address
 ) -> None:
     """Let an interface that a route leads to have its own packets; what becomes of others."""
     if not topology.attached(interface):
         raise Dropped(f"the route to {interface.name} is a blackhole")
-    if destination in interface.addresses:
+    if destination in addresses(interface):
         return
     if interface.source_destination_check:
         raise Dropped(f"source/destination check of {interface.name}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from testbed.predict.packet import Address
     from testbed.topology.model import Host, Outpost, Topology
 
 
@@ -53,12 +53,12 @@ class CustomerNetwork:
         lags = self._topology.outposts[outpost].lags
         return {self._island[lag.customer_device] for lag in lags}
 
-    def host_at(self, address: IPv4Address) -> Host | None:
+    def host_at(self, address: Address) -> Host | None:
         """The host that has the address."""
         hosts = self._topology.site.hosts
         return next((host for host in hosts if host.address.ip == address), None)
 
-    def outpost_for(self, address: IPv4Address, islands: set[str]) -> Outpost | None:
+    def outpost_for(self, address: Address, islands: set[str]) -> Outpost | None:
         """The Outpost whose local gateway announces the longest prefix of the address."""
         ways = [
             (prefix.prefixlen, outpost.name)

@@ -7,17 +7,21 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from testbed.predict.filters import check_acl, check_groups
-from testbed.predict.packet import Dropped, NotPredicted, Packet, Protocol, Verdict
+from testbed.predict.packet import Address, Dropped, NotPredicted, Packet, Protocol, Verdict
 from testbed.predict.routes import (
     INTERFACES,
     LOCAL,
+    addresses,
     check_destination,
     inward_interface,
+    own_cidr,
     target_of,
 )
 from testbed.predict.site import CustomerNetwork
 
 if TYPE_CHECKING:
+    from ipaddress import IPv6Address
+
     from testbed.topology.model import (
         Host,
         InternetHost,
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     )
 
 REGION = None
+EGRESS_ONLY = "egress-only-internet-gateway"
+INTERNET = {"internet-gateway", EGRESS_ONLY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +46,25 @@ class Machine:
     address: IPv4Address
     services: tuple[Service, ...]
     host: Host | None  # None: on the internet
+    ipv6_address: IPv6Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Something that can send and answer: an instance or a machine, and the node it is.
 
-    `addresses` are those that others may use for it.
+    `addresses` are those that others may use for it, IPv6 last.
     """
 
     name: str
     address: IPv4Address
-    addresses: tuple[IPv4Address, ...]
+    addresses: tuple[Address, ...]
     services: tuple[Service, ...]
     at: NetworkInterface | Machine
+
+    def address_for(self, destination: Address) -> Address | None:
+        """The address that it sends from to this one; None: it has none of that kind."""
+        return self.address if destination.version == 4 else self.at.ipv6_address
 
 
 Arrival = tuple["NetworkInterface | Machine", Packet]
@@ -76,15 +87,15 @@ class World:
             machines += map(self._internet_machine, self.topology.region.internet.hosts)
         return [
             *(self._instance(i) for i in self.interfaces if i.name == i.instance),
-            *(Endpoint(m.name, m.address, (m.address,), m.services, m) for m in machines),
+            *(self._of_machine(machine) for machine in machines),
         ]
 
     def verdict(
-        self, source: Endpoint, destination: IPv4Address, protocol: Protocol, port: int = 0
+        self, source: Endpoint, destination: Address, protocol: Protocol, port: int = 0
     ) -> Verdict:
         """Whether a request from `source` to an address gets its answer back."""
-        request = Packet.request(source.address, destination, protocol, port)
         try:
+            request = Packet.request(self._own(source, destination), destination, protocol, port)
             server, received = self._send(source.at, request, tracked=False)
         except Dropped as end:
             return Verdict(answered=False, reason=str(end))
@@ -101,13 +112,26 @@ class World:
             return Verdict(answered=False, reason=reason, arrives=True)
         return Verdict(answered=True, arrives=True)
 
+    @staticmethod
+    def _own(source: Endpoint, destination: Address) -> Address:
+        own = source.address_for(destination)
+        if own is None:
+            raise Dropped(f"{source.name} has no IPv6 address")
+        return own
+
     def _instance(self, interface: NetworkInterface) -> Endpoint:
         owned = interface.customer_owned_ip
-        addresses = (*interface.addresses, *((owned,) if owned else ()))
-        elastic = tuple(public for _, public in interface.elastic_ips)
+        public = ((owned,) if owned else ()) + tuple(ip for _, ip in interface.elastic_ips)
+        six = (interface.ipv6_address,) if interface.ipv6_address else ()
         services = self.topology.instances[interface.name].services
-        addresses += elastic
-        return Endpoint(interface.name, interface.address, addresses, services, interface)
+        own = (*interface.addresses, *public, *six)
+        return Endpoint(interface.name, interface.address, own, services, interface)
+
+    @staticmethod
+    def _of_machine(machine: Machine) -> Endpoint:
+        six = (machine.ipv6_address,) if machine.ipv6_address else ()
+        own = (machine.address, *six)
+        return Endpoint(machine.name, machine.address, own, machine.services, machine)
 
     @staticmethod
     def _machine(host: Host) -> Machine:
@@ -115,7 +139,8 @@ class World:
 
     @staticmethod
     def _internet_machine(host: InternetHost) -> Machine:
-        return Machine(host.name, host.address.ip, host.services, None)
+        six = host.ipv6_address.ip if host.ipv6_address else None
+        return Machine(host.name, host.address.ip, host.services, None, six)
 
     # One packet. Each returns who gets it and how it looks there, or raises Dropped.
 
@@ -132,7 +157,8 @@ class World:
             check_groups(self.topology, source, packet, "egress")
         subnet = self._subnet(source)
         target = target_of(self.topology, source, packet.destination)
-        inside = target == LOCAL and packet.destination in subnet.cidr
+        own = own_cidr(subnet, packet.destination)
+        inside = target == LOCAL and own is not None and packet.destination in own
         if not inside:
             check_acl(self.topology, subnet, packet, "egress")
         return self._forward(source, target, packet, inside=inside, tracked=tracked)
@@ -158,7 +184,7 @@ class World:
             return self._within(source, other, packet, inside=False, tracked=tracked)
         if target.kind == "local-gateway":
             return self._local_gateway(source, target.name, packet, tracked=tracked)
-        if target.kind == "internet-gateway":
+        if target.kind in INTERNET:
             return self._to_internet(source, packet)
         if target.kind in INTERFACES:
             interface = self.topology.network_interfaces[target.name]
@@ -174,7 +200,7 @@ class World:
     ) -> Arrival:
         """To an interface of a VPC; two Outposts never reach each other through the Region."""
         for there in self.interfaces:
-            if there.vpc == vpc and packet.destination in there.addresses:
+            if there.vpc == vpc and packet.destination in addresses(there):
                 places = (self.topology.place_of(source), self.topology.place_of(there))
                 if places[0] != places[1] and REGION not in places:
                     raise Dropped("Outposts do not reach each other through the Region")
@@ -195,29 +221,42 @@ class World:
     # Internet
 
     def _to_internet(self, source: NetworkInterface, packet: Packet) -> Arrival:
-        """Through the internet gateway: only with an Elastic IP."""
-        public = dict(source.elastic_ips).get(packet.source)
-        if public is None:
-            raise Dropped(f"{source.name} has no Elastic IP for the internet gateway")
+        """Through an internet gateway: with an Elastic IP, or by IPv6, which is not translated."""
+        if packet.destination.version == 4:
+            public = next((ip for own, ip in source.elastic_ips if own == packet.source), None)
+            if public is None:
+                raise Dropped(f"{source.name} has no Elastic IP for the internet gateway")
+            packet = replace(packet, source=public)
         internet = self.topology.region.internet
         for host in internet.hosts if internet else ():
-            if host.address.ip == packet.destination:
-                return self._internet_machine(host), replace(packet, source=public)
+            machine = self._internet_machine(host)
+            if packet.destination in {machine.address, machine.ipv6_address}:
+                return machine, packet
         raise NotPredicted(f"{packet.destination} is on the internet")
 
     def _from_internet(self, packet: Packet, *, tracked: bool) -> Arrival:
-        """To the interface that has the Elastic IP."""
+        """To the interface that has the Elastic IP, or the IPv6 address."""
         for there in self.interfaces:
-            for private, public in there.elastic_ips:
-                if public == packet.destination:
-                    route = target_of(self.topology, there, packet.source)
-                    if route.kind != "internet-gateway":
-                        raise NotPredicted(f"the answer of {there.name} takes another way")
+            public: list[tuple[Address, Address]] = [(ip, own) for own, ip in there.elastic_ips]
+            public += [(there.ipv6_address, there.ipv6_address)] if there.ipv6_address else []
+            for address, private in public:
+                if address == packet.destination:
                     inner = replace(packet, destination=private)
-                    return self._receive(there, inner, tracked=tracked)
+                    return self._through_gateway(there, inner, tracked=tracked)
         if any(packet.destination in vpc.cidr for vpc in self.topology.vpcs.values()):
             raise Dropped(f"the internet has no route to {packet.destination}")
         raise NotPredicted(f"{packet.destination} is on the internet")
+
+    def _through_gateway(
+        self, there: NetworkInterface, packet: Packet, *, tracked: bool
+    ) -> Arrival:
+        """From the internet to an interface: by the gateway that its way back leads to."""
+        route = target_of(self.topology, there, packet.source)
+        if route.kind == EGRESS_ONLY and not tracked:
+            raise Dropped("an egress-only internet gateway lets nobody in")
+        if route.kind not in INTERNET:
+            raise NotPredicted(f"the answer of {there.name} takes another way")
+        return self._receive(there, packet, tracked=tracked)
 
     # Local gateways
 
@@ -282,6 +321,6 @@ class World:
             raise Dropped(f"{outpost.name}'s local gateway does not turn packets round")
         for there in self.interfaces:
             here = self.topology.place_of(there) == outpost.name
-            if here and packet.destination in there.addresses and there.vpc in gateway.vpcs:
+            if here and packet.destination in addresses(there) and there.vpc in gateway.vpcs:
                 return self._receive(there, packet, tracked=tracked)
         raise Dropped(f"no instance has {packet.destination}")

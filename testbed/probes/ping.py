@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from testbed.client import Client, Completed
 
-HEADERS = 28  # bytes of the IPv4 and ICMP headers around the payload
+HEADERS, HEADERS_IPV6 = 28, 48  # bytes of the IP and ICMP headers around the payload
 MAX_SIZE = 65507
 REPLY_WAIT_S = 1  # for the last reply
 GRACE_S = 30.0  # for a slow guest, beyond what the ping itself takes
@@ -104,16 +104,27 @@ def ping(
 ) -> PingResult:
     """Ping the address `destination` from node `source`.
 
-    `size` is the payload in bytes as ping(8) counts it: the IP packet is 28
-    bytes larger. `df` sets the Don't Fragment bit; the node first forgets the
-    path MTUs that it has learned, so that the answer is the path's of today.
-    Raises UsageError for values that ping refuses, HostError without ping.
+    `size` is the payload in bytes as ping(8) counts it: see `packet_bytes`.
+    `df` sets the Don't Fragment bit; the node first forgets the path MTUs that
+    it has learned, so that the answer is the path's of today. Raises
+    UsageError for values that ping refuses, HostError without ping.
     """
     argv = _argv(destination, count, interval_s, size, df)
     if df:
-        client.run(source, ["ip", "route", "flush", "cache"], timeout=GRACE_S)
+        family = "-6" if is_ipv6(destination) else "-4"
+        client.run(source, ["ip", family, "route", "flush", "cache"], timeout=GRACE_S)
     done = client.run(source, argv, timeout=_limit(count, interval_s))
     return _result(source, done)
+
+
+def is_ipv6(address: str) -> bool:
+    """Whether it is an IPv6 address, maybe with a zone."""
+    return ":" in address
+
+
+def packet_bytes(size: int, address: str) -> int:
+    """The size of the IP packet with so much payload, in bytes."""
+    return size + (HEADERS_IPV6 if is_ipv6(address) else HEADERS)
 
 
 @contextlib.contextmanager

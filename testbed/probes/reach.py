@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from ipaddress import IPv4Address
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from testbed.errors import HostError, UsageError, no_such_node
+from testbed.errors import HostError, TestbedError, UsageError, no_such_node
 from testbed.prober import ANSWERED, REFUSED
 
 if TYPE_CHECKING:
     from testbed.client import Client
     from testbed.predict import Endpoint, World
-    from testbed.predict.packet import Protocol
+    from testbed.predict.packet import Address, Protocol
     from testbed.topology.model import Topology
 
 HTTP, ECHO = 80, 7
@@ -23,6 +22,7 @@ AT_ONCE = 8  # nodes that send at the same time
 WAIT_S = 1.0  # for an answer, the first time
 ATTEMPTS = 3  # before a difference counts: a first packet may wait for neighbours
 GRACE_S = 60.0  # for a slow guest
+TRACED = 10  # of what is not as predicted: the rest is like it
 REACHED = (ANSWERED, REFUSED)  # something at the far end spoke
 
 Predicted = tuple[bool | None, str, bool]
@@ -35,7 +35,7 @@ class Request:
 
     source: str
     destination: str
-    address: IPv4Address
+    address: Address
     protocol: Protocol
     port: int = 0
 
@@ -109,7 +109,8 @@ def requests(
     """Every request between these that is asked for.
 
     Without any kind: ICMP, TCP 80, and UDP 7 where something answers. Each
-    address of a destination is tried but where it is the source's own.
+    address of a destination is tried but where it is the source's own, or of
+    IPv6 and the source has none of that.
     """
     everything = not (tcp or udp or icmp)
     found = []
@@ -124,7 +125,7 @@ def requests(
             found += [
                 Request(source.name, destination.name, address, protocol, port)
                 for address in destination.addresses
-                if address not in source.addresses
+                if address not in source.addresses and source.address_for(address) is not None
                 for protocol, port in kinds
             ]
     if not found:
@@ -206,7 +207,47 @@ def compare_all(
         udp=udp,
         icmp=icmp,
     )
-    return compare(client, world, wanted, seconds=seconds, on_progress=on_progress)
+    rows = compare(client, world, wanted, seconds=seconds, on_progress=on_progress)
+    return explained(client, rows)
+
+
+def explained(client: Client, rows: Sequence[Reach]) -> list[Reach]:
+    """The same, each that should have been answered and was not with what a trace says of it.
+
+    At most `TRACED` are traced: an answer that is waited for takes seconds.
+    """
+    left = TRACED
+    found = []
+    for row in rows:
+        if row.agrees or row.reason:
+            found.append(row)
+        elif left:
+            left -= 1
+            found.append(replace(row, reason=_traced(client, row.request)))
+        else:
+            hint = f"the rules let it pass: see testbed trace {row.request.source}"
+            found.append(replace(row, reason=f"{hint} {row.request.address}"))
+    return found
+
+
+def _traced(client: Client, request: Request) -> str:
+    from testbed.probes.trace import trace  # noqa: PLC0415
+
+    plan, _ = client.plan()
+    try:
+        seen = trace(
+            client,
+            plan,
+            request.source,
+            str(request.address),
+            protocol=request.protocol,
+            port=request.port,
+        )
+    except TestbedError as error:
+        return f"the rules let it pass; it can't be traced: {error}"
+    if seen.answered:
+        return f"the rules let it pass, and so does the network now: {seen.sentence}"
+    return f"the rules let it pass: {seen.sentence}"
 
 
 def compare(

@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from testbed.render.clocks import clock_text
+from testbed.render.clocks import clock_text, duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ SUBJECTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
             ("neighbor", "neighbor"),
             ("imported", "imported"),
             ("exported", "exported"),
-            ("since", "since"),
+            ("for", "age_s"),
         ),
     ),
     "tunnels": (
@@ -84,7 +84,7 @@ EXPENDABLE = {
     "nodes": ("what it is", "role"),
     "links": ("what it is",),
     "lags": ("what it is", "bond"),
-    "bgp": ("since", "exported", "imported", "neighbor"),
+    "bgp": ("for", "exported", "imported", "neighbor"),
     "tunnels": ("what it is", "sent", "received"),
     "routes": ("what it is", "table"),
     "route_tables": ("what it is", "origin", "of"),
@@ -125,6 +125,8 @@ def _formatted(key: str, row: Row) -> Text:
     value = row.get(key)
     if key == "handshake_age_s" and value is not None:
         return Text(f"{float(value):.0f} s ago")
+    if key == "age_s" and value is not None:
+        return Text(duration_text(round(float(value), 1)))
     if key in {"rx_bytes", "tx_bytes"} and value is not None:
         return Text(size_text(int(value)))
     return cell(value)

@@ -39,7 +39,8 @@ def lines(trace: Trace, target: str, *, both: bool = False) -> Iterator[Text]:
             took = f" ({trace.answer.hops[-1].at_ms:.3f} ms)" if trace.answer.hops else ""
             yield Text(f"{trace.answer.what}: {_way(trace.answer.hops)}{took}")
     for error in (trace.error, trace.answer_error):
-        if error is not None:
+        told = trace.answer is not None and trace.answer.way == "error"
+        if error is not None and not (told and error is trace.error):
             got = "reached" if error.received else "did not reach"
             whom = trace.source if error is trace.error else "who sent the answer"
             text = f"{error.error.text}: sent by {error.node} ({error.address}), {got} {whom}"
@@ -88,7 +89,9 @@ def _hops(path: Path) -> Iterator[Text]:
         yield Text(joined(headings), style=DIM)
     for hop, row in zip(path.hops, rows, strict=True):
         dropped = hop.dropped_by is not None or (
-            hop is path.hops[-1] and not path.delivered and hop.node == path.dropped_at
+            hop is path.hops[-1]
+            and not path.delivered
+            and hop.node in {path.dropped_at, path.last_seen}
         )
         yield Text(joined(row), style=BAD if dropped else "")
         indent = " " * (widths[0] + 4)

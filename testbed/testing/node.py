@@ -88,7 +88,10 @@ class Node:
         df: bool = False,
         interval_s: float = 0.2,
     ) -> PingResult:
-        """Ping a node or an address. `size` is the payload: the IP packet has 28 bytes more."""
+        """Ping a node or an address.
+
+        `size` is the payload: the IP packet has 28 bytes more, of IPv6 48.
+        """
         from testbed.probes.ping import ping  # noqa: PLC0415
 
         address = self.testbed.address(destination)

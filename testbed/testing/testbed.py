@@ -87,7 +87,7 @@ class Testbed:
         outcome = bring_up(self._original, source=self._origin, hold=hold, **self._how)
         if outcome.pending and not outcome.faults:
             take_down(self.name)
-            raise _not_ready(outcome.pending, self._how["timeout_s"])
+            raise _not_ready(outcome.pending, self._how["timeout_s"], outcome.hopeless)
         self._plan = self._original
         self._lease = outcome.lease
 
@@ -260,7 +260,7 @@ class Testbed:
         result = self.client.apply(plan, wait=wait, timeout_s=timeout_s, source=origin)
         self._plan = plan
         if result.get("pending") and not result.get("faults"):
-            raise _not_ready(result["pending"], timeout_s)
+            raise _not_ready(result["pending"], timeout_s, result["hopeless"])
         return result
 
     def fault(self, kind: str, target: str, **values: Any) -> Fault:
@@ -284,7 +284,7 @@ class Testbed:
         """
         result = self.client.heal(*names, wait=wait, timeout_s=timeout_s)
         if result["pending"]:
-            raise _not_ready(result["pending"], timeout_s)
+            raise _not_ready(result["pending"], timeout_s, result["hopeless"])
         return list(result["healed"])
 
     def restore(self) -> None:
@@ -325,6 +325,9 @@ def plan_of(source: Source, settings: Mapping[str, str] | None, name: str | None
     return lower_topology(replace(source, name=name) if name else source)
 
 
-def _not_ready(pending: Sequence[Mapping[str, str]], timeout_s: float) -> NetworkError:
+def _not_ready(
+    pending: Sequence[Mapping[str, str]], timeout_s: float, hopeless: str | None
+) -> NetworkError:
     rows = "\n".join(f"{row['title']}: {row['state']}" for row in pending)
-    return NetworkError(f"{len(pending)} not ready after {timeout_s:g} s", hint=rows)
+    how = f"and cannot become so: {hopeless}" if hopeless else f"after {timeout_s:g} s"
+    return NetworkError(f"{len(pending)} not ready {how}", hint=rows)

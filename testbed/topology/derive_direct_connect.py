@@ -73,6 +73,7 @@ def _virtual_interfaces(
                 prefixes=prefixes,
                 bfd=entry.bfd,
                 mtu=mtu,
+                prefix_limit=getattr(entry, "prefix_pool_allocated_count_ipv4", 0),
             )
         )
     return made

@@ -87,7 +87,7 @@ def derive_outpost(
     devices = device_pair(form, outpost)
     if devices is None:
         names = references.device_names(form.site) or ["none"]
-        if len(names) > 2:
+        if len(names) > 2 and not report.touched((*path, "devices")):
             message = f"does not say which of the site's {len(names)} devices it is connected to"
             report.add(path, message, "write devices: [FIRST, SECOND]", key=True)
         devices = (names[0], names[1 % len(names)])

@@ -101,7 +101,7 @@ def _devices(
                 report.add(("site", "devices", name, "config"), str(error))
         asn = device.asn or asns[groups[name]]
         ports = _host_interfaces(device.host_interfaces) if device.host_interfaces else None
-        devices.append(Device(name, asn, device.daemon, text, ports))
+        devices.append(Device(name, asn, device.daemon, text, ports, device.config))
     return tuple(devices)
 
 

@@ -208,7 +208,7 @@ def in_mounts(script: str, call: Callable[[], None]) -> str:
     """What a Python child prints that carries out a shell script in mounts of its own first."""
     code = f"import {call.__module__} as module; module.{call.__name__}()"
     argv = ["unshare", "-m", "sh", "-c", f'{script} && exec "$@"', "sh", sys.executable, "-c", code]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run(argv, capture_output=True, text=True, check=False, env=environment).stdout
 
 

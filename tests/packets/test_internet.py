@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 
 from testbed.errors import NetworkError
 from testbed.testing import Node, Testbed
@@ -157,6 +157,22 @@ sock.recv(10)
         testbed["worker"].run([sys.executable, "-S", "-c", send, WWW])
     assert {packet[IP].src for packet in seen.packets if UDP in packet} >= {NAT}
     assert not [packet for packet in seen.packets if packet[IP].proto == 47]
+
+
+def test_a_nat_gateway_lets_nothing_out_untranslated(testbed: Testbed) -> None:
+    """Answers to what it has not seen begin, and fragments of other than UDP (facts: AWS)."""
+    worker, own = testbed["worker"], testbed["worker"].address
+    ports = {"sport": 80, "dport": 4714}
+    strays = [IP(dst=WWW) / TCP(flags=flags, **ports) for flags in ("SA", "A", "R")]
+    strays.append(IP(dst=WWW) / ICMP(type=0, id=7) / b"an echo reply")
+    large = [fragment(IP(dst=WWW, id=9) / kind / bytes(2000)) for kind in (ICMP(), UDP(dport=9))]
+    with testbed["region.vpc-app"].capture("igw", "ip") as left:
+        worker.send([*strays, *large[0], *large[1]])
+        assert worker.ping(WWW, count=1).received == 1
+    seen = [packet[IP] for packet in left.packets]
+    assert own not in {packet.src for packet in seen}
+    assert {packet.proto for packet in seen if packet.frag or packet.flags.MF} == {17}
+    assert not [packet for packet in seen if TCP in packet]
 
 
 def test_routes_show_their_state(testbed: Testbed, apply_changed: Apply) -> None:

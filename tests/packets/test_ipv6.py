@@ -96,6 +96,24 @@ def test_a_route_to_an_interface(testbed: Testbed) -> None:
     assert {packet[IPv6].src for packet in seen.packets} == {RACK}
 
 
+def test_ping_trace_and_reach(testbed: Testbed) -> None:
+    """The probes take IPv6, and packets do what the rules say."""
+    web = testbed["web"]
+    assert web.ping(WORKER).ok
+    assert not web.ping(RACK, size=1253, df=True).ok
+    assert testbed.trace("rack-web", WWW, protocol="tcp", port=80).ok
+    refused = testbed.trace("www", WORKER)
+    assert refused.dropped_at == "region.eigw-app"
+    assert refused.reason == "nobody outside opens a connection through an egress-only gateway"
+    small = testbed.trace("www", RACK, size=1301, df=True)
+    assert small.error is not None
+    assert small.error.error.text == "ICMPv6 packet too big (MTU 1300)"
+    rows = [row for row in testbed.reach(icmp=True, tcp=[80]) if row.request.address.version == 6]
+    assert {row.predicted for row in rows} == {True, False}
+    assert all(row.agrees for row in rows)
+    assert {row.request.source for row in rows} == {"web", "router", "worker", "rack-web", "www"}
+
+
 def test_nothing_of_it_where_nobody_asked_for_it(testbed: Testbed) -> None:
     for name in ("plain", "op.lgw", "op.sl", "cnd1", "desk"):
         assert "inet6" not in testbed[name].run(["ip", "-6", "address"]).text, name

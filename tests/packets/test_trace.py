@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from testbed.probes.trace import Hop, Trace
+    from testbed.probes.trace import Hop, Protocol, Trace
     from testbed.probes.trace import Path as Way
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/two-racks.yaml")]
@@ -196,13 +196,13 @@ def test_a_service_link_that_is_cut(testbed: Testbed) -> None:
 
         def without_route() -> Trace | None:
             trace = testbed.trace("a", "c")
-            return trace if "no route" in str(trace.reason) else None
+            return trace if "are down" in str(trace.reason) else None
 
         trace = testbed.eventually(without_route, timeout=20)
     assert trace is not None
     assert trace.dropped_at == "op-a.sl"
-    assert str(trace.reason).startswith("table main: no route to 100.98.255.254 (blackhole ")
-    assert str(trace.reason).endswith(", the far end of VXLAN VNI 257")
+    tunnels = "wg1 to anchor1: BFD Down; wg2 to anchor2: BFD Down"
+    assert trace.reason == f"both tunnels of the op-a service link are down ({tunnels})"
 
 
 def test_a_queue_that_loses(testbed: Testbed) -> None:
@@ -309,6 +309,68 @@ def test_security_groups_and_network_acls(testbed: Testbed) -> None:
     assert acl.dropped_at == "region.vpc-app"
     assert acl.reason == "network ACL data, ingress rule 90"
     assert testbed.trace("web", "db", protocol="tcp", port=7).ok
+
+
+def test_a_rule_of_a_device_with_vrfs(testbed: Testbed) -> None:
+    """What is forwarded in a VRF has come in by the VRF, as far as rules know."""
+    with (
+        testbed.fault("firewall", "cnd1", protocol="icmp"),
+        testbed.fault("firewall", "cnd2", protocol="icmp", name="other"),
+    ):
+        trace = testbed.trace("desk", "a")
+    assert trace.dropped_at in {"cnd1", "cnd2"}
+    assert "ipv6-icmp } drop" in str(trace.reason)
+    assert "chain forward of customer network device cnd" in str(trace.reason)
+
+
+def test_to_itself(testbed: Testbed) -> None:
+    """By the loopback interface, of which no route table knows."""
+    cases: tuple[tuple[Protocol, int, str], ...]
+    cases = (("icmp", 0, "ICMP echo reply"), ("tcp", 9, "TCP RST, ACK"))
+    for protocol, port, answer in cases:
+        trace = testbed.trace("desk", "desk", protocol=protocol, port=port)
+        assert (trace.ok, trace.answered, len(trace.hops)) == (True, True, 1)
+        assert trace.answer is not None
+        assert trace.answer.what == answer
+    udp = testbed.trace("desk", "desk", protocol="udp", port=9)
+    assert (udp.ok, udp.answered) == (True, True)
+
+
+@pytest.mark.topology("tests/packets/narrow-route.yaml")
+def test_an_answer_that_leaves_by_another_way(testbed: Testbed) -> None:
+    """The NAT gateway has no translation for it; nothing untranslated leaves it."""
+    assert testbed.trace("clerk", "app", protocol="tcp", port=80).ok
+    trace = testbed.trace("till", "app", protocol="tcp", port=80)
+    assert (trace.delivered, trace.dropped_at) == (True, "region.nat-app.nat")
+    reason = "the NAT gateway has no translation for it: its connection did not begin there"
+    assert trace.reason == reason
+    assert trace.answer is not None
+    assert "op.sl" in [hop.node for hop in trace.answer.hops]
+    assert testbed.trace("app", "www", protocol="tcp", port=80).ok
+
+
+@pytest.mark.topology("tests/packets/firewall.yaml")
+def test_fragments_inside_and_outside_the_tunnels(testbed: Testbed) -> None:
+    """Whole, or named with the part that is missing and the rule that took it."""
+    for size in (1301, 4000):
+        assert testbed.trace("web", "db", size=size).ok
+        assert testbed.trace("web", "db", protocol="udp", port=4789, size=size).delivered
+    with testbed.fault("mtu", "fw1:region", mtu=1300, ends="both"):
+        outside = testbed.trace("web", "db", size=1280)
+        assert outside.ok
+        table = "table ip stateless { chain forward { type filter hook forward priority 0; "
+        rule = "ip frag-off & 0x1fff != 0 drop; }; }"
+        for node, way in (("region.edge", "request"), ("cnd1", "answer"), ("cnd2", "answer")):
+            testbed[node].run(["nft", f"{table}{rule}"])
+            trace = testbed.trace("web", "db", size=1280)
+            testbed[node].run(["nft", "delete", "table", "ip", "stateless"])
+            if trace.ok:  # the other device has carried it
+                continue
+            assert (trace.dropped_at, trace.delivered) == (node, way == "answer")
+            assert "its fragment from byte " in str(trace.reason)
+            assert "in table ip stateless, chain forward" in str(trace.reason)
+    with testbed.fault("impair", "db:eth0", loss="100%"):
+        assert testbed.trace("web", "db", size=1301).dropped_at == "db"
 
 
 @pytest.mark.topology("tests/packets/firewall.yaml")

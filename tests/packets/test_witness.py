@@ -10,6 +10,7 @@ import pytest
 from witness import Witness
 
 from testbed.bringup import load_topology
+from testbed.conformance import runner
 from testbed.conformance.probing import connect, ping
 from testbed.conformance.requesting import Request, send
 from testbed.conformance.site import Site
@@ -17,15 +18,16 @@ from testbed.conformance.subjects import LagSubject, VifSubject
 from testbed.testing import Testbed
 
 FILE = Path(__file__).with_name("mixed.yaml")
+RULE = ("ip", "rule")
 UPDATE_S = 3.0  # for daemons to act
 Act = Callable[[Site], object]
 
-pytestmark = [pytest.mark.packets, pytest.mark.xdist_group("mixed.yaml")]
+pytestmark = [pytest.mark.packets, pytest.mark.topology(FILE)]
 
 
-@pytest.fixture(scope="module")
-def site(testbed_factory: Callable[..., Testbed]) -> Site:
-    return Site(testbed_factory(FILE), load_topology(FILE, {}))
+@pytest.fixture
+def site(testbed: Testbed) -> Site:
+    return Site(testbed, load_topology(FILE, {}))
 
 
 def vif(site: Site, device: str) -> VifSubject:
@@ -47,15 +49,11 @@ def restart_a_session(site: Site) -> object:
 
 
 def learn_a_path_mtu(site: Site) -> object:
-    return site.testbed["inner"].ping("10.9.1.4", size=1273, df=True, count=1)
-
-
-def forget_a_path_mtu(site: Site) -> object:
-    return site.testbed["inner"].run(["ip", "route", "flush", "cache"])
+    return site.testbed["inner"].ping("10.9.1.4", size=1273, df=True, count=2)
 
 
 def leave_a_rule(site: Site) -> object:
-    return site.testbed["inner"].run(["ip", "rule", "add", "pref", "77", "lookup", "77"])
+    return site.testbed["inner"].run([*RULE, "add", "pref", "77", "lookup", "77"])
 
 
 def seek_nobody(site: Site) -> object:
@@ -68,7 +66,6 @@ def seek_nobody(site: Site) -> object:
         (connect_as_the_neighbour, "sessions: gone"),
         (restart_a_session, "bird.log: says"),
         (learn_a_path_mtu, "inner: exceptions: new: 10.9.1.4"),
-        (forget_a_path_mtu, "inner: exceptions: gone: 10.9.1.4"),
         (leave_a_rule, "inner: rules: new"),
         (seek_nobody, "bench: neighbours: 192.168.40.99"),
     ],
@@ -79,7 +76,17 @@ def test_what_disturbs_is_told(site: Site, act: Act, told: str) -> None:
         act(site)
         site.testbed.advance(UPDATE_S)
         found = witness.differences(before, witness.look())
+    site.testbed["inner"].run([*RULE, "del", "pref", "77"], check=False)
     assert [line for line in found if told in line], found
+
+
+def test_what_is_forgotten_is_told(site: Site) -> None:
+    learn_a_path_mtu(site)
+    with Witness(site.testbed, site.topology) as witness:
+        before = witness.look()
+        site.testbed["inner"].run(["ip", "route", "flush", "cache"])
+        found = witness.differences(before, witness.look())
+    assert found == ["inner: exceptions: gone: 10.9.1.4/32 table 254 mtu 1300"]
 
 
 def test_a_probe_in_a_table_of_its_own_is_not(site: Site) -> None:
@@ -98,8 +105,21 @@ def test_another_state_of_a_tunnels_flow_is_told(site: Site) -> None:
     with Witness(site.testbed, site.topology) as witness:
         now = witness.look()
         before = {**now, "nodes": {name: {**node} for name, node in now["nodes"].items()}}
-        now["nodes"]["wall"]["connections"] = [[*flow, 2]]
-        before["nodes"]["wall"]["connections"] = [[*flow, 0], [*other, 0]]
+        now["nodes"]["wall"]["connections"] = [[*flow, 2, 100]]
+        before["nodes"]["wall"]["connections"] = [[*flow, 0, 100], [*other, 0, 1]]
         found = witness.differences(before, now)
     assert len(found) == 2, found
     assert all(line.startswith("wall: connections: ") for line in found)
+
+
+def test_the_probe_for_a_path_mtu_leaves_none(site: Site) -> None:
+    with site.testbed.fault("mtu", "wall:region", mtu=1400, ends="both"):
+        with Witness(site.testbed, site.topology) as witness:
+            checks = ("service-link.underlay-mtu", "service-link.encrypted", "firewalls")
+            report = runner.run(
+                site.testbed, site.topology, checks, disruptive=False, on_result=witness.after
+            )
+        failed = report.of("failed")
+        assert {result.check for result in failed} == {"service-link.underlay-mtu"}
+        assert all("MTU 1400" in result.seen for result in failed)
+        assert not witness.told, "\n".join(map(str, witness.told))

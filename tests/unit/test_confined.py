@@ -45,9 +45,12 @@ def asleep() -> bytes:
         (lambda: b"x" * (2 << 30), "of memory"),
     ],
 )
-def test_its_limits(work: object, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_limits(
+    work: object, what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "PLACE", str(tmp_path))
     monkeypatch.setattr(module, "PROCESSOR_S", 1)
     monkeypatch.setattr(module, "DEADLINE_S", 0.2 if work is asleep else 60)
     with pytest.raises(ExceededError, match=what):
         confined(work)  # type: ignore[arg-type]
-    assert not list(Path("/run").glob(".confined-*"))
+    assert not list(tmp_path.iterdir())

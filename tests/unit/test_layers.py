@@ -86,7 +86,9 @@ MAY_IMPORT = {
         "client",
         "probes",
     },
+    "device_configs": {"errors", "topology.model", "kernel"},
     "bringup": {
+        "device_configs",
         "errors",
         "protocol",
         "kernel",
@@ -169,6 +171,7 @@ PROCESSES = {
     "launch": "starts the keeper or the relay of a micro VM",
 }
 PROCESS_EXCEPTIONS = {
+    "device_configs": "has BIRD or FRR parse a device's own configuration",
     "topology.limited": "renders templates in a child that may not take much",
     "render.dot": "pipes a drawing through graphviz's `dot`",
     "render.wireshark": "shows a capture while it is made",

@@ -74,7 +74,7 @@ table ip6 eigw {{
     type filter hook forward priority filter; policy drop;
     ct state established,related accept
     iifname "vpc" accept
-    counter
+    counter drop comment "nobody outside opens a connection through an egress-only gateway"
   }}
 }}
 """

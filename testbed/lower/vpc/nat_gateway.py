@@ -20,10 +20,17 @@ table ip nat_gateway {{
     meta l4proto {{ tcp, udp }} snat to {address}:1024-65535
     meta l4proto icmp snat to {address}
   }}
+  chain fragments {{
+    type filter hook prerouting priority -450; policy accept;
+    ip frag-off & 0x3fff != 0 meta l4proto != udp counter drop \
+comment "a NAT gateway passes fragments of UDP only"
+  }}
   chain forward {{
     type filter hook forward priority filter; policy drop;
+    ct state invalid counter drop \
+comment "the NAT gateway has no translation for it: its connection did not begin there"
     meta l4proto {{ tcp, udp, icmp }} accept
-    counter
+    counter drop comment "a NAT gateway translates TCP, UDP and ICMP only"
   }}
   chain input {{
     type filter hook input priority filter; policy drop;
@@ -43,6 +50,9 @@ def add_node(draft: Draft, interface: NetworkInterface) -> NodeDraft:
     node.sysctls |= {
         "net/ipv4/conf/all/send_redirects": "0",
         "net/ipv4/conf/default/send_redirects": "0",
+        # sequence numbers do not matter, but that it has seen the connection begin
+        "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
+        "net/netfilter/nf_conntrack_tcp_loose": "0",
     }
     node.nftables = RULESET.format(title=title, address=interface.address)
     return node

@@ -7,21 +7,26 @@ taken from the plan but names and which cable leads where.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from testbed.errors import UsageError
+from testbed.errors import NetworkError, UsageError
+from testbed.plan.model import Vxlan
+from testbed.probes.trace.evidence import Evidence
 from testbed.probes.trace.filters import Filter, Passage, read_passages
 from testbed.probes.trace.hops import Addresses, Hop, Port, build
 from testbed.probes.trace.order import Wiring, path
 from testbed.probes.trace.routing import Decision
+from testbed.probes.trace.service_link import BFD, leads, rack_end
 from testbed.probes.trace.sightings import Probe, read_sightings
-from testbed.probes.trace.verdict import Evidence, Path, Told, conclude, told, unsent
+from testbed.probes.trace.verdict import Path, Told, conclude, told, unsent
 from testbed.probes.trace.words import Words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from ipaddress import IPv6Address
 
     from testbed.client import Client
     from testbed.plan.model import Plan
@@ -39,7 +44,7 @@ class Probing(TypedDict):
     df: bool
 
 
-IPV4, BROADCAST = 4, IPv4Address("255.255.255.255")
+BROADCAST, IPV6_MORE = IPv4Address("255.255.255.255"), 20
 DEFAULT_SIZE: dict[Protocol, int] = {"icmp": 84, "tcp": 40, "udp": 84}
 """Bytes of the IP packet: as ping(8) sends it; a SYN without options or data."""
 
@@ -50,10 +55,12 @@ __all__ = ["Addresses", "Decision", "Filter", "Hop", "Path", "Port", "Protocol",
 class Trace:
     """What became of a packet.
 
-    `request` is its way, `answer` that of what came back, None without any.
+    `request` is its way, `answer` that of what came back, None without any:
+    a reply, or the ICMP error that says that its port is closed.
     `error` is the ICMP error that was sent about it, `answer_error` the one
     about its answer. `lost` names the nodes where the kernel could not keep
-    up, so that hops may be missing.
+    up, so that hops may be missing. `cookie` are the 32 bits by which captures
+    know it: first in the payload of UDP and ICMP, TCP's sequence number.
     """
 
     source: str
@@ -67,6 +74,7 @@ class Trace:
     error: Told | None
     answer_error: Told | None
     lost: tuple[str, ...]
+    cookie: int = 0
 
     @property
     def delivered(self) -> bool:
@@ -76,9 +84,7 @@ class Trace:
     @property
     def answered(self) -> bool:
         """Whether an answer came back to the source: a reply, or that the port is closed."""
-        if self.answer is not None:
-            return self.answer.delivered
-        return self.delivered and self.error is not None and self.error.received
+        return self.answer is not None and self.answer.delivered
 
     @property
     def ok(self) -> bool:
@@ -107,8 +113,13 @@ class Trace:
 
     @property
     def dropped_at(self) -> str | None:
-        """The node that dropped the packet, or else its answer; None where `ok`."""
+        """The node that is known to have dropped the packet, or else its answer."""
         return self._failed.dropped_at if self._failed else None
+
+    @property
+    def last_seen(self) -> str | None:
+        """Where it was seen last, if nothing shows what became of it then."""
+        return self._failed.last_seen if self._failed else None
 
     @property
     def reason(self) -> str | None:
@@ -119,14 +130,12 @@ class Trace:
     def sentence(self) -> str:
         """The outcome in one sentence."""
         if failed := self._failed:
-            subject = "dropped" if failed.way == "request" else "delivered, but its answer dropped"
-            return f"{subject} at {failed.dropped_at}: {failed.reason}"
+            return (
+                failed.end if failed.way == "request" else f"delivered, but its answer {failed.end}"
+            )
         if self.answer is not None:
             return f"delivered, and answered by {self.answer.what}"
-        if self.error is not None:
-            got = "" if self.error.received else ", which did not come back"
-            return f"delivered, and answered by {self.error.error.text}{got}"
-        return "delivered; no answer was sent"
+        return "delivered; no answer was seen"
 
     def to_json(self) -> dict[str, Any]:
         """As `testbed trace --json` prints it."""
@@ -141,6 +150,7 @@ class Trace:
             "delivered": self.delivered,
             "answered": self.answered,
             "dropped_at": self.dropped_at,
+            "last_seen": self.last_seen,
             "reason": self.reason,
             "outcome": self.sentence,
             "request": self.request.to_json(),
@@ -148,6 +158,7 @@ class Trace:
             "icmp_error": self.error.to_json() if self.error else None,
             "answer_icmp_error": self.answer_error.to_json() if self.answer_error else None,
             "lost": list(self.lost),
+            "cookie": self.cookie,
         }
 
 
@@ -166,28 +177,45 @@ def trace(
 
     An ICMP echo request, a TCP SYN or a UDP datagram to `port`; `size` is that
     of the IP packet in bytes, `df` sets Don't Fragment. UsageError for what
-    can't be sent, or followed: IPv6, multicast.
+    can't be sent, or followed: multicast.
     """
-    _check_destination(destination)
+    address = _check_destination(destination)
     record = client.trace(
         source,
         destination=destination,
         protocol=protocol,
         port=port,
-        size=size or DEFAULT_SIZE[protocol],
+        size=size or DEFAULT_SIZE[protocol] + (IPV6_MORE if address.version == 6 else 0),
         df=df,
     )
-    return analyse(record, plan)
+    return analyse(record | {"bfd": dict(_bfd(client, plan, record))}, plan)
 
 
-def _check_destination(destination: str) -> None:
+def _check_destination(destination: str) -> IPv4Address | IPv6Address:
     try:
         address = ip_address(destination)
     except ValueError:
-        raise UsageError(f"{destination} is not an IPv4 address") from None
-    if address.version != IPV4 or address.is_multicast or address == BROADCAST:
-        hint = "IPv6, multicast and broadcast are not followed: see testbed capture"
-        raise UsageError(f"can't trace to {destination}: not one IPv4 host's address", hint=hint)
+        raise UsageError(f"{destination} is not an IP address") from None
+    if address.is_multicast or address == BROADCAST:
+        hint = "multicast and broadcast are not followed: see testbed capture"
+        raise UsageError(f"can't trace to {destination}: not one host's address", hint=hint)
+    return address
+
+
+def _bfd(client: Client, plan: Plan, record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The BFD sessions of tunnels that nothing could go into, by node, in its daemon's words."""
+    devices = {
+        (node.name, interface.name): interface.device
+        for node in plan.nodes
+        for interface in node.interfaces
+        if isinstance(interface.device, Vxlan)
+    }
+    used = {(packet["node"], packet["interface"]) for packet in record["packets"]}
+    unrouted = [devices[key] for key in used & devices.keys() if not leads(devices[key], record)]
+    ends = {end.name for device in unrouted if (end := rack_end(device, plan))}
+    for name in ends:
+        with contextlib.suppress(NetworkError, UsageError):
+            yield name, client.ask(name, "bird", [BFD])[0]
 
 
 def analyse(record: dict[str, Any], plan: Plan) -> Trace:
@@ -195,18 +223,26 @@ def analyse(record: dict[str, Any], plan: Plan) -> Trace:
     probe = Probe(**record["probe"])
     wiring = Wiring(plan)
     evidence = Evidence(record, plan, wiring, Words(plan, wiring))
-    sightings = read_sightings(record["packets"], probe)
-    passages = read_passages(record, probe)
-    error = told(path("error", sightings, wiring), probe.source)
+    tunnels = wiring.vxlan_ends()
+    sightings = read_sightings(record["packets"], probe, tunnels)
+    passages = read_passages(record, probe, tunnels)
+    error = told(path("error", sightings, wiring).sightings, probe.source)
     request = _follow("request", sightings, passages, error, evidence)
     answer_error = (
-        told(path("answer-error", sightings, wiring), request.hops[-1].node)
+        told(path("answer-error", sightings, wiring).sightings, request.hops[-1].node)
         if request.hops
         else None
     )
-    answer: Path | None = _follow("answer", sightings, passages, answer_error, evidence)
-    if answer is not None and not answer.hops:
-        answer = unsent(request, error, passages, evidence)
+    answer: Path | None
+    answer = _follow("answer", sightings, passages, answer_error, evidence)
+    if not answer.hops:
+        answer = None
+        if request.delivered and error is not None:  # that a port is closed is an answer, too
+            answer = _follow("error", sightings, passages, None, evidence)
+        else:
+            answer = unsent(request, error, passages, evidence)
+    elif _came_from_elsewhere(request, answer):
+        request = replace(request, delivered=True, last_seen=None, reason=None)
     protocol: Protocol = record["probe"]["protocol"]
     return Trace(
         source=probe.source,
@@ -220,7 +256,14 @@ def analyse(record: dict[str, Any], plan: Plan) -> Trace:
         error=error,
         answer_error=answer_error,
         lost=tuple(record["lost"]),
+        cookie=probe.cookie,
     )
+
+
+def _came_from_elsewhere(request: Path, answer: Path) -> bool:
+    """Whether the answer shows that the packet arrived, though it was not seen to."""
+    lost = not request.delivered and request.dropped_at is None
+    return lost and answer.hops[0].node != request.last_seen
 
 
 def _follow(
@@ -231,5 +274,5 @@ def _follow(
     evidence: Evidence,
 ) -> Path:
     own = path(way, sightings, evidence.wiring)
-    hops = build(way, own, evidence.record, passages, evidence.wiring, evidence.words)
-    return conclude(way, own, hops, error, evidence)
+    hops = build(way, own.sightings, evidence.record, passages, evidence.wiring, evidence.words)
+    return conclude(way, own, hops, error, passages, evidence)

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from testbed.probes.trace.sightings import ERRORS, ICMP, IP_HEADER, read_header
+from testbed.probes.trace.packets import IP_HEADER, IPV6_HEADER, read_packet
+from testbed.probes.trace.sightings import read_error, read_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
+    from testbed.probes.trace.packets import Part
     from testbed.probes.trace.sightings import Probe, Way
 
 _RULE = re.compile(r"^\s*(?P<text>.+?) # handle (?P<handle>\d+)$", re.MULTILINE)
@@ -57,12 +59,15 @@ class Passage:
     iif: str | None
     way: Way | None
     about_error: bool
+    part: Part
     tunnel: bytes
     """The first bytes of what tells packets of WireGuard's apart."""
     filters: tuple[Filter, ...]
 
 
-def read_passages(record: dict[str, Any], probe: Probe) -> list[Passage]:
+def read_passages(
+    record: dict[str, Any], probe: Probe, tunnels: Container[tuple[str, str]]
+) -> list[Passage]:
     """The packets that nftables was seen to handle, in order."""
     rules = {
         (c["node"], c["family"], c["table"], c["chain"]): _rules(c["text"])
@@ -74,7 +79,7 @@ def read_passages(record: dict[str, Any], probe: Probe) -> list[Passage]:
     return [
         passage
         for (node, _), steps in packets.items()
-        if (passage := _passage(node, steps, rules, probe))
+        if (passage := _passage(node, steps, rules, probe, tunnels))
     ]
 
 
@@ -83,21 +88,25 @@ def _passage(
     steps: list[dict[str, Any]],
     rules: dict[tuple[str, str, str, str], dict[int, str]],
     probe: Probe,
+    tunnels: Container[tuple[str, str]],
 ) -> Passage | None:
     first = next((step for step in steps if step["network"]), None)
     if first is None:
         return None
-    data = bytes.fromhex(first["network"])[:IP_HEADER] + bytes.fromhex(first["transport"])
-    header = read_header(data, probe)
-    if header is None:
+    network = bytes.fromhex(first["network"])
+    size = IPV6_HEADER if network[:1] and network[0] >> 4 == 6 else IP_HEADER
+    data = network[:size] + bytes.fromhex(first["transport"])
+    header, packet = read_header(data, probe, tunnels), read_packet(data)
+    if header is None or packet is None:
         return None
     # An error quotes its packet beyond what the kernel tells of it.
-    is_error = header.protocol == ICMP and data[IP_HEADER] in ERRORS
+    is_error = not packet.part.start and bool(packet.data) and read_error(packet) is not None
     return Passage(
         node=node,
         iif=first["iif"],
         way=header.way,
         about_error=is_error,
+        part=header.part,
         tunnel=header.tunnel,
         filters=tuple(_filters(steps, rules)),
     )

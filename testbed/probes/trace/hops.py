@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from testbed.probes.trace.words import Words
 
 
+LOOPBACK = "lo"
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """An interface that the packet came in or left by; `vlan` is the tag that it had there."""
@@ -127,13 +130,18 @@ def _groups(sightings: Sequence[Sighting], wiring: Wiring) -> Iterator[list[Sigh
         if last and (
             last.node != sighting.node
             or last.header.layer != sighting.header.layer
-            or (last.out and not sighting.out and not _is_bridge(sighting, wiring))
+            or (last.out and not sighting.out and not _stays(sighting, wiring))
         ):
             yield group
             group = []
         group.append(sighting)
     if group:
         yield group
+
+
+def _stays(sighting: Sighting, wiring: Wiring) -> bool:
+    """Whether what comes in there has not come from another node: by a bridge, or to itself."""
+    return sighting.interface == LOOPBACK or _is_bridge(sighting, wiring)
 
 
 def _is_bridge(sighting: Sighting, wiring: Wiring) -> bool:
@@ -150,13 +158,15 @@ def _hop(
     wiring: Wiring,
     words: Words,
 ) -> Hop:
-    entering = [s for s in group if not s.out and not _is_bridge(s, wiring)]
+    entering = [s for s in group if not s.out and not _stays(s, wiring)]
+    # By a bridge it gets from one of its ports to the node itself.
+    inward = [s for s in group if not s.out and s.interface != LOOPBACK]
     leaving = _leaving(group, wiring)
     first = group[0]
-    passage = _take_passage(way, first, entering, passages)
+    passage = _take_passage(way, first, inward, passages, wiring)
     addresses = Addresses(first.header.source, first.header.destination)
     out = leaving[-1].header if leaving else None
-    decision = _decision(first, entering, leaving, record, wiring, words)
+    decision = _decision(first, inward, leaving, record, wiring, words)
     tunnels = [
         *(("out of", words.tunnel(s.node, s.interface, addresses.source)) for s in entering[-1:]),
         *(("into", words.tunnel(s.node, s.interface, addresses.destination)) for s in leaving[:1]),
@@ -193,12 +203,18 @@ def _leaving(group: list[Sighting], wiring: Wiring) -> list[Sighting]:
 
 
 def _take_passage(
-    way: Way, first: Sighting, entering: list[Sighting], passages: list[Passage]
+    way: Way, first: Sighting, entering: list[Sighting], passages: list[Passage], wiring: Wiring
 ) -> Passage | None:
     """What nftables did with it here; each passage belongs to one hop."""
     iifs: set[str | None] = {s.interface for s in entering}
+    for s in entering:  # what is in a VRF is forwarded as if it had come in by the VRF
+        master = wiring.master(s.node, s.interface)
+        if master is not None and isinstance(master.device, Vrf):
+            iifs.add(master.name)
     for passage in passages:
-        if passage.node != first.node or passage.iif not in (iifs or {None}):
+        if passage.part.start or passage.node != first.node:
+            continue
+        if passage.iif not in (iifs or {None}):
             continue
         if first.header.layer == "wireguard":
             same = bool(passage.tunnel) and first.header.tunnel.startswith(passage.tunnel)

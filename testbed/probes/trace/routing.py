@@ -6,20 +6,24 @@ its own rules and routes, and taken only where it agrees with what it said.
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 LOCAL, MAIN = 255, 254
+MARTIAN = "martian"
+"""The kernel takes no packet with such a source: an own address, or none that a host can have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The routing decision for a packet.
 
-    `type` is the route's ("unicast", "local", "blackhole", …), "no route", or
-    "unknown" where the kernel could not say. `table` and `rule` (its priority
-    and conditions, as ip-rule(8) writes them) are None where nothing matched.
+    `type` is the route's ("unicast", "local", "blackhole", …), "no route",
+    "reverse path", "martian", or "unknown" where the kernel could not say.
+    `table` and `rule` (its priority and conditions, as ip-rule(8) writes them)
+    are None where nothing matched.
     """
 
     type: str
@@ -66,6 +70,8 @@ def decide(
     if route is not None:
         return _decision(route, None, out)
     rule = next((way[0] for way in ways if way is not None and way[1] is None), None)
+    if rule is None and refusal == "blackhole":
+        return Decision(MARTIAN)
     return Decision(str(refusal), rule=rule)
 
 
@@ -77,7 +83,7 @@ def _agrees(found: dict[str, Any], route: dict[str, Any] | None) -> bool:
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return bool(
         one["type"] == other["type"]
-        and IPv4Network(one["destination"]) == IPv4Network(other["destination"])
+        and ip_network(one["destination"]) == ip_network(other["destination"])
         and (one["table"] == other["table"] or one["type"] == "local")
     )
 
@@ -106,7 +112,10 @@ def _found(
     carrier do not count, as some nodes are configured.
     """
     routes = node["routes"].get(question["destination"], ())
+    version = 6 if ":" in question["destination"] else 4
     for rule in node["rules"]:
+        if _version(rule) != version:
+            continue
         if _matches(rule, question, vrf_table) == rule["inverted"]:
             continue
         if rule["action"] in {"blackhole", "unreachable", "prohibit"}:
@@ -120,12 +129,16 @@ def _found(
     return None
 
 
+def _version(rule: dict[str, Any]) -> int:
+    return 6 if rule.get("family") == socket.AF_INET6 else 4
+
+
 def _is_alive(route: dict[str, Any]) -> bool:
     return not route["hops"] or any(hop["alive"] for hop in route["hops"])
 
 
 def _length(route: dict[str, Any]) -> int:
-    return IPv4Network(route["destination"]).prefixlen
+    return ip_network(route["destination"]).prefixlen
 
 
 def _matches(rule: dict[str, Any], question: dict[str, Any], vrf_table: int | None) -> bool:
@@ -143,7 +156,7 @@ def _matches(rule: dict[str, Any], question: dict[str, Any], vrf_table: int | No
 
 
 def _inside(address: str, prefix: str | None) -> bool:
-    return prefix is None or IPv4Address(address) in IPv4Network(prefix)
+    return prefix is None or ip_address(address) in ip_network(prefix)
 
 
 def rule_text(rule: dict[str, Any]) -> str:

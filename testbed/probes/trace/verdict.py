@@ -12,33 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.plan.model import Veth, Vxlan, WireGuard
 from testbed.probes.trace.routing import decide
-from testbed.probes.trace.sightings import UNREACHABLE, asked_neighbors
+from testbed.probes.trace.service_link import outer
+from testbed.probes.trace.sightings import UNREACHABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from testbed.plan.model import Plan
+    from testbed.probes.trace.evidence import Evidence
     from testbed.probes.trace.filters import Passage
     from testbed.probes.trace.hops import Hop
-    from testbed.probes.trace.order import Wiring
+    from testbed.probes.trace.order import Course
     from testbed.probes.trace.sightings import IcmpError, Sighting, Way
-    from testbed.probes.trace.words import Words
 
+SESSION_S = 180  # after which a handshake of WireGuard's counts for nothing (REJECT_AFTER_TIME)
 PORT_CODES = {2, 3}  # what a host says of a protocol or port, not a router of the way to it
-COUNTERS = {
-    "Ip.InHdrErrors": "its time to live was over, or its IP header was wrong",
-    "Ip.InAddrErrors": "it was for an address that nothing is forwarded to",
-    "Ip.InDiscards": "it was discarded on its way in",
-    "Ip.OutDiscards": "it was discarded on its way out",
-    "Ip.OutNoRoutes": "there was no route for it",
-    "Ip.FragFails": "it is larger than the MTU and must not be fragmented",
-    "Ip.ReasmFails": "a fragment of it was missing",
-    "IpExt.InNoRoutes": "there was no route for it",
-    "IpExt.InTruncatedPkts": "it was shorter than its header says",
-    "TcpExt.IPReversePathFilter": "the way back to its source is another one (rp_filter)",
-    "TcpExt.ListenDrops": "the queue of the listening socket was full",
-    "Udp.RcvbufErrors": "the receiving socket had no room",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +54,10 @@ class Told:
 class Path:
     """The way of the packet, or of its answer: its hops and what became of it.
 
-    `dropped_at` is a node and `reason` a sentence without its full stop, both
-    None where it was delivered.
+    `dropped_at` is the node that is known to have dropped it. Without one, and
+    not `delivered`, nothing shows what became of it: `last_seen` is where it
+    was seen last. `reason` is a sentence without its full stop, None where it
+    was delivered.
     """
 
     way: Way
@@ -77,6 +66,14 @@ class Path:
     delivered: bool
     dropped_at: str | None
     reason: str | None
+    last_seen: str | None = None
+
+    @property
+    def end(self) -> str:
+        """What became of it, where it was not delivered."""
+        if self.dropped_at is not None:
+            return f"dropped at {self.dropped_at}: {self.reason}"
+        return f"not seen again after {self.last_seen}: {self.reason}"
 
     def to_json(self) -> dict[str, Any]:
         """For `testbed trace --json`."""
@@ -84,23 +81,19 @@ class Path:
             "what": self.what,
             "delivered": self.delivered,
             "dropped_at": self.dropped_at,
+            "last_seen": self.last_seen,
             "reason": self.reason,
             "hops": [hop.to_json() for hop in self.hops],
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What conclusions are drawn from."""
+class End:
+    """Where a packet ended, and why; `known`: something shows that it was dropped there."""
 
-    record: dict[str, Any]
-    plan: Plan
-    wiring: Wiring
-    words: Words
-
-    def node(self, name: str) -> dict[str, Any]:
-        """What the record has of a node."""
-        return dict(self.record["nodes"].get(name) or {})
+    node: str
+    reason: str
+    known: bool = True
 
 
 def told(errors: Sequence[Sighting], source: str) -> Told | None:
@@ -115,17 +108,48 @@ def told(errors: Sequence[Sighting], source: str) -> Told | None:
 
 
 def conclude(
-    way: Way, sightings: Sequence[Sighting], hops: Sequence[Hop], error: Told | None, e: Evidence
+    way: Way,
+    course: Course,
+    hops: Sequence[Hop],
+    error: Told | None,
+    passages: Sequence[Passage],
+    e: Evidence,
 ) -> Path:
     """What became of the packet of one way."""
-    what = next((s.header.what for s in sightings if s.header.what), "")
-    for hop in hops:
-        if hop.dropped_by:
-            return Path(way, what, tuple(hops), False, hop.node, _filtered(hop))
-    if hops and _arrived(hops[-1], error):
+    what = next((s.header.what for s in course.sightings if s.header.what), "")
+    end: End | None = None
+    dropping = next((hop for hop in hops if hop.dropped_by), None)
+    if course.gap is not None:
+        end = _in_part(course, course.gap, passages, e)
+    elif dropping is not None:
+        end = End(dropping.node, _filtered(dropping))
+    elif not (hops and _arrived(hops[-1], error)):
+        end = _why(hops, error, e)
+    if end is None:
         return Path(way, what, tuple(hops), True, None, None)
-    node, reason = _why(hops, error, e)
-    return Path(way, what, tuple(hops), False, node, reason)
+    at = end.node if end.known else None
+    return Path(way, what, tuple(hops), False, at, end.reason, None if end.known else end.node)
+
+
+def _in_part(course: Course, gap: int, passages: Sequence[Passage], e: Evidence) -> End:
+    """Why only some of its fragments got to a place on the way."""
+    here = course.sightings[gap]
+    before = course.sightings[max(gap - 1, 0)]
+    inside = INSIDE[here.header.layer]
+    keys = {s.header.part.key for s in course.sightings}
+    for passage in passages:
+        entry = next((entry for entry in passage.filters if entry.drops), None)
+        hidden = any(t.startswith(passage.tunnel) for t in course.tunnels if passage.tunnel)
+        if entry and ((passage.part.start and passage.part.key in keys) or hidden):
+            text = entry.comment or f"{entry.text} of {e.words.title(passage.node)}"
+            return End(passage.node, f"{course.missing}: {text}{inside}")
+    node = before.node
+    reason = e.queued(node) or e.counted(node)
+    where = f"did not come in at {here.node} {here.interface}"
+    if here.node == before.node:
+        where = f"did not leave by {here.interface}"
+    text = f"{course.missing} {where}{inside}"
+    return End(node, f"{text}: {reason}" if reason else text, known=not e.lost(node, here.node))
 
 
 def _arrived(last: Hop, error: Told | None) -> bool:
@@ -140,25 +164,24 @@ def _arrived(last: Hop, error: Told | None) -> bool:
     return error.error.type == UNREACHABLE and error.error.code in PORT_CODES
 
 
+INSIDE = {"packet": "", "vxlan": " (inside VXLAN)", "wireguard": " (inside WireGuard)"}
+
+
 def _filtered(hop: Hop) -> str:
     entry = hop.dropped_by
     assert entry is not None
-    inside = {"packet": "", "vxlan": " (inside VXLAN)", "wireguard": " (inside WireGuard)"}
     text = entry.comment or f"{entry.text} of {hop.title}"
-    return text + inside[hop.layer]
+    return text + INSIDE[hop.layer]
 
 
-def _why(hops: Sequence[Hop], error: Told | None, e: Evidence) -> tuple[str, str]:
-    """The node that dropped the packet, and the reason."""
-    source = str(e.record["probe"]["source"])
+def _why(hops: Sequence[Hop], error: Told | None, e: Evidence) -> End:
+    """Where the packet ended, and the reason."""
     if error is not None:
-        return error.node, _refused(hops, error, e)
+        return End(error.node, _refused(hops, error, e))
     if not hops:
-        return source, _not_sent(e)
+        return _not_sent(e)
     last = hops[-1]
-    if last.leaves:
-        return _lost_behind(last, e)
-    return last.node, _stopped(last, e)
+    return _lost_behind(last, e) if last.leaves else _stopped(last, e)
 
 
 def unsent(
@@ -178,6 +201,8 @@ def unsent(
             if not decision.leads and decision.type not in {"local", "unknown"}:
                 reason = e.words.route(last.node, decision, last.addresses.source)
                 return Path("answer", "", (), False, last.node, reason)
+    if queued := e.queued(last.node):
+        return Path("answer", "", (), False, last.node, queued)
     return None
 
 
@@ -188,17 +213,18 @@ def _refused(hops: Sequence[Hop], error: Told, e: Evidence) -> str:
     if error.error.mtu and (error.error.type, error.error.code) == (UNREACHABLE, 4):
         size = at.length if at else e.record["probe"]["size"]
         of = f" of {at.decision.dev}" if at and at.decision and at.decision.dev else ""
-        text = f"its {size} bytes are more than the MTU{of}, {error.error.mtu}, and DF is set"
+        text = f"its {size} bytes are more than the MTU{of}, {error.error.mtu}"
+        text += "" if error.error.six else ", and DF is set"  # no router fragments IPv6
         return f"{text}: {sent}"
     if at and at.decision and not at.decision.leads and at.decision.type != "local":
-        return f"{at.route}: {sent}{_down(at.node, e)}"
+        return f"{at.route}: {sent}{e.down(at.node)}"
     dev = at.decision.dev if at and at.decision else None
-    if not (at and at.leaves) and (mute := _silent_on(error.node, dev, e)):
+    if not (at and at.leaves) and (mute := e.silent_on(error.node, dev)):
         return mute if error.node == e.record["probe"]["source"] else f"{mute}: {sent}"
     return sent
 
 
-def _not_sent(e: Evidence) -> str:
+def _not_sent(e: Evidence) -> End:
     """Why the source's own kernel did not send it."""
     source, sent = str(e.record["probe"]["source"]), e.record["sent"]
     if sent["error"]:
@@ -206,13 +232,16 @@ def _not_sent(e: Evidence) -> str:
             "Message too long": f"its {e.record['probe']['size']} bytes are more than the MTU of "
             "the interface, and DF is set",
             "Network is unreachable": "no route to the destination",
+            "Cannot assign requested address": "no address to send it from",
         }.get(sent["error"])
         text = f"{text} ({sent['error']})" if text else f"sending failed: {sent['error']}"
-        return f"{text}{_down(source, e)}"
+        return End(source, f"{text}{e.down(source)}")
     if dropped := _dropped_output(source, e):
-        return dropped
-    reasons = (_silent_on(source, None, e), _queued(source, e), _counted(source, e))
-    return next((reason for reason in reasons if reason), "the packet was not seen to leave")
+        return End(source, dropped)
+    reasons = (e.silent_on(source, None), e.queued(source), e.counted(source))
+    if reason := next((reason for reason in reasons if reason), None):
+        return End(source, reason)
+    return End(source, "the packet was not seen to leave", known=False)
 
 
 def _dropped_output(source: str, e: Evidence) -> str | None:
@@ -223,101 +252,52 @@ def _dropped_output(source: str, e: Evidence) -> str | None:
     return f"nftables table {step['table']}, chain {step['chain']} dropped it" if step else None
 
 
-def _lost_behind(last: Hop, e: Evidence) -> tuple[str, str]:
+def _lost_behind(last: Hop, e: Evidence) -> End:
     """It left an interface, and came in nowhere."""
     port = last.leaves[-1].interface
     device = e.wiring.device(last.node, port)
     if isinstance(device, WireGuard):
-        peers = ", ".join(peer.name for peer in device.peers)
-        return last.node, f"WireGuard sent nothing by {port}: no session with {peers}"
+        return _not_encrypted(last, port, device, e)
     if isinstance(device, Vxlan):
-        return device.underlay_node, _outer(device, e) or f"nothing of what went {last.tunnel} left"
+        if reason := outer(device, e):
+            return End(device.underlay_node, reason)
+        return End(device.underlay_node, f"nothing of what went {last.tunnel} left", known=False)
     if isinstance(device, Veth):
         far = f"{device.peer_node} {device.peer}"
-        return last.node, f"it left {port} and did not come in at {far}{_down(last.node, e)}"
-    return last.node, f"it left {port} and was not seen again"
+        reason = f"it left {port} and did not come in at {far}{e.down(last.node)}"
+        return End(last.node, reason, known=not e.lost(last.node, device.peer_node))
+    if device is None:
+        text = f"it went into {port}, which is not the testbed's: what comes of it is not followed"
+        return End(last.node, text, known=False)
+    return End(last.node, f"it left {port}, behind which nothing is followed", known=False)
 
 
-def _outer(device: Vxlan, e: Evidence) -> str | None:
-    """Why the outer packet of a VXLAN did not leave."""
-    node = device.underlay_node
-    for answer in e.node(node).get("decisions", ()):
-        if answer["iif"] is None and answer["destination"] == device.remote:
-            decision = decide(e.node(node), answer, None, None)
-            if not decision.leads and decision.type not in {"local", "unknown"}:
-                reason = e.words.route(node, decision, device.remote)
-                return f"{reason}, the far end of VXLAN VNI {device.vni}{_down(node, e)}"
-    return _silent_on(node, None, e) or _queued(node, e) or _counted(node, e)
+def _not_encrypted(last: Hop, port: str, device: WireGuard, e: Evidence) -> End:
+    """It went into a tunnel, and WireGuard sent nothing that looks like it."""
+    ages = e.node(last.node).get("wireguard", {}).get(port)
+    names = ", ".join(peer.name for peer in device.peers)
+    sessions = [ages.get(peer.public_key) for peer in device.peers] if ages is not None else None
+    if sessions is not None and all(age is None or age > SESSION_S for age in sessions):
+        return End(last.node, f"WireGuard has no session with {names}: it sent nothing by {port}")
+    text = f"it went into {port}, and what WireGuard made of it was not recognised"
+    return End(last.node, text, known=False)
 
 
-def _stopped(last: Hop, e: Evidence) -> str:
+def _stopped(last: Hop, e: Evidence) -> End:
     """It came in, and did not leave."""
     decision = last.decision
+    if last.enters and (vlan := last.enters[-1].vlan) is not None:
+        tagged = f"it came in by {last.enters[-1].interface} with the tag of VLAN {vlan}"
+        return End(last.node, f"{tagged}, which no interface there takes")
     if decision and not decision.leads and decision.type not in {"local", "unknown"}:
-        return f"{last.route}{_down(last.node, e)}"
+        return End(last.node, f"{last.route}{e.down(last.node)}")
     if decision and decision.dev:
-        for text in (_no_carrier(last.node, decision.dev, e), _silent(last, e)):
+        for text in (e.no_carrier(last.node, decision.dev), e.silent_on(last.node, decision.dev)):
             if text:
-                return text
-    if queued := _queued(last.node, e):
-        return queued
-    if decision and decision.type == "local" and last.layer == "wireguard":
-        return "WireGuard did not accept it: it has no session with who sent it"
-    counted = _counted(last.node, e)
-    return counted or "it came in and did not leave; the kernel gives no reason"
-
-
-def _no_carrier(node: str, dev: str, e: Evidence) -> str | None:
-    link = e.node(node).get("links", {}).get(dev)
-    if link is None or link["carrier"]:
-        return None
-    return f"interface {dev} {'has no carrier' if link['admin_up'] else 'is down'}"
-
-
-def _silent(hop: Hop, e: Evidence) -> str | None:
-    return _silent_on(hop.node, hop.decision.dev if hop.decision else None, e)
-
-
-def _silent_on(node: str, dev: str | None, e: Evidence) -> str | None:
-    """A neighbour of the node's that was asked for its MAC address and did not answer.
-
-    Linux soon forgets it: what is unknown was not resolved either.
-    """
-    states = {(d, a): state for d, a, state in e.node(node).get("neighbors", ())}
-    for at, interface, address in asked_neighbors(e.record["packets"]):
-        unresolved = states.get((interface, address), "FAILED") in {"FAILED", "INCOMPLETE"}
-        if at == node and dev in {None, interface} and unresolved:
-            return f"no answer to ARP for {address} on {interface}"
-    return None
-
-
-def _queued(node: str, e: Evidence) -> str | None:
-    """A queue that has dropped something meanwhile."""
-    for interface, count in e.node(node).get("drops", {}).items():
-        planned = e.wiring.interface(node, interface)
-        netem = planned.netem if planned else None
-        loss = f", whose loss is {netem.loss_percent:g} %" if netem and netem.loss_percent else ""
-        return f"the queue of {interface}{loss}, dropped {count} packet{'s' * (count > 1)}"
-    return None
-
-
-def _counted(node: str, e: Evidence) -> str | None:
-    """A counter of the kernel's that went up meanwhile."""
-    for name in e.node(node).get("counters", {}):
-        if name in COUNTERS:
-            return f"{COUNTERS[name]} ({name} went up)"
-    return None
-
-
-def _down(node: str, e: Evidence) -> str:
-    """The interfaces of the node that should be up and are not, as the end of a sentence."""
-    planned = e.words.node(node)
-    links = e.node(node).get("links", {})
-    down = [
-        interface.name
-        for interface in (planned.interfaces if planned else ())
-        if interface.up and interface.name in links and not links[interface.name]["carrier"]
-    ]
-    if not down:
-        return ""
-    return f"; {', '.join(down)} {'is' if len(down) == 1 else 'are'} down"
+                return End(last.node, text)
+    reason = e.queued(last.node)
+    if not reason and decision and decision.type == "local" and last.layer == "wireguard":
+        reason = "WireGuard did not accept it: it is of no session that it has"
+    if reason := reason or e.counted(last.node):
+        return End(last.node, reason)
+    return End(last.node, "it came in and did not leave; the kernel gives no reason", known=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from testbed.plan.model import (
@@ -13,7 +13,7 @@ from testbed.plan.model import (
     WireGuard,
     WireGuardPeer,
 )
-from testbed.probes.trace.routing import LOCAL, MAIN
+from testbed.probes.trace.routing import LOCAL, MAIN, MARTIAN
 
 if TYPE_CHECKING:
     from testbed.plan.model import Node, Plan
@@ -121,10 +121,14 @@ def _refusal(decision: Decision, destination: str) -> str:
         return "the kernel could not say where to"
     if decision.type == "no route":
         return f"no route to {destination}"
+    if decision.type == MARTIAN:
+        return "the kernel refuses its source address there: it is this node's own, or no host's"
+    if decision.type == "reverse path":
+        return "the way back to its source is another one (rp_filter)"
     if decision.destination is None:
         return f"no route to {destination} (rule {decision.rule} {decision.type})"
     return f"no route to {destination} ({decision.type} {decision.destination})"
 
 
 def _reaches(peer: WireGuardPeer, address: str) -> bool:
-    return any(IPv4Address(address) in IPv4Network(prefix) for prefix in peer.allowed_ips)
+    return any(ip_address(address) in ip_network(prefix) for prefix in peer.allowed_ips)

@@ -19,7 +19,8 @@ class VirtualInterface:
     `target` is the VPC whose virtual private gateway a private one ends in,
     the transit gateway of a transit one, and empty for a public one.
     `amazon_asn` is the virtual private gateway's, the Direct Connect
-    gateway's, or the Region's. `prefixes` are what Amazon announces.
+    gateway's, or the Region's. `prefixes` are what Amazon announces, `prefix_limit`
+    is how many the customer may (0, public: AWS's fixed quota).
     """
 
     kind: VirtualInterfaceKind
@@ -32,6 +33,7 @@ class VirtualInterface:
     prefixes: tuple[IPv4Network, ...]
     bfd: bool
     mtu: int
+    prefix_limit: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,9 @@ class HostInterfaces:
 class Device:
     """A customer network device (CND): router, LAG peer and VRF owner.
 
-    `config` is the text of the customer's own daemon configuration, which
-    then replaces the generated one. One with `host_interfaces` is real: all
-    that is built is the other ends of its cables.
+    `config` is the text of the customer's own daemon configuration, from the
+    file `config_file`, which then replaces the generated one. One with
+    `host_interfaces` is real: all that is built is the other ends of its cables.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Device:
     daemon: Daemon
     config: str | None = None
     host_interfaces: HostInterfaces | None = None
+    config_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

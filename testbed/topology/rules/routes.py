@@ -27,6 +27,11 @@ def specific(path: Path, cidr: IPv4Network, route: RouteForm, report: Report) ->
             " interface or an instance."
         )
         hint = "a local gateway may be the target too: OUTPOST.local-gateway"
+        if destination == cidr:
+            hint = (
+                f"{cidr} is this VPC's own CIDR block; did you mean that of what is behind"
+                " the target?"
+            )
         report.add((*path, "destination"), message, hint)
 
 

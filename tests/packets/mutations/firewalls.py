@@ -50,6 +50,12 @@ MUTATIONS = {
         change=drop("fw1", 'iifname "region" udp sport 443'),
         seen="0 behind it",
     ),
+    "firewalls.passes-answers by-equal-ways": Mutation(
+        "tests/packets/mixed.yaml",
+        "wall: TCP 443 to",
+        change=drop("wall", 'iifname "region" tcp sport 443'),
+        seen="0 behind it",
+    ),
     "firewalls.refuses-inbound": Mutation(
         SITE,
         "fw2: TCP",

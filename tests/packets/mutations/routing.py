@@ -17,6 +17,11 @@ MUTATIONS = {
     "routing.between-vpcs": Mutation(
         TRANSIT, "dev-1 to", change=drop("region.tgw-hub", 'iifname "att-dev"')
     ),
+    "routing.ipv6": Mutation(
+        "tests/packets/ipv6.yaml",
+        "web to 2001:db8:1:aa08::4",
+        change=drop("op.vpc-app", 'meta nfproto ipv6 oifname "sl"'),
+    ),
     "routing.targets": Mutation(
         SITE,
         "route table rack-a: 10.77.11.0/24",

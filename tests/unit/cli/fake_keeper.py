@@ -16,6 +16,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from testbed.errors import TestbedError, UsageError
+from testbed.keeper import prepared
 from testbed.protocol import CREDIT, HEADER, Frame, control_socket, pack, pack_message
 
 if TYPE_CHECKING:
@@ -166,8 +167,10 @@ class FakeKeeper:
             size = struct.pack("HHHH", request["rows"], request["columns"], 0, 0)
             fcntl.ioctl(side, termios.TIOCSWINSZ, size)
             streams = dict.fromkeys(streams, side)
+        argv = request["argv"]
+        argv = prepared.words(argv) if prepared.is_program(argv[0]) else argv
         process = subprocess.Popen(
-            request["argv"], env=os.environ | request["env"], start_new_session=True, **streams
+            argv, env=os.environ | request["env"], start_new_session=True, **streams
         )
         if terminal is not None:
             os.close(side)

@@ -9,11 +9,13 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result
 
+from testbed import protocol
 from testbed.cli import failures
 from testbed.errors import HostError
 from testbed.guest import launcher
 
 from .conftest import TOPOLOGY
+from .fake_keeper import FakeKeeper
 
 
 @pytest.mark.parametrize("words", [["status"], ["list"], ["down"], ["up", str(TOPOLOGY)]])
@@ -51,6 +53,22 @@ def test_what_a_limit_forbids_is_no_bug(
     said = capsys.readouterr().err
     assert hint in said
     assert "bug" not in said
+
+
+def test_without_a_descriptor_nobody_is_taken_for_dead(
+    keeper: FakeKeeper, call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what belongs to a living testbed would be swept away."""
+
+    def none_left(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("testbed.protocol.socket.socket", none_left)
+        result = call("list")
+    assert result.exit_code == 3
+    assert "ulimit -n" in result.stderr
+    assert protocol.control_socket(keeper.name).exists()
 
 
 @pytest.mark.parametrize(

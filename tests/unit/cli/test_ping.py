@@ -199,7 +199,7 @@ def test_df_forgets_learned_path_mtus(
     result = call("ping", "a", "10.0.1.1", "--df", "-s", "1273")
     assert result.exit_code == 1
     assert "0 of 3 received: Frag needed and DF set (mtu = 1300) (from 10.0.0.2)" in result.output
-    assert arguments.read_text().splitlines()[0] == "ip route flush cache"
+    assert arguments.read_text().splitlines()[0] == "ip -4 route flush cache"
     assert "-M do 10.0.1.1" in arguments.read_text()
 
 
@@ -239,3 +239,14 @@ def test_wrong_options_are_named(
     assert result.exit_code == 2
     assert f"'{words[0]}'" in result.stderr
     assert "range" in result.stderr
+
+
+def test_an_ipv6_address(
+    call: Callable[..., Result], keeper: FakeKeeper, fake_ping: Callable[..., Path]
+) -> None:
+    """An address of either kind is one, and no node's name; headers are larger."""
+    arguments = fake_ping(WORKED.replace("10.0.1.1", "2001:db8::4"), "", 0)
+    result = call("ping", "a", "2001:db8::4", "--df", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["packet_bytes"] == 56 + 48
+    assert arguments.read_text().splitlines()[0] == "ip -6 route flush cache"

@@ -63,7 +63,7 @@ def inner(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(inner: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    options = ("-p", "no:cacheprovider", "--testbed-bundles", "bundles")
+    options = ("-p", "no:cacheprovider", "-p", "no:randomly", "--testbed-bundles", "bundles")
     return inner.runpytest_inprocess(*options, *arguments)
 
 
@@ -338,7 +338,8 @@ def test_a_shell_needs_the_terminal(
 def test_a_shell_at_the_failed_test(inner: pytest.Pytester, runtime: Path) -> None:
     """On a terminal of its own: choose a node, a wrong one first, type a command, go on."""
     inner.makepyfile("def test_it(testbed): assert False\ndef test_next(testbed): print('hidden')")
-    options = ["--topology", "two.yaml", "--testbed-shell-on-error", "-p", "no:cacheprovider"]
+    options = ["--topology", "two.yaml", "--testbed-shell-on-error"]
+    options += ["-p", "no:cacheprovider", "-p", "no:randomly"]
     typed = [
         ("(empty: go on) ", "x\n"),
         ("(empty: go on) ", "a\n"),

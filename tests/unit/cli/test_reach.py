@@ -56,6 +56,43 @@ def test_predictions(
     assert reason in said[1]
 
 
+@pytest.mark.parametrize(
+    ("pair", "answered", "reason"),
+    [
+        (("web", "worker", "2001:db8:1:aa01::4 icmp"), True, ""),
+        (("worker", "rack-web", "2001:db8:1:aa08::4 tcp/80"), True, ""),
+        (("worker", "www", "2001:db8:ffff::10 tcp/80"), True, ""),
+        (("www", "rack-web", "2001:db8:1:aa08::4 icmp"), True, ""),
+        (("www", "worker", "2001:db8:1:aa01::4 icmp"), False, "egress-only"),
+    ],
+)
+def test_predictions_of_ipv6(pair: tuple[str, str, str], answered: bool, reason: str) -> None:
+    said = verdicts("../tests/packets/ipv6.yaml")
+    assert said[pair][0] is answered
+    assert reason in said[pair][1]
+    assert not [pair for pair in said if pair[0] == "desk" and ":" in pair[2]]
+
+
+def test_what_should_have_passed_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never without a reason; and not traced without end."""
+    asked: list[Request] = []
+
+    def traced(_: Client, request: Request) -> str:
+        asked.append(request)
+        return "the rules let it pass: dropped at fw"
+
+    monkeypatch.setattr(reach, "_traced", traced)
+    one = Request("a", "b", IPv4Address("10.0.0.1"), "icmp")
+    lost = Reach(one, "silent", True, "")
+    through = Reach(one, "answered", False, "no ingress rule")
+    client = Client("nobody")
+    rows = reach.explained(client, [lost] * 12 + [through, replace(lost, measured="answered")])
+    assert len(asked) == reach.TRACED
+    assert rows[0].reason == "the rules let it pass: dropped at fw"
+    assert rows[11].reason == "the rules let it pass: see testbed trace a 10.0.0.1"
+    assert [row.reason for row in rows[12:]] == ["no ingress rule", ""]
+
+
 def test_udp_needs_somebody_who_answers() -> None:
     said = verdicts("two-racks.yaml", udp=[7, 9])
     assert said["a", "b", "10.77.11.119 udp/7"] == (True, "")

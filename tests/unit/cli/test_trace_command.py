@@ -70,7 +70,8 @@ def test_the_way_is_drawn(traced: FakeKeeper, call: Callable[..., Result], tmp_p
         (("c", "--graph", "way.txt"), "a way is not drawn as text"),
         (("c", "--graph", "way.jpeg"), "no picture format is called '.jpeg'"),
         (("nobody",), "no node 'nobody'"),
-        (("2001:db8::1",), "can't trace to 2001:db8::1"),
+        (("ff02::1",), "can't trace to ff02::1"),
+        (("c", "-6"), "node c has no IPv6 address"),
         (("224.0.0.5",), "can't trace to 224.0.0.5"),
     ],
 )

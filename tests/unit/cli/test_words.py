@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
@@ -61,3 +62,12 @@ def test_a_metric_is_written_in_full(value: float, text: str) -> None:
 
 def test_list_names_the_others(call: Callable[..., Result], keeper: FakeKeeper) -> None:
     assert call("list", "-n", "other").output == f"other does not run; these do: {keeper.name}\n"
+
+
+def test_no_folder_is_made_for_a_bundle(
+    call: Callable[..., Result], keeper: FakeKeeper, tmp_path: Path
+) -> None:
+    result = call("bundle", "-n", keeper.name, "-o", str(tmp_path / "no" / "b.tar.gz"))
+    assert result.exit_code == 2
+    assert "no such folder" in result.stderr
+    assert not list(tmp_path.iterdir())

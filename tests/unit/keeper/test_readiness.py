@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from testbed.keeper import bird, readiness
+from testbed.keeper import bird, observer, readiness
 from testbed.keeper.processes import ProcessTable, Running
 from testbed.kernel import observe
 from testbed.kernel.apply import Kernel
@@ -41,11 +41,11 @@ class FakeKernel:
         self.called.append((node, interface))
 
 
-def observed(plan: Plan, kernel: FakeKernel | None = None) -> readiness.Observer:
+def observed(plan: Plan, kernel: FakeKernel | None = None) -> observer.Observer:
     processes = ProcessTable(lambda _: -1)
     for node in plan.nodes:
         processes.daemons[node.name, "bird"] = Running(os.getpid(), "bird", node.name)
-    return readiness.Observer(plan, cast("Kernel", kernel or FakeKernel()), processes)
+    return observer.Observer(plan, cast("Kernel", kernel or FakeKernel()), processes)
 
 
 def one_node(*checks: Check, interfaces: tuple[Interface, ...] = ()) -> Plan:
@@ -62,8 +62,8 @@ def test_a_daemon_that_hangs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(bird, "sessions", hang)
     checks = [BgpCheck("n", "bird", f"s{number}", "10.0.0.1", "title") for number in range(3)]
-    observer = observed(one_node(*checks))
-    rows = [observer.row(check) for check in checks]
+    look = observed(one_node(*checks))
+    rows = [look.row(check) for check in checks]
     assert [row["state"] for row in rows] == ["BIRD does not answer: timed out"] * 3
     assert not any(row["ok"] for row in rows)
     assert len(asked) == 1
@@ -102,8 +102,8 @@ def wait_for_tunnel(
     async def watch() -> list[list[tuple[str, str]]]:
         processes = ProcessTable(lambda _: -1)
         return [
-            rows
-            async for rows in readiness.watch(plan, cast("Kernel", kernel), processes, timeout_s=60)
+            look.pending
+            async for look in readiness.watch(plan, cast("Kernel", kernel), processes, timeout_s=60)
         ]
 
     monkeypatch.setattr(observe, "wireguard_peers", peers)

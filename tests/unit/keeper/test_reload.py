@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import HostError
-from testbed.keeper import bird, processes, readiness
+from testbed.keeper import bird, processes, readiness, status
 from testbed.keeper.processes import ProcessTable, Running
 from testbed.kernel.apply import Kernel
 from testbed.plan.model import Node, Plan, Process
@@ -73,10 +73,10 @@ def test_a_refused_configuration_is_not_ready_until_it_is_repaired(
         with pytest.raises(HostError, match="bird in cnd1 refused its configuration") as caught:
             asyncio.run(wait())
         assert ERROR in str(caught.value.hint)
-        row = readiness.status(plan, Kernel(table), table)["nodes"][0]
+        row = status.status(plan, Kernel(table), table)["nodes"][0]
         assert not row["ok"]
         assert ERROR in row["state"]
         reload(ACCEPTED)
         asyncio.run(wait())
-        assert readiness.status(plan, Kernel(table), table)["nodes"][0]["ok"]
+        assert status.status(plan, Kernel(table), table)["nodes"][0]["ok"]
         sleeping.kill()

@@ -79,9 +79,9 @@ def test_direct_connect() -> None:
     }
     assert sessions(plan, "region.vgw-link") == {
         "dx_dx1": "100.67.0.1 as 64900 > 100.67.0.0 as 65000 on dx-dx1, bfd, limit 100"
-        ", !~ [ 10.9.0.0/24+ ]: 10.9.0.0/24",
+        ", [ 10.9.0.0/24+ ], by community: 10.9.0.0/24",
         "dx_dx2": "100.67.0.17 as 64900 > 100.67.0.16 as 65000 on dx-dx2, bfd, limit 100"
-        ", !~ [ 10.9.0.0/24+ ]: 10.9.0.0/24",
+        ", [ 10.9.0.0/24+ ], by community: 10.9.0.0/24",
         "vpc": "100.99.128.67 as 64900 > 100.99.128.66 as 64900 on vpc: all",
     }
     assert wiring(plan, "region.dx-dx3") == {

@@ -148,7 +148,7 @@ def test_transit_virtual_interface() -> None:
         "200: blackhole",
     ]
     assert sessions(plan, "region.tgw-hub") == {
-        "dx_dx1": "100.67.0.3 as 64800 > 100.67.0.2 as 65000 on dx-dx1, limit 100"
+        "dx_dx1": "100.67.0.3 as 64800 > 100.67.0.2 as 65000 on dx-dx1, limit 100, by community"
         ": 10.1.0.0/16, 10.2.0.0/16, 10.4.0.0/16, 10.3.0.0/16"
     }
     config = plan.node("region.tgw-hub").files["bird.conf"]

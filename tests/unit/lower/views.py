@@ -251,7 +251,9 @@ def _session(body: str) -> str:
         (r"hold time (0);", "no hold time"),
         (r"import where net (!~ .*);", ""),
         (r"import where net (~ .*);", ""),
-        (r"(bgp_local_pref = \d+)", ""),
+        (r"if net ~ (\[.*\]) then reject;", ""),
+        (r"then bgp_(local_pref) = \d+", "by community"),
+        (r"{ (bgp_local_pref = \d+)", ""),
     ):
         if found := value(word):
             text += f", {shown or found}"

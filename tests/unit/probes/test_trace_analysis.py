@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from testbed.lower import lower
-from testbed.plan.model import Plan
+from testbed.plan.model import Plan, Vxlan, WireGuard
 from testbed.probes.trace import Trace, analyse
 from testbed.render.dot import to_dot, to_mermaid
 from testbed.render.picture import Visit, draw, visited
@@ -134,7 +134,7 @@ def test_nothing_seen_is_not_delivered() -> None:
     record = record_of("service-link") | {"packets": [], "steps": [], "nodes": {}, "chains": []}
     trace = traced("service-link", record)
     assert (trace.delivered, trace.ok, trace.answer) == (False, False, None)
-    assert trace.sentence == "dropped at a: the packet was not seen to leave"
+    assert trace.sentence == "not seen again after a: the packet was not seen to leave"
 
 
 @pytest.mark.parametrize("name", list(TOPOLOGY))
@@ -150,7 +150,8 @@ def test_whatever_is_missing_is_not_delivered(name: str) -> None:
         assert text_of(trace, both=True)
         if hop is traced(name).hops[-1]:
             assert not trace.delivered
-        assert trace.ok or (trace.reason and trace.dropped_at)
+        assert trace.ok or trace.reason
+        assert trace.ok or (trace.dropped_at is None) != (trace.last_seen is None)
 
 
 def test_text() -> None:
@@ -186,3 +187,55 @@ def test_the_way_is_drawn_on_the_picture() -> None:
     assert "hop 3: dropped" in dot
     assert "after hop 2" in to_mermaid(visited(picture, visits))
     assert "hop" not in to_dot(picture)
+
+
+def without_tunnel(**sessions: float | None) -> Trace:
+    """The trace through a tunnel of which only what went in was seen; ages of its sessions."""
+    whole = record_of("service-link")
+    way_in = next(hop for hop in traced("service-link").hops if hop.layer == "vxlan")
+    name = way_in.leaves[0].interface
+    packets = [p for p in whole["packets"] if p["node"] in {"a", "op-a.vpc-app", "op-a.sl"}]
+    packets = [p for p in packets if not is_wireguard(p) and p["interface"] != "sl"]
+    packets += [p for p in whole["packets"] if p["interface"] == "sl" and p["kind"] == 4]
+    record = whole | {"packets": packets, "steps": [], "nodes": copy.deepcopy(whole["nodes"])}
+    device = plan_of(TOPOLOGY["service-link"]).node(way_in.node).interface(name).device
+    assert isinstance(device, WireGuard)
+    ages = {peer.public_key: sessions["age"] for peer in device.peers} if sessions else None
+    record["nodes"][way_in.node]["wireguard"] = {name: ages} if ages else {}
+    return traced("service-link", record)
+
+
+def is_wireguard(packet: dict[str, Any]) -> bool:
+    return bytes.fromhex(packet["data"])[28:32] == b"\4\0\0\0"
+
+
+def test_what_is_not_found_behind_a_tunnel_is_not_dropped() -> None:
+    """Only a session that is none is a reason; without knowledge of it there is none either."""
+    for trace in (without_tunnel(age=7.0), without_tunnel()):
+        assert (trace.delivered, trace.dropped_at, trace.last_seen) == (False, None, "op-a.sl")
+        assert "was not recognised" in trace.sentence
+        assert trace.sentence.startswith("not seen again after op-a.sl: it went into wg")
+    for age in (None, 181.0):
+        gone = without_tunnel(age=age)
+        assert (gone.dropped_at, gone.last_seen) == ("op-a.sl", None)
+        assert str(gone.reason).startswith("WireGuard has no session with anchor")
+
+
+def test_a_service_link_that_is_down_is_told_by_its_tunnels() -> None:
+    """Not by addresses inside, which nobody knows."""
+    plan = plan_of(TOPOLOGY["service-link"])
+    device = plan.node("op-a.vpc-app").interface("sl").device
+    assert isinstance(device, Vxlan)
+    whole = record_of("service-link")
+    refused = {"source": device.local, "destination": device.remote, "iif": None, "mark": 0}
+    refused |= {"asked": device.remote, "route": None, "refusal": "no route"}
+    node = whole["nodes"]["op-a.sl"] | {"decisions": [refused], "routes": {}, "rules": []}
+    packets = [p for p in whole["packets"] if p["node"] in {"a", "op-a.vpc-app"}]
+    packets = [p for p in packets if p["interface"] != "sl" or p["kind"] == 4]
+    text = "100.96.255.254  wg1  Down  12:00:00  1.000 0.000\n100.97.255.254 wg2 Init 1 1 1\n"
+    record = whole | {"packets": packets, "steps": [], "bfd": {"op-a.sl": text}}
+    record["nodes"] = whole["nodes"] | {"op-a.sl": node}
+    tunnels = "wg1 to anchor1: BFD Down; wg2 to anchor2: BFD Init"
+    assert traced("service-link", record).sentence == (
+        f"dropped at op-a.sl: both tunnels of the op-a service link are down ({tunnels})"
+    )
