@@ -44,7 +44,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def own_uid() -> int:
     """A user that no other process of tests has: what is left of it is told by its number."""
-    return 100_000 + os.getpid()
+    return 20_000 + os.getpid() % 40_000
 
 
 def as_user(uid: int) -> list[str]:

@@ -203,7 +203,8 @@ class FakeKeeper:
             if kind is Frame.STDIN and payload:
                 with contextlib.suppress(OSError):
                     os.write(stdin, payload)
-                channel.stream(Frame.CREDIT, CREDIT.pack(len(payload)))
+                with contextlib.suppress(OSError):  # it has just ended
+                    channel.stream(Frame.CREDIT, CREDIT.pack(len(payload)))
             elif kind is Frame.STDIN and not terminal and process.stdin:
                 process.stdin.close()
             elif kind is Frame.MESSAGE:
