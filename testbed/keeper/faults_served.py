@@ -40,7 +40,9 @@ class FaultOperations:
     def _record(self) -> None: ...
 
     @abstractmethod
-    async def _wait_ready(self, connection: Connection, timeout_s: float) -> dict[str, Any]: ...
+    async def _wait_ready(
+        self, connection: Connection, timeout_s: float, *, at_least_s: float = 0.0
+    ) -> dict[str, Any]: ...
 
     async def fault(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """Put a fault into force, or on the schedule (docs/faults.md)."""

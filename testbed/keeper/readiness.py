@@ -47,13 +47,21 @@ class Look:
 
 
 async def watch(
-    plan: Plan, kernel: Kernel, processes: ProcessTable, timeout_s: float
+    plan: Plan,
+    kernel: Kernel,
+    processes: ProcessTable,
+    timeout_s: float,
+    *,
+    at_least_s: float = 0.0,
 ) -> AsyncIterator[Look]:
     """Yield what is not ready yet, until all is, the time is over, or it is of no use to wait.
 
+    All has to be ready after `at_least_s` seconds: what daemons have just been told may take
+    some time to show.
     Raises HostError when a daemon of the plan dies meanwhile, or refused its configuration.
     """
-    deadline = time.monotonic() + timeout_s
+    begun = time.monotonic()
+    deadline = begun + timeout_s
     waits = iter(CALL_AGAIN_S)
     next_call = time.monotonic() + next(waits)
     waiting = _Waiting(plan, kernel, processes)
@@ -68,7 +76,7 @@ async def watch(
         now = time.monotonic()
         hopeless = waiting.hopeless(now) if rows else None
         yield Look([(row["title"], _why(row)) for _, row in rows], hopeless)
-        if not rows or hopeless or now >= deadline:
+        if (not rows and now >= begun + at_least_s) or hopeless or now >= deadline:
             return
         if now >= next_call:
             next_call = now + next(waits, timeout_s)

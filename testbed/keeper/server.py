@@ -29,6 +29,7 @@ from testbed.keeper.faults import Faults, Settling
 from testbed.keeper.faults_served import DEFAULT_WAIT_S, FaultOperations
 from testbed.keeper.logs import send_logs
 from testbed.keeper.processes import ProcessTable
+from testbed.keeper.stability import YOUNG_S
 from testbed.keeper.trace import trace
 from testbed.kernel.apply import Kernel
 from testbed.kernel.host_interfaces import Outside
@@ -36,6 +37,7 @@ from testbed.plan import codec
 from testbed.plan.diff import diff
 from testbed.plan.model import Plan
 from testbed.plan.replaced import replaced
+from testbed.plan.steps import ReloadProcess, StartProcess
 from testbed.protocol import PROTOCOL_VERSION
 
 FIRST_APPLY_TIMEOUT_S = 60.0
@@ -202,7 +204,8 @@ class Keeper(FaultOperations):
             if request.get("wait", True):
                 started = time.perf_counter()
                 timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
-                waited = await self._wait_ready(connection, timeout)
+                told = any(isinstance(step, StartProcess | ReloadProcess) for step in steps)
+                waited = await self._wait_ready(connection, timeout, at_least_s=YOUNG_S * told)
                 timings["ready"] = (time.perf_counter() - started) * 1000
         finally:  # whether the client has waited or not
             self._faults.begin()
@@ -253,7 +256,9 @@ class Keeper(FaultOperations):
         self._processes.keep_views(nodes)
         self._on_nodes(nodes)
 
-    async def _wait_ready(self, connection: Connection, timeout_s: float) -> dict[str, Any]:
+    async def _wait_ready(
+        self, connection: Connection, timeout_s: float, *, at_least_s: float = 0.0
+    ) -> dict[str, Any]:
         """Wait until every check of the plan holds: what does not, and why none is waited for.
 
         With faults in force not everything need hold: nor is it waited for any longer
@@ -262,7 +267,9 @@ class Keeper(FaultOperations):
         total = len(self._plan.checks)
         settling = Settling()
         rows: list[dict[str, str]] = []
-        async for look in readiness.watch(self._plan, self._kernel, self._processes, timeout_s):
+        async for look in readiness.watch(
+            self._plan, self._kernel, self._processes, timeout_s, at_least_s=at_least_s
+        ):
             rows = [{"title": title, "state": state} for title, state in look.pending]
             event = {"event": "waiting", "done": total - len(rows), "total": total}
             await connection.send(event | {"pending": [row["title"] for row in rows]})

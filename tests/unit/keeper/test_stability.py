@@ -66,9 +66,9 @@ class World:
             | {"age_s": 0.0, "resets": int(self.session(self.now)[2])}
         }
 
-    def wait(self, *checks: Check, routers: tuple[str, ...] = ()) -> list[readiness.Look]:
+    def wait(self, *checks: Check, at_least_s: float = 0.0) -> list[readiness.Look]:
         """What is seen at each look, for at most two minutes."""
-        names = {check.node for check in checks} | set(routers)
+        names = {check.node for check in checks}
         plan = Plan("test", tuple(Node(name, "router", "g") for name in names), checks)
         processes = ProcessTable(lambda _: -1)
         for name in names:
@@ -81,7 +81,8 @@ class World:
 
         async def watch() -> list[readiness.Look]:
             kernel = cast("Kernel", Namespaces())
-            return [look async for look in readiness.watch(plan, kernel, processes, 120.0)]
+            looks = readiness.watch(plan, kernel, processes, 120.0, at_least_s=at_least_s)
+            return [look async for look in looks]
 
         return asyncio.run(watch())
 
@@ -122,6 +123,18 @@ def test_one_that_is_reset_every_few_seconds_never_is(world: World, phase: float
     assert hopeless is not None
     assert hopeless.endswith(LIMIT)
     assert world.now < 100 + 20
+
+
+def test_one_that_a_change_takes_down_for_good_is_not_ready(world: World) -> None:
+    """BIRD takes a session down some time after it was told a lower limit."""
+
+    def session(now: float) -> Told:
+        return ("Established", None, 3.0) if now < 100.3 else ("Idle", LIMIT, 100.3)
+
+    world.session = session
+    assert world.wait(CHECK)[-1].pending == []
+    world.now = 100.0
+    assert world.wait(CHECK, at_least_s=0.5)[-1].hopeless
 
 
 def test_one_that_a_change_takes_down_once_is_ready_when_it_is_back(world: World) -> None:
