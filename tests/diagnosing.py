@@ -134,6 +134,8 @@ def _vifs(topology: Topology, plan: Plan) -> Iterator[Case]:
 
 def _announced(topology: Topology, vif: VifSubject, device: str, ond: str) -> Iterator[Case]:
     ends = (vif.on.ond, vif.on.device)
+    # FRR 8.4 counts before it lets a prefix in, so that one more than the limit stays.
+    bird = any(d.name == ends[1] and d.daemon == "bird" for d in topology.site.devices)
     yield _case("route-withdrawn", ond, "bgp.outpost-announces", *ends)
     leak = ("bgp.outpost-announces",)
     yield _case("route-leaked", ond, leak, *ends, prefix="10.99.0.0/16")
@@ -142,13 +144,14 @@ def _announced(topology: Topology, vif: VifSubject, device: str, ond: str) -> It
         yield _case("route-withdrawn", device, "bgp.way-to-region", *ends)
         for prefix in map(str, topology.announced(vif.on.outpost)):
             yield _case("route-leaked", device, "bgp.no-leak", *ends, prefix=prefix)
-        yield _case("bgp-prefix-limit", device, "bgp.prefix-limit", *ends, limit=1)
+        if bird:
+            yield _case("bgp-prefix-limit", device, "bgp.prefix-limit", *ends, limit=1)
         return
     yield _case("route-leaked", device, "bgp.no-leak", *ends, prefix=infrastructure)
     near = site_subjects.area(topology, names.VRF_LOCAL_GATEWAY, vif.on.device)
     if any(near & {name for name, _ in s.routers} for s in topology.site.segments):
         yield _case("route-withdrawn", device, ("bgp.way-to-site", "bgp.equal"), *ends)
-    if len(topology.announced(vif.on.outpost)) > 1:
+    if bird and len(topology.announced(vif.on.outpost)) > 1:
         yield _case("bgp-prefix-limit", device, "bgp.prefix-limit", *ends, limit=1)
 
 

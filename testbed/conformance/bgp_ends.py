@@ -11,7 +11,7 @@ from typing import Any
 from scapy.layers.inet import IP, TCP
 
 from testbed.conformance.bgp_wire import PORT, Notification, listen
-from testbed.conformance.daemons import session_of
+from testbed.conformance.daemons import Session, session_of
 from testbed.conformance.probing import Place, exists
 from testbed.conformance.sessions import DOWN, RECENT_S
 from testbed.conformance.site import Site
@@ -19,7 +19,7 @@ from testbed.errors import NetworkError
 
 MD5_OPTION = (19, "MD5")  # TCP's option (RFC 2385), and Scapy's name for it
 LIMIT = re.compile(
-    r"maximum number of prefixes|prefix(?:es)? limit|limit exceeded|max(?:imum)?-prefix",
+    r"PfxCt|maximum number of prefixes|prefix(?:es)? limit|limit exceeded|max(?:imum)?-prefix",
     re.IGNORECASE,
 )
 CEASE_LIMIT = (6, 1)  # RFC 4486: maximum number of prefixes reached
@@ -82,17 +82,22 @@ def limit_reached(
         (node, own, session_of(site, node, far)) for node, far, own in ends if exists(site, node)
     ]
     for node, _, session in sessions:
-        if LIMIT.search(session.reason) and not session.reason.startswith("Received"):
+        if _at_limit(session) and "received" not in session.reason.casefold().split(",")[0]:
             return node, f"{session.state}: {session.reason}"
     if all(session.up for *_, session in sessions) and not _restless(site, sessions):
         return None
     for number, (node, _, session) in enumerate(sessions):
-        if LIMIT.search(session.reason):
+        if _at_limit(session):
             others = [entry[0] for entry in sessions if entry[0] != sessions[number][0]]
             return (others or [node])[0], f"{session.state} at {node}: {session.reason}"
     with site.testbed[place[0]].capture(place[1], f"tcp port {PORT}") as capture:
         site.settled(lambda: _limits(capture.packets, sessions), bool, LOOK_S)
         return next(iter(_limits(capture.packets, sessions)), None)
+
+
+def _at_limit(session: Session) -> bool:
+    """Whether its daemon says that a limit has ended a session, its own or the other end's."""
+    return LIMIT.search(f"{session.state} {session.reason}") is not None
 
 
 def _restless(site: Site, sessions: list[Any]) -> bool:

@@ -17,6 +17,7 @@ _FRR_REASON = re.compile(
     r'"(?:lastErrorCodeSubcodeDescription|lastNotificationReason|lastResetDueTo)"'
     r'\s*:\s*"([^"]*)"'
 )
+_FRR_PEER = re.compile(r'"[0-9.]+":\s*\{\s*"remoteAs"')
 DISABLED = "down"  # BIRD's word for a protocol that is switched off
 UP = "Established"
 
@@ -115,5 +116,5 @@ def _frr(site: Site, node: str, announced: dict[str, tuple[Route, ...]]) -> list
 def _frr_reason(text: str, neighbor: str) -> str:
     """Why bgpd's session with a neighbour went down last."""
     _, _, after = text.partition(f'"{neighbor}":')
-    match = _FRR_REASON.search(after)
-    return match[1] if match else ""
+    own = after[: following.start()] if (following := _FRR_PEER.search(after)) else after
+    return ", ".join(dict.fromkeys(_FRR_REASON.findall(own)))

@@ -23,6 +23,7 @@ from testbed.conformance.vif_sessions import (
     RETRY_S,
     announced_on,
     asns_of,
+    brought_by,
     concluded,
     device_end,
     protocol_of,
@@ -365,7 +366,7 @@ def test_no_leak(site: Site, vif: VifSubject) -> None:
     for prefix in announced_on(site, vif).received:
         owner = next((o for c, o in foreign.items() if prefix.subnet_of(c)), None)
         seen = f"announced: a part of {owner}" if owner else "its own"
-        name = f"{device_end(vif)}: {prefix}"
+        name = f"{device_end(vif)}: {prefix}{brought_by(site, vif, prefix) if owner else ''}"
         expect(owner is None, name, expected="only what belongs to its VRF", seen=seen)
 
 

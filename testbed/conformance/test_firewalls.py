@@ -196,7 +196,7 @@ def test_symmetric(site: Site, tunnel: TunnelSubject) -> None:
 
 
 @pytest.mark.after("firewalls.passes-udp", "firewalls.passes-tcp")
-@pytest.mark.follows(*BELOW, "firewalls.symmetric")
+@pytest.mark.follows(*BELOW, "firewalls.symmetric", "firewalls.translates")
 def test_passes_answers(site: Site, firewall: NodeSubject) -> None:
     """The answers to what went out come back in, to the address and port that asked.
 

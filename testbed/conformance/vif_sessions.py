@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv4Network
+from itertools import permutations
 
 from testbed.conformance.bgp_wire import Heard, Notification, Open
+from testbed.conformance.daemons import sessions_of
 from testbed.conformance.probing import birdc
 from testbed.conformance.session_routes import Announced, announced
 from testbed.conformance.site import SETTLE_S, Site
+from testbed.conformance.site_subjects import links
 from testbed.conformance.subjects import VifSubject
 
 RETRY_S = 10.0  # an OND tries again after 2 s, 4 s after an error
@@ -59,3 +63,15 @@ def said_by(heard: Heard, address: object) -> str:
         if isinstance(message, Open | Notification)
     ]
     return ", ".join(dict.fromkeys(words)) or f"no OPEN from {address} within {RETRY_S:g} s"
+
+
+def brought_by(site: Site, vif: VifSubject, prefix: IPv4Network) -> str:
+    """Which of its neighbours has brought the customer device a prefix; "" if none has."""
+    for link in links(site.topology):
+        for own, other in permutations(link.ends):
+            if own.node == vif.on.device and link.vrf == vif.vrf:
+                for session in sessions_of(site, other.node, routes=True):
+                    told = {announced for announced, _ in session.routes}
+                    if session.neighbor == str(own.address) and str(prefix) in told:
+                        return f", from {other.node}"
+    return ""

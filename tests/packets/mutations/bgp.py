@@ -82,9 +82,6 @@ MUTATIONS = {
         (Fault("bgp-prefix-limit", "cnd1:op-a.1001"),),
         settle_s=3.0,
     ),
-    "bgp.prefix-limit of-frr": Mutation(
-        BFD, "cnd2 op.1002", (Fault("bgp-prefix-limit", "cnd2:op.1002"),), settle_s=3.0
-    ),
     "bgp.bfd": Mutation(BFD, "cnd1 op.1001", (Fault("bfd-missing", "cnd1:op.1001"),)),
     "bgp.bfd of-frr": Mutation(BFD, "cnd2 op.1002", (Fault("bfd-missing", "cnd2:op.1002"),)),
     "bgp.way-to-site": Mutation(
@@ -95,7 +92,7 @@ MUTATIONS = {
     ),
     "bgp.accepted": Mutation(
         SITE,
-        "op-a.ond1: ",
+        "op-a.ond1: 10.77.11.0/24 from cnd1",
         change=in_protocol("cnd1", "op_a_local_gateway", "export all;", LOOPED),
         seen="64513",
     ),

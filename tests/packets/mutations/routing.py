@@ -34,7 +34,7 @@ MUTATIONS = {
     ),
     "routing.answers": Mutation(
         SITE,
-        "to 10.77.7.88, TCP",
+        "b to 10.77.7.88, TCP",
         change=drop("op-a.vpc-app", 'iifname "eni-a" oifname "lgw" ip protocol tcp'),
         only=("a",),
     ),

@@ -43,7 +43,7 @@ MUTATIONS = {
     ),
     "site.accepted": Mutation(
         SITE,
-        " from site.wan",
+        "cnd3: 10.77.7.0/24 from site.wan",
         # One of the two receivers has it from the other one, unless both are told so.
         change=lambda plan: in_protocol("site.wan", "customer_cnd4", "export all;", LOOPED)(
             in_protocol("site.wan", "customer_cnd3", "export all;", LOOPED)(plan)
