@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from diagnosing import Case, cases
-from effort import THOROUGH
+from effort import THOROUGH, sites
 from observing import time_for
 from sites import healthy
 
@@ -29,7 +29,7 @@ USUAL = (  # of each part of a site one, by both daemons
     "address-duplicate desk:eth0",
     "link-down cnd1:lgw_cnd2",
 )
-SITES = range(200)
+SITES = range(sites(200))
 FAULTS = 6  # on each site
 RATE = 0.98
 SHOWS_S = 6.0  # for a timer that the fault has begun

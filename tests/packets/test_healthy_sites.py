@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
-from effort import THOROUGH
+from effort import THOROUGH, sites
 from observing import time_for
 from sites import healthy
 from witness import Witness
@@ -18,7 +18,7 @@ from testbed.bringup import load_topology
 from testbed.conformance import runner
 from testbed.testing import Testbed
 
-SEEDS = range(300) if THOROUGH else (28,)
+SEEDS = range(sites(300)) if THOROUGH else (28,)
 UP_TIMEOUT_S = 300.0
 
 pytestmark = [pytest.mark.packets, pytest.mark.timeout(1800)]

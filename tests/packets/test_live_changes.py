@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from effort import THOROUGH
 from observing import time_for
 
 from testbed.bringup import load_topology, lower_topology
@@ -103,7 +104,7 @@ def differences(seen: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
 
 @pytest.fixture(params=["frr", "own-frr", "own-bird"])
 def kind(request: pytest.FixtureRequest) -> str:
-    if request.param == "own-bird" and not os.environ.get("TESTBED_THOROUGH"):
+    if request.param == "own-bird" and not THOROUGH:
         pytest.skip("TESTBED_THOROUGH is not set: the other kinds have a device of this one")
     return str(request.param)
 
@@ -112,7 +113,6 @@ def test_a_change_leaves_what_a_fresh_start_gives(
     kind: str, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     vm = pytestconfig.getoption("testbed_vm")
-    thorough = bool(os.environ.get("TESTBED_THOROUGH"))
     own, daemon = kind.startswith("own"), kind.removeprefix("own-")
     file = Path(shutil.copy(TOPOLOGY, tmp_path))
     how: dict[str, Any] = {"vm": vm, "time": time_for(vm), "hold": True, "timeout_s": 60.0}
@@ -125,14 +125,14 @@ def test_a_change_leaves_what_a_fresh_start_gives(
 
     settings = settings_of(file, values, daemon, own=own)
     with Testbed.up(file, settings, name=f"live-{os.getpid()}", **how) as testbed:
-        changes = CHANGES if thorough or not own else CHANGES[:3]
+        changes = CHANGES if THOROUGH or not own else CHANGES[:3]
         for change in changes:
             values |= change
             settings = settings_of(file, values, daemon, own=own)
             topology = replace(load_topology(file, settings), name=testbed.name)
             testbed.apply(topology, timeout_s=60.0)  # raises where something is not ready
             assert testbed["desk"].ping(testbed["web"], count=1).received == 1, change
-            if thorough or change is changes[-1]:
+            if THOROUGH or change is changes[-1]:
                 same_as(testbed, fresh())
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from effort import THOROUGH
+from effort import THOROUGH, sites
 from witnesses.rounds import Tally, compare
 
 from testbed.bringup import load_topology
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.packets, pytest.mark.timeout(6 * 3600 if THOROUGH else
 
 ROOT = Path(__file__).parents[2]
 SEED = int(os.environ.get("TESTBED_SEED", "1"))
-SITES = int(os.environ.get("TESTBED_SITES", "30"))  # generated ones
+SITES = sites(30)  # generated ones
 FAULTS, PACKETS = 5, 20  # of each site, and of each state of it
 SETTLE_S = 12.0  # for what notices a fault: BFD, LACP, BGP's hold time is longer
 AT_LEAST = 0.99  # of all packets; of a few, all

@@ -1,12 +1,12 @@
 """Any text whatsoever is a topology with a plan, or a TopologyError, never another exception."""
 
 import copy
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from effort import times
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +18,7 @@ from testbed.topology import Topology, loads
 TOPOLOGIES = Path(__file__).parents[3] / "topologies"
 TEXTS = [(TOPOLOGIES / name).read_text() for name in ("rack.yaml", "two-racks.yaml")]
 TREES = [yaml.safe_load(path.read_text()) for path in sorted(TOPOLOGIES.glob("*.yaml"))]
-EXAMPLES = 5000 if os.environ.get("TESTBED_THOROUGH") else 150
+EXAMPLES = times(150, 5000)
 
 relaxed = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
