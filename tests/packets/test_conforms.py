@@ -56,6 +56,8 @@ def parameters() -> list[Any]:
 @pytest.mark.parametrize("file", parameters())
 def test_it_conforms(file: Path, testbed: Testbed) -> None:
     topology = load_topology(file, SETTINGS.get(file.name, {}))
+    for node in testbed.nodes:  # path MTUs that other tests of the testbed have had discovered
+        node.run(["ip", "route", "flush", "cache"])
     with Witness(testbed, topology) as witness:
         report = runner.run(testbed, topology, disruptive=False, on_result=witness.after)
     assert report.exit_code == 0, failures(report)
