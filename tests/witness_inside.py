@@ -142,10 +142,10 @@ def connections() -> list[Any]:
 
 
 def lacp() -> list[str]:
-    """What bonding counts: failures of links and churn."""
+    """What bonding counts: failures of links and churn, which is looked for once, a minute on."""
     folder = Path("/proc/thread-self/net/bonding")
     return [
-        f"{file.name} {line.strip()}"
+        f"{file.name} {line.strip()}".replace("monitoring", "none")
         for file in (sorted(folder.iterdir()) if folder.is_dir() else ())
         for line in file.read_text().splitlines()
         if any(word in line for word in COUNTED)

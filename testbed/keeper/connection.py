@@ -97,3 +97,4 @@ async def while_open(connection: Connection) -> AsyncIterator[None]:
         raise
     finally:
         watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)  # one at a time may read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -26,7 +27,7 @@ pytestmark = [pytest.mark.packets, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def topology() -> Topology:
-    return load_topology(SITE, {}, "test-chaos")
+    return load_topology(SITE, {}, f"test-chaos-{os.getpid()}")
 
 
 @pytest.fixture(scope="module")
