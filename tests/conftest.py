@@ -51,21 +51,33 @@ def folder_of(test: str) -> str:
     return "/".join(parts[:2])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the groups that take longest first, and mark each for pytest-xdist."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark each group for pytest-xdist, and put those that take longest first.
+
+    Within a group the order is the random one that pytest-randomly makes meanwhile.
+    """
     known = recorded()
     groups: dict[str, list[tuple[pytest.Item, float]]] = defaultdict(list)
     for item in items:
         unknown = UNKNOWN_S.get(folder_of(item.nodeid), 0.1)
         groups[group_of(item)].append((item, known.get(item.nodeid, unknown)))
     for group in groups.values():
-        group.sort(key=lambda entry: entry[0].get_closest_marker("last") is not None)
+        group.sort(key=lambda entry: is_last(entry[0]))
     parts = [part for name, group in groups.items() for part in divided(name, group)]
     parts.sort(key=lambda part: -sum(seconds for _, seconds in part[1]))
-    for name, part in parts:
+    rank: dict[int, int] = {}  # by identity: pytest-xdist renames tests, and their hash with it
+    for number, (name, part) in enumerate(parts):
         for item, _ in part:
             item.add_marker(pytest.mark.xdist_group(name))
-    items[:] = [item for _, part in parts for item, _ in part]
+            rank[id(item)] = number
+    yield
+    items.sort(key=lambda item: (rank[id(item)], is_last(item)))
+
+
+def is_last(item: pytest.Item) -> bool:
+    """Whether a test comes after all others of its testbed."""
+    return item.get_closest_marker("last") is not None
 
 
 def group_of(item: pytest.Item) -> str:

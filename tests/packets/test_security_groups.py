@@ -186,6 +186,8 @@ def test_without_groups_nothing_is_filtered(testbed: Testbed, tmp_path: Path) ->
 
 def test_path_mtu_discovery_needs_no_rule_of_a_security_group(testbed: Testbed) -> None:
     """AWS: an ICMP error about an outbound packet is let in (E mtu)."""
+    for node in ("app", "web", "db"):
+        testbed[node].run(["ip", "route", "flush", "cache"])  # what other tests have had discovered
     with testbed["web"].capture(filter="icmp[icmptype] = 3 and icmp[icmpcode] = 4") as seen:
         assert echo(testbed["app"], testbed["db"], 200_000, timeout_s=10)
         assert echo(testbed["web"], testbed["db"], 200_000, timeout_s=10)
