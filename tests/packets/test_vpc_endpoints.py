@@ -24,7 +24,7 @@ def client_of(node: Node, url: str) -> str:
 
 def test_a_gateway_endpoint_is_for_the_tables_that_it_names(testbed: Testbed) -> None:
     """The service sees the private address; the other table has no route (facts: W, V)."""
-    with testbed["op.vpc-app"].capture("sl", "tcp") as crossing:
+    with testbed["op.vpc-app"].capture("sl", f"tcp and host {APP}") as crossing:
         assert client_of(testbed["app"], f"http://{S3}/") == APP
     assert {packet[IP].dst for packet in crossing.packets} == {S3, APP}
     assert client_of(testbed["plain"], f"http://{S3}/") == ""
