@@ -75,7 +75,7 @@ def test_what_is_not_noticed_is_a_wrong_verdict(testbed: Testbed, topology: Topo
     noticed = link_down(topology)
     blind = replace(noticed, faults=(replace(noticed.faults[0], suites=("vlan",)),))
     result = run(testbed, topology, 1, [blind])
-    assert result.outcomes[0].wrong == ["not noticed by vlan"]
+    assert result.outcomes[0].wrong == [f"link-down {TARGET} not noticed by vlan"]
     assert result.exit_code == 1
 
 
