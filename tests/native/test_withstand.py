@@ -20,7 +20,8 @@ from testbed import launch
 from testbed.client import Client
 from testbed.errors import TestbedError
 from testbed.plan.diff import diff
-from testbed.plan.model import Plan
+from testbed.plan.model import Node, Plan, Process
+from testbed.testing import Testbed
 
 ROOT = Path(__file__).parents[2]
 TOPOLOGY = ROOT / "topologies" / "rack.yaml"
@@ -204,11 +205,18 @@ def broken_topology(tmp_path: Path, bird_config: str) -> Path:
     return path
 
 
-def test_daemon_that_dies_at_start(runtime: Path, tmp_path: Path) -> None:
+def test_a_configuration_that_its_daemon_refuses(runtime: Path, tmp_path: Path) -> None:
     result = run("up", str(broken_topology(tmp_path, "this is no configuration\n")))
-    assert result.returncode == 3
-    assert "bird in cnd1" in result.stderr
+    assert result.returncode == 2
+    assert "bird.conf" in result.stderr
     assert "syntax error" in result.stderr
+    nothing_left(runtime)
+
+
+def test_daemon_that_dies_at_start(runtime: Path) -> None:
+    dies = Process("bird", ("bird", "-f", "-c", "/nowhere"))
+    with pytest.raises(TestbedError, match="bird in one"):
+        Testbed.up(Plan("dies", (Node("one", "x", "x", processes=(dies,)),)), vm="never")
     nothing_left(runtime)
 
 
