@@ -13,7 +13,6 @@ from typing import Any, Self
 from scapy.layers.inet import IP
 
 from testbed.client import RemoteProcess
-from testbed.guest import uml_kernels
 from testbed.testing import Node, Testbed
 
 TIMEOUT_S = 120.0
@@ -67,12 +66,6 @@ def read_until(process: RemoteProcess, text: str) -> str:
         if text in said:
             return said
     raise AssertionError(f"it ended without {text!r}: {said}")
-
-
-def time_for(vm: str) -> str:
-    """Virtual time where testbeds run in a kernel that can skip time: load makes no difference."""
-    able = vm in {"auto", "always", "uml"} and uml_kernels.find((), virtual_time=True) is not None
-    return "virtual" if able else "real"
 
 
 class Flow:

@@ -74,12 +74,14 @@ def add(parser: pytest.Parser) -> None:
 def time_of(config: pytest.Config) -> str | None:
     """Return the time that --testbed-time asks for; None: the topology's own."""
     asked: str | None = config.getoption("testbed_time")
-    if asked != "auto":
-        return asked
+    return time_for(config.getoption("testbed_vm")) if asked == "auto" else asked
+
+
+def time_for(vm: str) -> str:
+    """Return virtual where testbeds run in a kernel that can skip time, else real."""
     from testbed.guest import uml_kernels  # noqa: PLC0415
 
-    able = config.getoption("testbed_vm") in {"auto", "always", "uml"}
-    able = able and uml_kernels.find((), virtual_time=True) is not None
+    able = vm in {"auto", "always", "uml"} and uml_kernels.find((), virtual_time=True) is not None
     return "virtual" if able else "real"
 
 

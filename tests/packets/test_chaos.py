@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from observing import time_for
 
 from testbed.bringup import load_topology, lower_topology
 from testbed.chaos.candidates import candidates
@@ -16,6 +15,7 @@ from testbed.chaos.running import run
 from testbed.chaos.schedule import Episode
 from testbed.conformance.site import Site
 from testbed.conformance.streams import OWN_PORT, Streams, choose
+from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 from testbed.topology.model import Topology
 

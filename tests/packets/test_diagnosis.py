@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from diagnosing import Case, cases
 from effort import THOROUGH, sites
-from observing import time_for
 from sites import healthy
 
 from testbed.bringup import load_topology, lower_topology
 from testbed.conformance import runner
+from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 from testbed.topology.model import Topology
 

@@ -15,12 +15,12 @@ import pytest
 import yaml
 from effort import times
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from observing import time_for
 
 from testbed.bringup import load_topology
 from testbed.predict import World
 from testbed.prober import ANSWERED
 from testbed.probes.reach import Request, measure, predict, requests
+from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 
 from .random_vpcs import Data, topologies

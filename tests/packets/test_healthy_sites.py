@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from effort import THOROUGH, sites
-from observing import time_for
 from sites import healthy
 from witness import Witness
 
 from testbed.bringup import load_topology
 from testbed.conformance import runner
+from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 
 SEEDS = range(sites(300)) if THOROUGH else (28,)

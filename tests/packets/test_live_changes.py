@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from effort import THOROUGH
-from observing import time_for
 
 from testbed.bringup import load_topology, lower_topology
+from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 
 TOPOLOGY = Path(__file__).with_name("live-changes.yaml.j2")
