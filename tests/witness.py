@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from testbed.conformance.results import Result
-from testbed.lower.service_link import PORT, host_address
+from testbed.lower.rack.service_link import PORT, host_address
 from testbed.testing import Testbed
 from testbed.topology.model import Topology
 
