@@ -18,10 +18,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from testbed import launch
-from testbed.bringup import load_topology
 from testbed.conformance import runner
 from testbed.conformance.results import Result
+from testbed.control import registry
+from testbed.lifecycle.bringup import load_topology
 from testbed.testing import Testbed
 
 ROOT = Path(__file__).parents[1]
@@ -76,7 +76,7 @@ def main() -> None:
     with Testbed.up(chosen.topology, name=NAME, time=chosen.time, hold=True) as testbed:
         topology = load_topology(chosen.topology, {}, NAME)
         by_check: dict[str, float] = defaultdict(float)
-        relay = launch.owner(NAME) or 0
+        relay = registry.owner(NAME) or 0
 
         def taken(result: Result, _: int) -> None:
             by_check[result.check] += result.duration_s

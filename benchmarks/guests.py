@@ -27,12 +27,12 @@ from typing import Any
 from measure import measure_up, positive_number, positive_numbers, say
 from timing import KINDS, NAMES
 
-from testbed import launch
-from testbed.bringup import load_topology, lower_topology
+from testbed.control import registry
 from testbed.errors import NetworkError, TestbedError
 from testbed.kernel import features
+from testbed.lifecycle.bringup import load_topology, lower_topology
 from testbed.lower.builder import HOST_SYSCTLS
-from testbed.lower.service_link import public_key
+from testbed.lower.rack.service_link import public_key
 from testbed.plan.model import (
     Bond,
     Interface,
@@ -397,7 +397,7 @@ def main() -> int:
         rest = [word for word in sys.argv[1:] if word not in {"--as", options.user}]
         return as_user(options.user, rest)
     try:
-        launch.sweep()
+        registry.sweep()
         result = measure(options)
     except TestbedError as error:
         say(f"error: {error.message}" + (f"\nhint: {error.hint}" if error.hint else ""))

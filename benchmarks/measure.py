@@ -22,10 +22,10 @@ from typing import Any
 
 import report
 
-from testbed import launch
-from testbed.bringup import bring_up, links_of, load_topology, lower_topology, take_down
-from testbed.client import Client
+from testbed.control.client import Client
 from testbed.errors import NetworkError, TestbedError
+from testbed.lifecycle import start
+from testbed.lifecycle.bringup import bring_up, links_of, load_topology, lower_topology, take_down
 from testbed.plan.model import Node, Plan
 
 HERE = Path(__file__).resolve().parent
@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--repeat", type=positive_number, default=3, metavar="N", help="runs of each (%(default)s)"
     )
-    made.add_argument("--vm", choices=launch.VM_CHOICES, default=os.environ.get("TESTBED_VM"))
+    made.add_argument("--vm", choices=start.VM_CHOICES, default=os.environ.get("TESTBED_VM"))
     made.add_argument("--no-peers", action="store_true", help="measure the testbed alone")
     made.add_argument("--json", action="store_true", help="print everything measured as JSON")
     return made
@@ -77,7 +77,7 @@ def say(text: str) -> None:
 @contextlib.contextmanager
 def running(plan: Plan, nodes: tuple[Node, ...], vm: str) -> Iterator[Client]:
     """A testbed that runs where `plan` would, with these nodes; taken down at the end."""
-    launch.ensure_running(plan.name, vm=vm, plan=plan)
+    start.ensure_running(plan.name, vm=vm, plan=plan)
     try:
         client = Client(plan.name)
         client.apply(Plan(plan.name, nodes), wait=False)

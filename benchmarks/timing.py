@@ -17,10 +17,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from testbed import launch
-from testbed.client import Client, RemoteProcess
+from testbed.control import registry
+from testbed.control.client import Client, RemoteProcess
 from testbed.errors import NetworkError, TestbedError
 from testbed.kernel import features
+from testbed.lifecycle import start
 from testbed.plan.model import Interface, Netem, Node, Plan, Process, Veth
 from testbed.testing import Testbed
 
@@ -77,7 +78,7 @@ class Bench:
 
     def run(self, where: str, probe: str, *words: object) -> dict[str, Any]:
         """What a probe found out."""
-        package = str(Path(launch.__file__).parents[1])
+        package = str(Path(start.__file__).parents[1])
         env = {"PYTHONPATH": package}
         done = self.client.run(where, self.argv(probe, *words), env=env, timeout=600)
         if done.returncode:
@@ -304,7 +305,7 @@ def main() -> int:
         say("benchmarks/timers has to be run as root")
         return 3
     try:
-        launch.sweep()
+        registry.sweep()
         result = measure(options.vm or list(KINDS), quick=options.quick)
     except TestbedError as error:
         say(f"error: {error.message}" + (f"\nhint: {error.hint}" if error.hint else ""))

@@ -18,9 +18,9 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
 
-from testbed import launch
-from testbed.bringup import load_topology, lower_topology, take_down
 from testbed.errors import NetworkError, TestbedError
+from testbed.lifecycle import start
+from testbed.lifecycle.bringup import load_topology, lower_topology, take_down
 from testbed.lower.builder import Draft, NodeDraft, point_to_point
 from testbed.plan.model import Node, Plan
 from testbed.testing import Testbed, eventually
@@ -180,7 +180,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks/vpc", description=__doc__)
     parser.add_argument("--instances", default="10,100,1000", metavar="N,N,…")
     parser.add_argument("--repeat", type=int, default=3, metavar="N")
-    parser.add_argument("--vm", choices=launch.VM_CHOICES, default=os.environ.get("TESTBED_VM"))
+    parser.add_argument("--vm", choices=start.VM_CHOICES, default=os.environ.get("TESTBED_VM"))
     arguments = parser.parse_args()
     try:
         numbers = [max(2, int(word)) for word in arguments.instances.split(",")]

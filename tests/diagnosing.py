@@ -17,7 +17,8 @@ from testbed.conformance.results import Result
 from testbed.conformance.subjects import VifSubject
 from testbed.errors import UsageError
 from testbed.faults.catalog import compose, make
-from testbed.lower import direct_connect, names, region
+from testbed.lower import names, region
+from testbed.lower.site import direct_connect
 from testbed.plan.model import Plan, Veth
 from testbed.topology.model import Topology
 

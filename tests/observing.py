@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from scapy.layers.inet import IP
 
-from testbed.client import RemoteProcess
+from testbed.control.client import RemoteProcess
 from testbed.testing import Node, Testbed
 
 TIMEOUT_S = 120.0

@@ -20,7 +20,7 @@ from typing import Any, Self
 from effort import times
 
 from testbed.conformance.results import Result
-from testbed.lower.service_link import PORT, host_address
+from testbed.lower.rack.service_link import PORT, host_address
 from testbed.testing import Testbed
 from testbed.topology.model import Topology
 

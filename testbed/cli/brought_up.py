@@ -52,7 +52,7 @@ def choose(
     file: str | None, settings: Iterable[str], name: str | None, time: str | None = None
 ) -> Chosen:
     """The testbed that is meant; UsageError where the file's would be one that runs already."""
-    from testbed.bringup import (  # noqa: PLC0415
+    from testbed.lifecycle.bringup import (  # noqa: PLC0415
         load_topology,
         lower_topology,
         running,
@@ -76,8 +76,8 @@ def brought_up(chosen: Chosen, vm: str, timeout_s: float, verb: str) -> Iterator
 
     It ends with this process, even when that is killed.
     """
-    from testbed.bringup import bring_up, origin_of, take_down  # noqa: PLC0415
-    from testbed.launch import alive  # noqa: PLC0415
+    from testbed.control.registry import alive  # noqa: PLC0415
+    from testbed.lifecycle.bringup import bring_up, origin_of, take_down  # noqa: PLC0415
     from testbed.render.progress import progress  # noqa: PLC0415
     from testbed.testing import Testbed  # noqa: PLC0415
 

@@ -25,11 +25,12 @@ def command(*, output: Path | None, name: str | None, as_json: bool) -> None:
 
     What can't be had is listed, and is named in the bundle's errors.txt.
     """
-    from testbed import bundle, launch  # noqa: PLC0415
-    from testbed.client import Client  # noqa: PLC0415
+    from testbed.control import registry  # noqa: PLC0415
+    from testbed.control.client import Client  # noqa: PLC0415
+    from testbed.probes import bundle  # noqa: PLC0415
 
     chosen = choose_name(name)
-    client = Client(chosen) if chosen in launch.dead() else Client.connect(chosen)
+    client = Client(chosen) if chosen in registry.dead() else Client.connect(chosen)
     path = output or Path(time.strftime(f"testbed-{chosen}-%Y%m%d-%H%M%S.tar.gz"))
     if not path.name.endswith(".tar.gz"):
         path = path.with_name(f"{path.name}.tar.gz")

@@ -196,7 +196,7 @@ def _print_packets(live: LiveCapture, points: list[Point]) -> None:
 
 def _copy(live: LiveCapture, output: IO[bytes] | None, points: list[Point], *, quiet: bool) -> None:
     """Hand the capture file on as it comes, and show how far it is."""
-    from testbed.capturing.pcapng import complete  # noqa: PLC0415
+    from testbed.programs.capture.pcapng import complete  # noqa: PLC0415
     from testbed.render.console import console  # noqa: PLC0415
 
     shown = None
@@ -220,7 +220,7 @@ def _copy(live: LiveCapture, output: IO[bytes] | None, points: list[Point], *, q
 
 def _write(output: IO[bytes], data: bytes) -> bool:
     """Whether somebody still reads."""
-    from testbed.terminal import write_all  # noqa: PLC0415
+    from testbed.control.terminal import write_all  # noqa: PLC0415
 
     try:
         write_all(output, data)

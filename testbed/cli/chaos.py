@@ -82,9 +82,9 @@ def command(
     if listing:
         _list(episodes, as_json=as_json)
         return
-    from testbed.bringup import DEFAULT_TIMEOUT_S  # noqa: PLC0415
     from testbed.chaos.running import run  # noqa: PLC0415
     from testbed.chaos.table import print_run, progress  # noqa: PLC0415
+    from testbed.lifecycle.bringup import DEFAULT_TIMEOUT_S  # noqa: PLC0415
     from testbed.render.console import console  # noqa: PLC0415
 
     with (

@@ -91,7 +91,7 @@ def command(
     as the likely cause. Exits with 1 when a check failed, 3 when one could not run.
     """
     from testbed.conformance import runner  # noqa: PLC0415
-    from testbed.conformance.progress import progress  # noqa: PLC0415
+    from testbed.conformance.report.progress import progress  # noqa: PLC0415
 
     if listing:
         _list(names, as_json=as_json)
@@ -116,17 +116,17 @@ def command(
             except runner.Interrupted as interrupt:
                 report, interrupted = interrupt.report, True
         if html:
-            from testbed.conformance.html import write  # noqa: PLC0415
+            from testbed.conformance.report.html import write  # noqa: PLC0415
 
             write(Path(html), report, chosen.plan)
         if junit:
-            from testbed.conformance.junit import write as write_junit  # noqa: PLC0415
+            from testbed.conformance.report.junit import write as write_junit  # noqa: PLC0415
 
             write_junit(Path(junit), report)
     if as_json:
         echo_json(report.to_json())
     else:
-        from testbed.conformance.table import print_report  # noqa: PLC0415
+        from testbed.conformance.report.table import print_report  # noqa: PLC0415
         from testbed.render.console import console  # noqa: PLC0415
 
         print_report(console(), report, everything=everything)
@@ -146,7 +146,7 @@ def _list(names: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
         echo_json([asdict(check) | {"suite": check.suite} for check in chosen])
         return
-    from testbed.conformance.table import print_checks  # noqa: PLC0415
+    from testbed.conformance.report.table import print_checks  # noqa: PLC0415
     from testbed.render.console import console  # noqa: PLC0415
 
     print_checks(console(), chosen)

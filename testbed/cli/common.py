@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from testbed.client import Client
+    from testbed.control.client import Client
     from testbed.plan.model import Plan
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
@@ -53,7 +53,7 @@ def verb(name: str, example: str) -> Callable[[Callable[..., Any]], click.Comman
 
 def complete_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a testbed that runs."""
-    from testbed.launch import running  # noqa: PLC0415
+    from testbed.control.registry import running  # noqa: PLC0415
 
     return items(running, incomplete)
 
@@ -144,10 +144,10 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
 def choose_name(name: str | None) -> str:
     """The testbed that is meant: the one named, else the one that runs."""
     if name is not None:
-        from testbed.bringup import check_name  # noqa: PLC0415
+        from testbed.lifecycle.bringup import check_name  # noqa: PLC0415
 
         return check_name(name)
-    from testbed.launch import dead, running  # noqa: PLC0415
+    from testbed.control.registry import dead, running  # noqa: PLC0415
 
     names = running() or list(dead())
     if len(names) == 1:
@@ -163,14 +163,14 @@ def choose_name(name: str | None) -> str:
 
 def connect(name: str | None) -> Client:
     """The client of the testbed that is meant."""
-    from testbed.client import Client  # noqa: PLC0415
+    from testbed.control.client import Client  # noqa: PLC0415
 
     return Client.connect(choose_name(name))
 
 
 def read_plan(file: str, settings: Iterable[str], name: str | None) -> Plan:
     """The plan of a topology file."""
-    from testbed.bringup import load_topology, lower_topology  # noqa: PLC0415
+    from testbed.lifecycle.bringup import load_topology, lower_topology  # noqa: PLC0415
 
     return lower_topology(load_topology(file, parse_settings(settings), name))
 

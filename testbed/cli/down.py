@@ -36,15 +36,15 @@ def command(
     They are named, or stand for the topology FILE that they were brought up
     from; not needed when exactly one runs.
     """
-    from testbed import launch  # noqa: PLC0415
-    from testbed.bringup import take_down  # noqa: PLC0415
+    from testbed.control import registry  # noqa: PLC0415
+    from testbed.lifecycle.bringup import take_down  # noqa: PLC0415
 
     given = context.get_parameter_source("name")
     named = name if given is click.core.ParameterSource.COMMANDLINE else None
     if sum((everything, bool(named), bool(testbeds))) > 1:
         raise click.UsageError("--all, --name and names exclude each other", context)
-    dead = launch.dead()
-    known = [*launch.running(), *dead]
+    dead = registry.dead()
+    known = [*registry.running(), *dead]
     if everything:
         names = known
     elif testbeds:
@@ -65,7 +65,7 @@ def command(
 def _name_of(word: str) -> str:
     """The testbed's name: the word itself, or what the topology file of that name says."""
     if Path(word).is_file():
-        from testbed.bringup import load_topology  # noqa: PLC0415
+        from testbed.lifecycle.bringup import load_topology  # noqa: PLC0415
 
         return load_topology(word, {}, None).name
     if "/" in word or Path(word).suffix in {".yaml", ".yml", ".j2"}:

@@ -29,7 +29,7 @@ def command(
 
     Standard input, output and error are the command's; signals are passed on.
     """
-    from testbed.terminal import is_terminal  # noqa: PLC0415
+    from testbed.control.terminal import is_terminal  # noqa: PLC0415
 
     use_tty = is_terminal() if tty is None else tty
     if use_tty and not is_terminal():

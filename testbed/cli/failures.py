@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from testbed.cli.encoding import has_every_character
+from testbed.control.printable import printable
+from testbed.control.protocol import limits
 from testbed.errors import EXIT_HOST, EXIT_USAGE, TestbedError, TopologyError
-from testbed.printable import printable
-from testbed.protocol import limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ from testbed.cli.common import Verb, complete_places, connect, echo_json, json_o
 from testbed.errors import TestbedError
 
 if TYPE_CHECKING:
-    from testbed.client import Client
+    from testbed.control.client import Client
     from testbed.faults.registry import Kind
     from testbed.plan.model import Fault
     from testbed.probes.impairment import Measured

@@ -14,11 +14,11 @@ from testbed.cli.common import (
     unknown_node,
     verb,
 )
+from testbed.control.printable import cleaned
 from testbed.errors import HostError
-from testbed.printable import cleaned
 
 if TYPE_CHECKING:
-    from testbed.client import Client
+    from testbed.control.client import Client
     from testbed.plan.model import Node, Plan
 
 COMMANDS = {

@@ -11,7 +11,7 @@ from testbed.cli.common import echo_json, json_option, name_option, verb
 from testbed.errors import TestbedError
 
 if TYPE_CHECKING:
-    from testbed.guest_log import Ended
+    from testbed.control.console import Ended
 
 HELLO_TIMEOUT_S = 2.0
 NONE = "no testbed is running"
@@ -22,18 +22,18 @@ NONE = "no testbed is running"
 @json_option
 def command(*, name: str | None, as_json: bool) -> None:
     """List the testbeds of this user that run."""
-    from testbed import launch  # noqa: PLC0415
-    from testbed.bringup import check_name  # noqa: PLC0415
+    from testbed.control import registry  # noqa: PLC0415
+    from testbed.lifecycle.bringup import check_name  # noqa: PLC0415
 
     if name is not None:
         check_name(name)
-    rows = [_row(entry) for entry in launch.running() if name in {None, entry}]
-    rows += [_dead(*entry) for entry in launch.dead().items() if name in {None, entry[0]}]
+    rows = [_row(entry) for entry in registry.running() if name in {None, entry}]
+    rows += [_dead(*entry) for entry in registry.dead().items() if name in {None, entry[0]}]
     if as_json:
         echo_json(rows)
         return
     if not rows:
-        others = launch.running() if name else []
+        others = registry.running() if name else []
         click.echo(f"{name} does not run; these do: {', '.join(others)}" if others else NONE)
         return
     from testbed.render.clocks import clock_text  # noqa: PLC0415
@@ -49,12 +49,12 @@ def command(*, name: str | None, as_json: bool) -> None:
 
 
 def _row(name: str) -> dict[str, Any]:
-    from testbed import launch  # noqa: PLC0415
-    from testbed.client import Client  # noqa: PLC0415
-    from testbed.patience import stopped_process  # noqa: PLC0415
+    from testbed.control import registry  # noqa: PLC0415
+    from testbed.control.client import Client  # noqa: PLC0415
+    from testbed.control.patience import stopped_process  # noqa: PLC0415
 
     row: dict[str, Any] = {"name": name, "state": "busy", "nodes": None}
-    row |= {"pid": launch.owner(name), "guest": None, "since": None}
+    row |= {"pid": registry.owner(name), "guest": None, "since": None}
     row["clock"] = None
     try:
         hello = Client.connect(name).hello(HELLO_TIMEOUT_S)

@@ -22,8 +22,8 @@ from testbed.cli.common import (
     node_argument,
     verb,
 )
+from testbed.control.printable import printable
 from testbed.errors import UsageError
-from testbed.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,13 +67,13 @@ def command(
 
 
 def _guest(name: str, *, follow: bool, as_json: bool) -> None:
-    from testbed import guest_log  # noqa: PLC0415
-    from testbed.client import Client  # noqa: PLC0415
+    from testbed.control import console  # noqa: PLC0415
+    from testbed.control.client import Client  # noqa: PLC0415
 
-    how = guest_log.ended(name)
+    how = console.ended(name)
     if how is None:
         Client.connect(name).close()  # says what is wrong if it does not run
-    path = guest_log.console(name)
+    path = console.console(name)
     if not path.exists():
         raise UsageError(f"testbed {name} has no micro VM: it runs in this kernel")
     if as_json:
@@ -85,15 +85,15 @@ def _guest(name: str, *, follow: bool, as_json: bool) -> None:
 
 def _console(name: str, *, follow: bool) -> Iterator[bytes]:
     """The console, and with `follow` what is added until the micro VM has ended."""
-    from testbed import guest_log, launch  # noqa: PLC0415
+    from testbed.control import console, registry  # noqa: PLC0415
 
     poller = select.poll()
     over = True
-    if follow and (holder := launch.owner(name)) is not None:
+    if follow and (holder := registry.owner(name)) is not None:
         with contextlib.suppress(ProcessLookupError):
             poller.register(os.pidfd_open(holder), select.POLLIN)
             over = False
-    reader = guest_log.Reader(name)
+    reader = console.Reader(name)
     while not over:
         yield reader.read()
         over = bool(poller.poll(GUEST_POLL_MS))
@@ -101,7 +101,7 @@ def _console(name: str, *, follow: bool) -> Iterator[bytes]:
 
 
 def _print(chunks: Iterator[bytes], *, follow: bool) -> None:
-    from testbed.terminal import descriptor_of, write  # noqa: PLC0415
+    from testbed.control.terminal import descriptor_of, write  # noqa: PLC0415
 
     output = descriptor_of(sys.stdout)
     if follow and output is not None:

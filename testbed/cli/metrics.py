@@ -10,7 +10,7 @@ import click
 
 from testbed.cli.common import connect, echo_json, json_option, name_option, verb
 from testbed.errors import UsageError
-from testbed.management.metrics import NAMESPACE, diagnose, prometheus
+from testbed.programs.management.metrics import NAMESPACE, diagnose, prometheus
 
 Series = Sequence[dict[str, Any]]
 

@@ -76,7 +76,7 @@ def command(
     Security groups and firewalls have to let the port through. Needs a
     testbed whose time is real.
     """
-    from testbed.bringup import address_of  # noqa: PLC0415
+    from testbed.lifecycle.bringup import address_of  # noqa: PLC0415
     from testbed.probes.throughput import measure, parse_rate  # noqa: PLC0415
 
     rate = None if udp is None else parse_rate(udp)

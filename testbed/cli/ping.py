@@ -19,7 +19,7 @@ from testbed.cli.common import node_argument as node_argument_of
 from testbed.errors import EXIT_NETWORK, UsageError
 
 if TYPE_CHECKING:
-    from testbed.client import Client
+    from testbed.control.client import Client
     from testbed.probes.ping import PingResult
 
 
@@ -100,7 +100,7 @@ def resolve(client: Client, destination: str, *, ipv6: bool = False) -> str:
     try:
         ip_address(destination)
     except ValueError:
-        from testbed.bringup import address_of  # noqa: PLC0415
+        from testbed.lifecycle.bringup import address_of  # noqa: PLC0415
 
         plan, _ = client.plan()
         try:

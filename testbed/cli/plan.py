@@ -79,11 +79,11 @@ def command(
 
 def _warn(plan: Plan) -> None:
     """Say what `up` would have to make anew of the testbed that runs under this name."""
-    from testbed import launch  # noqa: PLC0415
-    from testbed.client import Client  # noqa: PLC0415
+    from testbed.control import registry  # noqa: PLC0415
+    from testbed.control.client import Client  # noqa: PLC0415
     from testbed.plan.replaced import replaced  # noqa: PLC0415
 
-    if not launch.alive(plan.name):
+    if not registry.alive(plan.name):
         return
     with contextlib.suppress(TestbedError):  # it may belong to another user, or be ending
         for text in replaced(Client.connect(plan.name).plan()[0], plan):

@@ -14,7 +14,7 @@ from testbed.cli.exec import terminal_env
 @click.pass_context
 def command(context: click.Context, node: str, *, name: str | None) -> None:
     """Open a shell in a node."""
-    from testbed.terminal import is_terminal  # noqa: PLC0415
+    from testbed.control.terminal import is_terminal  # noqa: PLC0415
 
     tty = is_terminal()
     client = connect(name)

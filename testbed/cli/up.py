@@ -20,7 +20,7 @@ from testbed.cli.failures import INTERRUPTED
 from testbed.errors import EXIT_NETWORK
 
 if TYPE_CHECKING:
-    from testbed.bringup import Outcome
+    from testbed.lifecycle.bringup import Outcome
     from testbed.plan.model import Plan
     from testbed.render.progress import Progress
 
@@ -95,8 +95,8 @@ def command(
     No root is needed: an ordinary user's runs in this kernel where it has all
     that is needed and lets users make namespaces, else in a micro VM.
     """
-    from testbed import launch  # noqa: PLC0415
-    from testbed.bringup import bring_up, origin_of, with_time  # noqa: PLC0415
+    from testbed.control import registry  # noqa: PLC0415
+    from testbed.lifecycle.bringup import bring_up, origin_of, with_time  # noqa: PLC0415
     from testbed.render.progress import progress  # noqa: PLC0415
 
     variables = parse_settings(settings)
@@ -116,7 +116,7 @@ def command(
             )
         except KeyboardInterrupt:
             shown.close()
-            left = "still runs" if launch.alive(plan.name) else "nothing of it is left"
+            left = "still runs" if registry.alive(plan.name) else "nothing of it is left"
             click.echo(f"interrupted; {plan.name}: {left}", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
     outcome = replace(outcome, timings=spent | outcome.timings)
@@ -134,9 +134,9 @@ def _plan(
     file: str, variables: dict[str, str], name: str | None, shown: Progress
 ) -> tuple[Plan, dict[str, float]]:
     """The file's plan, and how long loading and lowering took in ms."""
-    from testbed.bringup import links_of, load_topology, lower_topology  # noqa: PLC0415
     from testbed.cli.failures import warn  # noqa: PLC0415
-    from testbed.topology.advice import advice  # noqa: PLC0415
+    from testbed.lifecycle.bringup import links_of, load_topology, lower_topology  # noqa: PLC0415
+    from testbed.topology.rules.advice import advice  # noqa: PLC0415
 
     shown.doing("reading the topology")
     started = perf_counter()

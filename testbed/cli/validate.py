@@ -31,9 +31,9 @@ def command(
 
     What is legal, but most likely not meant, is a warning.
     """
-    from testbed.bringup import load_topology, lower_topology  # noqa: PLC0415
     from testbed.cli.failures import show  # noqa: PLC0415
-    from testbed.topology.advice import advice  # noqa: PLC0415
+    from testbed.lifecycle.bringup import load_topology, lower_topology  # noqa: PLC0415
+    from testbed.topology.rules.advice import advice  # noqa: PLC0415
 
     variables = parse_settings(settings)
     rows = []

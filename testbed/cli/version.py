@@ -6,7 +6,7 @@ import click
 
 from testbed import __version__
 from testbed.cli.common import echo_json, json_option, unused_name_option, verb
-from testbed.protocol import PROTOCOL_VERSION
+from testbed.control.protocol import PROTOCOL_VERSION
 
 
 @verb("version", "testbed version --json")

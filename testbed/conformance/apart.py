@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from testbed.conformance.inside import program
 from testbed.conformance.site import Site
 from testbed.errors import HostError
+from testbed.programs.inline import program
 
 MARK = 0x7E57BED
 TABLES = 0x7E570000  # throw-away tables: this number and the copied one's place

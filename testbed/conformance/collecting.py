@@ -35,8 +35,8 @@ def results_of(config: pytest.Config) -> list[Result]:
 
 def topology_of(config: pytest.Config) -> Topology:
     """The topology under check: of the testbed that --testbed names, or of --topology's file."""
-    from testbed.bringup import load_topology, running_topology  # noqa: PLC0415
-    from testbed.client import Client  # noqa: PLC0415
+    from testbed.control.client import Client  # noqa: PLC0415
+    from testbed.lifecycle.bringup import load_topology, running_topology  # noqa: PLC0415
 
     if TOPOLOGY in config.stash:
         return config.stash[TOPOLOGY]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from scapy.layers.dns import DNS, DNSQR
 
-from testbed.conformance.inside import program
 from testbed.conformance.site import Site
+from testbed.programs.inline import program
 
 ANSWER_S = 3.0
 CODES = {0: "NOERROR", 2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED"}

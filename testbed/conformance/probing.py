@@ -7,12 +7,12 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from testbed.conformance.expectation import expect
-from testbed.conformance.inside import program
 from testbed.conformance.site import Site
 from testbed.errors import NetworkError
 from testbed.plan.model import Veth
 from testbed.probes.capture import Capture
 from testbed.probes.ping import HEADERS, PingResult, parse
+from testbed.programs.inline import program
 
 Place = tuple[str, str]  # node, interface
 PYTHON = "testbed-python"

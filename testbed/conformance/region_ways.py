@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from testbed.conformance.probing import Place, captures
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import TunnelSubject, behind
-from testbed.lower import direct_connect, names, region
-from testbed.lower.firewall import OUTSIDE, inside_port
-from testbed.lower.service_link import PORT, host_address
+from testbed.lower import names, region
+from testbed.lower.rack.service_link import PORT, host_address
+from testbed.lower.site import direct_connect
+from testbed.lower.site.firewall import OUTSIDE, inside_port
 from testbed.topology.model import Outpost, Topology
 
 LOOK_S = 4.0

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from testbed.conformance.apart import apart
-from testbed.conformance.inside import program
 from testbed.conformance.site import Site
+from testbed.programs.inline import program
 
 Protocol = Literal["icmp", "tcp", "udp"]
 ANSWER_S = 0.5  # for those that are not to be answered: longer than any way takes

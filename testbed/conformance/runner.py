@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from testbed.bringup import links_of
 from testbed.conformance import collecting
 from testbed.conformance.graph import graph
 from testbed.conformance.results import Report, Result
 from testbed.conformance.suites import SUITES, Check, file_of, name_of, suite_of
 from testbed.errors import HostError, UsageError, similar
+from testbed.lifecycle.bringup import links_of
 from testbed.testing import Testbed
 from testbed.topology.model import Topology
 

@@ -7,8 +7,9 @@ from ipaddress import IPv4Address
 from testbed.conformance.probing import Place, exists
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import OutpostSubject, TunnelSubject, UplinkSubject, VifSubject
-from testbed.lower import inner, names, region
-from testbed.lower.firewall import OUTSIDE, inside_port
+from testbed.lower import names, region
+from testbed.lower.rack import inner
+from testbed.lower.site.firewall import OUTSIDE, inside_port
 from testbed.lower.vpc.overlay import NEAR
 from testbed.plan.model import Veth
 from testbed.topology.model import Outpost, Topology

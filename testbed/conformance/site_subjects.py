@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 
 from testbed.lower import lower, names
 from testbed.lower.builder import interface_name
-from testbed.lower.firewall import inside_port
+from testbed.lower.site.firewall import inside_port
 from testbed.plan.model import Node, Plan, Veth
 from testbed.topology.model import Segment, Topology
 

@@ -11,13 +11,13 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-from testbed.client import RemoteProcess
 from testbed.conformance.expectation import NO_DATA
-from testbed.conformance.inside import program
 from testbed.conformance.permissions import Permissions
 from testbed.conformance.site import Site
 from testbed.conformance.ways import End, Kind, Way, Ways
+from testbed.control.client import RemoteProcess
 from testbed.errors import HostError, TestbedError
+from testbed.programs.inline import program
 
 INTERVAL_S = 0.02
 LANES = 2  # source ports of a flow: hashes spread what is in no tunnel over ONDs and LAG members

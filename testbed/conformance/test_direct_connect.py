@@ -23,8 +23,8 @@ from testbed.conformance.subjects import (
 )
 from testbed.lower import names
 from testbed.lower.bgp import symbol
-from testbed.lower.direct_connect import PUBLIC_LIMIT, TRUNK, device_port, port
-from testbed.lower.service_link import PORT, host_address
+from testbed.lower.rack.service_link import PORT, host_address
+from testbed.lower.site.direct_connect import PUBLIC_LIMIT, TRUNK, device_port, port
 
 ARRIVES_S = 4.0
 # What the ways between rack, LAN and virtual interface stand on.

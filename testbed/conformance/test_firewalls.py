@@ -22,8 +22,8 @@ from testbed.conformance.region_ways import taken, ways_of
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import NodeSubject, TunnelSubject, behind
 from testbed.lower import names, region
-from testbed.lower.firewall import OUTSIDE, inside_port
-from testbed.lower.service_link import PORT, host_address
+from testbed.lower.rack.service_link import PORT, host_address
+from testbed.lower.site.firewall import OUTSIDE, inside_port
 from testbed.topology.model import Firewall
 
 ARRIVES_S = 4.0

@@ -17,7 +17,7 @@ from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, UplinkSubject
 from testbed.lower import names
 from testbed.lower.bgp import symbol
-from testbed.lower.service_link import host_address
+from testbed.lower.rack.service_link import host_address
 
 DEVICE_PORT = "region"
 # What the ways between the rack and the provider stand on.

@@ -10,8 +10,8 @@ import pytest
 from testbed.conformance.expectation import expect
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import LagSubject, OutpostSubject, VifSubject
-from testbed.management.gauges import STATES
-from testbed.management.metrics import NAMESPACE, Sample, diagnose
+from testbed.programs.management.gauges import STATES
+from testbed.programs.management.metrics import NAMESPACE, Sample, diagnose
 
 T = TypeVar("T")
 ESTABLISHED = len(STATES)  # the value of VifBgpSessionState (M1)

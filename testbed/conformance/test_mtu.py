@@ -9,13 +9,13 @@ import pytest
 
 from testbed.conformance.apart import apart
 from testbed.conformance.expectation import Measurement, expect
-from testbed.conformance.inside import program
 from testbed.conformance.permissions import Permissions
 from testbed.conformance.requesting import Answer, Request, until
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.ways import End, Way, Ways
+from testbed.programs.inline import program
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
 INTERNET_MTU = 1500  # facts: E mtu

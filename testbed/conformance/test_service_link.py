@@ -17,9 +17,10 @@ from testbed.conformance.service_link_ways import anchor_place, on_the_way, over
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, TunnelSubject, VifSubject
 from testbed.conformance.transfer import transfer
-from testbed.lower import inner, names
-from testbed.lower.management import endpoint_of
-from testbed.lower.service_link import PORT, host_address
+from testbed.lower import names
+from testbed.lower.rack import inner
+from testbed.lower.rack.management import endpoint_of
+from testbed.lower.rack.service_link import PORT, host_address
 from testbed.topology.model import INTERNAL
 
 MTU = 1500

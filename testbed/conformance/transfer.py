@@ -6,8 +6,8 @@ import contextlib
 import json
 import time
 
-from testbed.client import RemoteProcess
 from testbed.conformance.site import Site
+from testbed.control.client import RemoteProcess
 from testbed.errors import HostError, NetworkError
 from testbed.probes.throughput import LISTENING
 

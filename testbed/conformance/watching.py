@@ -10,13 +10,13 @@ from typing import Any
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import Ether
 
-from testbed.conformance.inside import program
 from testbed.conformance.probing import Place, exists
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import LagSubject
 from testbed.lower import names
 from testbed.plan.model import Loopback
 from testbed.probes.capture import Capture
+from testbed.programs.inline import program
 from testbed.topology.model import Outpost
 
 Address = IPv4Address | str

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from testbed.control.protocol import HEADER, MAX_REQUEST, Frame, message_of
 from testbed.errors import UsageError
-from testbed.protocol import HEADER, MAX_REQUEST, Frame, message_of
 
 if TYPE_CHECKING:
     import asyncio

@@ -23,7 +23,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from testbed import guest_log
+from testbed.control import console
+from testbed.control.protocol import (
+    HEADER,
+    NAME_PATTERN,
+    Frame,
+    control_socket,
+    pack_message,
+    peer,
+    testbed_directory,
+)
 from testbed.errors import HostError, TestbedError, UsageError
 from testbed.guest.bootstrap import KEEPER, prepare
 from testbed.guest.calendar import Calendar, patience_s
@@ -41,15 +50,6 @@ from testbed.guest.mux import Mux, streams
 from testbed.guest.stopping import StopWatcher
 from testbed.guest.uml_time import SOCKET
 from testbed.keeper.registration import Registration
-from testbed.protocol import (
-    HEADER,
-    NAME_PATTERN,
-    Frame,
-    control_socket,
-    pack_message,
-    peer,
-    testbed_directory,
-)
 
 if TYPE_CHECKING:
     from testbed.guest.base import Boot, Guest, Running, VirtualTime
@@ -80,7 +80,7 @@ class Relay:
         self.awake = asyncio.Event()
         self.gone = asyncio.Event()
         self._console = bytearray()
-        self._log = guest_log.ConsoleLog(name)
+        self._log = console.ConsoleLog(name)
         pace = None if running.time else running.pace
         self._mux = Mux(clock=self._tell_time, lost=lambda _: self.ended.set(), pace=pace)
         self._port: asyncio.Transport | None = None
@@ -159,9 +159,9 @@ class Relay:
     def _keep_or_forget(self) -> None:
         """Keep the console of a guest that died; forget that of one that ended as it should."""
         if self.stopping or self._mux.farewell:
-            guest_log.forget(self.name)
+            console.forget(self.name)
         elif self._server is not None:
-            guest_log.record(self.name, self.cause(), self.console_tail())
+            console.record(self.name, self.cause(), self.console_tail())
 
     def cause(self) -> str:
         """Say why the guest has ended, as a clause."""
@@ -293,7 +293,7 @@ async def boot(guest: Guest, what: Boot, report: Report, deadline: float) -> Rel
             if error.final:
                 raise
             if not others and (number > len(ways) or not error.late):
-                guest_log.record(what.name, error.reason, error.console)
+                console.record(what.name, error.reason, error.console)
                 raise
             why = error.message.splitlines()[0]
             report.send(progress=f"not {how}: {why}" if others else f"once more: {why}")
@@ -436,7 +436,7 @@ def requested(arguments: argparse.Namespace, guest: Guest) -> Boot:
     require_unused(control_socket(name))
     require_limits(arguments.memory_mb)
     wires = _wires(arguments.attach)
-    guest_log.forget(name)
+    console.forget(name)
     return replace(
         prepare(name, guest, keeper=arguments.keeper, wires=wires, seed=arguments.virtual_time),
         memory_mb=arguments.memory_mb,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from testbed.control.protocol import HEADER, Frame, message_of
 from testbed.errors import UsageError
-from testbed.protocol import HEADER, Frame, message_of
 
 
 class StopWatcher:

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from testbed.control.protocol import testbed_directory
 from testbed.errors import HostError
 from testbed.guest import initramfs, processes, uml_kernels
 from testbed.guest.gate import INBOX
 from testbed.guest.uml_kernels import UmlKernel
 from testbed.guest.uml_time import SOCKET, Setup
-from testbed.protocol import testbed_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

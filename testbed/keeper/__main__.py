@@ -1,6 +1,6 @@
 """The native keeper: `python -m testbed.keeper NAME DIRECTORY`.
 
-Started by `testbed.launch`. It moves into PID, mount, network, UTS and IPC
+Started by `testbed.lifecycle.start`. It moves into PID, mount, network, UTS and IPC
 namespaces of its own (an ordinary user's: inside a user namespace), so that
 nothing it makes outlives it and nothing it does touches the host, and becomes
 the first process in there. A first line of JSON on standard output says
@@ -22,12 +22,18 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from testbed.control.protocol import (
+    CONTROL_SOCKET,
+    NAME_PATTERN,
+    NETNS_DIRECTORY,
+    control_address,
+    peer,
+)
 from testbed.errors import HostError, TestbedError
 from testbed.keeper.registration import Registration
 from testbed.keeper.server import Keeper
 from testbed.kernel import isolation, namespace
 from testbed.kernel.host_interfaces import Outside
-from testbed.protocol import CONTROL_SOCKET, NAME_PATTERN, NETNS_DIRECTORY, control_address, peer
 
 
 def enter_namespaces() -> None:

@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from testbed.control.protocol import HEADER, MAX_REQUEST, Frame, message_of, pack, pack_message
 from testbed.errors import UsageError
-from testbed.protocol import HEADER, MAX_REQUEST, Frame, message_of, pack, pack_message
 
 
 class ClientGone(Exception):  # noqa: N818 - an event, not an error

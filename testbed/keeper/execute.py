@@ -13,11 +13,11 @@ import struct
 import termios
 from typing import Any
 
+from testbed.control.protocol import CREDIT, STDIN_WINDOW, Frame, message_of
 from testbed.errors import UsageError
 from testbed.keeper.clock import Clock, Drive
 from testbed.keeper.connection import ClientGone, Connection
 from testbed.keeper.processes import ProcessTable, Running
-from testbed.protocol import CREDIT, STDIN_WINDOW, Frame, message_of
 
 CHUNK = 65536
 GRACE_S = 0.5  # for output that children still hold open after the command ended

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from testbed.control.protocol import Frame
 from testbed.errors import UsageError
 from testbed.keeper.connection import Connection
 from testbed.plan.model import Node
-from testbed.protocol import Frame
 
 CHUNK = 65536
 FOLLOW_INTERVAL_S = 0.2

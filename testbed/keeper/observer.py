@@ -22,7 +22,6 @@ from testbed.keeper.processes import ProcessTable
 from testbed.kernel import observe
 from testbed.kernel.apply import Kernel
 from testbed.kernel.wireguard import PeerState
-from testbed.management.metrics import FILE, NAMESPACE
 from testbed.plan.model import (
     BgpCheck,
     Check,
@@ -37,6 +36,7 @@ from testbed.plan.model import (
     TunnelCheck,
     WireGuard,
 )
+from testbed.programs.management.metrics import FILE, NAMESPACE
 
 HANDSHAKE_MAX_AGE_S = 180  # WireGuard gives up a session after REJECT_AFTER_TIME
 NO_HANDSHAKE = "no handshake yet"

@@ -10,23 +10,23 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from testbed import services
+from testbed.programs import services
 from testbed.programs.launcher import LONGEST, MOST_DESCRIPTORS, NUMBER
 
 PYTHON = (sys.executable, "-I", "-S")
-HERE = str(Path(services.__file__).parents[1])
+HERE = str(Path(services.__file__).parents[2])
 RUN = (
     "import sys; from importlib import import_module; sys.path.insert(0, sys.argv.pop(1));"
     " import_module(sys.argv.pop(1)).main(sys.argv[1:])"
 )
 MODULES = {
-    "testbed-services": "testbed.services",
-    "testbed-prober": "testbed.prober",
-    "testbed-metadata": "testbed.metadata",
+    "testbed-services": "testbed.programs.services",
+    "testbed-prober": "testbed.programs.requests",
+    "testbed-metadata": "testbed.programs.metadata",
     "testbed-carrier": "testbed.kernel.carrier",
-    "testbed-link-meter": "testbed.link_meter",
-    "testbed-capture": "testbed.capturing.program",
-    "testbed-management": "testbed.management.program",
+    "testbed-link-meter": "testbed.programs.link_meter",
+    "testbed-capture": "testbed.programs.capture.program",
+    "testbed-management": "testbed.programs.management.program",
 }
 CODE = "testbed-python"
 """The program whose first argument is Python code, as of ``python -I -S -c``."""

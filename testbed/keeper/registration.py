@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from testbed.control.protocol import CONTROL_SOCKET
 from testbed.kernel.inotify import IN_DELETE, IN_DELETE_SELF, IN_MOVE_SELF, IN_MOVED_FROM, Inotify
-from testbed.protocol import CONTROL_SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from testbed import __version__
+from testbed.control.protocol import PROTOCOL_VERSION
 from testbed.errors import HostError, TestbedError, UsageError, no_such_node
 from testbed.keeper import looking, readiness, resources, status
 from testbed.keeper.capture import Capturing
@@ -38,7 +39,6 @@ from testbed.plan.diff import diff
 from testbed.plan.model import Plan
 from testbed.plan.replaced import replaced
 from testbed.plan.steps import ReloadProcess, StartProcess
-from testbed.protocol import PROTOCOL_VERSION
 
 FIRST_APPLY_TIMEOUT_S = 60.0
 LONGEST_ADVANCE_S = 366 * 86400.0

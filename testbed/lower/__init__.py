@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.lower import (
-    direct_connect,
-    faults,
-    internet,
-    local_gateway,
-    management,
-    rack,
-    real,
-    region,
-    service_link,
-    site,
-    transit_gateway,
-    vpc,
-)
+from testbed.lower import faults, rack, region, site, vpc
 from testbed.lower.builder import Draft
+from testbed.lower.rack import local_gateway, management, service_link
+from testbed.lower.region import transit_gateway
+from testbed.lower.site import direct_connect, internet, real
 from testbed.plan.model import Plan
 from testbed.topology.model import Topology
 

@@ -15,7 +15,7 @@ from testbed.errors import NetworkError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from testbed.client import Client
+    from testbed.control.client import Client
     from testbed.plan.model import Node
 
 ESTABLISHED = "Established"

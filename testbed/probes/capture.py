@@ -1,7 +1,7 @@
 """Capturing packets on any number of interfaces at once, streamed back as pcapng.
 
 The keeper opens the sockets, so that nothing is missed from the moment it
-says so; one process in the testbed reads them all (`testbed.capturing`).
+says so; one process in the testbed reads them all (`testbed.programs.capture`).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbed import __version__
+from testbed.control.frames import message_of
+from testbed.control.protocol import Frame
 from testbed.errors import HostError, TestbedError
-from testbed.frames import message_of
 from testbed.probes.capture_filter import compile_filter
-from testbed.protocol import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
     from typing import Self
 
-    from testbed.client import Client
+    from testbed.control.client import Client
     from testbed.probes.capture_points import Point
 
 START_TIMEOUT_S = 60.0
@@ -212,7 +212,7 @@ class Capture:
 
 def read_packets(data: bytes) -> Any:
     """The packets of a capture file's bytes; what is cut off at the end is left out."""
-    from testbed.capturing.pcapng import complete  # noqa: PLC0415
+    from testbed.programs.capture.pcapng import complete  # noqa: PLC0415
 
     return scapy_reader(io.BytesIO(data[: complete(data)[0]])).read_all() if data else []
 

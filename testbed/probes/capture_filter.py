@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from testbed.errors import HostError, UsageError
 
 if TYPE_CHECKING:
-    from testbed.client import Client
+    from testbed.control.client import Client
     from testbed.probes.capture_points import Point
 
 Program = list[list[int]]

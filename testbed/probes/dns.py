@@ -10,7 +10,7 @@ from testbed.errors import NetworkError, UsageError
 if TYPE_CHECKING:
     import dns.message
 
-    from testbed.client import Client
+    from testbed.control.client import Client
 
 PORT = 53
 GRACE_S = 30.0  # for a slow guest to start Python

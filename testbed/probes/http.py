@@ -13,7 +13,7 @@ from testbed.errors import NetworkError, UsageError
 if TYPE_CHECKING:
     import socket
 
-    from testbed.client import Client
+    from testbed.control.client import Client
 
 GRACE_S = 30.0  # for a slow guest to start Python
 # Runs in the node, possibly in an emulated guest: imports as little as it can.

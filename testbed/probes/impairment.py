@@ -17,7 +17,7 @@ from testbed.plan.model import Bond, Fault, Netem
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from testbed.client import Client
+    from testbed.control.client import Client
     from testbed.plan.model import Plan
 
     End = tuple[str, str]

@@ -14,7 +14,7 @@ from testbed.errors import HostError, NetworkError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed.client import Client, Completed
+    from testbed.control.client import Client, Completed
 
 HEADERS, HEADERS_IPV6 = 28, 48  # bytes of the IP and ICMP headers around the payload
 MAX_SIZE = 65507

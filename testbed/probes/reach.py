@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from testbed.errors import HostError, TestbedError, UsageError, no_such_node
-from testbed.prober import ANSWERED, REFUSED
+from testbed.programs.requests import ANSWERED, REFUSED
 
 if TYPE_CHECKING:
-    from testbed.client import Client
+    from testbed.control.client import Client
     from testbed.predict import Endpoint, World
     from testbed.predict.packet import Address, Protocol
     from testbed.topology.model import Topology

@@ -17,7 +17,7 @@ from testbed.probes.ping import PingResult, Rtt, ping, pinging
 from testbed.quantities import HIGHEST_RATE_MBPS, rate_mbps
 
 if TYPE_CHECKING:
-    from testbed.client import Client, RemoteProcess
+    from testbed.control.client import Client, RemoteProcess
     from testbed.plan.model import Plan
 
 PORT = 5201

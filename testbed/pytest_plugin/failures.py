@@ -79,7 +79,7 @@ def _absolute(config: pytest.Config, path: Path) -> Path:
 
 def _bundle(item: pytest.Item, testbed: Testbed, report: pytest.TestReport, pcap: bytes) -> str:
     """Write the support bundle; a line that says where it is, or why there is none."""
-    from testbed import bundle  # noqa: PLC0415
+    from testbed.probes import bundle  # noqa: PLC0415
 
     name = file_name(item.nodeid) + ("" if report.when == "call" else f"-{report.when}")
     path = bundles_folder(item.config) / f"{name}.{testbed.name}.tar.gz"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from testbed.bringup import address_of
-from testbed.client import Completed
+from testbed.control.client import Completed
+from testbed.control.protocol import netns_link
 from testbed.errors import HostError, NetworkError, UsageError
-from testbed.protocol import netns_link
+from testbed.lifecycle.bringup import address_of
 from testbed.testing import states
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from testbed.bringup import (
+from testbed.control.client import Client
+from testbed.errors import NetworkError, UsageError
+from testbed.lifecycle.bringup import (
     address_of,
     bring_up,
     load_topology,
@@ -16,8 +18,6 @@ from testbed.bringup import (
     take_down,
     with_time,
 )
-from testbed.client import Client
-from testbed.errors import NetworkError, UsageError
 from testbed.plan.model import Plan
 from testbed.testing import places
 from testbed.testing.node import Node
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Self
 
-    from testbed.faulting import Fault
-    from testbed.frames import Connection
+    from testbed.control.frames import Connection
     from testbed.probes.capture import Capture
     from testbed.probes.reach import Reach
     from testbed.probes.trace import Probing, Protocol, Trace
+    from testbed.testing.fault import Fault
     from testbed.topology.model import Topology
 
     Source = str | Path | Topology | Plan
@@ -268,7 +268,7 @@ class Testbed:
 
         `values` are the kind's parameters and `at`, `for_`, `every` and `name`.
         """
-        from testbed.faulting import Fault  # noqa: PLC0415
+        from testbed.testing.fault import Fault  # noqa: PLC0415
 
         return Fault(self.client, kind, target, values)
 
@@ -311,7 +311,7 @@ class Testbed:
 
     def problems(self) -> list[str]:
         """What is not as it should be, one line each."""
-        from testbed.faulting import problems  # noqa: PLC0415
+        from testbed.testing.fault import problems  # noqa: PLC0415
 
         return problems(self.status())
 

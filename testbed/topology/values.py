@@ -30,9 +30,9 @@ from testbed.quantities import (
     delay_ms,
     rate_mbps,
 )
+from testbed.topology.file.position import shorten
 from testbed.topology.model import Target as RouteTarget
 from testbed.topology.model import TargetKind
-from testbed.topology.position import shorten
 
 NAME_LENGTH = 32
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed import launch
+from testbed.control import registry
+from testbed.lifecycle import start
 from testbed.plan.model import Bond, HostInterface, Interface, LagCheck, Node, Plan, Vlan
 from testbed.testing import Testbed, eventually
 
@@ -35,8 +36,8 @@ def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     ip("address", "add", "192.0.2.2/24", "dev", "lag.7")
     ip("link", "set", "lag.7", "up")
     yield "192.0.2.2"
-    for name in launch.running():
-        launch.kill(name)
+    for name in registry.running():
+        start.kill(name)
     for name in ("lag", *PORTS):
         with contextlib.suppress(subprocess.CalledProcessError):
             ip("link", "del", name)
@@ -70,7 +71,7 @@ def test_a_lag_of_the_hosts_is_a_partner(switch: str) -> None:
 def test_killed_it_can_be_attached_again(switch: str) -> None:
     for _ in range(3):
         testbed = Testbed.up(plan(), vm="never")
-        launch.kill(testbed.name)
+        start.kill(testbed.name)
     with Testbed.up(plan(), vm="never") as testbed:
         assert testbed["node"].ping(switch, count=1).received == 1
 

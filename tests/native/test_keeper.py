@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from testbed import launch
-from testbed.bringup import bring_up, take_down
-from testbed.client import Client
+from testbed.control import registry
+from testbed.control.client import Client
 from testbed.errors import HostError
 from testbed.keeper.processes import ProcessTable
 from testbed.kernel import namespace
+from testbed.lifecycle import start
+from testbed.lifecycle.bringup import bring_up, take_down
 from testbed.plan.model import Bridge, Interface, LinkCheck, Node, Plan, Process, Veth
 
 NAME = "keeper-test"
@@ -30,8 +31,8 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Testbeds of a test are registered in a directory of their own."""
     monkeypatch.setenv("TESTBED_RUNTIME_DIR", str(tmp_path / "run"))
     yield
-    for name in launch.running():
-        launch.kill(name)
+    for name in registry.running():
+        start.kill(name)
 
 
 def cable() -> Plan:
@@ -231,4 +232,4 @@ def test_place_for_namespaces_that_cannot_be_written(script: str, message: str) 
     """An error that says so, and nothing is left."""
     Path("/run/netns").mkdir(exist_ok=True)
     assert message in in_mounts(script, print_error_of_up)
-    assert launch.running() == []
+    assert registry.running() == []

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 from effort import times
 
-from testbed import launch
-from testbed.client import Client
+from testbed.control import registry
+from testbed.control.client import Client
 from testbed.errors import TestbedError
+from testbed.lifecycle import start
 from testbed.plan.diff import diff
 from testbed.plan.model import Node, Plan, Process
 from testbed.testing import Testbed
@@ -38,8 +39,8 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     others.clear()
     others.update(processes(), links())
     yield directory
-    for name in launch.running():
-        launch.kill(name)
+    for name in registry.running():
+        start.kill(name)
 
 
 def command(*arguments: str) -> list[str]:
@@ -149,10 +150,10 @@ def test_killed_at_any_moment(runtime: Path, victim: str) -> None:
         moment = moments.uniform(0.02, 1.2 * duration)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(moment)
-        print(f"{moment:.3f} s: {process.returncode}, keeper {launch.owner('rack')}")
+        print(f"{moment:.3f} s: {process.returncode}, keeper {registry.owner('rack')}")
         if victim == "command":
             process.kill()
-        elif (pid := launch.owner("rack")) is not None:
+        elif (pid := registry.owner("rack")) is not None:
             os.kill(pid, signal.SIGKILL)
         process.wait(180)
         if is_complete("rack"):  # it had come through, or there was nothing to kill yet
@@ -165,7 +166,7 @@ def test_killed_at_any_moment(runtime: Path, victim: str) -> None:
 def is_complete(name: str) -> bool:
     """Whether the testbed is there and ready, once what was killed has taken effect."""
     deadline = time.monotonic() + 10
-    while launch.alive(name) and time.monotonic() < deadline:
+    while registry.alive(name) and time.monotonic() < deadline:
         with contextlib.suppress(TestbedError):
             if Client(name).hello()["ready"]:
                 return run("status", "-n", name).returncode == 0

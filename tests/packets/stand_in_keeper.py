@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from testbed.protocol import HEADER, Frame, pack, pack_message
+from testbed.control.protocol import HEADER, Frame, pack, pack_message
 
 Request = dict[str, Any]
 Result = dict[str, Any]

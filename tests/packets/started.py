@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from testbed.protocol import HEADER, Frame, control_socket, pack_message
+from testbed.control.protocol import HEADER, Frame, control_socket, pack_message
 
 RELAY = ("-m", "testbed.guest.relay")
 TIMEOUT_S = 120

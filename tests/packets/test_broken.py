@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from broken_sites import SITES, BrokenSite
 
-from testbed.bringup import load_topology, take_down
 from testbed.conformance import runner
+from testbed.control.registry import alive
 from testbed.errors import NetworkError
-from testbed.launch import alive
+from testbed.lifecycle.bringup import load_topology, take_down
 from testbed.testing import Testbed
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/first.yaml")]

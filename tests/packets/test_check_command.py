@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from testbed.launch import alive
+from testbed.control.registry import alive
 from testbed.testing import Testbed, eventually
 
 ROOT = Path(__file__).parents[2]

@@ -14,10 +14,10 @@ from witness import Witness
 
 from packets.mutations import ROOT
 from packets.test_mutations import all_mutations
-from testbed.bringup import load_topology
 from testbed.conformance import runner
 from testbed.conformance.results import Report
 from testbed.conformance.suites import SUITES
+from testbed.lifecycle.bringup import load_topology
 from testbed.testing import Testbed
 
 FOLDER = ROOT / "topologies"

@@ -15,8 +15,8 @@ from diagnosing import Case, cases
 from effort import THOROUGH, sites
 from sites import healthy
 
-from testbed.bringup import load_topology, lower_topology
 from testbed.conformance import runner
+from testbed.lifecycle.bringup import load_topology, lower_topology
 from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 from testbed.topology.model import Topology

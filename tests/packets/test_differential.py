@@ -16,10 +16,10 @@ import yaml
 from effort import times
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from testbed.bringup import load_topology
+from testbed.lifecycle.bringup import load_topology
 from testbed.predict import World
-from testbed.prober import ANSWERED
 from testbed.probes.reach import Request, measure, predict, requests
+from testbed.programs.requests import ANSWERED
 from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from packets.mutations import in_protocol
-from testbed.bringup import load_topology
 from testbed.errors import NetworkError
+from testbed.lifecycle.bringup import load_topology
 from testbed.plan.model import Plan
 from testbed.testing import Testbed
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed import guest_log
+from testbed.control import console
 from testbed.guest import uml_kernels
 from testbed.guest.qemu import PROGRAM, QemuGuest
 from testbed.testing import eventually
@@ -86,7 +86,7 @@ def test_a_guest_that_kvm_does_not_start_is_emulated(
     assert ("ended while it booted" if way == "fails" else "did not come up") in said[1]
     assert said[2] == "booting a micro VM (qemu, emulated)"
     assert guest.ask(op="hello")["pid"] == 1
-    assert guest_log.ended("fallback") is None
+    assert console.ended("fallback") is None
     assert sorted(guest.children()) == ["qemu-system-x86", "virtiofsd"]
 
 
@@ -117,6 +117,6 @@ def test_a_guest_that_does_not_come_up_is_booted_once_more(
         late = "the micro VM did not come up in 10 s: its kernel is not up"
         assert said[1] == f"once more: {late}"
         assert guest.ask(op="hello")["pid"] == 1
-        assert guest_log.ended("again") is None
+        assert console.ended("again") is None
     finally:
         guest.end()

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed import guest_log
-from testbed.protocol import Frame, control_socket, pack
+from testbed.control import console
+from testbed.control.protocol import Frame, control_socket, pack
 
 from .started import TIMEOUT_S, Started, gone, offspring
 
@@ -228,12 +228,12 @@ def test_killed_machine_takes_all_with_it(guest: Started, guest_kind: str, numbe
     waiting = guest.connect(op="echo")
     os.kill(children[PROCESSES[guest_kind][0]], number)
     assert waiting.rest() == b""
-    how = guest_log.ended("mortal")  # kept before any command hears of it
+    how = console.ended("mortal")  # kept before any command hears of it
     assert guest.process.wait(TIMEOUT_S) == 0
     assert all(gone(pid) for pid in (*children.values(), *inside))
     assert how is not None
     assert signal.Signals(number).name in how.reason or "its kernel panicked" in how.reason
-    assert kept("mortal") == {guest_log.CONSOLE, guest_log.END}
+    assert kept("mortal") == {console.CONSOLE, console.END}
 
 
 @pytest.mark.smoke
@@ -241,13 +241,13 @@ def test_panic_is_kept_with_all_that_was_said(guest: Started) -> None:
     waiting = guest.connect(op="echo")
     guest.connect(op="die")
     assert waiting.rest() == b""
-    how = guest_log.ended("mortal")
+    how = console.ended("mortal")
     assert guest.process.wait(TIMEOUT_S) == 0
     assert how is not None
     assert "its kernel panicked: Attempted to kill init" in how.reason
     assert "Attempted to kill init" in how.tail
     assert "Call Trace" not in how.tail
-    assert how.tail.splitlines()[-1] in guest_log.console("mortal").read_text()
+    assert how.tail.splitlines()[-1] in console.console("mortal").read_text()
 
 
 @pytest.mark.smoke
@@ -258,7 +258,7 @@ def test_memory_that_is_used_up_inside_costs_only_who_uses_it(start: Starter) ->
         hog = [sys.executable, "-c", "x = [b'x' * (n + (1 << 20)) for n in range(1000)]"]
         assert small.ask(op="run", argv=hog)["returncode"] == -signal.SIGKILL
         assert small.ask(op="hello")["pid"] == 1
-        assert "Out of memory: Killed process" in guest_log.console("small").read_text()
+        assert "Out of memory: Killed process" in console.console("small").read_text()
     finally:
         small.end()
     assert not control_socket("small").parent.exists()
@@ -302,7 +302,7 @@ def test_relay_killed_while_it_boots(start: Starter, milliseconds: int) -> None:
     started.process.kill()
     started.process.wait(TIMEOUT_S)
     assert all(gone(pid) for pid in (*children, *inside))
-    assert kept("young") <= {"control.sock", guest_log.CONSOLE}
+    assert kept("young") <= {"control.sock", console.CONSOLE}
 
 
 def test_launcher_that_goes_away_cancels_the_boot(start: Starter) -> None:
@@ -340,7 +340,7 @@ def test_panic_is_told_with_what_led_to_it(start: Starter) -> None:
     message = outcome["error"]["message"]
     assert "Attempted to kill init" in message
     assert "Call Trace" not in message
-    assert kept("panicking") == {guest_log.CONSOLE, guest_log.END}
+    assert kept("panicking") == {console.CONSOLE, console.END}
 
 
 def test_keeper_that_does_not_start(start: Starter) -> None:

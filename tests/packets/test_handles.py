@@ -13,8 +13,8 @@ import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import ARP, Ether
 
-from testbed import bundle
 from testbed.errors import NetworkError, UsageError
+from testbed.probes import bundle
 from testbed.testing import Testbed
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/rack.yaml")]
@@ -55,7 +55,7 @@ def test_a_packet_arrives_as_it_was_built(testbed: Testbed, listener: str) -> No
 def test_sending_without_end_holds_nobody_up(testbed: Testbed) -> None:
     """Others are served meanwhile, and it ends with the client that has asked for it."""
     packet = bytes(IP(src=testbed["desk"].address, dst=WEB) / UDP(dport=7778) / (b"x" * 1000))
-    send = f"from testbed.client import Client; Client({testbed.name!r}).send"
+    send = f"from testbed.control.client import Client; Client({testbed.name!r}).send"
     script = f"{send}('desk', [bytes.fromhex('{packet.hex()}')], count=10**9)"
 
     def sent() -> int:

@@ -13,8 +13,8 @@ from effort import THOROUGH, sites
 from sites import healthy
 from witness import Witness
 
-from testbed.bringup import load_topology
 from testbed.conformance import runner
+from testbed.lifecycle.bringup import load_topology
 from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 

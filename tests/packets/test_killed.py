@@ -23,10 +23,11 @@ from pathlib import Path
 import pytest
 from effort import times
 
-from testbed import guest_log, launch
-from testbed.client import Client
+from testbed.control import console, registry
+from testbed.control.client import Client
 from testbed.errors import TestbedError
 from testbed.guest.kinds import KINDS
+from testbed.lifecycle import start
 
 ROOT = Path(__file__).parents[2]
 TOPOLOGY = ROOT / "topologies" / "rack.yaml"
@@ -124,8 +125,8 @@ class World:
             assert not list(Path(f"{self.layers}{place}/new").iterdir())
 
     def close(self) -> None:
-        for name in launch.running():
-            launch.kill(name)
+        for name in registry.running():
+            start.kill(name)
         self._holder.kill()
         self._holder.communicate()
 
@@ -175,14 +176,14 @@ def test_killed_at_any_moment(world: World, guest_kind: str) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait(300)
-        if launch.alive(name) and (process.returncode == 0 or is_up(name)):
+        if registry.alive(name) and (process.returncode == 0 or is_up(name)):
             # nothing was there to kill yet, or the command had done its work
             assert world.run("down").returncode == 0
         world.assert_empty()
         # Of a guest that died while its relay lived, what it said is kept.
         rows = json.loads(world.run("list", "--json").stdout)
         assert [(row["name"], row["state"]) for row in rows] in ([], [(name, "dead")])
-        kept = {guest_log.CONSOLE, guest_log.END} if rows else None
+        kept = {console.CONSOLE, console.END} if rows else None
         left = {path.name for path in (world.runtime / name).glob("*")}
         assert left == (kept or set())
         assert (world.runtime / name).exists() == bool(rows)

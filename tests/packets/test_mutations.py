@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from packets.mutations import ROOT, Mutation
-from testbed.bringup import load_topology
 from testbed.conformance import runner
 from testbed.conformance.results import Result
 from testbed.conformance.suites import SUITES
+from testbed.lifecycle.bringup import load_topology
 from testbed.testing import Testbed
 
 pytestmark = [pytest.mark.packets]

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from testbed.bringup import load_topology
 from testbed.conformance import runner
+from testbed.lifecycle.bringup import load_topology
 from testbed.testing import Testbed
 
 FILE = "tests/packets/one-way.yaml"

@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 
-from testbed import launch
-from testbed.bringup import bring_up, take_down
-from testbed.client import Client
+from testbed.control import registry
+from testbed.control.client import Client
+from testbed.control.protocol import HEADER, MAX_REQUEST, Frame, control_socket, dial, pack
 from testbed.errors import HostError
 from testbed.guest.kinds import KINDS
 from testbed.kernel import features
 from testbed.kernel.isolation import UNNEEDED
+from testbed.lifecycle.bringup import bring_up, take_down
 from testbed.plan.model import Interface, LinkCheck, Node, Plan, Veth
-from testbed.protocol import HEADER, MAX_REQUEST, Frame, control_socket, dial, pack
 from testbed.testing import eventually
 
 from .started import gone
@@ -116,12 +116,12 @@ def test_a_testbed_ends_with_the_process_that_holds_it(
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
-    eventually(lambda: not launch.alive("held"))
+    eventually(lambda: not registry.alive("held"))
 
 
 def test_a_testbed_that_is_stopped_is_named(client: Client, vm: str) -> None:
     """Every command ends with who does not answer; what was stopped goes on as if nothing were."""
-    holder = launch.owner(NAME)
+    holder = registry.owner(NAME)
     assert holder is not None
     stopped = holder
     if vm != "never":
@@ -154,7 +154,7 @@ def test_a_testbed_that_nobody_can_find_ends(
     """A user's runtime directory goes when they log out."""
     monkeypatch.setenv("TESTBED_RUNTIME_DIR", str(tmp_path / "run"))
     bring_up(cable("lost"), vm=vm)
-    holder = launch.owner("lost")
+    holder = registry.owner("lost")
     assert holder is not None
     if what == "socket":
         control_socket("lost").unlink()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import ICMP, IP
 
-from testbed import launch
+from testbed.control import registry
 from testbed.probes.capture import read_packets
 from testbed.testing import eventually
 
@@ -71,6 +71,6 @@ def test_testbeds_end_with_a_pytest_that_is_killed(command: list[str], tmp_path:
     with subprocess.Popen([*command, "-s"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         found = next(filter(None, (re.search(r"up: (\S+)", line) for line in process.stdout)))
-        assert launch.alive(found[1])
+        assert registry.alive(found[1])
         process.send_signal(signal.SIGKILL)
-    eventually(lambda: not launch.alive(found[1]), timeout=60)
+    eventually(lambda: not registry.alive(found[1]), timeout=60)

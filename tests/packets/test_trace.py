@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from scapy.layers.inet import IP
 
-from testbed.protocol import Frame, control_socket, pack_message
+from testbed.control.protocol import Frame, control_socket, pack_message
 from testbed.testing import Testbed
 
 if TYPE_CHECKING:

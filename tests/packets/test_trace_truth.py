@@ -16,8 +16,8 @@ import pytest
 from effort import THOROUGH, sites
 from witnesses.rounds import Tally, compare
 
-from testbed.bringup import load_topology
 from testbed.chaos.candidates import candidates
+from testbed.lifecycle.bringup import load_topology
 from testbed.predict import Endpoint, World
 from testbed.testing import Testbed
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from unprivileged import ordinary_user, own_uid, wait_until
 
-from testbed import launch
-from testbed.bringup import load_topology, lower_topology
+from testbed.control import registry
 from testbed.errors import HostError, UsageError
 from testbed.guest import uml_kernels
+from testbed.lifecycle.bringup import load_topology, lower_topology
 from testbed.plan.model import Plan
 from testbed.testing import Testbed
 
@@ -180,7 +180,7 @@ def test_a_program_that_spins_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.raises(HostError, match="a program in it spins"),
     ):
         made["web"].run(spin, timeout=120)
-    assert name not in launch.running()
+    assert name not in registry.running()
 
 
 @pytest.mark.parametrize("namespaces", [True, False])

@@ -20,10 +20,10 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.utils import rdpcap
 
-from testbed import launch
-from testbed.bringup import bring_up, load_topology, lower_topology
 from testbed.errors import HostError
 from testbed.guest.kinds import KINDS
+from testbed.lifecycle import start
+from testbed.lifecycle.bringup import bring_up, load_topology, lower_topology
 from testbed.plan.model import HostInterface, Interface, Node, Plan, Veth
 from testbed.testing import Testbed, eventually
 
@@ -208,7 +208,7 @@ def test_killed_it_gives_the_interface_back(kind: str) -> None:
             try:
                 reaches(testbed)
             finally:
-                launch.kill(testbed.name)
+                start.kill(testbed.name)
         assert "port" in ip("-o", "link")
         with Testbed.up(ONE, vm=kind) as testbed:
             reaches(testbed)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from witness import Witness
 
-from testbed.bringup import load_topology
 from testbed.conformance import runner
 from testbed.conformance.probing import connect, ping
 from testbed.conformance.requesting import Request, send
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import LagSubject, VifSubject
+from testbed.lifecycle.bringup import load_topology
 from testbed.testing import Testbed
 
 FILE = Path(__file__).with_name("mixed.yaml")

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testbed.bringup import load_topology, lower_topology
 from testbed.chaos.candidates import candidates
 from testbed.chaos.schedule import schedule
 from testbed.errors import UsageError
 from testbed.faults.catalog import KINDS, compose
+from testbed.lifecycle.bringup import load_topology, lower_topology
 from testbed.plan.model import Plan
 from testbed.topology.model import Topology
 

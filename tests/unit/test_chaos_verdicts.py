@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.bringup import load_topology, lower_topology
 from testbed.chaos import verdict
 from testbed.chaos.candidates import Candidate, candidates
 from testbed.chaos.html import render
@@ -16,6 +15,7 @@ from testbed.chaos.verdict import Outcome, Run, names_one
 from testbed.conformance.results import Report, Result
 from testbed.conformance.streams import Outage
 from testbed.conformance.subjects import lags
+from testbed.lifecycle.bringup import load_topology, lower_topology
 
 FAULT = Candidate("link-down", "cnd1:op_1", frozenset({"cnd1", "op.lag1"}), ("lag",))
 EPISODE = Episode(1, 5.0, 6.0, (FAULT,))

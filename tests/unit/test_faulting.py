@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from testbed.faulting import SHOWN, Fault
+from testbed.testing.fault import SHOWN, Fault
 
 
 class StandIn:

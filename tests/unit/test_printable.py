@@ -7,8 +7,8 @@ import json
 import pytest
 
 from testbed.cli.logs import readable
-from testbed.frames import message_of
-from testbed.printable import CONTROL, printable
+from testbed.control.frames import message_of
+from testbed.control.printable import CONTROL, printable
 
 
 def test_control_characters_are_written_out() -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testbed.control.protocol import runtime_directory
 from testbed.errors import HostError
 from testbed.kernel import pretence, rights
-from testbed.protocol import runtime_directory
 
 USER = 61236
 ALLOW, PRETEND = 0x7FFF0000, 0x00050000

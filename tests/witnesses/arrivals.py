@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from testbed.remote import RemoteProcess
+    from testbed.control.process import RemoteProcess
     from testbed.testing import Testbed
 
 READY, GRACE_S = "listening", 60.0

@@ -8,8 +8,10 @@ router lets through is one ruleset (`testbed.lower.vpc.ruleset`).
 
 from __future__ import annotations
 
-from testbed.lower import local_gateway, names, transit_gateway, virtual_private_gateway
+from testbed.lower import names
 from testbed.lower.builder import Draft
+from testbed.lower.rack import local_gateway
+from testbed.lower.region import transit_gateway, virtual_private_gateway
 from testbed.lower.vpc import (
     dns,
     endpoints,

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from testbed.lower import inner, names
+from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft
+from testbed.lower.rack import inner
 from testbed.lower.templating import environment
 from testbed.lower.vpc import overlay
 from testbed.lower.vpc.router import VpcRouter

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft, interface_name
-from testbed.lower.services import add_services
+from testbed.lower.site.services import add_services
 from testbed.lower.vpc import gateways
 from testbed.lower.vpc.router import VpcRouter
 from testbed.topology.model import NetworkInterface, Target, Topology

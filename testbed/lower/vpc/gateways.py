@@ -7,8 +7,8 @@ same way; it is routed by the VPC's local route.
 
 from __future__ import annotations
 
-from testbed.lower import inner
 from testbed.lower.builder import ETHERNET_MTU, Draft, NodeDraft
+from testbed.lower.rack import inner
 from testbed.lower.vpc.router import VpcRouter
 from testbed.plan.model import Route, Rule
 from testbed.topology.model import Target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Interface
 
 from testbed.lower.builder import Draft, NodeDraft, interface_name, mac_address
-from testbed.lower.services import add_services
+from testbed.lower.site.services import add_services
 from testbed.lower.vpc import dns, endpoints, nat_gateway
 from testbed.lower.vpc.router import VpcRouter
 from testbed.plan.model import Neighbor, Rule

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from testbed.lower import inner, ipv6, names
+from testbed.lower import ipv6, names
 from testbed.lower.builder import Draft, NodeDraft
+from testbed.lower.rack import inner
 from testbed.lower.vpc import gateways
 from testbed.lower.vpc import ipv6 as vpc_ipv6
 from testbed.lower.vpc.router import VpcRouter

@@ -1,4 +1,4 @@
-"""Instance metadata: what each instance reads at 169.254.169.254 (`testbed.metadata`).
+"""Instance metadata: what each instance reads at 169.254.169.254 (`testbed.programs.metadata`).
 
 The VPC router that an instance is connected to answers, so it does while the
 service link is down. No security group, network ACL or route is asked (facts:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from testbed.lower import inner, names
+from testbed.lower import names
 from testbed.lower.builder import interface_name, mac_address
+from testbed.lower.rack import inner
 from testbed.lower.vpc.router import NextHop, VpcRouter
 from testbed.plan.model import Neighbor, Vxlan
 from testbed.topology.model import Outpost, Topology

@@ -8,8 +8,9 @@ such traffic does not leave it (facts: W, H3); all else goes through the Region.
 
 from __future__ import annotations
 
-from testbed.lower import inner, names
+from testbed.lower import names
 from testbed.lower.builder import Draft, interface_name
+from testbed.lower.rack import inner
 from testbed.lower.vpc.interfaces import JUMBO_MTU
 from testbed.lower.vpc.router import VpcRouter
 from testbed.topology.model import Outpost, Target, Topology, VpcPeeringConnection

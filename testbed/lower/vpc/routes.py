@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Network
 
-from testbed.lower import gateway_table, inner
 from testbed.lower.builder import LAST_METRIC, Draft
+from testbed.lower.rack import gateway_table, inner
 from testbed.lower.vpc import interfaces, overlay
 from testbed.lower.vpc.router import FIRST_MARK, NextHop, VpcRouter
 from testbed.plan.model import TABLE_MAIN, Route, Rule, TableRouteCheck

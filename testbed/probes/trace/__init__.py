@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from ipaddress import IPv6Address
 
-    from testbed.client import Client
+    from testbed.control.client import Client
     from testbed.plan.model import Plan
     from testbed.probes.trace.sightings import Sighting, Way
 

@@ -2,7 +2,7 @@
 
 Everything here is explicit and checked: what the file left out has been
 derived, names have been resolved, and no value contradicts another. The
-classes know nothing of Linux. `testbed.topology.load` makes a `Topology`;
+classes know nothing of Linux. `testbed.topology.file.load` makes a `Topology`;
 `testbed.lower` turns it into a plan. One module for each part.
 """
 

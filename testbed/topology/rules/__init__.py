@@ -5,8 +5,8 @@ rule that breaks and where the rule is from ("AWS: page"), and how to put it
 right. Tags such as R1 or L3 in docstrings name the source of a fact.
 """
 
+from testbed.topology.file.report import Report
 from testbed.topology.model import Topology
-from testbed.topology.report import Report
 from testbed.topology.rules import (
     direct_connect,
     dns,

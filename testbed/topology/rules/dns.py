@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
+from testbed.topology.file.position import Path
+from testbed.topology.file.report import Report
 from testbed.topology.model import HostedZone, Record, Topology
-from testbed.topology.position import Path
-from testbed.topology.report import Report
 from testbed.topology.values import show
 
 _NAME = r"[A-Za-z0-9_*](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from testbed.topology.derive_site import LINK_CIDR
+from testbed.topology.derive.site import LINK_CIDR
+from testbed.topology.file.position import Path
+from testbed.topology.file.report import Report
 from testbed.topology.model import INTERNAL, Outpost, Subnet, Topology
-from testbed.topology.position import Path
-from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
 
 _APART = frozenset(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ipaddress import IPv4Interface, IPv4Network
 
-from testbed.topology.derive_rack import Kind, vifs
+from testbed.topology.derive.rack import Kind, vifs
+from testbed.topology.file.position import Path
+from testbed.topology.file.report import Report
 from testbed.topology.model import Lag, Outpost, Topology, Vif
-from testbed.topology.position import Path
-from testbed.topology.report import Report
 from testbed.topology.rules.vpc import size
 from testbed.topology.schema import OutpostForm, TopologyForm
 

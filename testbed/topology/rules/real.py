@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from testbed.topology.file.position import Path
+from testbed.topology.file.report import Report
 from testbed.topology.model import Device, HostInterfaces, Topology
-from testbed.topology.position import Path
-from testbed.topology.report import Report
 
 Wanted = dict[tuple[str, ...], int]  # where in `host_interfaces`, and how many are to be there
 

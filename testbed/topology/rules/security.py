@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from testbed.topology.file.position import Path
+from testbed.topology.file.report import Report
 from testbed.topology.model import (
     NetworkInterface,
     SecurityGroup,
@@ -11,8 +13,6 @@ from testbed.topology.model import (
     Topology,
     Traffic,
 )
-from testbed.topology.position import Path
-from testbed.topology.report import Report
 from testbed.topology.rules.instances import path_of
 from testbed.topology.schema import NetworkAclEntryForm, TopologyForm, TrafficForm
 

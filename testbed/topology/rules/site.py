@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
+from testbed.topology.file.position import Path
+from testbed.topology.file.report import Report
 from testbed.topology.model import Segment, Topology
-from testbed.topology.position import Path
-from testbed.topology.report import Report
+from testbed.topology.rules.rulesets import explain, misplaced
 from testbed.topology.rules.vpc import size
-from testbed.topology.rulesets import explain, misplaced
 from testbed.topology.schema import TopologyForm
 
 ANCHORS = 2  # tunnels of a service link (N4: primary and secondary peer)

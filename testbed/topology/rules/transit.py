@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
+from testbed.topology.file.position import Path
+from testbed.topology.file.report import Report
 from testbed.topology.model import (
     Topology,
     TransitGateway,
     TransitGatewayAttachment,
     VpcPeeringConnection,
 )
-from testbed.topology.position import Path
-from testbed.topology.report import Report
 
 MAX_PEERING_CONNECTIONS = 125  # per VPC (AWS: VPC quotas)
 MAX_ATTACHMENTS = 5000  # per transit gateway (AWS: transit gateway quotas)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from packets.mutations import Change, Fault, Mutation, both, drop, interface, node
-from testbed.lower.service_link import private_key, public_key
+from testbed.lower.rack.service_link import private_key, public_key
 from testbed.plan.model import Netem, Node, Route, WireGuard
 
 SITE = "topologies/two-racks.yaml"

@@ -149,12 +149,13 @@ def starting(
     monkeypatch: pytest.MonkeyPatch, keeper_of: Callable[..., FakeKeeper]
 ) -> dict[str, FakeKeeper]:
     """Let `up` start fake keepers; they are found here by name."""
-    from testbed import launch
+    from testbed.control import registry
+    from testbed.lifecycle import start
 
     started: dict[str, FakeKeeper] = {}
 
     def ensure_running(name: str, **_: Any) -> bool:
-        if launch.alive(name):
+        if registry.alive(name):
             return False
         started[name] = keeper_of(name)
         return True
@@ -163,10 +164,10 @@ def starting(
         ask()
         entry = started.get(name)
         assert entry is None or entry.stopped.wait(10)
-        launch.sweep()
+        registry.sweep()
 
-    monkeypatch.setattr(launch, "ensure_running", ensure_running)
-    monkeypatch.setattr(launch, "end", end)
+    monkeypatch.setattr(start, "ensure_running", ensure_running)
+    monkeypatch.setattr(start, "end", end)
     return started
 
 

@@ -15,9 +15,9 @@ import termios
 import threading
 from typing import TYPE_CHECKING, Any
 
+from testbed.control.protocol import CREDIT, HEADER, Frame, control_socket, pack, pack_message
 from testbed.errors import TestbedError, UsageError
 from testbed.keeper import prepared
-from testbed.protocol import CREDIT, HEADER, Frame, control_socket, pack, pack_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable

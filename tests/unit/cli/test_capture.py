@@ -18,13 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scapy.utils import RawPcapNgReader
 
-from testbed.capturing import pcapng
-from testbed.client import Client
+from testbed.control.client import Client
+from testbed.control.protocol import Frame
 from testbed.errors import HostError, NetworkError, UsageError
 from testbed.probes.capture import Capture, read_packets
 from testbed.probes.capture_points import Point, select, split
 from testbed.probes.http import get, parse
-from testbed.protocol import Frame
+from testbed.programs.capture import pcapng
 from testbed.testing import Testbed, eventually
 
 from .conftest import small_plan

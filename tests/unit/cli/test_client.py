@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from testbed.client import Client
+from testbed.control.client import Client
+from testbed.control.protocol import Frame
 from testbed.errors import HostError, NetworkError, UsageError
-from testbed.protocol import Frame
 
 from .conftest import small_plan
 from .fake_keeper import Channel, FakeKeeper

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from testbed.protocol import Frame
+from testbed.control.protocol import Frame
 
 from .conftest import TOPOLOGY, program
 from .fake_keeper import Channel, FakeKeeper

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from testbed import guest_log, launch
-from testbed.client import Client
+from testbed.control import console, registry
+from testbed.control.client import Client
+from testbed.control.protocol import testbed_directory as directory_of
 from testbed.errors import HostError
-from testbed.protocol import testbed_directory as directory_of
 
 from .conftest import program
 from .fake_keeper import FakeKeeper
@@ -24,9 +24,9 @@ Call = Callable[..., Result]
 
 def die(name: str = "demo") -> None:
     """Leave what the relay of a guest that died leaves."""
-    log = guest_log.ConsoleLog(name)
+    log = console.ConsoleLog(name)
     log.write(b"[ 0.1] Linux\r\n[ 0.2] oops\r\n")
-    guest_log.record(name, "its kernel panicked: oops", "[ 0.2] oops")
+    console.record(name, "its kernel panicked: oops", "[ 0.2] oops")
 
 
 def test_every_command_says_how_it_died(call: Call) -> None:
@@ -41,7 +41,7 @@ def test_every_command_says_how_it_died(call: Call) -> None:
 
 def test_the_running_command_says_it_too(keeper: FakeKeeper) -> None:
     def die_now(*_: Any) -> None:
-        guest_log.record("demo", "qemu was killed by SIGKILL", "")
+        console.record("demo", "qemu was killed by SIGKILL", "")
 
     keeper.replies["status"] = keeper.replies["exec"] = keeper.replies["logs"] = die_now
     client = Client.connect("demo")
@@ -63,7 +63,7 @@ def test_a_dead_one_is_listed_until_down(call: Call, runtime: Path) -> None:
     assert row["reason"] == "its kernel panicked: oops"
     assert "dead" in call("list").output
     kept = {path.name for path in directory_of("demo").iterdir()}
-    assert kept == {guest_log.CONSOLE, guest_log.END}
+    assert kept == {console.CONSOLE, console.END}
     assert call("down").output == "demo: had died\n"
     assert not list(runtime.iterdir())
     assert json.loads(call("list", "--json").output) == []
@@ -97,7 +97,7 @@ def test_logs_of_a_living_guest(call: Call, keeper: FakeKeeper) -> None:
     result = call("logs", "--guest")
     assert result.exit_code == 2
     assert "has no micro VM" in result.stderr
-    guest_log.ConsoleLog("demo").write(b"hello\r\n")
+    console.ConsoleLog("demo").write(b"hello\r\n")
     assert call("logs", "--guest").output == "hello\n"
     answer = json.loads(call("logs", "--guest", "--json").output)
     assert answer == {"name": "demo", "ended": None, "console": "hello\n"}
@@ -106,11 +106,11 @@ def test_logs_of_a_living_guest(call: Call, keeper: FakeKeeper) -> None:
 def test_following_ends_with_the_testbed(keeper: FakeKeeper, environment: dict[str, str]) -> None:
     holder = subprocess.Popen(["sleep", "60"])
     script = (
-        "from testbed import launch; "
-        f"launch.owner = lambda _: {holder.pid}; "
+        "from testbed.control import registry; "
+        f"registry.owner = lambda _: {holder.pid}; "
         "from testbed.cli import main; main()"
     )
-    log = guest_log.ConsoleLog("demo")
+    log = console.ConsoleLog("demo")
     log.write(b"first\n")
     follower = subprocess.Popen(
         [*program()[:-1], script, "logs", "--guest", "-f", "-n", "demo"],
@@ -135,28 +135,28 @@ def test_logs_wants_a_node_or_the_guest(call: Call, keeper: FakeKeeper) -> None:
 
 
 def test_a_long_console_is_cut(runtime: Path) -> None:
-    log = guest_log.ConsoleLog("demo")
+    log = console.ConsoleLog("demo")
     line = b"x" * 1023 + b"\n"
-    reader = guest_log.Reader("demo")
-    for number in range(3 * guest_log.LIMIT // 1024):
+    reader = console.Reader("demo")
+    for number in range(3 * console.LIMIT // 1024):
         log.write(line)
         if number == 1000:
             assert len(reader.read()) == 1001 * 1024
     log.write(b"last\n")
-    size = guest_log.console("demo").stat().st_size
-    assert guest_log.LIMIT // 2 <= size <= guest_log.LIMIT + 1024
+    size = console.console("demo").stat().st_size
+    assert console.LIMIT // 2 <= size <= console.LIMIT + 1024
     assert reader.read().endswith(b"last\n")
 
 
 def test_a_new_boot_starts_anew(runtime: Path) -> None:
     die()
-    guest_log.ConsoleLog("demo")
-    assert guest_log.ended("demo") is None
+    console.ConsoleLog("demo")
+    assert console.ended("demo") is None
 
 
 def test_a_record_that_is_damaged_is_none(runtime: Path) -> None:
     die()
-    (directory_of("demo") / guest_log.END).write_text('{"reason": 1}')
-    assert guest_log.ended("demo") is None
-    assert launch.running() == []
+    (directory_of("demo") / console.END).write_text('{"reason": 1}')
+    assert console.ended("demo") is None
+    assert registry.running() == []
     assert not list(runtime.iterdir())

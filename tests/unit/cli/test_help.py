@@ -67,12 +67,12 @@ def test_wrong_usage_exits_with_2(call: Callable[..., Result]) -> None:
 def test_a_bug_asks_for_a_report(
     call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from testbed import launch
+    from testbed.control import registry
 
     def broken() -> list[str]:
         raise RuntimeError("oh no")
 
-    monkeypatch.setattr(launch, "running", broken)
+    monkeypatch.setattr(registry, "running", broken)
     result = call("list")
     assert result.exit_code == 3
     assert "RuntimeError: oh no" in result.stderr

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result
 
-from testbed import protocol
 from testbed.cli import failures
+from testbed.control import protocol
 from testbed.errors import HostError
 from testbed.guest import launcher
 
@@ -64,7 +64,7 @@ def test_without_a_descriptor_nobody_is_taken_for_dead(
         raise OSError(errno.EMFILE, "Too many open files")
 
     with monkeypatch.context() as patch:
-        patch.setattr("testbed.protocol.socket.socket", none_left)
+        patch.setattr("testbed.control.protocol.socket.socket", none_left)
         result = call("list")
     assert result.exit_code == 3
     assert "ulimit -n" in result.stderr

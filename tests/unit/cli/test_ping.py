@@ -12,7 +12,7 @@ from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.client import Client
+from testbed.control.client import Client
 from testbed.errors import UsageError
 from testbed.probes.ping import PingResult, Rtt, parse, ping
 

@@ -28,7 +28,8 @@ FAKES = """
 import sys
 sys.path.insert(0, {tests!r})
 import pytest
-from testbed import launch
+from testbed.control import registry
+from testbed.lifecycle import start
 
 @pytest.fixture(scope="session", autouse=True)
 def fakes():
@@ -38,7 +39,7 @@ def fakes():
         if options["vm"] == "never":
             from testbed.errors import HostError
             raise HostError("this kernel lacks: bond", hint="testbed doctor")
-        if launch.alive(name):
+        if registry.alive(name):
             return False
         started[name] = FakeKeeper(name)
         return True
@@ -46,10 +47,10 @@ def fakes():
         ask()
         print("ended", name)
         assert started[name].stopped.wait(10)
-        launch.sweep()
+        registry.sweep()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "ensure_running", ensure_running)
-        patch.setattr(launch, "end", end)
+        patch.setattr(start, "ensure_running", ensure_running)
+        patch.setattr(start, "end", end)
         yield started
 """
 

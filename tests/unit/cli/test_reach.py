@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from testbed.client import Client
+from testbed.control.client import Client
 from testbed.errors import UsageError
 from testbed.predict import World
 from testbed.probes import reach
 from testbed.probes.reach import Reach, Request, choose, compare, predict, requests
 from testbed.render.reach import list_table, matrix_table, summary
-from testbed.topology.load import load
+from testbed.topology.file.load import load
 
 TOPOLOGIES = Path(__file__).parents[3] / "topologies"
 

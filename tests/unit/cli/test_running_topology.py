@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from testbed.bringup import running_topology
-from testbed.client import Client
+from testbed.control.client import Client
 from testbed.errors import UsageError
+from testbed.lifecycle.bringup import running_topology
 from testbed.testing import Testbed
-from testbed.topology.load import load
+from testbed.topology.file.load import load
 
 from .conftest import TOPOLOGY
 from .fake_keeper import FakeKeeper

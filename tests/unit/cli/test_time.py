@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from testbed import launch
-from testbed.bringup import with_time
 from testbed.cli.advance import parse_duration
-from testbed.client import Client
+from testbed.control.client import Client
 from testbed.errors import HostError, UsageError
 from testbed.guest import uml_kernels
 from testbed.guest.uml_kernels import UmlKernel
+from testbed.lifecycle import start
+from testbed.lifecycle.bringup import with_time
 from testbed.plan.model import HostInterface, Interface, Plan
 from testbed.render.clocks import clock_text, duration_text
 from testbed.testing import Testbed, eventually
@@ -143,7 +143,7 @@ def test_eventually_advances_a_virtual_clock(virtual: FakeKeeper) -> None:
 
 
 def choose(plan: Plan, vm: str = "auto") -> list[str]:
-    return launch._choose(vm, with_time(plan, "virtual", 3), lambda _: None)
+    return start._choose(vm, with_time(plan, "virtual", 3), lambda _: None)
 
 
 @pytest.mark.parametrize("vm", ["never", "qemu"])

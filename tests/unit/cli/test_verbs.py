@@ -254,7 +254,7 @@ def test_up_that_misses_its_deadline_stays_up(
 def test_an_interrupted_first_up_leaves_nothing(
     call: Call, starting: dict[str, FakeKeeper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from testbed.client import Client
+    from testbed.control.client import Client
 
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
@@ -354,14 +354,14 @@ def test_plan_says_what_up_would_make_anew(
 
 def test_down_takes_names_and_files(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     alive = {"one", "two", "two-racks"}
-    monkeypatch.setattr("testbed.launch.running", lambda: sorted(alive))
+    monkeypatch.setattr("testbed.control.registry.running", lambda: sorted(alive))
 
     def take_down(name: str) -> bool:
         ran = name in alive
         alive.discard(name)
         return ran
 
-    monkeypatch.setattr("testbed.bringup.take_down", take_down)
+    monkeypatch.setattr("testbed.lifecycle.bringup.take_down", take_down)
     rows = json.loads(call("down", "one", str(TOPOLOGY), "--json").output)
     assert rows == [{"name": "one", "stopped": True}, {"name": "two-racks", "stopped": True}]
     assert call("down", "two", "--all").exit_code == 2
@@ -524,11 +524,12 @@ def test_a_node_without_its_group_is_recognised() -> None:
 
 
 def test_testbeds_of_others_are_not_seen(monkeypatch: pytest.MonkeyPatch, runtime: Path) -> None:
-    from testbed import launch
+    from testbed.control import registry
+    from testbed.lifecycle import start
 
     (runtime / "theirs").mkdir()
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    assert launch.running() == []
+    assert registry.running() == []
     with pytest.raises(HostError, match="another user's"):
-        launch.ensure_running("theirs", vm="never", plan=small_plan())
+        start.ensure_running("theirs", vm="never", plan=small_plan())
     assert (runtime / "theirs").is_dir()

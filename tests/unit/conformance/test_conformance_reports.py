@@ -13,13 +13,13 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from testbed.bringup import load_topology, lower_topology
-from testbed.conformance import charts, html, junit
 from testbed.conformance.expectation import Measurement
-from testbed.conformance.progress import LiveProgress, PlainProgress
+from testbed.conformance.report import charts, html, junit
+from testbed.conformance.report.progress import LiveProgress, PlainProgress
+from testbed.conformance.report.table import print_report
 from testbed.conformance.results import Report, Result
-from testbed.conformance.table import print_report
 from testbed.errors import HostError, UsageError
+from testbed.lifecycle.bringup import load_topology, lower_topology
 from testbed.plan.model import Plan
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" \x1b[31m\x00"

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.bringup import load_topology
 from testbed.conformance.graph import graph
-from testbed.conformance.listing import updated
+from testbed.conformance.report.listing import updated
 from testbed.conformance.runner import all_checks, check_names
 from testbed.conformance.sources import Part, parts
 from testbed.conformance.subjects import SUBJECTS
@@ -22,6 +21,7 @@ from testbed.conformance.suites import (
     suite_of,
 )
 from testbed.errors import UsageError
+from testbed.lifecycle.bringup import load_topology
 
 CHECKS = all_checks()
 
@@ -112,7 +112,7 @@ def test_tags_lead_to_pages() -> None:
 
 def test_the_docs_list_all_checks() -> None:
     page = Path(__file__).parents[3] / "docs" / "conformance.md"
-    how = "run: python -m testbed.conformance.listing docs/conformance.md"
+    how = "run: python -m testbed.conformance.report.listing docs/conformance.md"
     assert updated(page.read_text()) == page.read_text(), how
 
 

@@ -9,7 +9,6 @@ from unittest.mock import Mock
 
 import pytest
 
-from testbed.bringup import load_topology, lower_topology
 from testbed.conformance import subjects, test_failover
 from testbed.conformance.second_paths import (
     kept,
@@ -20,6 +19,7 @@ from testbed.conformance.second_paths import (
 )
 from testbed.conformance.site import Site
 from testbed.conformance.streams import Flow, choose
+from testbed.lifecycle.bringup import load_topology, lower_topology
 from testbed.topology import loads
 from testbed.topology.model import Topology, Uplink
 

@@ -11,8 +11,8 @@ from scapy.layers.inet import IP, TCP
 from scapy.packet import Raw
 
 from testbed.conformance import apart, sessions
-from testbed.conformance.inside import half_open
 from testbed.conformance.session_routes import parse
+from testbed.programs import half_open
 
 ROUTES = """\
 BIRD 2.0.12 ready.

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from testbed.bringup import load_topology
 from testbed.conformance import collecting, runner
 from testbed.conformance.results import Report
 from testbed.errors import HostError
+from testbed.lifecycle.bringup import load_topology
 
 
 def collector() -> runner._Collector:

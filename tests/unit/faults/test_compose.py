@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testbed.bringup import load_topology, lower_topology
 from testbed.errors import TopologyError, UsageError
 from testbed.faults import bgp, catalog
+from testbed.lifecycle.bringup import load_topology, lower_topology
 from testbed.lower import rack
 from testbed.plan import codec
 from testbed.plan import steps as s
 from testbed.plan.diff import diff
 from testbed.plan.model import Fault, Plan, Vlan
-from testbed.topology.load import loads
+from testbed.topology.file.load import loads
 from testbed.topology.schema import FaultForm
 
 ROOT = Path(__file__).parents[3]

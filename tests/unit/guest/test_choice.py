@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from testbed import launch
 from testbed.errors import HostError, UsageError
 from testbed.guest import uml_kernels
 from testbed.guest.kinds import KINDS
@@ -17,6 +16,7 @@ from testbed.guest.uml_kernels import GUEST_OPTIONS, OPTION
 from testbed.kernel import features
 from testbed.kernel.features import Feature
 from testbed.kernel.trials import PROBES
+from testbed.lifecycle import start
 from testbed.plan.model import Bond, Interface, Node, Plan, Veth
 
 OPTIONS = {*GUEST_OPTIONS, *(name for probe in PROBES for name in OPTION.findall(probe.option))}
@@ -70,7 +70,7 @@ def pretend(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def chosen(vm: str) -> list[str]:
     """The kind of place, and how it is tried."""
-    words = launch._choose(vm, PLAN, lambda _: None)
+    words = start._choose(vm, PLAN, lambda _: None)
     if words[0] == "testbed.keeper":
         return ["native"]
     kind = words[words.index("--guest") + 1]

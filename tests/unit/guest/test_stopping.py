@@ -5,8 +5,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testbed.control.protocol import Frame, pack, pack_message
 from testbed.guest.stopping import StopWatcher
-from testbed.protocol import Frame, pack, pack_message
 
 EVENT = pack_message({"event": "phase"})
 RESULT = pack_message({"result": {}})

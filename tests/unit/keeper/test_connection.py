@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
+from testbed.control.protocol import HEADER, MAX_REQUEST, Frame, pack_message
 from testbed.errors import UsageError
 from testbed.keeper.connection import ClientGone, Connection
-from testbed.protocol import HEADER, MAX_REQUEST, Frame, pack_message
 
 
 class Writer(asyncio.StreamWriter):

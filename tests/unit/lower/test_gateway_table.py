@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.lower import gateway_table, lower
-from testbed.lower.gateway_table import Entry
+from testbed.lower import lower
+from testbed.lower.rack import gateway_table
+from testbed.lower.rack.gateway_table import Entry
 from testbed.plan.model import LocalGatewayCheck, Plan
 from testbed.plan.replaced import replaced
 from testbed.topology import loads

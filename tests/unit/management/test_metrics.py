@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
-from testbed.management.agent import KEPT_S, Spool
-from testbed.management.collector import Store
-from testbed.management.gauges import parse_sessions
-from testbed.management.metrics import diagnose, prometheus
+from testbed.programs.management.agent import KEPT_S, Spool
+from testbed.programs.management.collector import Store
+from testbed.programs.management.gauges import parse_sessions
+from testbed.programs.management.metrics import diagnose, prometheus
 
 REPLY = """\
 0001 BIRD 2.0.12 ready.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testbed.topology import loads
-from testbed.topology.advice import advice
+from testbed.topology.rules.advice import advice
 
 TWO_PLACES = """
 testbed: 1

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed import device_configs
-from testbed.bringup import load_topology, lower_topology
 from testbed.errors import TopologyError
+from testbed.lifecycle import device_configs
+from testbed.lifecycle.bringup import load_topology, lower_topology
 
 FILE = """
 testbed: 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from testbed.topology.position import Document, Position, compose, dotted, scalar
+from testbed.topology.file.position import Document, Position, compose, dotted, scalar
 
 
 @pytest.mark.parametrize(

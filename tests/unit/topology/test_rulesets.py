@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.topology.rulesets import Misplaced, explain, misplaced
+from testbed.topology.rules.rulesets import Misplaced, explain, misplaced
 
 GOOD = """\
 #!/usr/sbin/nft -f

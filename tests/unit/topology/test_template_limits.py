@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import TopologyError
-from testbed.topology import limited
-from testbed.topology.load import loads
+from testbed.topology.file import limited
+from testbed.topology.file.load import loads
 
 DOUBLING = "{% set n = namespace(t='xxxxxxxx') %}{% for i in range(60) %}{% set n.t = WHAT %}"
 

@@ -1,0 +1,1 @@
+"""What a run of the conformance suites leaves: tables, HTML, JUnit, progress."""

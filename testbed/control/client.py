@@ -1,0 +1,334 @@
+"""Talking to a running testbed over its control socket (docs/protocol.md).
+
+Synchronous and standard library only: the command line, the pytest plugin
+and other programs use it. Each request has a connection of its own, so one
+`Client` may be used by several threads.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from testbed.control import console, protocol
+from testbed.control.frames import Connection, message_of
+from testbed.control.patience import Patience
+from testbed.control.process import Completed, RemoteProcess, ended
+from testbed.control.protocol import Frame, dial, peer
+from testbed.errors import HostError, NetworkError, TestbedError, UsageError, error_from_json
+
+__all__ = ["Client", "Completed", "RemoteProcess", "ended"]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Self
+
+    from testbed.plan.model import Plan
+
+    OnEvent = Callable[[dict[str, Any]], None]
+
+
+class Client:
+    """A running testbed, as its clients see it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._spare: socket.socket | None = None
+        self.lease: Connection | None = None  # the testbed ends with it (`apply`)
+
+    @classmethod
+    def connect(cls, name: str) -> Self:
+        """The client of testbed `name`; UsageError, naming those that run, when it does not."""
+        client = cls(name)
+        client._spare = client._dial()
+        return client
+
+    def close(self) -> None:
+        """Let go of a connection that has not been used."""
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
+
+    def _dial(self) -> socket.socket:
+        try:
+            return dial(self.name)
+        except PermissionError:
+            hint = "testbeds belong to the user who started them"
+            raise HostError(f"testbed {self.name} is another user's", hint=hint) from None
+        except OSError:
+            raise self._not_running() from None
+
+    def _not_running(self) -> TestbedError:
+        from testbed.control.registry import running  # noqa: PLC0415 - only on the way to an error
+
+        if (how := console.ended(self.name)) is not None:
+            return console.error(self.name, how)
+        names = running()
+        hint = f"these run: {', '.join(names)}" if names else "start it: testbed up FILE"
+        return UsageError(f"testbed {self.name} is not running", hint=hint)
+
+    def _open(self, request: dict[str, Any]) -> Connection:
+        sock, self._spare = self._spare or self._dial(), None
+        connection = Connection(sock, Patience(self.name, peer(sock)[0]))
+        connection.queue_message(request)
+        return connection
+
+    def _ask(
+        self,
+        request: dict[str, Any],
+        *,
+        on_event: OnEvent | None = None,
+        timeout: float | None = None,
+        decode: Callable[[bytes], dict[str, Any]] = message_of,
+    ) -> dict[str, Any]:
+        """Send a request, hand its events on, return its result or raise its error."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(self._open(request))
+            while frame := connection.receive(deadline):
+                if frame[0] is not Frame.MESSAGE:
+                    continue
+                message = decode(frame[1])
+                if "error" in message:
+                    raise error_from_json(message["error"])
+                if "result" in message:
+                    result: dict[str, Any] = message["result"]
+                    if request.get("hold"):
+                        self.lease = connection
+                        stack.pop_all()
+                    return result
+                if on_event:
+                    on_event(message)
+        raise ended(self.name)
+
+    # Operations
+
+    def hello(self, timeout: float | None = None) -> dict[str, Any]:
+        """Name, version, process and start of the testbed's keeper; TimeoutError when busy."""
+        return self._ask({"op": "hello"}, timeout=timeout)
+
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        wait: bool = True,
+        timeout_s: float = 120.0,
+        source: Any = None,
+        hold: bool = False,
+        on_event: OnEvent | None = None,
+    ) -> dict[str, Any]:
+        """Bring the testbed to `plan`; with `wait`, until it is ready or the time is over.
+
+        With `hold` the testbed ends with the connection that is then `lease`:
+        when that is closed, and when this process ends, however it ends.
+
+        The result has ``changed``, ``steps``, ``timings`` in ms for each
+        phase, and ``pending``: what is not ready, with its state.
+        """
+        from testbed.plan import codec  # noqa: PLC0415 - most commands don't need plans
+
+        request = {"op": "apply", "plan": codec.to_json(plan), "wait": wait}
+        request |= {"timeout_s": timeout_s, "source": source, "hold": hold}
+        return self._ask(request, on_event=on_event)
+
+    def plan_json(self) -> dict[str, Any]:
+        """What runs, as the keeper sends it: ``plan`` and ``source``."""
+        return self._ask({"op": "plan"}, decode=protocol.message_of)
+
+    def plan(self) -> tuple[Plan, Any]:
+        """What runs, and the source that it was applied with."""
+        from testbed.plan import codec  # noqa: PLC0415
+
+        answer = self.plan_json()
+        return codec.from_json(answer["plan"]), answer.get("source")
+
+    def status(self) -> dict[str, Any]:
+        """The state of everything (docs/commands/status.md)."""
+        return self._ask({"op": "status"})
+
+    def fault(
+        self,
+        kind: str,
+        target: str,
+        values: Mapping[str, Any] | None = None,
+        *,
+        at_s: float | str = 0.0,
+        for_s: float | str | None = None,
+        every_s: float | str | None = None,
+        name: str = "",
+    ) -> dict[str, Any]:
+        """Put a fault into force, or on the schedule (docs/faults.md); its row of the status.
+
+        It is in force when this returns, unless it is for later.
+        """
+        request: dict[str, Any] = {"op": "fault", "kind": kind, "target": target}
+        request["values"] = dict(values or {})
+        request |= {"at_s": at_s, "for_s": for_s, "every_s": every_s, "name": name}
+        return self._ask(request)
+
+    def heal(
+        self,
+        *names: str,
+        declared: bool = True,
+        wait: bool = True,
+        timeout_s: float = 120.0,
+        on_event: OnEvent | None = None,
+    ) -> dict[str, Any]:
+        """End these faults, or all; without `declared` not those that the topology declares.
+
+        When none is left in force and with `wait`, until everything is ready again.
+        The result has ``healed`` (names), ``faults`` and ``pending``, as of `apply`.
+        """
+        request = {"op": "heal", "names": list(names), "declared": declared, "wait": wait}
+        return self._ask(request | {"timeout_s": timeout_s}, on_event=on_event)
+
+    def stop(self) -> None:
+        """End the testbed; returns when everything in it is gone."""
+        self._ask({"op": "stop"})
+
+    def events(self) -> list[dict[str, Any]]:
+        """What has happened, oldest first (docs/commands/events.md)."""
+        events: list[dict[str, Any]] = self._ask({"op": "events"})["events"]
+        return events
+
+    def resources(self) -> dict[str, int]:
+        """What the keeper holds: processes, descriptors, memory (docs/protocol.md)."""
+        return self._ask({"op": "resources"})
+
+    def advance(self, seconds: float, *, on_event: OnEvent | None = None) -> dict[str, Any]:
+        """Let so many seconds pass: at once where time is virtual. Its ``clock`` afterwards."""
+        return self._ask({"op": "advance", "seconds": seconds}, on_event=on_event)
+
+    def trace(self, node: str, **probe: Any) -> dict[str, Any]:
+        """Send one marked packet from a node; what was seen of it (docs/protocol.md)."""
+        return self._ask({"op": "trace", "node": node} | probe)
+
+    def require_real_time(self, what: str) -> None:
+        """Raise UsageError where time is virtual: `what` would then measure nothing real."""
+        if self.hello()["clock"]["time"] != "real":
+            hint = "a processor that takes no time has no limits: use testbed up --time real"
+            raise UsageError(f"{what} needs real time; {self.name} runs in virtual time", hint=hint)
+
+    def popen(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        tty: bool = False,
+        size: tuple[int, int] = (24, 80),
+        clock: bool = False,
+        until: str | None = None,
+    ) -> RemoteProcess:
+        """Start a command in a node; `size` is the terminal's rows and columns.
+
+        Virtual time passes until it has written `until`; to its end with `clock`.
+        """
+        request: dict[str, Any] = {"op": "exec", "node": node, "argv": list(argv)}
+        request |= {"tty": tty, "rows": size[0], "columns": size[1], "env": dict(env or {})}
+        request |= {"clock": clock or until is not None, "until": until}
+        connection = self._open(request)
+        process = RemoteProcess(connection, f"{argv[0]} in {node}", self.name, drives=clock)
+        if not clock:
+            process.connection.write_some()
+        return process
+
+    def capture(self, request: dict[str, Any]) -> RemoteProcess:
+        """Start a capture (docs/protocol.md); it ends when its standard input does."""
+        connection = self._open({"op": "capture", "clock": False} | request)
+        connection.write_some()
+        return RemoteProcess(connection, "the capture", self.name)
+
+    def run(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        input: bytes | None = None,  # noqa: A002 - the name that subprocess.run has
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Run a command in a node to its end; NetworkError when that takes over `timeout` s."""
+        with self.popen(node, argv, env=env, clock=True) as process:
+            if input:
+                process.connection.queue(Frame.STDIN, input)
+            process.connection.queue(Frame.STDIN, b"")
+            try:
+                return process.wait(timeout)
+            except TimeoutError:
+                message = f"{' '.join(argv)} in {node} did not end within {timeout:g} s"
+                raise NetworkError(message) from None
+
+    def observe(self, nodes: Sequence[str] | None = None) -> dict[str, Any]:
+        """Interfaces, addresses, tunnels and rulesets of some or all nodes, by node's name."""
+        request = {"op": "observe", "nodes": None if nodes is None else list(nodes)}
+        found: dict[str, Any] = self._ask(request)["nodes"]
+        return found
+
+    def ask(self, node: str, daemon: str, commands: Sequence[str]) -> list[str]:
+        """What a node's routing daemon (``bird``, ``bgpd``, …) answers to each command.
+
+        NetworkError when it does not answer.
+        """
+        request = {"op": "ask", "node": node, "daemon": daemon, "commands": list(commands)}
+        replies: list[str] = self._ask(request)["replies"]
+        return replies
+
+    def send(
+        self,
+        node: str,
+        packets: Sequence[bytes],
+        *,
+        interface: str | None = None,
+        layer: str = "network",
+        count: int = 1,
+        interval_s: float = 0.0,
+    ) -> int:
+        """Send packets from a node, all of them `count` times; how many were sent.
+
+        At layer ``link`` they are frames that leave by `interface`, at layer
+        ``network`` IP packets that the node routes. NetworkError when its kernel refuses.
+        """
+        texts = [base64.b64encode(packet).decode() for packet in packets]
+        request: dict[str, Any] = {
+            "op": "send",
+            "node": node,
+            "packets": texts,
+            "interface": interface,
+        }
+        request |= {"layer": layer, "count": count, "interval_s": interval_s}
+        return int(self._ask(request)["sent"])
+
+    def exec_interactive(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        tty: bool,
+        env: Mapping[str, str] | None = None,
+    ) -> int:
+        """Run a command on this process's standard streams; its exit status."""
+        from testbed.control.terminal import run_interactive  # noqa: PLC0415
+
+        return run_interactive(self, node, argv, tty=tty, env=env)
+
+    def logs(
+        self, node: str, process: str | None = None, *, follow: bool = False
+    ) -> Iterator[bytes]:
+        """The log of a node's process, or of all of them, and with `follow` what is added."""
+        request = {"op": "logs", "node": node, "process": process, "follow": follow}
+        with contextlib.closing(self._open(request)) as connection:
+            while frame := connection.receive():
+                kind, payload = frame
+                if kind is Frame.STDOUT:
+                    yield payload
+                    continue
+                message = message_of(payload)
+                if "error" in message:
+                    raise error_from_json(message["error"])
+                if "result" in message:
+                    return
+        raise ended(self.name)

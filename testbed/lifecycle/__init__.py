@@ -1,0 +1,1 @@
+"""Starting testbeds, bringing them up from a topology, and taking them down."""

@@ -1,0 +1,276 @@
+"""Bringing testbeds up and down: what the command line and the pytest plugin share."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed.control import registry
+from testbed.control.client import Client
+from testbed.control.protocol import NAME_PATTERN
+from testbed.errors import HostError, TestbedError, UsageError
+from testbed.kernel import host_interfaces
+from testbed.lifecycle import start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from testbed.control.frames import Connection
+    from testbed.plan.model import Plan
+    from testbed.topology.model import Topology
+
+DEFAULT_TIMEOUT_S = 120.0
+HELLO_TIMEOUT_S = 2.0
+ANSWER_TIMEOUT_S = 20.0  # a keeper that has this long no moment for a word has to be killed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an `up` went.
+
+    `first` says whether it started the testbed, `pending` what is not ready
+    (title and state of each), `timings` the milliseconds of each phase,
+    `notices` what of the running testbed had to be made anew, `faults` the
+    names of those in force, with which not everything need be ready, `hopeless`
+    why what is not ready was not waited for any longer, `lease` the connection
+    with which it ends, where it is held.
+    """
+
+    name: str
+    first: bool
+    changed: bool
+    steps: int
+    nodes: int
+    links: int
+    pending: list[dict[str, str]]
+    timings: dict[str, float] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    hopeless: str | None = None
+    lease: Connection | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As `testbed up --json` prints it."""
+        return {
+            "name": self.name,
+            "started": self.first,
+            "changed": self.changed,
+            "steps": self.steps,
+            "nodes": self.nodes,
+            "links": self.links,
+            "ok": not self.pending or bool(self.faults),
+            "pending": self.pending,
+            "hopeless": self.hopeless,
+            "notices": self.notices,
+            "faults": self.faults,
+            "timings": {phase: round(ms, 1) for phase, ms in self.timings.items()},
+        }
+
+
+def check_name(name: str) -> str:
+    """The name, if a testbed can have it; else UsageError."""
+    if NAME_PATTERN.fullmatch(name):
+        return name
+    hint = "lower-case letters, digits and inner hyphens, at most 32 characters"
+    raise UsageError(f"{name[:80]!r} is no name for a testbed", hint=hint)
+
+
+def load_topology(
+    path: str | os.PathLike[str],
+    settings: Mapping[str, str],
+    name: str | None = None,
+    *,
+    notes: list[str] | None = None,
+) -> Topology:
+    """Load a topology file, as `name` instead of its own name if given.
+
+    Devices' own configurations are parsed, too; `notes` gets those that can't be here.
+    """
+    from testbed.lifecycle import device_configs  # noqa: PLC0415
+    from testbed.topology.file.load import load  # noqa: PLC0415 - pydantic is slow to import
+
+    topology = load(path, settings)
+    told = device_configs.parse(topology, Path(path).parent)
+    if notes is not None:
+        notes += told
+    return replace(topology, name=check_name(name)) if name is not None else topology
+
+
+def lower_topology(topology: Topology) -> Plan:
+    """The plan of a topology."""
+    from testbed.lower import lower  # noqa: PLC0415 - so are jinja2 and cryptography
+
+    return lower(topology)
+
+
+def with_time(plan: Plan, time: str | None, seed: int | None) -> Plan:
+    """The plan with another time, real or virtual, and seed than its topology's, if given."""
+    if time not in {None, "real", "virtual"}:
+        raise UsageError(f"time {time!r} is none of real, virtual")
+    if time is not None:
+        plan = replace(plan, time="virtual" if time == "virtual" else "real")
+    if seed is None:
+        return plan
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"seed {seed} is not between 0 and 2^63 - 1")
+    return replace(plan, seed=seed)
+
+
+def origin_of(source: object, settings: Mapping[str, str] | None) -> dict[str, Any] | None:
+    """What the keeper is told that a plan is made from: a file and settings, or None."""
+    if not isinstance(source, str | os.PathLike):
+        return None
+    return {"file": str(Path(source).absolute()), "settings": dict(settings or {})}
+
+
+def running_topology(client: Client) -> Topology:
+    """The topology of what runs, as of `running`."""
+    return running(client)[1]
+
+
+def running(client: Client) -> tuple[Plan, Topology]:
+    """The plan of what runs, and its topology, read again from the file that it is from.
+
+    UsageError when it is from no file, or the file no longer says what runs.
+    """
+    plan, source = client.plan()
+    file = source.get("file") if isinstance(source, dict) else None
+    if file is None:
+        hint = f"bring it to a topology file: testbed up FILE -n {client.name}"
+        raise UsageError(f"testbed {client.name} was brought up from no file", hint=hint)
+    topology = load_topology(file, source.get("settings") or {}, client.name)
+    if with_time(lower_topology(topology), plan.time, plan.seed) != plan:
+        hint = f"bring the testbed to it: testbed up {file} -n {client.name}"
+        raise UsageError(f"{file} is not what testbed {client.name} runs any more", hint=hint)
+    return plan, topology
+
+
+def links_of(plan: Plan) -> int:
+    """How many cables the plan has."""
+    ends = sum(i.device.kind == "veth" for node in plan.nodes for i in node.interfaces)
+    return ends // 2
+
+
+def bring_up(
+    plan: Plan,
+    *,
+    source: Any = None,
+    vm: str = "auto",
+    wait: bool = True,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    take: Collection[str] = (),
+    hold: bool = False,
+    on_progress: Callable[[str], None] = lambda _: None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> Outcome:
+    """Start the testbed that the plan names, or bring the running one to the plan.
+
+    When a first `up` fails, nothing of it is left; one that only misses its
+    deadline leaves the testbed running, and `pending` says what is not ready.
+    `take` names host interfaces that are attached though the host uses them.
+    With `hold` it ends with this process if it is started here, from its first
+    moment on.
+    """
+    name = plan.name
+    host_interfaces.require(plan, take)
+    started = time.perf_counter()
+    needed = _with_all_faults(plan)
+    first = start.ensure_running(name, vm=vm, plan=needed, on_progress=on_progress)
+    starting = (time.perf_counter() - started) * 1000
+    try:
+        client = Client.connect(name)
+        result = client.apply(
+            plan,
+            wait=wait,
+            timeout_s=timeout_s,
+            source=source,
+            hold=hold and first,
+            on_event=on_event,
+        )
+    except BaseException:
+        if first:
+            _discard(name)
+        raise
+    finally:
+        start.let_go(name)
+    return Outcome(
+        name=name,
+        first=first,
+        changed=bool(result["changed"]),
+        steps=int(result["steps"]),
+        nodes=len(plan.nodes),
+        links=links_of(plan),
+        pending=list(result.get("pending") or ()),
+        notices=list(result.get("notices") or ()),
+        faults=list(result.get("faults") or ()),
+        hopeless=result.get("hopeless"),
+        timings=({"start": starting} if first else {}) | dict(result.get("timings") or {}),
+        lease=client.lease,
+    )
+
+
+def _with_all_faults(plan: Plan) -> Plan:
+    """The plan as it is with all its faults in force, for what the kernel has to be able to do."""
+    if not plan.faults:
+        return plan
+    from testbed.faults.catalog import compose  # noqa: PLC0415
+
+    try:
+        return compose(plan, plan.faults)
+    except UsageError:  # two of them are never in force at once
+        return plan
+
+
+def _discard(name: str) -> None:
+    """Take down what a failed first `up` has started, unless another one has succeeded since."""
+    try:
+        if Client.connect(name).hello(HELLO_TIMEOUT_S).get("ready"):
+            return
+    except (TestbedError, TimeoutError):
+        pass
+    if registry.alive(name):  # of a micro VM that died the console is kept
+        take_down(name)
+    registry.sweep()
+
+
+def take_down(name: str) -> bool:
+    """End a testbed and wait until nothing of it is left; False when it did not run.
+
+    What is kept of one whose micro VM died goes, too.
+    """
+    was_running = registry.alive(name)
+    if was_running:
+        start.end(name, lambda: _ask_to_stop(name))
+    registry.sweep()
+    start.forget(name)
+    if was_running and registry.alive(name):
+        raise HostError(f"testbed {name} does not end", hint="see `testbed list` for its process")
+    return was_running
+
+
+def _ask_to_stop(name: str) -> None:
+    """Ask a testbed to end; TimeoutError when it does not even say who it is."""
+    client = Client(name)
+    client.hello(ANSWER_TIMEOUT_S)
+    client.stop()
+
+
+def address_of(plan: Plan, name: str, *, version: int | None = None) -> str:
+    """The first address of a node that others can reach: not on `lo` where it has another.
+
+    IPv4 before IPv6 without a `version`; never a link-local one. KeyError when
+    there is no such node, ValueError when it has no address.
+    """
+    own = [
+        (":" in address, interface.device.kind == "loopback", address)
+        for interface in plan.node(name).interfaces
+        for address in interface.addresses
+        if not address.startswith("fe80:")
+    ]
+    for six, _, address in sorted(own, key=lambda entry: entry[:2]):
+        if version in {None, 6 if six else 4}:
+            return address.partition("/")[0]
+    raise ValueError(name)

@@ -1,0 +1,115 @@
+"""The service link's management channel: TCP 443 from the rack to the Region.
+
+The agent runs on the rack's first server, with the infrastructure subnet's
+address and an ephemeral source port (facts: S4). Its endpoint has a public
+address of the Region's; with private connectivity it is the first anchor's
+network interface (facts: T1, C5). `testbed.programs.management` has both programs.
+"""
+
+from __future__ import annotations
+
+import json
+from ipaddress import IPv4Address
+from typing import Any
+
+from testbed.lower import bgp, names, region
+from testbed.lower.builder import Draft, NodeDraft
+from testbed.lower.rack.service_link import host_address
+from testbed.plan.model import NODE_DIRECTORY, ManagementCheck, Process
+from testbed.topology.model import Lag, Outpost, Topology
+
+CONFIG = "management.json"
+AGENT, COLLECTOR = "agent", "collector"
+
+
+def lower(draft: Draft, topology: Topology) -> None:
+    """Add the agents, and the endpoints that they connect to."""
+    outposts = list(topology.outposts.values())
+    public = [o for o in outposts if not o.service_link.private_anchors]
+    address = topology.region.outposts_address
+    if public:
+        title = f"{topology.region.name} Outposts endpoint ({address})"
+        node = draft.host(names.OUTPOSTS_API, "outposts-endpoint", "region", title)
+        gateway = topology.region.public_cidr.network_address + 1
+        edge = draft.nodes[names.EDGE]
+        region.attach_public(draft, edge, node, "outposts-api", address, gateway)
+        _collect(draft, topology, node, str(address), public)
+    for outpost in outposts:
+        endpoint = str(endpoint_of(topology, outpost))
+        if outpost.service_link.private_anchors:
+            anchor = outpost.service_link.private_anchors[0]
+            _collect(
+                draft, topology, draft.nodes[names.anchor(outpost, anchor)], endpoint, [outpost]
+            )
+        _report(draft, topology, outpost, endpoint)
+
+
+def endpoint_of(topology: Topology, outpost: Outpost) -> IPv4Address:
+    """The address that an Outpost's management channel leads to."""
+    private = outpost.service_link.private_anchors
+    return private[0].address if private else topology.region.outposts_address
+
+
+def _run(node: NodeDraft, role: str, config: dict[str, Any]) -> None:
+    node.files[CONFIG] = json.dumps(config, indent=1) + "\n"
+    path = f"{NODE_DIRECTORY}/{node.name}/{CONFIG}"
+    node.processes.append(Process(role, ("testbed-management", role, path), files=(CONFIG,)))
+
+
+def _collect(
+    draft: Draft, topology: Topology, node: NodeDraft, address: str, outposts: list[Outpost]
+) -> None:
+    config = {
+        "directory": f"{NODE_DIRECTORY}/{node.name}",
+        "address": address,
+        "period_s": topology.region.metrics_period_s,
+        "outposts": [outpost.name for outpost in outposts],
+    }
+    _run(node, COLLECTOR, config)
+    for outpost in outposts:
+        title = f"{outpost.name} management channel"
+        draft.checks.append(ManagementCheck(node.name, outpost.name, title))
+
+
+def _report(draft: Draft, topology: Topology, outpost: Outpost, endpoint: str) -> None:
+    control = f"{NODE_DIRECTORY}/{names.service_link(outpost)}/bird.ctl"
+    host = draft.nodes[names.outpost_host(outpost, 0)]
+    config = {
+        "outpost": outpost.name,
+        "endpoint": endpoint,
+        "source": str(host_address(outpost, 0)),
+        "period_s": topology.region.metrics_period_s,
+        "spool": f"{NODE_DIRECTORY}/{host.name}/spool.jsonl",
+        "tunnels": {
+            "control": control,
+            "sessions": [bgp.symbol(anchor.name) for anchor in topology.anchors(outpost)],
+        },
+        "devices": [_device(outpost, lag) for lag in outpost.lags],
+    }
+    _run(host, AGENT, config)
+
+
+def _device(outpost: Outpost, lag: Lag) -> dict[str, Any]:
+    """What there is to measure at an OND, under CloudWatch's dimensions (facts: M1, M3, M4)."""
+    lag_id = f"{outpost.name}-lag{lag.device}"
+    group = {"VirtualInterfaceGroupId": f"{outpost.name}-lgw-vif-group"}
+    vifs = []
+    for kind, vif, session, extra in (
+        ("lgw-vif", lag.local_gateway, "customer-local-gateway", group),
+        ("sl-vif", lag.service_link, "customer-service-link", {}),
+    ):
+        dimensions = {"OutpostsId": outpost.name, "LagId": lag_id, **extra}
+        dimensions["VirtualInterfaceId"] = f"{outpost.name}-{kind}{lag.device}"
+        vifs.append(
+            {
+                "session": bgp.symbol(session),
+                "interface": f"{names.OND_BOND}.{vif.vlan}",
+                "dimensions": dimensions,
+            }
+        )
+    return {
+        "control": f"{NODE_DIRECTORY}/{names.ond(outpost, lag.device)}/bird.ctl",
+        "bond": names.OND_BOND,
+        "dimensions": {"OutpostId": outpost.name, "LagId": lag_id},
+        "vifs": vifs,
+    }

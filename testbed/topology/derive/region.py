@@ -1,0 +1,112 @@
+"""The Region: anchors, public services, prefix lists, the internet behind it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+
+from testbed.topology.derive.site import first_free
+from testbed.topology.derive.transit import derive_peering
+from testbed.topology.file.report import Report
+from testbed.topology.model import (
+    Anchor,
+    Internet,
+    InternetHost,
+    PublicService,
+    Quality,
+    Region,
+    Uplink,
+)
+from testbed.topology.schema import TopologyForm
+
+PUBLIC_CIDR = IPv4Network("198.51.100.0/24")  # TEST-NET-2 (RFC 5737)
+INTERNET_CIDR = IPv4Network("192.0.2.0/24")  # TEST-NET-1
+INTERNET_CIDR6 = IPv6Network("2001:db8:ffff::/64")  # RFC 3849
+ELASTIC_IP_CIDR = IPv4Network("203.0.113.0/24")  # TEST-NET-3
+FIRST_ANCHOR = 11
+PUBLIC_SERVICES = {"s3": 20, "dynamodb": 24}  # where their /30 is in public_cidr
+LAST = 0xFFFFFFFC  # whatever a public_cidr that is refused may be
+ROUTER, FIRST_HOST, FIRST_HOST6 = 1, 10, 0x10
+
+
+def derive_region(form: TopologyForm, zones: tuple[str, ...], report: Report) -> Region:
+    """The resolved Region."""
+    region = form.region
+    public = region.public_cidr or PUBLIC_CIDR
+    given = region.anchors
+    if given is None:
+        given = {
+            f"anchor{number + 1}": public.network_address + FIRST_ANCHOR + number
+            for number in range(2)
+        }
+    services = tuple(
+        PublicService(name, IPv4Network((int(public.network_address) + offset & LAST, 30)))
+        for name, offset in PUBLIC_SERVICES.items()
+    )
+    return Region(
+        name=region.name,
+        zones=zones,
+        asn=region.asn,
+        public_cidr=public,
+        anchors=tuple(Anchor(name, address) for name, address in given.items()),
+        elastic_ip_cidr=region.elastic_ip_cidr or ELASTIC_IP_CIDR,
+        zone_delay_ms=region.zone_delay,
+        public_services=services,
+        prefix_lists=prefix_lists(form, services),
+        internet=_internet(form, report),
+        vpc_peering_connections=derive_peering(form),
+        metrics_period_s=region.metrics_period,
+    )
+
+
+def prefix_lists(
+    form: TopologyForm, services: tuple[PublicService, ...]
+) -> dict[str, tuple[IPv4Network, ...]]:
+    """AWS's prefix lists and the customer's, by name (facts: V route tables)."""
+    lists = {f"com.amazonaws.{form.region.name}.{s.name}": (s.prefix,) for s in services}
+    return lists | {name: tuple(cidrs) for name, cidrs in form.region.prefix_lists.items()}
+
+
+def _internet(form: TopologyForm, report: Report) -> Internet | None:
+    given = form.region.internet
+    cidr6 = INTERNET_CIDR6 if any(vpc.ipv6_cidr for vpc in form.vpcs.values()) else None
+    if given is None:
+        attached = any(
+            vpc.internet_gateway or vpc.egress_only_internet_gateway for vpc in form.vpcs.values()
+        )
+        attached = attached or form.site.internet is not None
+        return Internet(INTERNET_CIDR, cidr6, ()) if attached else None
+    if cidr6 and given.ipv6_cidr:
+        cidr6 = given.ipv6_cidr
+    cidr = given.cidr or INTERNET_CIDR
+    used: set[IPv4Address] = {cidr.network_address + ROUTER}
+    hosts: list[InternetHost] = []
+    for name, host in given.hosts.items():
+        address = host.address or first_free(cidr, FIRST_HOST, used)
+        if address is None:
+            message = f"{cidr} has no free address from its base plus {FIRST_HOST} on"
+            at = ("region", "internet", "hosts", name)
+            report.add(at, message, "write an address", key=True)
+            continue
+        used.add(address)
+        interface = IPv4Interface((address, cidr.prefixlen))
+        ipv6 = None
+        if cidr6 is not None:
+            address6 = cidr6.network_address + FIRST_HOST6 + len(hosts)
+            ipv6 = IPv6Interface((address6, cidr6.prefixlen))
+        hosts.append(InternetHost(name, interface, ipv6, tuple(dict.fromkeys(host.services))))
+    return Internet(cidr, cidr6, tuple(hosts))
+
+
+def internet_uplinks(form: TopologyForm, internet: Internet | None) -> tuple[Uplink, ...]:
+    """The site's links to the internet: each device has the last address there that is free."""
+    if form.site.internet is None or internet is None:
+        return ()
+    cidr = internet.cidr
+    router = IPv4Interface((cidr.network_address + ROUTER, cidr.prefixlen))
+    used = {host.address.ip for host in internet.hosts}
+    numbers = range(cidr.num_addresses - 2, ROUTER, -1)
+    free = (a for a in (cidr.network_address + number for number in numbers) if a not in used)
+    return tuple(
+        Uplink(device, (IPv4Interface((address, cidr.prefixlen)), router), Quality())
+        for device, address in zip(form.site.internet.devices, free, strict=False)
+    )
