@@ -3,7 +3,7 @@
 The connection is an 802.1Q trunk. At the Direct Connect location each virtual
 interface's VLAN is bridged to the router that it ends in: a virtual private
 gateway, a transit gateway (by a Direct Connect gateway), or the Region's edge. A
-connection that loses its link takes the virtual interfaces with it (`testbed.kernel.carrier`).
+connection that loses its link takes the virtual interfaces with it (`testbed.programs.carrier`).
 BGP runs between that router and the customer's device, with keepalive 30 s,
 hold 90 s and, if wanted, BFD (AWS: Direct Connect routing policies).
 """
