@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -276,6 +278,37 @@ def test_the_layers_are_in_order() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_imports_go_down_only(name: str) -> None:
     assert not violations(name, MODULES[name])
+
+
+def circle(trees: Mapping[str, ast.Module]) -> list[str]:
+    """Modules that import each other in a circle, the first once more at the end."""
+    graph = {
+        name: {i.target for i in imports_of(tree) if i.ours and i.target != name}
+        for name, tree in trees.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_each_other() -> None:
+    assert not circle(MODULES)
+
+
+def test_a_circle_is_found() -> None:
+    sources = {
+        "plan.a": "import testbed.plan.b",
+        "plan.b": "class C:\n    def f(self):\n        from testbed.plan.c import x",
+        "plan.c": "from testbed.plan.a import y",
+    }
+    trees = {name: ast.parse(source) for name, source in sources.items()}
+    assert len(set(circle(trees))) == 3
+    sources["plan.c"] = (
+        f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    {sources['plan.c']}"
+    )
+    assert not circle(trees | {"plan.c": ast.parse(sources["plan.c"])})
 
 
 @pytest.mark.parametrize(
