@@ -11,6 +11,7 @@ from testbed.lower import lower, names
 from testbed.lower.builder import interface_name
 from testbed.lower.site.firewall import inside_port
 from testbed.plan.model import Node, Plan, Veth
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Segment, Topology
 
 REGION_PORT, WAN_PORT = "region", "wan"
@@ -24,7 +25,7 @@ class MachineSubject:
     """
 
     name: str
-    role: str
+    role: Role
     serves: frozenset[str]
 
     def __str__(self) -> str:
@@ -137,7 +138,7 @@ def machines(topology: Topology) -> list[MachineSubject]:
 def _serves(topology: Topology, node: Node) -> frozenset[str]:
     if node.group in topology.outposts:
         return frozenset({node.group})
-    if node.group == "region" and node.role != "instance":
+    if node.group == REGION and node.role != Role.INSTANCE:
         return frozenset(topology.outposts)
     return frozenset()
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from testbed.plan.roles import Role
+
 TABLE_MAIN = 254
 TABLE_LOCAL = 255
 SLOW = "2:2"  # the class of the packets that a classified Netem is for
@@ -258,15 +260,13 @@ class Abort:
 class Node:
     """A network namespace with everything in it.
 
-    `role` and `group` say what it stands for ("outpost-networking-device",
-    "op-a"), for people and pictures only. `nftables` is one ruleset in nft's
-    own language, `own_ruleset` whether a user has written it. `files` map a
-    file name to its text; they are found in NODE_DIRECTORY/<name>/ by the
-    node's processes.
+    `role` and `group` say what it stands for and where. `nftables` is one ruleset in nft's own
+    language, `own_ruleset` whether a user has written it. `files` map a file name to its text;
+    the node's processes find them in NODE_DIRECTORY/<name>/.
     """
 
     name: str
-    role: str
+    role: Role
     group: str
     title: str = ""
     sysctls: dict[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft
 from testbed.lower.builder import netem as netem_of
 from testbed.lower.rack import inner
 from testbed.plan.model import TABLE_MAIN, Bond, LagCheck, Netem, Route, Veth, Vlan, Vrf
+from testbed.plan.roles import Role
 from testbed.topology.model import Lag, Outpost, Quality, Topology, Vif
 
 OND_MEMBER = "uplink"
@@ -31,7 +32,7 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
     for lag in outpost.lags:
         name = names.ond(outpost, lag.device)
         title = f"{outpost.name} Outpost networking device {lag.device}"
-        node = draft.router(name, "outpost-networking-device", outpost.name, title)
+        node = draft.router(name, Role.NETWORKING_DEVICE, outpost.name, title)
         node.sysctls |= OND_SYSCTLS
         peer = (lag.customer_device, names.customer_bond(outpost, lag))
         add_vrf(node, names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK, silent=True)

@@ -19,6 +19,7 @@ from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.rack import gateway_table, inner
 from testbed.plan.model import TABLE_MAIN, Rule
+from testbed.plan.roles import Role
 from testbed.topology.model import Outpost, Topology, Vpc
 
 TO_GATEWAY, TO_VPC = "lgw", "vpc"
@@ -53,7 +54,7 @@ def attach(
     Returns the end for the VPC's router.
     """
     title = f"{outpost.name} customer-owned IP addresses of VPC {vpc.name}"
-    node = draft.router(names.coip(outpost, vpc), "customer-owned-ip", outpost.name, title)
+    node = draft.router(names.coip(outpost, vpc), Role.COIP, outpost.name, title)
     gateway_end, own_end = inner.coip_link(vpc)
     draft.cable(gateway, (node, TO_GATEWAY), addresses=(gateway_end, own_end))
     node.route("0.0.0.0/0", via=gateway_end.ip, dev=TO_GATEWAY)

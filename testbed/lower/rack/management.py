@@ -16,6 +16,7 @@ from testbed.lower import bgp, names, region
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.rack.service_link import host_address
 from testbed.plan.model import NODE_DIRECTORY, ManagementCheck, Process
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Lag, Outpost, Topology
 
 CONFIG = "management.json"
@@ -29,7 +30,7 @@ def lower(draft: Draft, topology: Topology) -> None:
     address = topology.region.outposts_address
     if public:
         title = f"{topology.region.name} Outposts endpoint ({address})"
-        node = draft.host(names.OUTPOSTS_API, "outposts-endpoint", "region", title)
+        node = draft.host(names.OUTPOSTS_API, Role.OUTPOSTS_API, REGION, title)
         gateway = topology.region.public_cidr.network_address + 1
         edge = draft.nodes[names.EDGE]
         region.attach_public(draft, edge, node, "outposts-api", address, gateway)

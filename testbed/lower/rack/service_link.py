@@ -20,6 +20,7 @@ from testbed.lower import bgp, names
 from testbed.lower.builder import ETHERNET_MTU, Draft, NodeDraft
 from testbed.lower.rack import TO_SERVICE_LINK, inner
 from testbed.plan.model import Route, RouteCheck, TunnelCheck, WireGuard, WireGuardPeer
+from testbed.plan.roles import Role
 from testbed.topology.model import INTERNAL, Anchor, Outpost, Topology
 
 PORT = 443
@@ -65,7 +66,7 @@ def anchor_key(topology: Topology, owner: Outpost | None, anchor: Anchor) -> str
 def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
     """Add the service link's router, its servers and tunnels."""
     title = f"{outpost.name} service link"
-    node = draft.router(names.service_link(outpost), "service-link", outpost.name, title)
+    node = draft.router(names.service_link(outpost), Role.SERVICE_LINK, outpost.name, title)
     node.loopback(inner.overlay_endpoint(outpost))
     # Without a tunnel, a default route of the customer's must not take what belongs into it.
     node.routes.append(Route(str(INTERNAL), type="blackhole"))
@@ -123,7 +124,7 @@ def _add_host(draft: Draft, outpost: Outpost, node: NodeDraft, index: int) -> No
     """The server that opens tunnel `index`; its namespace holds the tunnel's UDP socket."""
     address = host_address(outpost, index)
     title = f"{outpost.name} server {index + 1} ({address})"
-    host = draft.host(names.outpost_host(outpost, index), "outpost-server", outpost.name, title)
+    host = draft.host(names.outpost_host(outpost, index), Role.SERVER, outpost.name, title)
     host.loopback(address)
     host.nftables = HOST_FIREWALL
     interface = f"host{index + 1}"

@@ -15,17 +15,16 @@ from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
 from testbed.lower.rack import anchors, inner
 from testbed.lower.site import direct_connect
 from testbed.plan.model import RouteCheck
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Topology, Uplink
-
-GROUP = "region"
 
 
 def lower(draft: Draft, topology: Topology) -> None:
     """Add edge, anchors and fabric. The customer's devices are cabled by `attach`."""
     region = topology.region
-    edge = draft.router(names.EDGE, "region-edge", GROUP, f"{region.name} edge")
+    edge = draft.router(names.EDGE, Role.REGION_EDGE, REGION, f"{region.name} edge")
     edge.loopback(region.public_cidr.network_address + 1)
-    fabric = draft.router(names.FABRIC, "region-fabric", GROUP, f"{region.name} fabric")
+    fabric = draft.router(names.FABRIC, Role.REGION_FABRIC, REGION, f"{region.name} fabric")
     fabric.loopback(inner.FABRIC_ENDPOINT)
     sessions = anchors.lower(draft, topology, fabric)
     _connect_anchors(draft, topology, edge)

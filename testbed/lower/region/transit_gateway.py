@@ -18,6 +18,7 @@ from testbed.lower.rack import inner
 from testbed.lower.site import direct_connect
 from testbed.lower.vpc.router import VpcRouter
 from testbed.plan.model import TABLE_MAIN, Route, RouteCheck, Rule
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import (
     Target,
     Topology,
@@ -37,7 +38,7 @@ def lower(draft: Draft, topology: Topology) -> None:
     """Add the transit gateways with their route tables; the VPCs come with their routers."""
     for gateway in topology.region.transit_gateways.values():
         title = f"transit gateway {gateway.name}"
-        node = draft.router(names.transit_gateway(gateway), "transit-gateway", "region", title)
+        node = draft.router(names.transit_gateway(gateway), Role.TRANSIT_GATEWAY, REGION, title)
         marks = []
         for mark, table in enumerate(gateway.route_tables, FIRST_MARK):
             marks += [f'"{_port(topology, gateway, name)}" : {mark}' for name in table.associations]

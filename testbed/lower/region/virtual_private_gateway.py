@@ -19,6 +19,7 @@ from testbed.lower.vpc import gateways, overlay
 from testbed.lower.vpc.interfaces import JUMBO_MTU
 from testbed.lower.vpc.router import FIRST_MARK, VpcRouter
 from testbed.plan.model import Route, RouteCheck
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Target, Topology, Vpc
 
 NUMBER = 1  # among the VPC's gateways
@@ -34,7 +35,7 @@ def lower(draft: Draft, topology: Topology, region: VpcRouter, outposts: list[Vp
         return
     name = names.virtual_private_gateway(vpc.name)
     title = f"virtual private gateway of VPC {vpc.name}"
-    node = draft.router(name, "virtual-private-gateway", "region", title)
+    node = draft.router(name, Role.VIRTUAL_PRIVATE_GATEWAY, REGION, title)
     target = Target("virtual-private-gateway")
     gateways.connect(draft, region, NUMBER, TO_GATEWAY, (node, TO_VPC), target, JUMBO_MTU)
     region.contain()

@@ -16,9 +16,9 @@ from testbed.lower.site import direct_connect, firewall
 from testbed.lower.site.internet import LAN as INTERNET_LAN
 from testbed.lower.site.services import add_services
 from testbed.plan.model import Bridge, HostInterface, RouteCheck
+from testbed.plan.roles import SITE, Role
 from testbed.topology.model import Device, Lag, Outpost, Site, SiteLink, Topology, Uplink
 
-GROUP = "site"
 DEFAULT = IPv4Network("0.0.0.0/0")
 PROVIDER = "isp"  # a device's interface towards the internet
 TRANSLATION = """\
@@ -81,7 +81,7 @@ def lower(draft: Draft, topology: Topology) -> None:
 
 def _add_device(draft: Draft, device: Device) -> _DeviceDraft:
     title = f"customer network device {device.name} (AS {device.asn})"
-    node = draft.router(device.name, "customer-network-device", GROUP, title)
+    node = draft.router(device.name, Role.CUSTOMER_DEVICE, SITE, title)
     rack.add_vrf(node, names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK)
     rack.add_vrf(node, names.VRF_LOCAL_GATEWAY, names.TABLE_LOCAL_GATEWAY)
     return _DeviceDraft(device, node)
@@ -172,7 +172,7 @@ def _add_wan(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None
     """The customer's WAN: a router with eBGP to each device that has a link to it."""
     wan = site.wan
     assert wan is not None
-    node = draft.router(names.WAN, "wan", GROUP, f"customer WAN (AS {wan.asn})")
+    node = draft.router(names.WAN, Role.WAN, SITE, f"customer WAN (AS {wan.asn})")
     sessions = []
     for uplink in wan.uplinks:
         entry = devices[uplink.device]
@@ -219,7 +219,7 @@ def _add_segments(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) ->
     """LAN segments, the devices' addresses on them, and the hosts."""
     for segment in site.segments:
         title = f"LAN {segment.name} ({segment.cidr})"
-        switch = draft.host(names.segment(segment.name), "lan-segment", GROUP, title)
+        switch = draft.host(names.segment(segment.name), Role.LAN_SEGMENT, SITE, title)
         switch.add("br0", Bridge())
         lan = interface_name("lan_", segment.name)
         for name, address in segment.routers:
@@ -239,7 +239,7 @@ def _add_segments(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) ->
         for host in site.hosts:
             if host.segment != segment.name:
                 continue
-            node = draft.host(host.name, "host", GROUP, f"host {host.name} ({host.address.ip})")
+            node = draft.host(host.name, Role.HOST, SITE, f"host {host.name} ({host.address.ip})")
             # The kernel leaves out a gateway that does not answer ARP any more.
             node.sysctls["net/ipv4/fib_multipath_use_neigh"] = "1"
             port = interface_name("h-", host.name)

@@ -16,6 +16,7 @@ from ipaddress import IPv4Network
 from testbed.lower import bgp, names
 from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
 from testbed.plan.model import Bridge, Process, RouteCheck, Vlan
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import (
     DirectConnect,
     Topology,
@@ -53,7 +54,7 @@ def lower(draft: Draft, topology: Topology) -> None:
     """Add the Direct Connect locations. The routers behind them connect by `terminate`."""
     for connection in topology.site.direct_connects:
         title = f"Direct Connect location of {connection.name}"
-        node = draft.host(names.direct_connect(connection), "direct-connect", "region", title)
+        node = draft.host(names.direct_connect(connection), Role.DIRECT_CONNECT, REGION, title)
         for entry in connection.virtual_interfaces:
             node.add(_bridge(entry), Bridge(), mtu=entry.mtu)
         behind = (_behind(entry) for entry in connection.virtual_interfaces)

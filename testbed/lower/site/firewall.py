@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from testbed.lower import bgp, names, region
 from testbed.lower.builder import Draft, NodeDraft, interface_name
+from testbed.plan.roles import SITE, Role
 from testbed.topology.model import Firewall, Topology, Uplink
 
-GROUP = "site"
 OUTSIDE = "region"
 EPHEMERAL = "1025-65535"
 
@@ -36,7 +36,7 @@ def lower(draft: Draft, topology: Topology) -> None:
     asns = {device.name: device.asn for device in topology.site.devices}
     for firewall in topology.site.firewalls:
         title = f"customer firewall {firewall.name} (AS {firewall.asn})"
-        node = draft.router(firewall.name, "firewall", GROUP, title)
+        node = draft.router(firewall.name, Role.FIREWALL, SITE, title)
         node.nftables = firewall.ruleset or _ruleset(topology, firewall)
         node.own_ruleset = bool(firewall.ruleset)
         region.attach(draft, firewall.outside, node, OUTSIDE, None)

@@ -26,6 +26,7 @@ from testbed.plan.model import (
     WireGuard,
     WireGuardPeer,
 )
+from testbed.plan.roles import Role
 
 
 class FakeKernel:
@@ -49,7 +50,7 @@ def observed(plan: Plan, kernel: FakeKernel | None = None) -> observer.Observer:
 
 
 def one_node(*checks: Check, interfaces: tuple[Interface, ...] = ()) -> Plan:
-    return Plan("test", (Node("n", "router", "g", interfaces=interfaces),), checks)
+    return Plan("test", (Node("n", Role.VPC_ROUTER, "g", interfaces=interfaces),), checks)
 
 
 def test_a_daemon_that_hangs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
