@@ -122,6 +122,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "conformance",
     },
 }
+# What those who look at a testbed may rely on of how it was built.
+OF_THE_LOWERING = {"lower", "lower.names", "lower.rack.inner"}
 TOP = {"cli", "pytest_plugin"}  # may import everything but each other
 # Modules that are one layer with another.
 PART_OF = {"__main__": "cli"}
@@ -278,6 +280,12 @@ def test_the_layers_are_in_order() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_imports_go_down_only(name: str) -> None:
     assert not violations(name, MODULES[name])
+
+
+@pytest.mark.parametrize("name", [m for m in MODULES if layer_of(m) in {"conformance", "chaos"}])
+def test_checks_rely_on_names_and_addresses_of_the_lowering_only(name: str) -> None:
+    found = {i.target for i in imports_of(MODULES[name]) if layer_of(i.target) == "lower"}
+    assert found <= OF_THE_LOWERING
 
 
 def circle(trees: Mapping[str, ast.Module]) -> list[str]:

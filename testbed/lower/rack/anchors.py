@@ -16,7 +16,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from testbed.lower import bgp, names
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.rack import inner
-from testbed.lower.rack.service_link import PORT, WIREGUARD_MTU, anchor_key, outpost_key, public_key
+from testbed.lower.rack.service_link import WIREGUARD_MTU, anchor_key, outpost_key, public_key
 from testbed.plan.model import WireGuard, WireGuardPeer
 from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Anchor, Outpost, Topology
@@ -111,7 +111,7 @@ def _tunnels(name: str, key: str, index: int, outposts: Sequence[Outpost]) -> Wi
         )
         for outpost in outposts
     )
-    return WireGuard(name, key, PORT, peers)
+    return WireGuard(name, key, inner.SERVICE_LINK_PORT, peers)
 
 
 def _configure(

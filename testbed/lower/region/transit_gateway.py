@@ -125,7 +125,7 @@ def _terminate(draft: Draft, topology: Topology, gateway: TransitGateway, node: 
         session = direct_connect.terminate(draft, topology, node, connection, entry)
         instances.append(
             bgp.Instance(
-                name=f"t_{bgp.symbol(connection.name)}",
+                name=f"t_{names.symbol(connection.name)}",
                 vrf=None,
                 table=None,
                 asn=entry.amazon_asn,
@@ -171,7 +171,7 @@ def _port(topology: Topology, gateway: TransitGateway, attachment: str) -> str:
     """The transit gateway's interface of an attachment."""
     for connection, _ in direct_connect.endings(topology, "transit", gateway.name):
         if connection.name == attachment:
-            return direct_connect.port(connection)
+            return names.connection_port(connection)
     return interface_name("att-", attachment)
 
 

@@ -92,7 +92,9 @@ def _propagate(
         near, far = inner.overlay_link(router.outpost, vpc)
         far_port = overlay.far_port(router.outpost)
         sessions.append(_over_service_link(vpc, router, far_port, far.ip, near.ip, reflect=True))
-        session = _over_service_link(vpc, router, overlay.NEAR, near.ip, far.ip, reflect=False)
+        session = _over_service_link(
+            vpc, router, names.OVERLAY_PORT, near.ip, far.ip, reflect=False
+        )
         _configure(draft, topology, router, [session])
     _configure(draft, topology, region, sessions)
 

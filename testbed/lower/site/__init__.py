@@ -93,7 +93,7 @@ def _add_lag(
     """The customer's side of a LAG, its two VLANs and eBGP sessions."""
     bond = names.customer_bond(outpost, lag)
     peer = (names.ond(outpost, lag.device), names.OND_BOND)
-    rack.add_lag(draft, entry.node, bond, lag, peer, peer_prefix=rack.OND_MEMBER)
+    rack.add_lag(draft, entry.node, bond, lag, peer, peer_prefix=names.OND_MEMBER)
     link = outpost.service_link
     far = topology.vpcs[link.vpc].cidr if link.vpc else topology.region.public_cidr
     to_region = (bgp.Export(far),)
@@ -120,9 +120,7 @@ def _add_lag(
 def _add_link(draft: Draft, devices: dict[str, _DeviceDraft], link: SiteLink) -> None:
     """A link between two devices, with BGP over it in one VRF."""
     entries = [devices[name] for name in link.devices]
-    interfaces = [
-        interface_name(f"{link.vrf}_", entries[1 - index].device.name) for index in (0, 1)
-    ]
+    interfaces = [names.link_port(link.vrf, entries[1 - index].device.name) for index in (0, 1)]
     draft.cable(
         (entries[0].node, interfaces[0]),
         (entries[1].node, interfaces[1]),
@@ -152,14 +150,16 @@ def _add_region_uplinks(draft: Draft, topology: Topology, devices: dict[str, _De
     for wall in topology.site.firewalls:
         for uplink in wall.inside:
             entry = devices[uplink.device]
-            entry.sl.sessions.append(firewall.attach(draft, wall, uplink, entry.node, "region"))
+            entry.sl.sessions.append(
+                firewall.attach(draft, wall, uplink, entry.node, names.REGION_PORT)
+            )
     for uplink in topology.site.region_uplinks:
         entry = devices[uplink.device]
-        region.attach(draft, uplink, entry.node, "region", names.VRF_SERVICE_LINK)
+        region.attach(draft, uplink, entry.node, names.REGION_PORT, names.VRF_SERVICE_LINK)
         entry.sl.sessions.append(
             bgp.Session(
                 name="region",
-                interface="region",
+                interface=names.REGION_PORT,
                 local=uplink.addresses[0].ip,
                 neighbor=uplink.addresses[1].ip,
                 remote_asn=topology.region.asn,
@@ -176,10 +176,10 @@ def _add_wan(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None
     sessions = []
     for uplink in wan.uplinks:
         entry = devices[uplink.device]
-        far = interface_name("cust-", uplink.device)
+        far = names.customer_port(uplink)
         device_end, wan_end = uplink.addresses
         draft.cable(
-            (entry.node, "wan"),
+            (entry.node, names.WAN_PORT),
             (node, far),
             addresses=uplink.addresses,
             masters=(names.VRF_LOCAL_GATEWAY, None),
@@ -221,7 +221,7 @@ def _add_segments(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) ->
         title = f"LAN {segment.name} ({segment.cidr})"
         switch = draft.host(names.segment(segment.name), Role.LAN_SEGMENT, SITE, title)
         switch.add("br0", Bridge())
-        lan = interface_name("lan_", segment.name)
+        lan = names.lan_port(segment.name)
         for name, address in segment.routers:
             entry = devices[name]
             draft.cable(

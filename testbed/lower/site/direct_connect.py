@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from testbed.lower import bgp, names
-from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
+from testbed.lower.builder import Draft, NodeDraft, netem
 from testbed.plan.model import Bridge, Process, RouteCheck, Vlan
 from testbed.plan.roles import REGION, Role
 from testbed.topology.model import (
@@ -24,8 +24,6 @@ from testbed.topology.model import (
     VirtualInterfaceKind,
 )
 
-PUBLIC_LIMIT = 1000  # prefixes of a public virtual interface (AWS: Direct Connect quotas)
-TRUNK = "customer"
 # What AWS announces on public virtual interfaces comes from the location's own Region
 # (AWS: Direct Connect routing policies and BGP communities).
 SAME_REGION = (7224, 8100)
@@ -40,16 +38,6 @@ def endings(topology: Topology, kind: VirtualInterfaceKind, target: str = "") ->
                 yield connection, entry
 
 
-def port(connection: DirectConnect) -> str:
-    """The interface, of the router that a virtual interface ends in, towards the connection."""
-    return interface_name("dx-", connection.name)
-
-
-def device_port(connection: DirectConnect) -> str:
-    """The customer device's interface that is the connection; leaves room for a VLAN suffix."""
-    return interface_name("dx-", connection.name, limit=10)
-
-
 def lower(draft: Draft, topology: Topology) -> None:
     """Add the Direct Connect locations. The routers behind them connect by `terminate`."""
     for connection in topology.site.direct_connects:
@@ -58,7 +46,7 @@ def lower(draft: Draft, topology: Topology) -> None:
         for entry in connection.virtual_interfaces:
             node.add(_bridge(entry), Bridge(), mtu=entry.mtu)
         behind = (_behind(entry) for entry in connection.virtual_interfaces)
-        node.processes.append(Process("carrier", ("testbed-carrier", TRUNK, *behind)))
+        node.processes.append(Process("carrier", ("testbed-carrier", names.TRUNK, *behind)))
 
 
 def _bridge(entry: VirtualInterface) -> str:
@@ -80,7 +68,7 @@ def terminate(
     """Let a virtual interface end in `node`. Returns Amazon's side of its BGP session."""
     location = draft.nodes[names.direct_connect(connection)]
     draft.cable(
-        (node, port(connection)),
+        (node, names.connection_port(connection)),
         (location, _behind(entry)),
         addresses=(entry.amazon_address, None),
         masters=(None, _bridge(entry)),
@@ -88,8 +76,8 @@ def terminate(
     )
     device = next(d for d in topology.site.devices if d.name == connection.device)
     return bgp.Session(
-        name=port(connection),
-        interface=port(connection),
+        name=names.connection_port(connection),
+        interface=names.connection_port(connection),
         local=entry.amazon_address.ip,
         neighbor=entry.customer_address.ip,
         remote_asn=device.asn,
@@ -99,7 +87,7 @@ def terminate(
             for prefix in entry.prefixes
         ),
         bfd=entry.bfd,
-        limit=entry.prefix_limit or PUBLIC_LIMIT,
+        limit=entry.limit,
         by_community=entry.kind != "public",
     )
 
@@ -108,15 +96,17 @@ def attach(
     draft: Draft, connection: DirectConnect, node: NodeDraft
 ) -> list[tuple[str, VirtualInterface]]:
     """Cable a connection to its customer device: (interface, virtual interface) of each VLAN."""
-    trunk = device_port(connection)
+    trunk = names.connection_trunk(connection)
     location = draft.nodes[names.direct_connect(connection)]
     vifs = connection.virtual_interfaces
     mtu = max([1500, *(entry.mtu for entry in vifs)])
-    draft.cable((node, trunk), (location, TRUNK), mtu=mtu, impairment=netem(connection.quality))
+    draft.cable(
+        (node, trunk), (location, names.TRUNK), mtu=mtu, impairment=netem(connection.quality)
+    )
     made = []
     for entry in vifs:
-        vlan = Vlan(TRUNK, entry.vlan)
-        location.add(f"{TRUNK}.{entry.vlan}", vlan, mtu=entry.mtu, master=_bridge(entry))
+        vlan = Vlan(names.TRUNK, entry.vlan)
+        location.add(f"{names.TRUNK}.{entry.vlan}", vlan, mtu=entry.mtu, master=_bridge(entry))
         name = f"{trunk}.{entry.vlan}"
         node.add(
             name,
@@ -143,7 +133,7 @@ def session(
         for device in (1, 2)
     )
     return bgp.Session(
-        name=f"{port(connection)}-{entry.kind}",
+        name=f"{names.connection_port(connection)}-{entry.kind}",
         interface=interface,
         local=entry.customer_address.ip,
         neighbor=entry.amazon_address.ip,

@@ -53,7 +53,7 @@ def add_outpost_resolver(draft: Draft, topology: Topology, router: VpcRouter) ->
     near, far = inner.overlay_link(outpost, vpc)
     _cable(draft, router, node, near.ip, own)
     upstream = inner.resolver(vpc)[1]
-    router.node.route(upstream, via=far.ip, dev=overlay.NEAR)
+    router.node.route(upstream, via=far.ip, dev=names.OVERLAY_PORT)
     region = draft.nodes[names.region_vpc(vpc.name)]
     region.route(own, via=near.ip, dev=overlay.far_port(outpost))
     _serve(draft, topology, vpc, node, own, upstream=upstream)
@@ -64,8 +64,8 @@ def use_region_resolver(router: VpcRouter) -> None:
     assert router.outpost is not None
     far = inner.overlay_link(router.outpost, router.vpc)[1].ip
     for address in (router.vpc.resolver, LINK_LOCAL):
-        router.node.route(address, via=far, dev=overlay.NEAR)
-    _let_through(router, overlay.NEAR)
+        router.node.route(address, via=far, dev=names.OVERLAY_PORT)
+    _let_through(router, names.OVERLAY_PORT)
 
 
 def _cable(
