@@ -7,7 +7,8 @@ from testbed.faults.editing import Editing, Target, chain
 from testbed.faults.link import QUALITY, add_netem
 from testbed.faults.registry import QUEUES, RULES, kind, number, text
 from testbed.faults.values import Parameter
-from testbed.plan.model import Fault, ManagementCheck, Veth, WireGuard
+from testbed.plan.checks import ManagementCheck
+from testbed.plan.model import Fault, Veth, WireGuard
 from testbed.plan.roles import REGION, Role
 
 PORT = 443  # of the tunnels, UDP, and of the management channel, TCP (facts: S4)

@@ -13,7 +13,8 @@ from ipaddress import IPv4Address, IPv4Network
 from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.templating import environment
-from testbed.plan.model import TABLE_MAIN, BgpCheck, Process
+from testbed.plan.checks import BgpCheck
+from testbed.plan.model import TABLE_MAIN, Process
 from testbed.topology.model import Daemon
 
 HOLD_S = 90  # Direct Connect's; AWS documents no timers for Outposts (docs/fidelity.md)

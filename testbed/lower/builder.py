@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 
+from testbed.plan.checks import Check
 from testbed.plan.model import (
-    Check,
     Interface,
     Kind,
     Loopback,

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING, Any, Literal
 
-from testbed.plan.model import BgpCheck, Bond, Interface, Node, Plan, Veth, Vlan, Vxlan, WireGuard
+from testbed.plan.checks import BgpCheck
+from testbed.plan.model import Bond, Interface, Node, Plan, Veth, Vlan, Vxlan, WireGuard
 from testbed.plan.roles import REGION, SITE
 from testbed.render import words
 

@@ -12,7 +12,8 @@ import pytest
 
 from testbed.control import registry
 from testbed.lifecycle import start
-from testbed.plan.model import Bond, HostInterface, Interface, LagCheck, Node, Plan, Vlan
+from testbed.plan.checks import LagCheck
+from testbed.plan.model import Bond, HostInterface, Interface, Node, Plan, Vlan
 from testbed.plan.roles import Role
 from testbed.testing import Testbed, eventually
 

@@ -20,7 +20,8 @@ from testbed.keeper.processes import ProcessTable
 from testbed.kernel import namespace
 from testbed.lifecycle import start
 from testbed.lifecycle.bringup import bring_up, take_down
-from testbed.plan.model import Bridge, Interface, LinkCheck, Node, Plan, Process, Veth
+from testbed.plan.checks import LinkCheck
+from testbed.plan.model import Bridge, Interface, Node, Plan, Process, Veth
 from testbed.plan.roles import Role
 
 NAME = "keeper-test"

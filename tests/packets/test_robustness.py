@@ -24,7 +24,8 @@ from testbed.guest.kinds import KINDS
 from testbed.kernel import features
 from testbed.kernel.isolation import UNNEEDED
 from testbed.lifecycle.bringup import bring_up, take_down
-from testbed.plan.model import Interface, LinkCheck, Node, Plan, Veth
+from testbed.plan.checks import LinkCheck
+from testbed.plan.model import Interface, Node, Plan, Veth
 from testbed.plan.roles import Role
 from testbed.testing import eventually
 

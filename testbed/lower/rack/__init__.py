@@ -14,7 +14,8 @@ from testbed.lower import bgp, names
 from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft
 from testbed.lower.builder import netem as netem_of
 from testbed.lower.rack import inner
-from testbed.plan.model import TABLE_MAIN, Bond, LagCheck, Netem, Route, Veth, Vlan, Vrf
+from testbed.plan.checks import LagCheck
+from testbed.plan.model import TABLE_MAIN, Bond, Netem, Route, Veth, Vlan, Vrf
 from testbed.plan.roles import Role
 from testbed.topology.model import Lag, Outpost, Quality, Topology, Vif
 

@@ -13,15 +13,8 @@ from __future__ import annotations
 from testbed.lower import bgp, names
 from testbed.lower.builder import Draft, NodeDraft, interface_name
 from testbed.lower.rack import TO_LOCAL_GATEWAY, coip, gateway_table, inner
-from testbed.plan.model import (
-    TABLE_MAIN,
-    GatewayPort,
-    GatewayRoute,
-    LocalGatewayCheck,
-    Route,
-    RouteState,
-    Rule,
-)
+from testbed.plan.checks import GatewayPort, GatewayRoute, LocalGatewayCheck, RouteState
+from testbed.plan.model import TABLE_MAIN, Route, Rule
 from testbed.plan.roles import Role
 from testbed.topology.model import LocalGatewayMode, Outpost, Topology, Vpc
 

@@ -14,7 +14,8 @@ from typing import Any
 from testbed.lower import names, region
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.rack import inner
-from testbed.plan.model import NODE_DIRECTORY, ManagementCheck, Process
+from testbed.plan.checks import ManagementCheck
+from testbed.plan.model import NODE_DIRECTORY, Process
 from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Lag, Outpost, Topology
 

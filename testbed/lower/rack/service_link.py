@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from testbed.lower import bgp, names
 from testbed.lower.builder import ETHERNET_MTU, Draft, NodeDraft
 from testbed.lower.rack import TO_SERVICE_LINK, inner
-from testbed.plan.model import Route, RouteCheck, TunnelCheck, WireGuard, WireGuardPeer
+from testbed.plan.checks import RouteCheck, TunnelCheck
+from testbed.plan.model import Route, WireGuard, WireGuardPeer
 from testbed.plan.roles import Role
 from testbed.topology.model import INTERNAL, Anchor, Outpost, Topology
 

@@ -14,7 +14,7 @@ from testbed.lower import bgp, names
 from testbed.lower.builder import Draft, NodeDraft, netem
 from testbed.lower.rack import anchors, inner
 from testbed.lower.site import direct_connect
-from testbed.plan.model import RouteCheck
+from testbed.plan.checks import RouteCheck
 from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Topology, Uplink
 

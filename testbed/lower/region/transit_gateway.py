@@ -17,7 +17,8 @@ from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft, interface_name
 from testbed.lower.rack import inner
 from testbed.lower.site import direct_connect
 from testbed.lower.vpc.router import VpcRouter
-from testbed.plan.model import TABLE_MAIN, Route, RouteCheck, Rule
+from testbed.plan.checks import RouteCheck
+from testbed.plan.model import TABLE_MAIN, Route, Rule
 from testbed.plan.roles import REGION, Role
 from testbed.topology.model import (
     Target,

@@ -18,7 +18,8 @@ from testbed.lower.site import direct_connect
 from testbed.lower.vpc import gateways, overlay
 from testbed.lower.vpc.interfaces import JUMBO_MTU
 from testbed.lower.vpc.router import FIRST_MARK, VpcRouter
-from testbed.plan.model import Route, RouteCheck
+from testbed.plan.checks import RouteCheck
+from testbed.plan.model import Route
 from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Target, Topology, Vpc
 

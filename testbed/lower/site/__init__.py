@@ -15,7 +15,8 @@ from testbed.lower.builder import ETHERNET_MTU, Draft, NodeDraft, interface_name
 from testbed.lower.site import direct_connect, firewall
 from testbed.lower.site.internet import LAN as INTERNET_LAN
 from testbed.lower.site.services import add_services
-from testbed.plan.model import Bridge, HostInterface, RouteCheck
+from testbed.plan.checks import RouteCheck
+from testbed.plan.model import Bridge, HostInterface
 from testbed.plan.roles import SITE, Role
 from testbed.topology.model import Device, Lag, Outpost, Site, SiteLink, Topology, Uplink
 

@@ -15,7 +15,8 @@ from ipaddress import IPv4Network
 
 from testbed.lower import bgp, names
 from testbed.lower.builder import Draft, NodeDraft, netem
-from testbed.plan.model import Bridge, Process, RouteCheck, Vlan
+from testbed.plan.checks import RouteCheck
+from testbed.plan.model import Bridge, Process, Vlan
 from testbed.plan.roles import REGION, Role
 from testbed.topology.model import (
     DirectConnect,

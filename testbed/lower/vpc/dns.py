@@ -19,7 +19,8 @@ from testbed.lower.rack import inner
 from testbed.lower.templating import environment
 from testbed.lower.vpc import overlay
 from testbed.lower.vpc.router import VpcRouter
-from testbed.plan.model import RESOLV_CONF, TABLE_MAIN, ListenCheck, Process, Rule
+from testbed.plan.checks import ListenCheck
+from testbed.plan.model import RESOLV_CONF, TABLE_MAIN, Process, Rule
 from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Record, Topology, Vpc
 

@@ -25,7 +25,8 @@ from testbed.lower.ipv6 import (
 )
 from testbed.lower.vpc import gateways, interfaces, overlay
 from testbed.lower.vpc.router import VpcRouter
-from testbed.plan.model import Neighbor, Route, Rule, TableRouteCheck
+from testbed.plan.checks import TableRouteCheck
+from testbed.plan.model import Neighbor, Route, Rule
 from testbed.topology.model import (
     NetworkInterface,
     Target,

@@ -5,14 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from testbed.plan.model import (
-    LocalGatewayCheck,
-    TableRouteCheck,
-    Vrf,
-    Vxlan,
-    WireGuard,
-    WireGuardPeer,
-)
+from testbed.plan.checks import LocalGatewayCheck, TableRouteCheck
+from testbed.plan.model import Vrf, Vxlan, WireGuard, WireGuardPeer
 from testbed.plan.roles import Role
 from testbed.probes.trace.routing import LOCAL, MAIN, MARTIAN
 

@@ -14,12 +14,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from testbed.plan.checks import BgpCheck, LagCheck
 from testbed.plan.codec import to_json
 from testbed.plan.model import (
-    BgpCheck,
     Bond,
     Interface,
-    LagCheck,
     Loopback,
     Netem,
     Node,

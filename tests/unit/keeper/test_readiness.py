@@ -15,17 +15,8 @@ from testbed.keeper.processes import ProcessTable, Running
 from testbed.kernel import observe
 from testbed.kernel.apply import Kernel
 from testbed.kernel.wireguard import PeerState
-from testbed.plan.model import (
-    BgpCheck,
-    Check,
-    Interface,
-    Node,
-    Plan,
-    RouteCheck,
-    TunnelCheck,
-    WireGuard,
-    WireGuardPeer,
-)
+from testbed.plan.checks import BgpCheck, Check, RouteCheck, TunnelCheck
+from testbed.plan.model import Interface, Node, Plan, WireGuard, WireGuardPeer
 from testbed.plan.roles import Role
 
 

@@ -15,7 +15,8 @@ from testbed.keeper import readiness, sessions
 from testbed.keeper.processes import ProcessTable, Running
 from testbed.kernel import observe
 from testbed.kernel.apply import Kernel
-from testbed.plan.model import BgpCheck, Check, Node, Plan, RouteCheck
+from testbed.plan.checks import BgpCheck, Check, RouteCheck
+from testbed.plan.model import Node, Plan
 from testbed.plan.roles import Role
 
 LIMIT = "Received: Maximum number of prefixes reached"

@@ -12,14 +12,13 @@ from hashlib import blake2b
 from typing import TypeVar
 from zlib import crc32
 
+from testbed.plan.checks import LagCheck, LinkCheck
 from testbed.plan.model import (
     Bond,
     Bridge,
     Dummy,
     Interface,
     Kind,
-    LagCheck,
-    LinkCheck,
     Loopback,
     Neighbor,
     Netem,
