@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import asyncio
 
-    from testbed.guest.mux import Channel, Mux
+    from testbed.guest.channel import Channel
+    from testbed.guest.mux import Mux
 
 NAMELESS = "testbed"
 FILE_LIMIT = 1024 * 1024
@@ -169,7 +170,8 @@ async def _serve(parameters: dict[str, Any]) -> None:
     import importlib
     import signal
 
-    from testbed.guest.mux import FRAME, Kind, Mux, streams
+    from testbed.guest.channel import FRAME, Kind
+    from testbed.guest.mux import Mux, streams
 
     module, _, name = parameters["keeper"].partition(":")
     keeper = getattr(importlib.import_module(module), name)(

@@ -32,7 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "programs.launcher": {"programs", "kernel"},  # enters namespaces
     "control.protocol": {"errors"},  # spoken at both ends
     "guest.gate": set(),  # known at both ends of virtual time
-    "guest.mux": {"errors", "control.protocol"},  # spoken at both ends of the guest's port
+    "guest.channel": set(),  # spoken at both ends of the guest's port
+    "guest.mux": {"guest.channel"},
     "keeper": {
         "errors",
         "programs",
@@ -42,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "kernel",
         "control.protocol",
         "guest.gate",
+        "guest.channel",
         "guest.mux",
     },
     "control": {"errors", "plan", "control.protocol"},
@@ -51,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "kernel",
         "control.protocol",
         "guest.gate",
+        "guest.channel",
         "guest.mux",
         "keeper",
         "control",
