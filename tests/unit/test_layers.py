@@ -127,6 +127,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # What those who look at a testbed may rely on of how it was built.
 OF_THE_LOWERING = {"lower", "lower.names", "lower.rack.inner"}
+LONGEST_MODULE, LONGEST_FUNCTION = 400, 50  # lines
+TOO_LONG = {("cli.reach", "command"), ("cli.up", "command"), ("lifecycle.bringup", "bring_up")}
 TOP = {"cli", "pytest_plugin"}  # may import everything but each other
 # Modules that are one layer with another.
 PART_OF = {"__main__": "cli"}
@@ -289,6 +291,17 @@ def test_imports_go_down_only(name: str) -> None:
 def test_checks_rely_on_names_and_addresses_of_the_lowering_only(name: str) -> None:
     found = {i.target for i in imports_of(MODULES[name]) if layer_of(i.target) == "lower"}
     assert found <= OF_THE_LOWERING
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_and_functions_can_be_read_at_a_glance(name: str) -> None:
+    """Up to 400 lines and 50 lines; what is longer has parts with names of their own."""
+    tree = MODULES[name]
+    last = max((node.end_lineno or 0 for node in tree.body), default=0)
+    assert last <= LONGEST_MODULE
+    functions = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    long = {f.name for f in functions if (f.end_lineno or 0) - f.lineno >= LONGEST_FUNCTION}
+    assert long == {function for module, function in TOO_LONG if module == name}
 
 
 def circle(trees: Mapping[str, ast.Module]) -> list[str]:
