@@ -20,7 +20,8 @@ from typing import Any, Self
 from effort import times
 
 from testbed.conformance.results import Result
-from testbed.lower.rack.service_link import PORT, host_address
+from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
+from testbed.lower.rack.inner import server_address
 from testbed.testing import Testbed
 from testbed.topology.model import Topology
 
@@ -170,7 +171,7 @@ class Witness:
 def tunnels(topology: Topology) -> list[set[str]]:
     """The ends of each tunnel."""
     return [
-        {str(host_address(outpost, index)), str(anchor.address)}
+        {str(server_address(outpost, index)), str(anchor.address)}
         for outpost in topology.outposts.values()
         for index, anchor in enumerate(topology.anchors(outpost))
     ]

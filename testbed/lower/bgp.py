@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.templating import environment
-from testbed.plan.model import TABLE_MAIN, BgpCheck, Process
+from testbed.plan.checks import BgpCheck
+from testbed.plan.model import TABLE_MAIN, Process
 from testbed.topology.model import Daemon
 
 HOLD_S = 90  # Direct Connect's; AWS documents no timers for Outposts (docs/fidelity.md)
@@ -111,13 +113,7 @@ class Router:
         return any(session.bfd for instance in self.instances for session in instance.sessions)
 
 
-def symbol(text: str) -> str:
-    """A name as BIRD accepts it: letters, digits and underscores."""
-    name = text.replace("-", "_").replace(".", "_")
-    return f"_{name}" if name[0].isdigit() else name
-
-
-environment.filters["symbol"] = symbol
+environment.filters["symbol"] = names.symbol
 environment.globals.update(
     hold=HOLD_S,
     keepalive=KEEPALIVE_S,
@@ -159,7 +155,7 @@ def configure(
                 BgpCheck(
                     node=node.name,
                     daemon=daemon,
-                    protocol=symbol(name) if daemon == "bird" else name,
+                    protocol=names.symbol(name) if daemon == "bird" else name,
                     neighbor=str(session.neighbor),
                     title=session.title,
                 )

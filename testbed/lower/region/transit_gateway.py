@@ -17,7 +17,9 @@ from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft, interface_name
 from testbed.lower.rack import inner
 from testbed.lower.site import direct_connect
 from testbed.lower.vpc.router import VpcRouter
-from testbed.plan.model import TABLE_MAIN, Route, RouteCheck, Rule
+from testbed.plan.checks import RouteCheck
+from testbed.plan.model import TABLE_MAIN, Route, Rule
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import (
     Target,
     Topology,
@@ -37,7 +39,7 @@ def lower(draft: Draft, topology: Topology) -> None:
     """Add the transit gateways with their route tables; the VPCs come with their routers."""
     for gateway in topology.region.transit_gateways.values():
         title = f"transit gateway {gateway.name}"
-        node = draft.router(names.transit_gateway(gateway), "transit-gateway", "region", title)
+        node = draft.router(names.transit_gateway(gateway), Role.TRANSIT_GATEWAY, REGION, title)
         marks = []
         for mark, table in enumerate(gateway.route_tables, FIRST_MARK):
             marks += [f'"{_port(topology, gateway, name)}" : {mark}' for name in table.associations]
@@ -124,7 +126,7 @@ def _terminate(draft: Draft, topology: Topology, gateway: TransitGateway, node: 
         session = direct_connect.terminate(draft, topology, node, connection, entry)
         instances.append(
             bgp.Instance(
-                name=f"t_{bgp.symbol(connection.name)}",
+                name=f"t_{names.symbol(connection.name)}",
                 vrf=None,
                 table=None,
                 asn=entry.amazon_asn,
@@ -170,7 +172,7 @@ def _port(topology: Topology, gateway: TransitGateway, attachment: str) -> str:
     """The transit gateway's interface of an attachment."""
     for connection, _ in direct_connect.endings(topology, "transit", gateway.name):
         if connection.name == attachment:
-            return direct_connect.port(connection)
+            return names.connection_port(connection)
     return interface_name("att-", attachment)
 
 

@@ -18,7 +18,9 @@ from testbed.lower.site import direct_connect
 from testbed.lower.vpc import gateways, overlay
 from testbed.lower.vpc.interfaces import JUMBO_MTU
 from testbed.lower.vpc.router import FIRST_MARK, VpcRouter
-from testbed.plan.model import Route, RouteCheck
+from testbed.plan.checks import RouteCheck
+from testbed.plan.model import Route
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Target, Topology, Vpc
 
 NUMBER = 1  # among the VPC's gateways
@@ -34,7 +36,7 @@ def lower(draft: Draft, topology: Topology, region: VpcRouter, outposts: list[Vp
         return
     name = names.virtual_private_gateway(vpc.name)
     title = f"virtual private gateway of VPC {vpc.name}"
-    node = draft.router(name, "virtual-private-gateway", "region", title)
+    node = draft.router(name, Role.VIRTUAL_PRIVATE_GATEWAY, REGION, title)
     target = Target("virtual-private-gateway")
     gateways.connect(draft, region, NUMBER, TO_GATEWAY, (node, TO_VPC), target, JUMBO_MTU)
     region.contain()
@@ -91,7 +93,9 @@ def _propagate(
         near, far = inner.overlay_link(router.outpost, vpc)
         far_port = overlay.far_port(router.outpost)
         sessions.append(_over_service_link(vpc, router, far_port, far.ip, near.ip, reflect=True))
-        session = _over_service_link(vpc, router, overlay.NEAR, near.ip, far.ip, reflect=False)
+        session = _over_service_link(
+            vpc, router, names.OVERLAY_PORT, near.ip, far.ip, reflect=False
+        )
         _configure(draft, topology, router, [session])
     _configure(draft, topology, region, sessions)
 

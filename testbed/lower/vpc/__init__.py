@@ -27,7 +27,7 @@ from testbed.lower.vpc import (
 )
 from testbed.lower.vpc.router import BETWEEN_OUTPOSTS, VpcRouter
 from testbed.lower.vpc.ruleset import comment
-from testbed.plan.model import RouteCheck
+from testbed.plan.checks import RouteCheck
 from testbed.topology.model import NetworkInterface, Outpost, Topology, Vpc
 
 

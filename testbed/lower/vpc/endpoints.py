@@ -13,6 +13,7 @@ from testbed.lower.builder import Draft, NodeDraft, interface_name
 from testbed.lower.site.services import add_services
 from testbed.lower.vpc import gateways
 from testbed.lower.vpc.router import VpcRouter
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import NetworkInterface, Target, Topology
 
 FIRST_NUMBER = 8  # of gateway endpoints among a VPC's gateways
@@ -23,7 +24,7 @@ def add_node(draft: Draft, topology: Topology, interface: NetworkInterface) -> N
     assert interface.requester is not None
     endpoint = topology.vpcs[interface.vpc].endpoint(interface.requester.name)
     title = f"VPC endpoint {endpoint.name} for {endpoint.service} ({interface.address})"
-    node = draft.host(names.endpoint(interface.name), "vpc-endpoint", "region", title)
+    node = draft.host(names.endpoint(interface.name), Role.ENDPOINT, REGION, title)
     add_services(draft, node, ("aws",))
     return node
 
@@ -36,7 +37,7 @@ def attach_gateways(draft: Draft, topology: Topology, router: VpcRouter) -> None
         service = services[endpoint.service]
         title = f"gateway endpoint {endpoint.name} for {service.name} ({service.address})"
         name = names.endpoint(f"{router.vpc.name}.{endpoint.name}")
-        node = draft.host(name, "vpc-endpoint", "region", title)
+        node = draft.host(name, Role.ENDPOINT, REGION, title)
         node.loopback(service.address)
         port = interface_name("vpce-", endpoint.name)
         target = Target("vpc-endpoint", endpoint.name)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ipaddress import IPv6Interface, IPv6Network
 
+from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.ipv6 import (
     DEFAULT,
@@ -24,7 +25,8 @@ from testbed.lower.ipv6 import (
 )
 from testbed.lower.vpc import gateways, interfaces, overlay
 from testbed.lower.vpc.router import VpcRouter
-from testbed.plan.model import Neighbor, Route, Rule, TableRouteCheck
+from testbed.plan.checks import TableRouteCheck
+from testbed.plan.model import Neighbor, Route, Rule
 from testbed.topology.model import (
     NetworkInterface,
     Target,
@@ -98,8 +100,8 @@ def _links(region: VpcRouter, router: VpcRouter) -> tuple[NextHop, NextHop]:
     assert router.outpost is not None
     port = overlay.far_port(router.outpost)
     return (
-        towards(router.node, overlay.NEAR, (region.node.name, port), up=True),
-        towards(region.node, port, (router.node.name, overlay.NEAR), up=False),
+        towards(router.node, names.OVERLAY_PORT, (region.node.name, port), up=True),
+        towards(region.node, port, (router.node.name, names.OVERLAY_PORT), up=False),
     )
 
 
@@ -153,7 +155,7 @@ def _next_hop(
         return None
     elif router.outpost is None:
         return UPPER, region.gateways[target][1]
-    return UPPER, overlay.NEAR
+    return UPPER, names.OVERLAY_PORT
 
 
 def connect_gateway(

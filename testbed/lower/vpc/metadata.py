@@ -18,7 +18,8 @@ from testbed.lower.identifiers import ACCOUNT, identifier, outpost_arn
 from testbed.lower.vpc import interfaces
 from testbed.lower.vpc.dns import private_name
 from testbed.lower.vpc.router import VpcRouter
-from testbed.plan.model import NODE_DIRECTORY, ListenCheck, Process
+from testbed.plan.checks import ListenCheck
+from testbed.plan.model import NODE_DIRECTORY, Process
 from testbed.topology.model import Instance, NetworkInterface, Topology
 
 ADDRESS = IPv4Address("169.254.169.254")

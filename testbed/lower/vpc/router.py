@@ -10,6 +10,7 @@ from testbed.lower import names
 from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft, interface_name
 from testbed.lower.vpc.ruleset import Ruleset, comment
 from testbed.plan.model import Route, Rule
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import NetworkInterface, Outpost, Subnet, Target, Topology, Vpc
 
 NextHop = tuple[IPv4Address, str]
@@ -46,11 +47,11 @@ class VpcRouter:
             name, group = names.outpost_vpc(outpost, vpc.name), outpost.name
             title = f"{outpost.name} router of VPC {vpc.name}"
         else:
-            name, group = names.region_vpc(vpc.name), "region"
+            name, group = names.region_vpc(vpc.name), REGION
             title = f"Region router of VPC {vpc.name}"
         place = outpost.name if outpost else None
         subnets = {subnet.name: subnet for subnet in vpc.subnets if subnet.outpost == place}
-        node = draft.router(name, "vpc-router", group, title)
+        node = draft.router(name, Role.VPC_ROUTER, group, title)
         node.loopback(*(subnet.router for subnet in subnets.values()))
         # Nothing of the VPC's CIDR beyond its interfaces and its other routers' subnets.
         node.routes.append(Route(str(vpc.cidr), type="blackhole"))

@@ -19,7 +19,8 @@ from testbed.lower.builder import LAST_METRIC, Draft
 from testbed.lower.rack import gateway_table, inner
 from testbed.lower.vpc import interfaces, overlay
 from testbed.lower.vpc.router import FIRST_MARK, NextHop, VpcRouter
-from testbed.plan.model import TABLE_MAIN, Route, Rule, TableRouteCheck
+from testbed.plan.checks import TableRouteCheck
+from testbed.plan.model import TABLE_MAIN, Route, Rule
 from testbed.topology.model import (
     NetworkInterface,
     RouteTable,

@@ -10,6 +10,7 @@ from testbed.topology.model.base import Quality
 
 VirtualInterfaceKind = Literal["private", "transit", "public"]
 DeviceVrf = Literal["sl", "lgw"]
+PUBLIC_LIMIT = 1000  # prefixes of a public virtual interface (AWS: Direct Connect quotas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class VirtualInterface:
     bfd: bool
     mtu: int
     prefix_limit: int
+
+    @property
+    def limit(self) -> int:
+        """How many prefixes the customer may announce."""
+        return self.prefix_limit or PUBLIC_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
