@@ -23,11 +23,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quantities": set(),
     "programs": set(),  # what runs inside nodes
     "topology.model": {"errors"},
-    "topology": {"errors", "quantities", "topology.model"},
+    "topology.ids": set(),
+    "topology.numbers": set(),  # both known to lower, which claims numbers, too
+    "topology": {"errors", "quantities", "topology.model", "topology.ids", "topology.numbers"},
     "predict": {"topology.model"},  # knows nothing of how the testbed is built
     "plan": {"errors"},
     "faults": {"errors", "quantities", "plan"},
-    "lower": {"errors", "topology.model", "plan", "faults"},
+    "lower": {
+        "errors",
+        "topology.model",
+        "topology.ids",
+        "topology.numbers",
+        "plan",
+        "faults",
+    },
     "kernel": {"errors", "plan"},
     "programs.launcher": {"programs", "kernel"},  # enters namespaces
     "control.protocol": {"errors"},  # spoken at both ends

@@ -17,6 +17,7 @@ from testbed.topology.file.report import Report
 from testbed.topology.file.template import MAX_SIZE, render
 from testbed.topology.file.validate import validate
 from testbed.topology.model import Topology
+from testbed.topology.numbers import Numbers
 from testbed.topology.schema import TopologyForm
 
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
@@ -55,12 +56,13 @@ def loads(
     file: str = "topology.yaml",
     settings: Mapping[str, str] = NO_SETTINGS,
     template: bool = False,
+    numbers: Numbers | None = None,
 ) -> Topology:
     """Check and resolve a topology's text; `file` is its name in messages.
 
     Devices' own configuration files are looked for beside `file`. With
     `template` the text is rendered first; positions then refer to the rendered
-    text, and messages say so. Raises TopologyError.
+    text, and messages say so. Objects keep the `numbers` that they had. Raises TopologyError.
     """
     if len(text) > MAX_SIZE:
         message = f"has {len(text)} characters; a topology has at most {MAX_SIZE}"
@@ -78,7 +80,7 @@ def loads(
         report.flaw(flaw)
     form = _checked_form(document.root.plain(), report)
     if form is not None:
-        topology = derive(form, report, lambda name: read_config(directory, name))
+        topology = derive(form, report, lambda name: read_config(directory, name), numbers)
         rules.check(form, topology, report)
         if not report.problems:
             return topology
