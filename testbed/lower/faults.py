@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 
-from testbed.errors import Problem, TopologyError, UsageError
+from testbed.errors import DocumentError, UsageError, Violation
 from testbed.faults import catalog
 from testbed.plan.model import Fault, Plan
 from testbed.topology.model import FaultDeclaration, Topology
@@ -17,10 +17,10 @@ from testbed.topology.numbers import Numbers
 def lower(plan: Plan, topology: Topology, numbers: Numbers) -> Plan:
     """Return the plan with the topology's faults.
 
-    Raises TopologyError with every fault that is not possible, and where it is.
+    Raises DocumentError with every fault that is not possible, and where it is.
     """
     faults: list[Fault] = []
-    problems: list[Problem] = []
+    violations: list[Violation] = []
     names = _names(topology.faults, numbers)
     for declared, name in zip(topology.faults, names, strict=True):
         try:
@@ -31,11 +31,11 @@ def lower(plan: Plan, topology: Topology, numbers: Numbers) -> Plan:
             )
             catalog.compose(plan, [*(each for each in faults if not each.at_s), fault])
         except UsageError as error:
-            problems.append(_problem(topology, declared, error))
+            violations.append(Violation(declared.path, "faults", error.message, error.hint))
         else:
             faults.append(fault)
-    if problems:
-        raise TopologyError(problems)
+    if violations:
+        raise DocumentError(violations)
     return replace(plan, faults=tuple(faults)) if faults else plan
 
 
@@ -60,8 +60,3 @@ def _names(faults: tuple[FaultDeclaration, ...], numbers: Numbers) -> list[str]:
             name = declared.kind if number == 1 else f"{declared.kind}-{number}"
         found.append(name)
     return found
-
-
-def _problem(topology: Topology, declared: FaultDeclaration, error: UsageError) -> Problem:
-    place = declared.place or Problem(topology.name, 1, 1, "faults", "")
-    return replace(place, message=error.message, hint=error.hint)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 
+from testbed.topology import references
 from testbed.topology.derive import placement as derive_placement
 from testbed.topology.derive import security as derive_security
 from testbed.topology.derive.coip import derive_coips
@@ -30,8 +31,6 @@ from testbed.topology.derive.rack import derive_outposts
 from testbed.topology.derive.region import derive_region, internet_uplinks
 from testbed.topology.derive.site import derive_site
 from testbed.topology.derive.transit import derive_transit_gateways
-from testbed.topology.file import references
-from testbed.topology.file.report import Report
 from testbed.topology.model import (
     MAX_ROUTE_TABLES,
     MAX_VPCS,
@@ -47,6 +46,7 @@ from testbed.topology.model import (
     VpcRoute,
 )
 from testbed.topology.numbers import Numbers
+from testbed.topology.report import Report
 from testbed.topology.schema import RouteTableForm, TopologyForm, VpcForm
 
 MAIN = "main"

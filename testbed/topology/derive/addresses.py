@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import overload
 
-from testbed.topology.file import references
+from testbed.topology import references
 from testbed.topology.numbers import Numbers
 from testbed.topology.schema import InstanceForm, NetworkInterfaceForm, TopologyForm
 

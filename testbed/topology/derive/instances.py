@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
+from testbed.errors import Path
 from testbed.topology.derive import security as derive_security
 from testbed.topology.derive.addresses import (
     address_kind,
@@ -14,10 +15,9 @@ from testbed.topology.derive.addresses import (
     hosts,
     subnet_of,
 )
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
 from testbed.topology.model import Instance, MetadataOptions, NetworkInterface, Vpc
 from testbed.topology.numbers import Numbers
+from testbed.topology.report import Report
 from testbed.topology.schema import InstanceForm, NetworkInterfaceForm, TopologyForm
 
 RESERVED_AT_START = 4  # network, router, DNS, future use (facts: V subnet-sizing)

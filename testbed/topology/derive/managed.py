@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
+from testbed.errors import Path
 from testbed.topology.derive import security as derive_security
 from testbed.topology.derive.addresses import address_kind, free_addresses, hosts
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
 from testbed.topology.model import (
     Endpoint,
     NatGateway,
@@ -19,6 +18,7 @@ from testbed.topology.model import (
     Vpc,
 )
 from testbed.topology.numbers import Numbers
+from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm, VpcForm
 
 RESERVED_AT_START = 4

@@ -6,7 +6,6 @@ from ipaddress import IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IP
 
 from testbed.topology.derive.addresses import free_addresses, hosts
 from testbed.topology.derive.transit import derive_peering
-from testbed.topology.file.report import Report
 from testbed.topology.model import (
     Anchor,
     Internet,
@@ -17,6 +16,7 @@ from testbed.topology.model import (
     Uplink,
 )
 from testbed.topology.numbers import END, Numbers
+from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
 
 PUBLIC_CIDR = IPv4Network("198.51.100.0/24")  # TEST-NET-2 (RFC 5737)

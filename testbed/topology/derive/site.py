@@ -7,10 +7,9 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Literal
 
+from testbed.topology import references
 from testbed.topology.derive.addresses import free_addresses, hosts
 from testbed.topology.derive.rack import device_pair, point_to_point
-from testbed.topology.file import references
-from testbed.topology.file.report import Report
 from testbed.topology.model import (
     Device,
     Firewall,
@@ -24,6 +23,7 @@ from testbed.topology.model import (
     Wan,
 )
 from testbed.topology.numbers import Numbers
+from testbed.topology.report import Report
 from testbed.topology.schema import (
     DeviceForm,
     HostInterfacesForm,
