@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from testbed.lower import faults, rack, region, site, vpc
 from testbed.lower.builder import Draft
@@ -12,8 +13,11 @@ from testbed.lower.site import direct_connect, internet, real
 from testbed.plan.model import Plan
 from testbed.topology.model import Topology
 
+if TYPE_CHECKING:
+    from testbed.topology.numbers import Numbers
 
-def lower(topology: Topology) -> Plan:
+
+def lower(topology: Topology, numbers: Numbers | None = None) -> Plan:  # noqa: ARG001
     """The plan of a topology: deterministic, complete, and needing no rights to compute."""
     draft = Draft(topology.name)
     direct_connect.lower(draft, topology)

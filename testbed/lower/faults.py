@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.errors import Problem, TopologyError, UsageError
+from testbed.errors import DocumentError, UsageError, Violation
 from testbed.faults import catalog
 from testbed.plan.model import Fault, Plan
-from testbed.topology.model import FaultDeclaration, Topology
+from testbed.topology.model import Topology
 
 
 def lower(plan: Plan, topology: Topology) -> Plan:
     """The plan with the topology's faults.
 
-    Raises TopologyError with every fault that is not possible, and where it is.
+    Raises DocumentError with every fault that is not possible, and where it is.
     """
     faults: list[Fault] = []
-    problems: list[Problem] = []
+    violations: list[Violation] = []
     taken = [declared.name for declared in topology.faults if declared.name]
     for declared in topology.faults:
         name = declared.name or catalog.named(declared.kind, taken)
@@ -28,15 +28,10 @@ def lower(plan: Plan, topology: Topology) -> Plan:
             )
             catalog.compose(plan, [*(each for each in faults if not each.at_s), fault])
         except UsageError as error:
-            problems.append(_problem(topology, declared, error))
+            violations.append(Violation(declared.path, "faults", error.message, error.hint))
         else:
             faults.append(fault)
             taken.append(name)
-    if problems:
-        raise TopologyError(problems)
+    if violations:
+        raise DocumentError(violations)
     return replace(plan, faults=tuple(faults)) if faults else plan
-
-
-def _problem(topology: Topology, declared: FaultDeclaration, error: UsageError) -> Problem:
-    place = declared.place or Problem(topology.name, 1, 1, "faults", "")
-    return replace(place, message=error.message, hint=error.hint)

@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from testbed.errors import shorten
 from testbed.quantities import (
     DELAY,
     HIGHEST_RATE_MBPS,
@@ -30,7 +31,6 @@ from testbed.quantities import (
     delay_ms,
     rate_mbps,
 )
-from testbed.topology.file.position import shorten
 from testbed.topology.model import Target as RouteTarget
 from testbed.topology.model import TargetKind
 

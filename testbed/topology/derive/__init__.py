@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 
+from testbed.topology import references
 from testbed.topology.derive import placement as derive_placement
 from testbed.topology.derive import security as derive_security
 from testbed.topology.derive.coip import derive_coips
@@ -30,8 +31,6 @@ from testbed.topology.derive.rack import derive_outpost
 from testbed.topology.derive.region import derive_region, internet_uplinks
 from testbed.topology.derive.site import derive_site
 from testbed.topology.derive.transit import derive_transit_gateways
-from testbed.topology.file import references
-from testbed.topology.file.report import Report
 from testbed.topology.model import (
     Endpoint,
     Ipv6Route,
@@ -45,6 +44,8 @@ from testbed.topology.model import (
     Vpc,
     VpcRoute,
 )
+from testbed.topology.numbers import Numbers
+from testbed.topology.report import Report
 from testbed.topology.schema import RouteTableForm, TopologyForm, VpcForm
 
 MAIN = "main"
@@ -52,7 +53,12 @@ MAIN = "main"
 ReadConfig = Callable[[str], str]
 
 
-def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topology:
+def derive(
+    form: TopologyForm,
+    report: Report,
+    read_config: ReadConfig,
+    numbers: Numbers,  # noqa: ARG001
+) -> Topology:
     """The resolved topology of a form whose references are all right.
 
     `read_config` returns the text of a device's own configuration file and

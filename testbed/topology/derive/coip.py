@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
 from testbed.topology.model import LocalGateway, NetworkInterface, Outpost, Subnet, Vpc
+from testbed.topology.report import Report
 from testbed.topology.schema import InstanceForm, NetworkInterfaceForm, TopologyForm
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
+from testbed.errors import Path
+from testbed.topology import references
 from testbed.topology.derive import security as derive_security
 from testbed.topology.derive.site import first_free
-from testbed.topology.file import references
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
 from testbed.topology.model import Instance, MetadataOptions, NetworkInterface, Vpc
+from testbed.topology.report import Report
 from testbed.topology.schema import InstanceForm, NetworkInterfaceForm, TopologyForm
 
 RESERVED_AT_START = 4  # network, router, DNS, future use (facts: V subnet-sizing)

@@ -7,9 +7,8 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
+from testbed.errors import Path
 from testbed.topology.derive import security as derive_security
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
 from testbed.topology.model import (
     Endpoint,
     NatGateway,
@@ -17,6 +16,7 @@ from testbed.topology.model import (
     Requester,
     Vpc,
 )
+from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm, VpcForm
 
 RESERVED_AT_START = 4

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from ipaddress import IPv4Interface, IPv4Network
 from typing import Literal
 
-from testbed.topology.file import references
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
+from testbed.topology import references
 from testbed.topology.model import (
     Anchor,
     CoipPool,
@@ -19,6 +18,7 @@ from testbed.topology.model import (
     ServiceLink,
     Vif,
 )
+from testbed.topology.report import Report
 from testbed.topology.schema import LocalGatewayForm, OutpostForm, TopologyForm, VifForm
 
 Kind = Literal["service_link", "local_gateway"]

@@ -6,7 +6,6 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IP
 
 from testbed.topology.derive.site import first_free
 from testbed.topology.derive.transit import derive_peering
-from testbed.topology.file.report import Report
 from testbed.topology.model import (
     Anchor,
     Internet,
@@ -16,6 +15,7 @@ from testbed.topology.model import (
     Region,
     Uplink,
 )
+from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
 
 PUBLIC_CIDR = IPv4Network("198.51.100.0/24")  # TEST-NET-2 (RFC 5737)

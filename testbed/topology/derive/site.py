@@ -7,9 +7,8 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Literal
 
+from testbed.topology import references
 from testbed.topology.derive.rack import device_pair, point_to_point
-from testbed.topology.file import references
-from testbed.topology.file.report import Report
 from testbed.topology.model import (
     Device,
     Firewall,
@@ -22,6 +21,7 @@ from testbed.topology.model import (
     Uplink,
     Wan,
 )
+from testbed.topology.report import Report
 from testbed.topology.schema import (
     DeviceForm,
     HostInterfacesForm,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 
+from testbed.errors import Path
 from testbed.topology.derive.instances import RESERVED_AT_START
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
 from testbed.topology.model import NetworkInterface, Topology
+from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
 
 RESERVED = ("the network's address", "the VPC router's", "the DNS server's", "reserved by AWS")

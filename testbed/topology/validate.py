@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report, choices, suggest
+from testbed.errors import Path
+from testbed.topology.report import Report, choices, suggest
 from testbed.topology.schema import TopologyForm
 from testbed.topology.values import show
 
