@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 from typing import Any
 
+from testbed.errors import Path, shorten
 from testbed.topology.editing.change import EditError
-from testbed.topology.file.position import Path, shorten
 
 
 def one_of(path: Path, choice: type, given: Mapping[str, Any]) -> tuple[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
 import json
 import typing
@@ -11,10 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Concatenate, ParamSpec
 
-from testbed.errors import UsageError
+from testbed.errors import Path, UsageError, dotted, shorten
 from testbed.topology.document import Document
 from testbed.topology.editing.tree import Data
-from testbed.topology.file.position import Path, dotted
 
 P = ParamSpec("P")
 
@@ -40,7 +38,8 @@ class EditError(UsageError):
 
     def to_json(self) -> dict[str, Any]:
         """Return the error's members for `--json` output, code and path among them."""
-        return {**super().to_json(), "aws_code": self.aws_code, "path": dotted(self.path)}
+        place = {"path": list(self.path), "object": dotted(self.path)}
+        return {**super().to_json(), **place, "aws_code": self.aws_code}
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,52 +71,59 @@ OPERATIONS: dict[str, Callable[..., Change]] = {}
 
 def operation(function: Callable[Concatenate[Data, P], Data]) -> Callable[P, Change]:
     """Make an operation of a function that takes data and arguments, and returns other data."""
-
-    def on_data(document: Document, **arguments: Any) -> Document:
-        changed: Callable[..., Data] = function
-        return replace(document, data=changed(document.data, **arguments))
-
-    return _operation(function, on_data)
-
-
-def operation_on_files(
-    function: Callable[Concatenate[Document, P], Document],
-) -> Callable[P, Change]:
-    """Make an operation of a function that takes a document and arguments."""
-    return _operation(function, function)
+    text = inspect.getdoc(function) or ""
+    made: Any = make_operation(function.__name__, function, _parameters(function), text)
+    made.__module__ = function.__module__
+    checked: Callable[P, Change] = made
+    return checked
 
 
-def _operation(
-    function: Callable[Concatenate[Any, P], Any], on_document: Callable[..., Document]
-) -> Callable[P, Change]:
-    signature = _signature(function)
-    name = function.__name__
+def make_operation(
+    name: str, function: Callable[..., Data], parameters: list[inspect.Parameter], text: str
+) -> Callable[..., Change]:
+    """Make an operation of a function of data and keyword arguments, which `parameters` are."""
 
-    @functools.wraps(function)
-    def make(*args: P.args, **kwargs: P.kwargs) -> Change:
-        bound = signature.bind(*args, **kwargs)
+    def on_document(document: Document, **given: Any) -> Document:
+        return replace(document, data=function(document.data, **given))
+
+    return on_documents(name, on_document, parameters, text)
+
+
+def on_documents(
+    name: str, function: Callable[..., Document], parameters: list[inspect.Parameter], text: str
+) -> Callable[..., Change]:
+    """Make an operation of a function of a document and keyword arguments."""
+    signature = inspect.Signature(parameters, return_annotation=Change)
+
+    def make(*args: Any, **kwargs: Any) -> Change:
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{name}(): {error}") from None
         given = copy.deepcopy(bound.kwargs)  # the caller may change its lists later
-        return Change(name, given, lambda document: on_document(document, **given))
+        return Change(name, given, lambda document: function(document, **given))
 
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = text
     make.__signature__ = signature  # type: ignore[attr-defined]
     OPERATIONS[name] = make
     return make
 
 
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    """Return the signature of an operation, with each of the arguments that a TypedDict names."""
-    parameters: list[inspect.Parameter] = []
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return an operation's parameters, with each of the arguments that a TypedDict names."""
+    found: list[inspect.Parameter] = []
     hints = typing.get_type_hints(function)
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
-            parameters.append(parameter)
+            found.append(parameter.replace(annotation=hints[parameter.name]))
             continue
         (named,) = typing.get_args(hints[parameter.name])
-        parameters += [
+        found += [
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
             for key, hint in typing.get_type_hints(named).items()
         ]
-    return inspect.Signature(parameters, return_annotation=Change)
+    return found
 
 
 def together(*changes: Change) -> Change:
@@ -132,4 +138,6 @@ def together(*changes: Change) -> Change:
 
 
 def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return json.dumps(shorten(value), ensure_ascii=False)
+    return repr(value)

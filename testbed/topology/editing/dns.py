@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from testbed.errors import Path
 from testbed.topology.editing.arguments import without
 from testbed.topology.editing.change import EditError, operation
 from testbed.topology.editing.kinds import HOSTED_ZONE, VPC
 from testbed.topology.editing.named import add, change, remove, require
 from testbed.topology.editing.tree import Data
-from testbed.topology.file.position import Path
 
 CHANGES = ("CREATE", "UPSERT", "DELETE")
 TYPE, TTL_S = "A", 300  # a record's, where it says nothing else
@@ -72,7 +72,10 @@ def change_resource_record_sets(
     ttl: int = TTL_S,
     values: list[str] | None = None,
 ) -> Data:
-    """Create, change or delete a record; `name` is relative to the zone's, None is the zone's own."""
+    """Create, change or delete a record; without `name` it is the zone's own.
+
+    A name is relative to the zone's, or complete.
+    """
     records = list(require(data, HOSTED_ZONE, hosted_zone).get("records", []))
     path = (*HOSTED_ZONE.path(hosted_zone), "records")
     own = _relative(name, hosted_zone)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from testbed.topology.editing.tree import Data, find, get
-from testbed.topology.file.references import DEFAULT_DEVICES
+from testbed.topology.references import DEFAULT_DEVICES
 
 EVERYWHERE, EVERYWHERE6 = "0.0.0.0/0", "::/0"
 

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from testbed.errors import Path, dotted, shorten
 from testbed.topology.editing.change import EditError
-from testbed.topology.editing.tree import ANY, Data, get, put, shape_at, tidy
-from testbed.topology.file.position import Path, dotted, shorten
-from testbed.topology.file.report import choices
+from testbed.topology.editing.tree import ANY, Data, get, put, tidy
+from testbed.topology.report import choices
+from testbed.topology.schema import TopologyForm
+from testbed.topology.schema.shape import shape_at
 
 Said = tuple[str | None, str]  # AWS's code and words, in which {name} and {owner} are names
 Values = Mapping[Any, Any]  # by key, or by the path below the object
@@ -123,8 +125,8 @@ def refusal(kind: Kind, said: Said, names: tuple[str, ...], remedy: str | None =
 
 
 def _with(kind: Kind, names: tuple[str, ...], entry: Any, values: Values) -> Any:
-    form = shape_at(kind.path(*names))
+    form = shape_at(TopologyForm, kind.path(*names))
     for key, value in values.items():
         path = (key,) if isinstance(key, str) else key
-        entry = put(entry, path, tidy(value, shape_at(path, form)), form)
+        entry = put(entry, path, tidy(value, shape_at(form, path)), form)
     return entry

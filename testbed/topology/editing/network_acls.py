@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict, Unpack
 
+from testbed.errors import Path
 from testbed.topology.editing.arguments import one_of
 from testbed.topology.editing.change import EditError, operation
 from testbed.topology.editing.kinds import NETWORK_ACL, SUBNET
@@ -11,7 +12,6 @@ from testbed.topology.editing.named import add, change, remove, require
 from testbed.topology.editing.traffic import icmp, ports
 from testbed.topology.editing.traffic import protocol as protocol_of
 from testbed.topology.editing.tree import Data
-from testbed.topology.file.position import Path
 
 DEFAULT = "default"
 

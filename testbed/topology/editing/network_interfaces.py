@@ -77,7 +77,10 @@ def modify_network_interface_attribute(
     source_dest_check: bool | None = None,
     groups: list[str] | None = None,
 ) -> Data:
-    """Change a network interface's check or security groups; an instance's name is its primary's."""
+    """Change a network interface's check or security groups.
+
+    An instance's name is that of its primary interface.
+    """
     kind = kind_of(data, network_interface)
     values = {"source_destination_check": source_dest_check, "security_groups": groups}
     given = {key: value for key, value in values.items() if value is not None}

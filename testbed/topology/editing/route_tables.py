@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict, Unpack
 
+from testbed.errors import Path
 from testbed.topology.editing.arguments import one_of, same_block, without
 from testbed.topology.editing.change import EditError, operation
 from testbed.topology.editing.kinds import OUTPOST, ROUTE_TABLE, SUBNET, VPC
 from testbed.topology.editing.named import add, change, entries, refusal, remove, require
 from testbed.topology.editing.tree import Data, get
-from testbed.topology.file.position import Path
 
 MAIN = "main"
 LOCAL = "local"

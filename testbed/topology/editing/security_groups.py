@@ -5,13 +5,13 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Any, TypedDict, Unpack
 
+from testbed.errors import Path, shorten
 from testbed.topology.editing import implied
 from testbed.topology.editing.change import EditError, operation
 from testbed.topology.editing.kinds import SECURITY_GROUP, VPC
 from testbed.topology.editing.named import add, change, refuse_used, remove, require
 from testbed.topology.editing.traffic import icmp, ports, protocol, same_traffic
 from testbed.topology.editing.tree import Data, get, put
-from testbed.topology.file.position import Path, shorten
 
 DEFAULT = "default"
 ENDS = {"ingress": "source", "egress": "destination"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from testbed.errors import Path
 from testbed.topology.editing.arguments import only_known, same_block, without
 from testbed.topology.editing.change import EditError, operation
 from testbed.topology.editing.implied import attachments
@@ -14,8 +15,7 @@ from testbed.topology.editing.kinds import (
 )
 from testbed.topology.editing.named import add, change, entries, refusal, remove, require
 from testbed.topology.editing.tree import Data, get
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import choices
+from testbed.topology.report import choices
 
 
 @operation

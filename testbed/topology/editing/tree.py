@@ -6,20 +6,19 @@ left out, and so is a collection that has become empty where that means nothing.
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Iterable, Iterator
-from types import NoneType, UnionType
 from typing import Any
 
 from pydantic import BaseModel
 
-from testbed.topology.file.position import Path
+from testbed.errors import Path
 from testbed.topology.schema import TopologyForm
+from testbed.topology.schema.shape import below
 
 Data = dict[str, Any]
 
+EMPTY = {"local_gateway"}  # keys whose empty mapping is what there is without them
 ANY = "*"  # any key or index, in a pattern; no name is this
-MISSING = object()
 
 
 def get(data: Any, path: Path, default: Any = None) -> Any:
@@ -58,21 +57,14 @@ def put(data: Data, path: Path, value: Any, form: Any = TopologyForm) -> Data:
     return changed
 
 
-def shape_at(path: Path, form: Any = TopologyForm) -> Any:
-    """Return the type that `form` has at `path`, without `| None`; Any where it has none."""
-    for step in path:
-        form, _ = _below(form, step)
-    return _bare(form)
-
-
 def tidy(value: Any, form: Any) -> Any:
     """Copy a value of the form `form` without the keys that say nothing."""
     if not isinstance(value, dict):
         return value
     copy = {}
     for key, given in value.items():
-        below, default = _below(form, key)
-        if not _says_nothing(told := tidy(given, below), default):
+        inner, default = below(form, key)
+        if not _says_nothing(told := tidy(given, inner), default):
             copy[key] = told
     return copy
 
@@ -81,12 +73,12 @@ def _put(node: Any, path: Path, value: Any, form: Any) -> Any:
     if not path:
         return value
     step, rest = path[0], path[1:]
-    below, default = _below(form, step)
+    inner, default = below(form, step)
     if isinstance(step, int):
-        return [*node[:step], _put(node[step], rest, value, below), *node[step + 1 :]]
+        return [*node[:step], _put(node[step], rest, value, inner), *node[step + 1 :]]
     copy = dict(node or {})
-    changed = _put(copy.get(step), rest, value, below)
-    if _says_nothing(changed, default):
+    changed = _put(copy.get(step), rest, value, inner)
+    if _says_nothing(changed, default) or (changed == {} and step in EMPTY):
         copy.pop(step, None)
     else:
         copy[step] = changed
@@ -100,29 +92,3 @@ def _says_nothing(value: Any, default: Any) -> bool:
     if isinstance(default, BaseModel):
         return bool(value == {})
     return type(value) is type(default) and bool(value == default)
-
-
-def _below(form: Any, step: str | int) -> tuple[Any, Any]:
-    """Return the type under a key or index, and its default; MISSING where it has none."""
-    form = _bare(form)
-    if isinstance(form, type) and issubclass(form, BaseModel):
-        for name, field in form.model_fields.items():
-            if step == (field.alias or name):
-                return field.annotation, MISSING if field.is_required() else field.default
-    elif typing.get_origin(form) is dict:
-        return typing.get_args(form)[1], MISSING
-    elif typing.get_origin(form) is list:
-        return typing.get_args(form)[0], MISSING
-    return Any, MISSING
-
-
-def _bare(form: Any) -> Any:
-    """Return a type without Annotated and without `| None`."""
-    while True:
-        origin = typing.get_origin(form)
-        if origin is typing.Annotated:
-            form = typing.get_args(form)[0]
-        elif origin in (typing.Union, UnionType):
-            form = next(arg for arg in typing.get_args(form) if arg is not NoneType)
-        else:
-            return form

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from testbed.errors import Path
 from testbed.topology.editing.tree import ANY, Data, find, get
-from testbed.topology.file.position import Path
 
 INTERFACES = ("instances", "network_interfaces")
 
