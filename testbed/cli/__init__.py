@@ -98,7 +98,7 @@ class Verbs(click.Group):
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=(
-        "\b\nExample:\n  testbed up topologies/two-racks.yaml\n  testbed ping a b\n\n"
+        "\b\nExample:\n  testbed up two-racks\n  testbed ping a b\n\n"
         "Exit codes: 0 worked, 1 the network says no, 2 wrong usage or input, 3 this machine can't."
     ),
 )

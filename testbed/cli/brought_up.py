@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli.common import connect, parse_settings
+from testbed.cli.common import complete_topologies, connect, parse_settings
 from testbed.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 topology_option = click.option(
     "--topology",
     "file",
-    type=click.Path(),
-    metavar="FILE",
+    metavar="TOPOLOGY",
+    shell_complete=complete_topologies,
     help="Bring this topology up for it, and take it down again.",
 )
 

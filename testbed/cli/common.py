@@ -85,6 +85,25 @@ def complete_places(
     return items(read, incomplete)
 
 
+def complete_topologies(
+    _: click.Context, __: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete a topology's name, or a file."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    from testbed.lifecycle.finding import known  # noqa: PLC0415
+
+    file = CompletionItem(incomplete, type="file")
+    return [file, *items(lambda: (entry.name for entry in known()), incomplete)]
+
+
+def topology_argument(
+    parameter: str = "file", *, metavar: str = "TOPOLOGY", **how: Any
+) -> Callable[[Function], Function]:
+    """Declare the argument that is a topology: a file, or the name of one that is known."""
+    return click.argument(parameter, metavar=metavar, shell_complete=complete_topologies, **how)
+
+
 def items(read: Callable[[], Iterable[str]], incomplete: str) -> list[CompletionItem]:
     """Those of the words that `read` gives that begin so; none when it fails."""
     from click.shell_completion import CompletionItem  # noqa: PLC0415
@@ -169,7 +188,7 @@ def connect(name: str | None) -> Client:
 
 
 def read_plan(file: str, settings: Iterable[str], name: str | None) -> Plan:
-    """The plan of a topology file."""
+    """The plan of a topology."""
     from testbed.lifecycle.bringup import load_topology, lower_topology  # noqa: PLC0415
 
     return lower_topology(load_topology(file, parse_settings(settings), name))

@@ -15,6 +15,7 @@ from testbed.cli.common import (
     name_option,
     read_plan,
     set_option,
+    topology_argument,
     verb,
 )
 from testbed.errors import UsageError
@@ -29,11 +30,9 @@ SUFFIXES |= dict.fromkeys(("", ".txt"), "text")
 
 @verb(
     "graph",
-    "testbed graph\n"
-    "testbed graph topologies/two-racks.yaml -o two-racks.svg\n"
-    "testbed graph --format mermaid",
+    "testbed graph\ntestbed graph two-racks -o two-racks.svg\ntestbed graph --format mermaid",
 )
-@click.argument("file", required=False, type=click.Path())
+@topology_argument(metavar="[TOPOLOGY]", required=False)
 @set_option
 @click.option(
     "-f",
@@ -43,7 +42,7 @@ SUFFIXES |= dict.fromkeys(("", ".txt"), "text")
     help="What to draw in; otherwise as the output file is called, else text.",
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write here.")
-@name_option("The testbed, where no FILE is given.")
+@name_option("The testbed, where no TOPOLOGY is given.")
 @json_option
 def command(
     file: str | None,
@@ -54,7 +53,7 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Draw a topology file, or the testbed that runs.
+    """Draw a topology, or the testbed that runs.
 
     LAGs are one thick line each, tunnels dashed; svg, png and pdf need graphviz.
     """

@@ -13,6 +13,7 @@ from testbed.cli.common import (
     name_option,
     read_plan,
     set_option,
+    topology_argument,
     unknown_node,
     verb,
 )
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
 
 @verb(
     "plan",
-    "testbed plan topologies/two-racks.yaml\n"
-    "testbed plan topologies/two-racks.yaml op-a.ond1 --brief\n"
-    "testbed plan topologies/two-racks.yaml --json > plan.json",
+    "testbed plan two-racks\ntestbed plan two-racks op-a.ond1 --brief\n"
+    "testbed plan site.yaml --json > plan.json",
 )
-@click.argument("file", type=click.Path())
+@topology_argument()
 @click.argument("only", nargs=-1, metavar="[NODE]...")
 @set_option
 @click.option("--tree", "form", flag_value="tree", default="tree", help="As a tree (the default).")

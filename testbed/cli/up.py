@@ -14,6 +14,7 @@ from testbed.cli.common import (
     name_option,
     parse_settings,
     set_option,
+    topology_argument,
     verb,
 )
 from testbed.cli.failures import INTERRUPTED
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
 
 @verb(
     "up",
-    "testbed up topologies/two-racks.yaml\n"
-    "testbed up topologies/racks.yaml.j2 --set racks=4 -n four --timings",
+    "testbed up two-racks                        # an example: testbed list --topologies\n"
+    "testbed up site.yaml --timings\n"
+    "testbed up racks --set racks=4 -n four",
 )
-@click.argument("file", type=click.Path())
+@topology_argument()
 @set_option
 @click.option("--wait/--no-wait", default=True, help="Wait until everything is ready [default].")
 @click.option(

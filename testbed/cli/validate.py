@@ -9,6 +9,7 @@ from testbed.cli.common import (
     json_option,
     parse_settings,
     set_option,
+    topology_argument,
     unused_name_option,
     verb,
 )
@@ -17,9 +18,9 @@ from testbed.errors import EXIT_USAGE, UsageError
 
 @verb(
     "validate",
-    "testbed validate topologies/*.yaml\ntestbed validate --set racks=4 topologies/racks.yaml.j2",
+    "testbed validate site.yaml two-racks\ntestbed validate --set racks=4 racks",
 )
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
+@topology_argument("files", metavar="TOPOLOGY...", nargs=-1, required=True)
 @set_option
 @json_option
 @unused_name_option

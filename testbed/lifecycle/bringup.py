@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from testbed.control import registry
@@ -14,6 +13,7 @@ from testbed.control.protocol import NAME_PATTERN
 from testbed.errors import HostError, TestbedError, UsageError
 from testbed.kernel import host_interfaces
 from testbed.lifecycle import start
+from testbed.lifecycle.finding import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -85,15 +85,16 @@ def load_topology(
     *,
     notes: list[str] | None = None,
 ) -> Topology:
-    """Load a topology file, as `name` instead of its own name if given.
+    """Load a topology, given as a file or by name, as `name` instead of its own name if given.
 
     Devices' own configurations are parsed, too; `notes` gets those that can't be here.
     """
     from testbed.lifecycle import device_configs  # noqa: PLC0415
     from testbed.topology.file.load import load  # noqa: PLC0415 - pydantic is slow to import
 
-    topology = load(path, settings)
-    told = device_configs.parse(topology, Path(path).parent)
+    file = find(path)
+    topology = load(file, settings)
+    told = device_configs.parse(topology, file.parent)
     if notes is not None:
         notes += told
     return replace(topology, name=check_name(name)) if name is not None else topology
@@ -123,7 +124,7 @@ def origin_of(source: object, settings: Mapping[str, str] | None) -> dict[str, A
     """What the keeper is told that a plan is made from: a file and settings, or None."""
     if not isinstance(source, str | os.PathLike):
         return None
-    return {"file": str(Path(source).absolute()), "settings": dict(settings or {})}
+    return {"file": str(find(source).absolute()), "settings": dict(settings or {})}
 
 
 def running_topology(client: Client) -> Topology:

@@ -136,7 +136,7 @@ STANDARD_LIBRARY_ONLY = {
     "keeper",
     "guest",
 }
-STANDARD_LIBRARY_MODULES = {"lifecycle.start"}
+STANDARD_LIBRARY_MODULES = {"lifecycle.start", "lifecycle.finding"}
 NETLINK = {"kernel"}
 PROCESSES = {
     "kernel": "loads modules before it probes for features",
