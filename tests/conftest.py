@@ -33,8 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    hypothesis.settings.register_profile("usual", derandomize=True)
-    hypothesis.settings.load_profile("default" if THOROUGH else "usual")
+    hypothesis.settings.register_profile("here", derandomize=not THOROUGH, deadline=None)
+    hypothesis.settings.load_profile("here")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Durations(config), "durations")
 

@@ -20,7 +20,7 @@ from testbed.errors import UsageError
 
 @verb("down", "testbed down\ntestbed down two-racks\ntestbed down site.yaml\ntestbed down --all")
 @click.argument("testbeds", nargs=-1, metavar="[NAME|TOPOLOGY]...", shell_complete=complete_names)
-@click.option("--all", "everything", is_flag=True, help="End every testbed of this user.")
+@click.option("--all", "everything", is_flag=True, help="Stop every testbed of this user.")
 @name_option()
 @json_option
 @click.pass_context
@@ -32,10 +32,10 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """End testbeds; nothing of them is left. One that does not run is no error.
+    """Stop testbeds and leave nothing of them behind.
 
-    Give their names, or the topologies that they were brought up from. Neither
-    is needed when exactly one testbed runs.
+    Give their names, or the topologies that they were brought up from; neither is
+    needed if exactly one runs. It is no error if a testbed is not running.
     """
     from testbed.control import registry  # noqa: PLC0415
     from testbed.lifecycle.bringup import take_down  # noqa: PLC0415
@@ -43,7 +43,7 @@ def command(
     given = context.get_parameter_source("name")
     named = name if given is click.core.ParameterSource.COMMANDLINE else None
     if sum((everything, bool(named), bool(testbeds))) > 1:
-        raise click.UsageError("--all, --name and names exclude each other", context)
+        raise click.UsageError("--all, --name and NAME exclude each other", context)
     dead = registry.dead()
     known = [*registry.running(), *dead]
     if everything:

@@ -39,10 +39,12 @@ SUFFIXES |= dict.fromkeys(("", ".txt"), "text")
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="What to draw in; otherwise as the output file is called, else text.",
+    help="The format [by the name of the output file, else text].",
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write here.")
-@name_option("The testbed, where no TOPOLOGY is given.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write to this file."
+)
+@name_option("The testbed to draw, if no TOPOLOGY is given.")
 @json_option
 def command(
     file: str | None,
@@ -53,9 +55,9 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Draw a topology, or the testbed that runs.
+    """Draw a topology, or the running testbed.
 
-    LAGs are one thick line each, tunnels dashed; svg, png and pdf need graphviz.
+    Each LAG is one thick line, tunnels are dashed. svg, png and pdf need graphviz.
     """
     from testbed.render import files  # noqa: PLC0415
     from testbed.render.picture import draw  # noqa: PLC0415
@@ -77,16 +79,16 @@ def command(
 
 
 def format_of(output: str | None) -> str:
-    """The format that the output file's name asks for."""
+    """Return the format that the output file's name asks for."""
     suffix = Path(output or "").suffix.lower()
     if suffix in SUFFIXES:
         return SUFFIXES[suffix]
     hint = f"choose one with --format: {', '.join(FORMATS)}"
-    raise UsageError(f"{output}: no picture format is called {suffix!r}", hint=hint)
+    raise UsageError(f"{output}: {suffix!r} is not a picture format", hint=hint)
 
 
 def render(picture: Picture, form: str) -> bytes:
-    """The picture in one of FORMATS."""
+    """Return the picture in one of FORMATS."""
     from testbed.render import dot  # noqa: PLC0415
 
     match form:

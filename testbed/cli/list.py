@@ -18,11 +18,11 @@ NONE = "no testbed is running"
 
 
 @verb("list", "testbed list\ntestbed list --topologies")
-@click.option("--topologies", is_flag=True, help="List the topologies that have a name instead.")
+@click.option("--topologies", is_flag=True, help="List topologies instead of testbeds.")
 @name_option("List only this testbed.")
 @json_option
 def command(*, topologies: bool, name: str | None, as_json: bool) -> None:
-    """List the testbeds of this user that run, or the topologies that can be brought up by name."""
+    """List this user's running testbeds, or the topologies that can be brought up by name."""
     if topologies:
         _list_topologies(as_json=as_json)
         return
@@ -38,7 +38,7 @@ def command(*, topologies: bool, name: str | None, as_json: bool) -> None:
         return
     if not rows:
         others = registry.running() if name else []
-        click.echo(f"{name} does not run; these do: {', '.join(others)}" if others else NONE)
+        click.echo(f"{name} is not running; these are: {', '.join(others)}" if others else NONE)
         return
     from testbed.render.clocks import clock_text  # noqa: PLC0415
     from testbed.render.console import console  # noqa: PLC0415

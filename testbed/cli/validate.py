@@ -28,9 +28,9 @@ from testbed.errors import EXIT_USAGE, UsageError
 def command(
     context: click.Context, files: tuple[str, ...], *, settings: tuple[str, ...], as_json: bool
 ) -> None:
-    """Check topology files; all problems are reported, each with its place.
+    """Check topologies and report all problems, each with its place in the file.
 
-    What is legal, but most likely not meant, is a warning.
+    What is legal but probably a mistake is a warning.
     """
     from testbed.cli.failures import show  # noqa: PLC0415
     from testbed.lifecycle.bringup import load_topology, lower_topology  # noqa: PLC0415

@@ -198,7 +198,7 @@ def test_the_testbed_must_be_clear(
     call: Call, keeper_of: Callable[..., FakeKeeper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = call("status")
-    assert (result.exit_code, "testbed up FILE" in result.stderr) == (2, True)
+    assert (result.exit_code, "testbed up TOPOLOGY" in result.stderr) == (2, True)
     keeper_of("one")
     assert call("status").exit_code == 0
     keeper_of("two")
@@ -208,7 +208,7 @@ def test_the_testbed_must_be_clear(
     monkeypatch.setenv("TESTBED_NAME", "two")
     assert json.loads(call("status", "--json").stdout)["name"] == "two"
     result = call("status", "-n", "three")
-    assert "these run: one, two" in result.stderr
+    assert "these are running: one, two" in result.stderr
     assert call("status", "-n", "../x").exit_code == 2
 
 
