@@ -27,12 +27,12 @@ class BrokenSite:
 
 
 def read(file: Path) -> BrokenSite:
-    """The site of a file that begins with ``# Cause:`` and ``# Diagnosis: CHECK SUBJECT``."""
+    """The site of a file that begins with its cause and ``# Diagnosis: CHECK SUBJECT``."""
     first, second = file.read_text().splitlines()[:2]
-    assert first.startswith("# Cause: "), first
+    assert first.startswith("# "), first
     assert second.startswith("# Diagnosis: "), second
     check, _, subject = second.removeprefix("# Diagnosis: ").partition(" ")
-    return BrokenSite(file, first.removeprefix("# Cause: "), check, subject)
+    return BrokenSite(file, first.removeprefix("# "), check, subject)
 
 
 SITES = [read(file) for file in sorted(FOLDER.glob("*.yaml"))]

@@ -37,8 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell ignores SIGINT in what it runs in the background, and programs inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    hypothesis.settings.register_profile("usual", derandomize=True)
-    hypothesis.settings.load_profile("default" if THOROUGH else "usual")
+    hypothesis.settings.register_profile("here", derandomize=not THOROUGH, deadline=None)
+    hypothesis.settings.load_profile("here")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Durations(config), "durations")
 

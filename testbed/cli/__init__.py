@@ -1,4 +1,4 @@
-"""The command `testbed`: one verb a file, each imported only when it is used."""
+"""The command `testbed`: one file for each verb, imported only when the verb is used."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ VERBS = (
 
 
 class Verbs(click.Group):
-    """The group of all verbs; turns what they raise into messages and exit codes."""
+    """The group of all verbs. Turns the errors that they raise into messages and exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """All verbs, in the order of a day's work."""
+        """List all verbs, in the order of a day's work."""
         return [*VERBS]  # `list` is one of the modules here, once imported
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import the verb's module; every module has its command as `command`."""
+        """Import the verb's module and return its `command`."""
         if cmd_name not in VERBS:
             return None
         command = importlib.import_module(f"testbed.cli.{cmd_name}").command
@@ -71,7 +71,7 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb; an unknown one gets a suggestion."""
+        """Find the verb, and suggest a likely one where there is none of that name."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             raise failures.unknown_verb(args[0], VERBS, ctx)
         return super().resolve_command(ctx, args)
@@ -84,7 +84,7 @@ class Verbs(click.Group):
         standalone_mode: bool = True,  # noqa: FBT001, FBT002, RUF100 - click's signature
         **extra: Any,
     ) -> Any:
-        """Run, and exit with the code that the help lists."""
+        """Run the command line and exit with a code that the help lists."""
 
         def run() -> Any:
             return super(Verbs, self).main(
@@ -98,8 +98,8 @@ class Verbs(click.Group):
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=(
-        "\b\nExample:\n  testbed up topologies/two-racks.yaml\n  testbed ping a b\n\n"
-        "Exit codes: 0 worked, 1 the network says no, 2 wrong usage or input, 3 this machine can't."
+        "\b\nExample:\n  testbed up two-racks\n  testbed ping a b\n\n"
+        "Exit codes: 0 success, 1 a network problem, 2 wrong usage or input, 3 a host problem."
     ),
 )
 @click.version_option(__version__, message="testbed %(version)s")
@@ -108,6 +108,6 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point of the command `testbed`."""
+    """Run the command `testbed`."""
     encoding.write_any_character()
     cli(prog_name="testbed")

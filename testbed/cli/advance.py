@@ -14,11 +14,11 @@ SAY_EVERY_S = 5.0
 
 
 def parse_duration(_: click.Context, __: click.Parameter, text: str) -> float:
-    """A length of time in seconds: a number of them, or numbers with units, ``1h30m``."""
+    """Return a length of time in seconds: a plain number, or numbers with units, ``1h30m``."""
     try:
         return span_s(text)
     except ValueError:
-        message = f"{text[:80]!r} is no length of time such as 180s, 1h30m or 7d"
+        message = f"{text[:80]!r} is not a length of time such as 180s, 1h30m or 7d"
         raise click.BadParameter(message) from None
 
 
@@ -27,9 +27,9 @@ def parse_duration(_: click.Context, __: click.Parameter, text: str) -> float:
 @name_option()
 @json_option
 def command(*, duration: float, name: str | None, as_json: bool) -> None:
-    """Let time pass in a testbed: at once where it is virtual, else by waiting.
+    """Let time pass in a testbed: at once if its time is virtual, else by waiting.
 
-    DURATION is a number of seconds, or numbers with the units ms, s, m, h, d.
+    DURATION is a number of seconds, or numbers with the units ms, s, m, h and d.
     """
     from testbed.render.clocks import duration_text  # noqa: PLC0415
     from testbed.render.progress import progress  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What verbs share that work on a testbed that runs, or on one that they bring up for it."""
+"""What verbs share that work on a running testbed or bring one up for the purpose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli.common import connect, parse_settings
+from testbed.cli.common import complete_topologies, connect, parse_settings
 from testbed.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 topology_option = click.option(
     "--topology",
     "file",
-    type=click.Path(),
-    metavar="FILE",
-    help="Bring this topology up for it, and take it down again.",
+    metavar="TOPOLOGY",
+    shell_complete=complete_topologies,
+    help="Bring up this topology for the run, and take it down afterwards.",
 )
 
 vm_option = click.option(
@@ -35,13 +35,13 @@ vm_option = click.option(
     type=click.Choice(["auto", "always", "never", "uml", "qemu"]),
     default="auto",
     envvar="TESTBED_VM",
-    help="Where the testbed of --topology runs, as in testbed up.",
+    help="Where to run the testbed of --topology, as in testbed up.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A testbed: the one that runs, or `new`, which does not yet."""
+    """The chosen testbed: the running one, or `new`, which is yet to be brought up."""
 
     plan: Plan
     topology: Topology
@@ -51,7 +51,7 @@ class Chosen:
 def choose(
     file: str | None, settings: Iterable[str], name: str | None, time: str | None = None
 ) -> Chosen:
-    """The testbed that is meant; UsageError where the file's would be one that runs already."""
+    """Return the testbed that the options mean. Raises UsageError where they contradict."""
     values = parse_settings(settings)
     if file is not None:
         from testbed.lifecycle.installation import read_file  # noqa: PLC0415 - pydantic is slow
@@ -59,9 +59,11 @@ def choose(
         made = read_file(file, values, name, time=time)
         return Chosen(made.plan, made.topology, made)
     if values:
-        raise UsageError("--set is for --topology", hint="what runs has its settings already")
+        raise UsageError(
+            "--set needs --topology", hint="a running testbed has its settings already"
+        )
     if time:
-        raise UsageError("--time is for --topology", hint="what runs has its time already")
+        raise UsageError("--time needs --topology", hint="a running testbed has its time already")
     from testbed.conformance.site_subjects import remember  # noqa: PLC0415
     from testbed.lifecycle.live import running  # noqa: PLC0415
 
@@ -72,9 +74,9 @@ def choose(
 
 @contextlib.contextmanager
 def brought_up(chosen: Chosen, vm: str, timeout_s: float, verb: str) -> Iterator[Testbed]:
-    """The testbed; that of a file as long as the block lasts, ready or not in time.
+    """Give the testbed; one of a file runs as long as the block lasts, ready in time or not.
 
-    It ends with this process, even when that is killed.
+    It also ends when this process is killed.
     """
     from testbed.control.registry import alive  # noqa: PLC0415
     from testbed.lifecycle.bringup import bring_up, take_down  # noqa: PLC0415
@@ -107,13 +109,13 @@ def brought_up(chosen: Chosen, vm: str, timeout_s: float, verb: str) -> Iterator
 
 def _runs_already(name: str, verb: str) -> UsageError:
     hint = f"use it: testbed {verb} -n {name}; or choose another name with -n"
-    return UsageError(f"a testbed {name} runs already", hint=hint)
+    return UsageError(f"testbed {name} is already running", hint=hint)
 
 
 def check_writable(*outputs: str | None) -> None:
-    """Refuse output files that can't be written before anything has been done."""
+    """Refuse output files that cannot be written, before any work is done."""
     for path in (Path(output).absolute() for output in outputs if output):
         if not path.parent.is_dir():
-            raise UsageError(f"can't write {path}: no such folder")
+            raise UsageError(f"cannot write {path}: no such folder")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise UsageError(f"can't write {path}: permission denied")
+            raise UsageError(f"cannot write {path}: permission denied")

@@ -23,7 +23,7 @@ from testbed.cli.common import choose_name, echo_json, json_option, name_option,
 def command(*, output: Path | None, name: str | None, as_json: bool) -> None:
     """Write a support bundle: plan, states, logs, routes and rulesets of every node, in one file.
 
-    What can't be had is listed, and is named in the bundle's errors.txt.
+    Anything that cannot be collected is listed, also in the bundle's errors.txt.
     """
     from testbed.control import registry  # noqa: PLC0415
     from testbed.control.client import Client  # noqa: PLC0415
@@ -41,4 +41,4 @@ def command(*, output: Path | None, name: str | None, as_json: bool) -> None:
         return
     click.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     for part, reason in sorted(errors.items()):
-        click.echo(f"not in it: {part}: {reason}", err=True)
+        click.echo(f"not included: {part}: {reason}", err=True)

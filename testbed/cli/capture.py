@@ -48,17 +48,17 @@ def _duration(context: click.Context, parameter: click.Parameter, text: str | No
     *("-w", "--write", "file"),
     type=click.Path(dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="Write a pcapng file; - is standard output.",
+    help="Write a pcapng file; - means standard output.",
 )
-@click.option("--wireshark", is_flag=True, help="Show it in Wireshark as it comes.")
+@click.option("--wireshark", is_flag=True, help="Show the packets in Wireshark as they arrive.")
 @click.option(
-    *("-c", "--count"), type=click.IntRange(min=1), metavar="N", help="End after N packets."
+    *("-c", "--count"), type=click.IntRange(min=1), metavar="N", help="Stop after N packets."
 )
 @click.option(
     *("--for", "seconds"),
     callback=_duration,
     metavar="DURATION",
-    help="End after so long, by the testbed's clock: 10s, 1m30s.",
+    help="Stop after this long, by the testbed's clock: 10s, 1m30s.",
 )
 @name_option()
 @json_option
@@ -74,12 +74,12 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Capture packets of any number of interfaces at once, in the order of their times.
+    """Capture packets on any number of interfaces at once, in order of time.
 
-    A PLACE is NODE (its cables and tunnels), NODE:INTERFACE, A--B (both ends
-    of the cables between two nodes) or OUTPOST.lagN (those of a LAG). Without
-    one it is all cables and tunnels. FILTER is a pcap-filter(7). Packets are
-    printed, unless they are written or shown elsewhere. Ctrl-C ends it.
+    A PLACE is NODE (all its cables and tunnels), NODE:INTERFACE, A--B (both
+    ends of the cables between two nodes) or OUTPOST.lagN (the cables of a LAG).
+    The default is all cables and tunnels. FILTER is a pcap-filter(7). Packets
+    are printed unless they go to a file or to Wireshark. Stop with Ctrl-C.
     """
     from testbed.probes.capture import LiveCapture  # noqa: PLC0415
     from testbed.probes.capture_points import select, split  # noqa: PLC0415
@@ -114,12 +114,12 @@ def command(
 
 def _check_outputs(file: str | None, *, wireshark: bool, as_json: bool) -> None:
     if file and wireshark:
-        raise UsageError("--wireshark and -w exclude each other", hint="Wireshark can save it")
+        raise UsageError("--wireshark excludes -w", hint="save the capture from Wireshark")
     if file == "-" and as_json:
         raise UsageError("-w - and --json both need standard output")
     if file == "-" and is_terminal():
         hint = "pipe it: testbed capture -w - | tshark -r -"
-        raise UsageError("a capture file is not for a terminal", hint=hint)
+        raise UsageError("refusing to write a capture file to a terminal", hint=hint)
 
 
 @contextlib.contextmanager
@@ -150,7 +150,7 @@ def _output(file: str | None, *, wireshark: bool) -> Iterator[IO[bytes] | None]:
 
 @contextlib.contextmanager
 def _interruptible(live: LiveCapture) -> Iterator[None]:
-    """Let the first Ctrl-C, or SIGTERM, end the capture in good order; the second one ends us."""
+    """Stop the capture in good order at the first Ctrl-C or SIGTERM, and exit at the second."""
 
     def end(number: int, _: Any) -> None:
         signal.signal(number, before[number])
@@ -195,7 +195,7 @@ def _print_packets(live: LiveCapture, points: list[Point]) -> None:
 
 
 def _copy(live: LiveCapture, output: IO[bytes] | None, points: list[Point], *, quiet: bool) -> None:
-    """Hand the capture file on as it comes, and show how far it is."""
+    """Pass the capture file on as it grows, and show its progress."""
     from testbed.programs.capture.pcapng import complete  # noqa: PLC0415
     from testbed.render.console import console  # noqa: PLC0415
 
@@ -235,7 +235,7 @@ def _announce(points: list[Point]) -> None:
     nodes = len({point.node for point in points})
     one = len(points) == 1
     what = points[0].name if one else f"{len(points)} interfaces of {nodes} node{'s' * (nodes > 1)}"
-    click.echo(f"capturing on {what}; Ctrl-C ends it", err=True)
+    click.echo(f"capturing on {what}; stop with Ctrl-C", err=True)
 
 
 def _report(counts: list[Count], file: str | None, expression: str, *, as_json: bool) -> None:
@@ -256,5 +256,5 @@ def _report(counts: list[Count], file: str | None, expression: str, *, as_json: 
     where = f" in {file}" if file and file != "-" else ""
     click.echo(f"{total} captured{where}", err=True)
     if dropped:
-        text = f"{dropped:,} more came faster than they could be read: use a narrower filter"
+        text = f"{dropped:,} more were lost because they came too fast: use a narrower filter"
         click.echo(f"{click.style('warning:', fg='yellow')} {text}", err=True)

@@ -19,32 +19,32 @@ if TYPE_CHECKING:
 
 @verb(
     "chaos",
-    "testbed chaos --seed 1 --for 5m             # against the testbed that runs\n"
+    "testbed chaos --seed 1 --for 5m             # against the running testbed\n"
     "testbed chaos --seed 1 --for 1h --topology site.yaml --time virtual\n"
-    "testbed chaos --seed 1 --for 5m --list      # what would be done\n"
+    "testbed chaos --seed 1 --for 5m --list      # only print the schedule\n"
     "testbed chaos --seed 1 --for 5m --only 3    # one episode again, alone",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, help="What chance begins with."
-)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Random seed.")
 @click.option(
     "--for",
     "duration",
     default="5m",
     show_default=True,
     metavar="TIME",
-    help="How long, in the testbed's time.",
+    help="How long to run, in the testbed's time.",
 )
 @click.option(
     "--only", type=click.IntRange(1), metavar="K", help="Run only this episode of the schedule."
 )
-@click.option("--list", "listing", is_flag=True, help="Print the schedule; nothing is broken.")
+@click.option(
+    "--list", "listing", is_flag=True, help="Print the schedule without breaking anything."
+)
 @topology_option
 @set_option
 @click.option(
     "--time",
     type=click.Choice(["real", "virtual"]),
-    help="The time of the testbed of --topology [what the file says].",
+    help="The time of the testbed of --topology [as its file says].",
 )
 @vm_option
 @click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a report.")
@@ -66,13 +66,13 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Break things at random under constant traffic, and check that it is noticed.
+    """Break things at random under constant traffic, and verify that the checks notice.
 
-    Each episode has one or two faults. While they are in force the suites that must
-    notice them have to fail and to blame them; once they are healed everything has to
-    work again, traffic first. What is not so is a wrong verdict. The keeper is
-    watched for leaks. The same seed gives the same episodes. Exits with 1 for a
-    wrong verdict or a leak.
+    Each episode injects one or two faults. While they are active, the suites that
+    should notice them must fail and name them as the cause. Once they are healed,
+    everything must work again, traffic first. Anything else is a wrong verdict. The
+    keeper is watched for leaks. The same seed gives the same episodes. Exits with 1
+    for a wrong verdict or a leak.
     """
     from testbed.chaos.schedule import schedule  # noqa: PLC0415
     from testbed.faults.values import seconds  # noqa: PLC0415
@@ -140,8 +140,8 @@ def _only(episodes: list[Episode], number: int | None) -> list[Episode]:
     if number is None:
         return episodes
     if number > len(episodes):
-        hint = f"the schedule has {len(episodes)}; a longer --for has more"
-        raise UsageError(f"no episode {number}", hint=hint)
+        hint = f"the schedule has {len(episodes)}; a longer --for gives more"
+        raise UsageError(f"there is no episode {number}", hint=hint)
     return [episodes[number - 1]]
 
 

@@ -33,7 +33,7 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[Co
 
 @verb(
     "check",
-    "testbed check                               # all suites, against the testbed that runs\n"
+    "testbed check                               # all suites, against the running testbed\n"
     "testbed check lag vlan bgp --html site.html\n"
     "testbed check --topology site.yaml --junit site.xml\n"
     "testbed check bgp.established --subject cnd1",
@@ -46,16 +46,16 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[Co
     "subjects",
     multiple=True,
     metavar="NAME",
-    help="Only what concerns this: a device, Outpost, LAG (op.lag1), instance … Repeatable.",
+    help="Check only this device, Outpost, LAG (op.lag1), instance … Repeatable.",
 )
 @click.option("-x", "--exitfirst", is_flag=True, help="Stop at the first failure.")
 @click.option(
     "--disruptive/--no-disruptive",
     default=True,
-    help="Also run what breaks something on purpose and repairs it [default].",
+    help="Also run checks that break something on purpose and repair it [default].",
 )
 @click.option("--list", "listing", is_flag=True, help="List the suites and their checks.")
-@click.option("-a", "--all", "everything", is_flag=True, help="Show what passed, too.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also show what passed.")
 @click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a report.")
 @click.option("--junit", type=click.Path(dir_okay=False), metavar="FILE", help="Write JUnit XML.")
 @vm_option
@@ -65,7 +65,7 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[Co
     default=120.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait until the testbed of --topology is ready.",
+    help="How long to wait for the testbed of --topology to be ready.",
 )
 @name_option()
 @json_option
@@ -88,12 +88,13 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Check that an installation does what AWS and its own file say it does.
+    """Check that an installation works as AWS requires and as its own file says.
 
     The checks follow from the topology: its LAGs, VLANs, BGP sessions, service
     links, route tables, security groups … A failure names the object, what was
-    expected and seen, and the remedy; the one nearest to the cables comes last,
-    as the likely cause. Exits with 1 when a check failed, 3 when one could not run.
+    expected, what was seen, and the remedy. The failure closest to the cables
+    comes last, as the likely cause. Exits with 1 if a check failed, and with 3
+    if one could not run.
     """
     from testbed.conformance import runner  # noqa: PLC0415
 

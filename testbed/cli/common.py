@@ -25,7 +25,7 @@ Function = TypeVar("Function", bound="Callable[..., Any]")
 
 
 class Verb(click.Command):
-    """A verb: an error that it raises knows whether JSON was asked for."""
+    """A verb. Its errors know whether the user asked for JSON."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb."""
@@ -36,12 +36,12 @@ class Verb(click.Command):
             raise
 
     def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002
-        """The first sentence of the help, whole: the list of verbs wraps it."""
+        """Return the first sentence of the help in full: the list of verbs wraps it."""
         return super().get_short_help_str(limit=200)
 
 
 def verb(name: str, example: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """Declare a verb; `example` are the lines that its help ends with."""
+    """Declare a verb. Its help ends with the lines of `example`."""
     lines = "".join(f"  {line}\n" for line in example.strip().splitlines())
 
     def declare(function: Callable[..., Any]) -> click.Command:
@@ -52,7 +52,7 @@ def verb(name: str, example: str) -> Callable[[Callable[..., Any]], click.Comman
 
 
 def complete_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the name of a testbed that runs."""
+    """Complete the name of a running testbed."""
     from testbed.control.registry import running  # noqa: PLC0415
 
     return items(running, incomplete)
@@ -71,7 +71,7 @@ def complete_nodes(
 def complete_places(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Complete a node of the chosen testbed, and after its colon an interface of it."""
+    """Complete a node of the chosen testbed and, after a colon, one of its interfaces."""
     chosen = context.params.get("name") or os.environ.get("TESTBED_NAME")
     node, colon, _interface = incomplete.partition(":")
 
@@ -85,8 +85,27 @@ def complete_places(
     return items(read, incomplete)
 
 
+def complete_topologies(
+    _: click.Context, __: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete a topology's name, or a file."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    from testbed.lifecycle.finding import known  # noqa: PLC0415
+
+    file = CompletionItem(incomplete, type="file")
+    return [file, *items(lambda: (entry.name for entry in known()), incomplete)]
+
+
+def topology_argument(
+    parameter: str = "file", *, metavar: str = "TOPOLOGY", **how: Any
+) -> Callable[[Function], Function]:
+    """Declare the argument that is a topology: a file, or the name of one that is known."""
+    return click.argument(parameter, metavar=metavar, shell_complete=complete_topologies, **how)
+
+
 def items(read: Callable[[], Iterable[str]], incomplete: str) -> list[CompletionItem]:
-    """Those of the words that `read` gives that begin so; none when it fails."""
+    """Return the words of `read` that begin with `incomplete`; none if it fails."""
     from click.shell_completion import CompletionItem  # noqa: PLC0415
 
     try:
@@ -97,9 +116,9 @@ def items(read: Callable[[], Iterable[str]], incomplete: str) -> list[Completion
 
 
 def name_option(
-    help_text: str = "The testbed; not needed when exactly one runs.",
+    help_text: str = "The testbed. Not needed if exactly one runs.",
 ) -> Callable[[Function], Function]:
-    """`-n/--name`, or TESTBED_NAME."""
+    """Declare the option `-n/--name`, also set by TESTBED_NAME."""
     return click.option(
         *("-n", "--name", "name"),
         envvar="TESTBED_NAME",
@@ -111,7 +130,7 @@ def name_option(
 
 
 def unused_name_option(function: Function) -> Function:
-    """Accept `-n/--name` where no testbed is concerned, so that every verb takes it."""
+    """Accept `-n/--name` where it means nothing, so that every verb takes it."""
     option = click.option("-n", "--name", hidden=True, expose_value=False)
     return option(function)
 
@@ -123,14 +142,14 @@ set_option = click.option(
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set a variable of a templated topology file. Repeatable.",
+    help="Set a variable of a topology template. Repeatable.",
 )
 
 node_argument = functools.partial(click.argument, shell_complete=complete_nodes)
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
-    """The template variables of `--set key=value`."""
+    """Return the template variables of `--set key=value`."""
     settings = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -142,7 +161,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def choose_name(name: str | None) -> str:
-    """The testbed that is meant: the one named, else the one that runs."""
+    """Return the name of the testbed that is meant: the one named, else the one that runs."""
     if name is not None:
         from testbed.lifecycle.bringup import check_name  # noqa: PLC0415
 
@@ -154,22 +173,22 @@ def choose_name(name: str | None) -> str:
         return names[0]
     if names:
         hint = "choose one with -n NAME or TESTBED_NAME"
-        raise UsageError(f"several testbeds run: {', '.join(names)}", hint=hint)
-    hint = "start one: testbed up FILE"
+        raise UsageError(f"several testbeds are running: {', '.join(names)}", hint=hint)
+    hint = "start one: testbed up TOPOLOGY"
     if os.geteuid() != 0:
-        hint += "; testbeds that root started are seen with sudo"
+        hint += "; use sudo for testbeds that root started"
     raise UsageError("no testbed is running", hint=hint)
 
 
 def connect(name: str | None) -> Client:
-    """The client of the testbed that is meant."""
+    """Connect to the testbed that is meant."""
     from testbed.control.client import Client  # noqa: PLC0415
 
     return Client.connect(choose_name(name))
 
 
 def read_plan(file: str, settings: Iterable[str], name: str | None) -> Plan:
-    """Return the plan of a topology file, as `up` would bring the testbed of its name to it."""
+    """Return the plan of a topology, as `up` would bring the testbed of its name to it."""
     from testbed.lifecycle.installation import read_file  # noqa: PLC0415 - pydantic is slow
 
     return read_file(file, parse_settings(settings), name, previous=numbers_of).plan
@@ -192,7 +211,7 @@ def numbers_of(name: str) -> Mapping[str, Mapping[str, int]]:
     return numbers
 
 
-ipv6_option = click.option("-6", "--ipv6", is_flag=True, help="To the node's IPv6 address.")
+ipv6_option = click.option("-6", "--ipv6", is_flag=True, help="Use the destination's IPv6 address.")
 
 
 def echo_json(data: Any) -> None:
@@ -201,11 +220,11 @@ def echo_json(data: Any) -> None:
 
 
 def unknown_node(name: str, plan: Plan) -> UsageError:
-    """The error for a node that the plan has not."""
+    """Return the error for a node that is not in the plan."""
     return no_such_node(name, plan.name, [node.name for node in plan.nodes])
 
 
 def is_terminal(stream: Any = None) -> bool:
-    """Whether standard output (or the stream) is a terminal."""
+    """Return whether standard output (or the stream) is a terminal."""
     target = sys.stdout if stream is None else stream
     return bool(target and target.isatty())

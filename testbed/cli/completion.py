@@ -18,7 +18,7 @@ INSTALL = {
 @unused_name_option
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print the completion script of a shell; its first line says how to install it."""
+    """Print the completion script for a shell. Its first line says how to install it."""
     from click.shell_completion import get_completion_class  # noqa: PLC0415
 
     from testbed.cli import cli  # noqa: PLC0415

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(context: click.Context, *, as_json: bool) -> None:
-    """Say what this machine can do for this user: kernel features, programs, micro VM.
+    """Report what this machine offers this user: kernel features, programs, micro VM.
 
-    Root is not needed, neither for this nor for testbeds. Exits with 3 when
-    they can run neither in its kernel nor in a micro VM.
+    Neither this command nor testbeds need root. Exits with 3 if testbeds can run
+    neither in this kernel nor in a micro VM.
     """
     from testbed.kernel import features, rights  # noqa: PLC0415
 
@@ -62,7 +62,7 @@ def command(context: click.Context, *, as_json: bool) -> None:
     else:
         _print(found, missing, guests)
         if obstacles:
-            click.echo(f"{'Root' if root else 'An ordinary user'} gets no namespaces here:")
+            click.echo(f"{'Root' if root else 'An ordinary user'} cannot create namespaces here:")
         for obstacle in (*obstacles, *devices):
             click.echo(
                 f"  {obstacle.problem}\n    {click.style('hint:', fg='cyan')} {obstacle.remedy}"
@@ -136,7 +136,7 @@ def _print(found: list[Feature], missing: list[Program], guests: list[dict[str, 
         ]
         for feature in sorted(found, key=lambda feature: feature.ok)
     )
-    columns = ("feature", "works", "needed for", "kernel option", "where it is", "why not")
+    columns = ("feature", "works", "needed for", "kernel option", "provided by", "why not")
     output.print(rows_table(f"Kernel {os.uname().release}", columns, rows))
     if missing:
         programs = (
@@ -171,12 +171,12 @@ def _print_host_interfaces(interfaces: dict[str, Any]) -> None:
 
 def _state(guest: dict[str, Any]) -> str:
     if guest["problems"]:
-        return "can't run"
+        return "cannot run"
     if guest["lacking"]:
         return f"can run, but its kernel lacks {', '.join(guest['lacking'])}"
     if guest["kind"] == "uml":
-        return "can run, a kernel as a process, almost as fast as this machine"
-    return f"can run, {'on the processor (KVM)' if guest['accelerated'] else 'emulated, slow'}"
+        return "can run: a kernel as a process, almost as fast as this machine"
+    return f"can run: {'with KVM' if guest['accelerated'] else 'emulated, slow'}"
 
 
 def _way(*, native: bool, guest: dict[str, Any]) -> str:
@@ -188,10 +188,10 @@ def _verdict(*, native: bool, guest: dict[str, Any], required: list[Program]) ->
     who = "" if os.geteuid() == 0 else ", without root"
     if required:
         packages = " ".join(sorted({program.package or program.name for program in required}))
-        return click.style(f"testbeds can't run: install {packages}", fg="red")
+        return click.style(f"testbeds cannot run: install {packages}", fg="red")
     if native:
         return click.style(f"testbeds run in this kernel{who}", fg="green")
     if guest["ok"]:
         return click.style(f"testbeds run in a micro VM ({guest['kind']}){who}", fg="green")
-    reason = "this kernel has not all that they need, and there is no micro VM"
-    return click.style(f"testbeds can't run: {reason}", fg="red")
+    reason = "this kernel lacks features that they need, and there is no micro VM"
+    return click.style(f"testbeds cannot run: {reason}", fg="red")

@@ -14,12 +14,13 @@ from testbed.cli.common import (
     name_option,
     verb,
 )
+from testbed.control.protocol import NAME_PATTERN
 from testbed.errors import UsageError
 
 
-@verb("down", "testbed down\ntestbed down two-racks\ntestbed down --all")
-@click.argument("testbeds", nargs=-1, metavar="[NAME|FILE]...", shell_complete=complete_names)
-@click.option("--all", "everything", is_flag=True, help="End every testbed of this user.")
+@verb("down", "testbed down\ntestbed down two-racks\ntestbed down site.yaml\ntestbed down --all")
+@click.argument("testbeds", nargs=-1, metavar="[NAME|TOPOLOGY]...", shell_complete=complete_names)
+@click.option("--all", "everything", is_flag=True, help="Stop every testbed of this user.")
 @name_option()
 @json_option
 @click.pass_context
@@ -31,10 +32,10 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """End testbeds; nothing of them is left. One that does not run is no error.
+    """Stop testbeds and leave nothing of them behind.
 
-    They are named, or stand for the topology FILE that they were brought up
-    from; not needed when exactly one runs.
+    Give their names, or the topologies that they were brought up from; neither is
+    needed if exactly one runs. It is no error if a testbed is not running.
     """
     from testbed.control import registry  # noqa: PLC0415
     from testbed.lifecycle.bringup import take_down  # noqa: PLC0415
@@ -42,13 +43,13 @@ def command(
     given = context.get_parameter_source("name")
     named = name if given is click.core.ParameterSource.COMMANDLINE else None
     if sum((everything, bool(named), bool(testbeds))) > 1:
-        raise click.UsageError("--all, --name and names exclude each other", context)
+        raise click.UsageError("--all, --name and NAME exclude each other", context)
     dead = registry.dead()
     known = [*registry.running(), *dead]
     if everything:
         names = known
     elif testbeds:
-        names = list(dict.fromkeys(_name_of(word) for word in testbeds))
+        names = list(dict.fromkeys(_name_of(word, known) for word in testbeds))
     else:
         names = [] if name is None and not known else [choose_name(name)]
     rows = [{"name": entry, "stopped": take_down(entry)} for entry in names]
@@ -62,13 +63,17 @@ def command(
         click.echo("no testbed is running")
 
 
-def _name_of(word: str) -> str:
-    """The testbed's name: the word itself, or what the topology file of that name says."""
-    if Path(word).is_file():
-        from testbed.lifecycle.bringup import load_topology  # noqa: PLC0415
+def _name_of(word: str, known: list[str]) -> str:
+    """The testbed's name: the word itself, or what the topology of that name or file says."""
+    from testbed.lifecycle.bringup import load_topology  # noqa: PLC0415
+    from testbed.lifecycle.finding import find  # noqa: PLC0415
 
-        return load_topology(word, {}, None).name
-    if "/" in word or Path(word).suffix in {".yaml", ".yml", ".j2"}:
-        hint = "give the testbed's name instead; testbed list shows them"
-        raise UsageError(f"{word}: there is no such file", hint=hint)
-    return choose_name(word)
+    if word in known and not Path(word).is_file():
+        return word
+    try:
+        file = find(word)
+    except UsageError:
+        if NAME_PATTERN.fullmatch(word):
+            return word
+        raise
+    return load_topology(file, {}).name

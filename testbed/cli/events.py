@@ -19,16 +19,18 @@ KINDS = ("link", "lacp", "bgp", "bfd", "route", "fault")
 
 @verb("events", "testbed events\ntestbed events cnd1 --kind bgp --json")
 @node_argument("nodes", nargs=-1, metavar="[NODE]...")
-@click.option("--kind", type=click.Choice(KINDS), multiple=True, help="Only these. Repeatable.")
+@click.option(
+    "--kind", type=click.Choice(KINDS), multiple=True, help="Show only this kind. Repeatable."
+)
 @name_option()
 @json_option
 def command(
     *, nodes: tuple[str, ...], kind: tuple[str, ...], name: str | None, as_json: bool
 ) -> None:
-    """Show what has happened: changes of links, LACP, BGP, BFD and routes, with their time.
+    """Show what has happened: changes of links, LACP, BGP, BFD, routes and faults.
 
-    The time is the testbed's own, in seconds since its start. Where it is
-    virtual, the same topology and seed give the same events.
+    Times are the testbed's own, in seconds since its start. In virtual time the
+    same topology and seed give the same events.
     """
     client = connect(name)
     if nodes:
@@ -45,7 +47,7 @@ def command(
         echo_json(events)
         return
     if not events:
-        click.echo("nothing has happened")
+        click.echo("nothing has happened yet")
         return
     for event in events:
         text = f"{event['node']} {event['kind']} {event['subject']}: {event['state']}"

@@ -12,8 +12,17 @@ from testbed.cli.common import connect, name_option, node_argument, verb
 @verb("exec", "testbed exec a -- ip route\ntestbed exec cnd1 -- tcpdump -ni op-a > cnd1.txt")
 @node_argument("node")
 @click.argument("argv", nargs=-1, required=True, metavar="-- CMD [ARG]...", type=click.UNPROCESSED)
-@click.option("-t", "--tty/--no-tty", default=None, help="Give it a terminal [when we have one].")
-@click.option("-e", "--env", "env", multiple=True, metavar="KEY=VALUE", help="Set a variable.")
+@click.option(
+    "-t", "--tty/--no-tty", default=None, help="Give the command a terminal [if there is one here]."
+)
+@click.option(
+    "-e",
+    "--env",
+    "env",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set an environment variable. Repeatable.",
+)
 @name_option()
 @click.pass_context
 def command(
@@ -25,9 +34,10 @@ def command(
     env: tuple[str, ...],
     name: str | None,
 ) -> None:
-    """Run a command in a node; its exit status becomes ours.
+    """Run a command in a node and exit with its status.
 
-    Standard input, output and error are the command's; signals are passed on.
+    Standard input, output and error are connected to the command, and signals are
+    passed on to it.
     """
     from testbed.control.terminal import is_terminal, run_interactive  # noqa: PLC0415
 
@@ -49,7 +59,7 @@ def _pair(item: str, context: click.Context) -> tuple[str, str]:
 
 
 def terminal_env(*, tty: bool) -> dict[str, str]:
-    """What a program in a node needs to know about our terminal."""
+    """Return the variables that tell a program in a node about this terminal."""
     if not tty:
         return {}
     return {key: os.environ[key] for key in ("TERM", "COLORTERM") if key in os.environ}

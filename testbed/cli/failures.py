@@ -1,4 +1,4 @@
-"""What the user sees when a command does not work, and the exit code it means."""
+"""Messages and exit codes of commands that fail."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ BUGS = "https://github.com/outpost-testbed/outpost-testbed/issues"
 
 
 class ReaderGoneError(Exception):
-    """Nobody reads our output any more. Click ends with status 1 at a BrokenPipeError."""
+    """Nobody reads the output any more. Click would exit with status 1 at a BrokenPipeError."""
 
 
 def run(command: Callable[[], Any]) -> None:
-    """Run the command line and exit as its outcome demands."""
+    """Run the command line and exit with the code that its outcome means."""
     sys.exit(_outcome(command))
 
 
@@ -58,7 +58,7 @@ def _outcome(command: Callable[[], Any]) -> int:
 
 
 def warn(text: str) -> None:
-    """Say what is legal, but most likely not meant, on standard error."""
+    """Print a warning on standard error: what is legal, but probably a mistake."""
     click.echo(f"{click.style('warning:', fg='yellow', bold=True)} {text}", err=True)
 
 
@@ -66,9 +66,9 @@ def _unexpected(error: Exception) -> int:
     """Report what is no error of ours: a full disk under the output, else a bug."""
     if isinstance(error, OSError) and error.errno in FULL:
         _leave_stdout()
-        _print("error:", f"can't write: {os.strerror(error.errno).lower()}", None)
+        _print("error:", f"cannot write: {os.strerror(error.errno).lower()}", None)
     elif (number := _limit(error)) is not None:
-        _print("error:", f"can't go on: {os.strerror(number).lower()}", limits(number))
+        _print("error:", f"cannot continue: {os.strerror(number).lower()}", limits(number))
     else:
         _show_bug(error)
     return EXIT_HOST
@@ -133,12 +133,12 @@ def _show_bug(error: Exception) -> None:
 
         traceback.print_exception(error)
     text = f"{type(error).__name__}: {error}"
-    hint = f"please report it with the output of TESTBED_DEBUG=1 and the same command: {BUGS}"
+    hint = f"please report it, with the output of the same command under TESTBED_DEBUG=1: {BUGS}"
     _print("bug in testbed:", text, hint)
 
 
 def unknown_verb(word: str, known: Sequence[str], context: click.Context) -> click.UsageError:
-    """The error for a verb that there is not."""
+    """Return the error for a verb that does not exist."""
     import difflib  # noqa: PLC0415
 
     close = difflib.get_close_matches(word, known, n=1)

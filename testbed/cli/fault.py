@@ -1,4 +1,4 @@
-"""`testbed fault`: one command for each kind of fault, made from the catalogue."""
+"""`testbed fault`: a command for each kind of fault, generated from the catalogue."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ FIGURES = (  # parameter, figure of Measured, unit
 
 
 class Kinds(click.Group):
-    """A command for each kind of fault."""
+    """The group of commands, one for each kind of fault."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """All kinds, by subject."""
+        """List all kinds, by subject."""
         from testbed.faults.catalog import KINDS  # noqa: PLC0415
 
         return [*KINDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The kind's command."""
+        """Return the kind's command."""
         from testbed.faults.catalog import KINDS  # noqa: PLC0415
 
         return _command(KINDS[cmd_name]) if cmd_name in KINDS else None
@@ -44,7 +44,7 @@ class Kinds(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the kind; an unknown one gets a suggestion."""
+        """Find the kind, and suggest a likely one where there is none of that name."""
         from testbed.faults.catalog import find  # noqa: PLC0415
 
         if args and not args[0].startswith("-"):
@@ -77,8 +77,8 @@ class Kinds(click.Group):
 def command(context: click.Context, *, listed: bool, name: str | None, as_json: bool) -> None:
     """Break something on purpose, until `testbed heal`.
 
-    TARGET is NODE, NODE:INTERFACE (also a LAG or VLAN), OUTPOST, or
-    OUTPOST.lagN for the LAG of an Outpost networking device. Each KIND has its
+    TARGET is NODE, NODE:INTERFACE (a LAG and a VLAN are interfaces, too), OUTPOST,
+    or OUTPOST.lagN for the LAG of an Outpost networking device. Each KIND has its
     own --help.
     """
     context.obj = {"name": name, "as_json": as_json}
@@ -110,13 +110,15 @@ def _command(kind: Kind) -> click.Command:
         )
     lasts = "until it is healed" if kind.lasts_s is None else f"{kind.lasts_s:g}s"
     params += [
-        click.Option(["--at", "at_s"], metavar="TIME", help="When it begins [at once]."),
-        click.Option(["--for", "for_s"], metavar="TIME", help=f"How long it lasts [{lasts}]."),
-        click.Option(["--every", "every_s"], metavar="TIME", help="Again after so long."),
-        click.Option(["--as", "fault_name"], metavar="FAULT", help="Its name [its kind's]."),
+        click.Option(["--at", "at_s"], metavar="TIME", help="When to begin [now]."),
+        click.Option(["--for", "for_s"], metavar="TIME", help=f"How long to last [{lasts}]."),
+        click.Option(["--every", "every_s"], metavar="TIME", help="Repeat at this interval."),
+        click.Option(
+            ["--as", "fault_name"], metavar="FAULT", help="Name the fault [like its kind]."
+        ),
     ]
     if kind.name in MEASURED:
-        text = "Measure what is achieved with packets [default]."
+        text = "Measure the effect with packets [default]."
         params.append(click.Option(["--measure/--no-measure"], default=True, help=text))
     made = Verb(kind.name, params=params, callback=run, help=_sentence(kind), epilog=_example(kind))
     return json_option(name_option()(made))
@@ -181,7 +183,7 @@ def _measure(
     in_force = [_fault(each) for each in client.status()["faults"] if each["state"] == "active"]
     pairs = ends_of(plan, _fault(row))
     if not pairs:
-        return [], "the interface is no end of a cable, LAG or VLAN between nodes"
+        return [], "the interface is not an end of a cable, LAG or VLAN between nodes"
     try:
         return [
             (measure(client, pair, row["values"]), expected(plan, in_force, pair[0]))
@@ -217,7 +219,7 @@ def _report(
                 whole = f"{wanted[figure]:g}{unit}"
                 end = f"{each.node}:{each.interface}"
                 rows.append((end, parameter, f"{asked:g}{unit}", whole, seen))
-    columns = ("sent by", "what", "asked for", "the link's own included", "measured")
+    columns = ("sent by", "what", "asked for", "with the link's own", "measured")
     console().print(rows_table(f"Measured with {measured[0][0].frames} frames", columns, rows))
 
 

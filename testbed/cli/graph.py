@@ -15,6 +15,7 @@ from testbed.cli.common import (
     name_option,
     read_plan,
     set_option,
+    topology_argument,
     verb,
 )
 from testbed.errors import UsageError
@@ -29,21 +30,21 @@ SUFFIXES |= dict.fromkeys(("", ".txt"), "text")
 
 @verb(
     "graph",
-    "testbed graph\n"
-    "testbed graph topologies/two-racks.yaml -o two-racks.svg\n"
-    "testbed graph --format mermaid",
+    "testbed graph\ntestbed graph two-racks -o two-racks.svg\ntestbed graph --format mermaid",
 )
-@click.argument("file", required=False, type=click.Path())
+@topology_argument(metavar="[TOPOLOGY]", required=False)
 @set_option
 @click.option(
     "-f",
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="What to draw in; otherwise as the output file is called, else text.",
+    help="The format [by the name of the output file, else text].",
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write here.")
-@name_option("The testbed, where no FILE is given.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write to this file."
+)
+@name_option("The testbed to draw, if no TOPOLOGY is given.")
 @json_option
 def command(
     file: str | None,
@@ -54,9 +55,9 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Draw a topology file, or the testbed that runs.
+    """Draw a topology, or the running testbed.
 
-    LAGs are one thick line each, tunnels dashed; svg, png and pdf need graphviz.
+    Each LAG is one thick line, tunnels are dashed. svg, png and pdf need graphviz.
     """
     from testbed.render import files  # noqa: PLC0415
     from testbed.render.picture import draw  # noqa: PLC0415
@@ -78,16 +79,16 @@ def command(
 
 
 def format_of(output: str | None) -> str:
-    """The format that the output file's name asks for."""
+    """Return the format that the output file's name asks for."""
     suffix = Path(output or "").suffix.lower()
     if suffix in SUFFIXES:
         return SUFFIXES[suffix]
     hint = f"choose one with --format: {', '.join(FORMATS)}"
-    raise UsageError(f"{output}: no picture format is called {suffix!r}", hint=hint)
+    raise UsageError(f"{output}: {suffix!r} is not a picture format", hint=hint)
 
 
 def render(picture: Picture, form: str) -> bytes:
-    """The picture in one of FORMATS."""
+    """Return the picture in one of FORMATS."""
     from testbed.render import dot  # noqa: PLC0415
 
     match form:

@@ -28,7 +28,7 @@ def complete_faults(
 @click.option(
     "--wait/--no-wait",
     default=True,
-    help="Wait until everything is ready again, if no fault is left in force [default].",
+    help="If no fault is left active, wait until everything is ready again [default].",
 )
 @click.option(
     "--timeout",
@@ -50,9 +50,9 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """End faults: those named, else all.
+    """Heal the named faults, or all of them.
 
-    Exits with 1 when not everything is ready again in time.
+    Exits with 1 if not everything is ready again in time.
     """
     from testbed.render.progress import progress  # noqa: PLC0415
 
@@ -69,7 +69,7 @@ def command(
 
 def _report(testbed: str, result: dict[str, Any], timeout: float) -> None:
     healed, pending = result["healed"], result["pending"]
-    text = f"healed {', '.join(healed)}" if healed else "there is no fault"
+    text = f"healed {', '.join(healed)}" if healed else "there are no faults"
     click.echo(f"{testbed}: {text}")
     if pending:
         from testbed.render.console import console  # noqa: PLC0415
@@ -80,5 +80,5 @@ def _report(testbed: str, result: dict[str, Any], timeout: float) -> None:
         if result["hopeless"]:
             message = f"not everything can become ready again: {result['hopeless']}"
         click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
-        hint = "look with testbed status and testbed logs"
+        hint = "see testbed status and testbed logs"
         click.echo(f"    {click.style('hint:', fg='cyan')} {hint}", err=True)

@@ -35,9 +35,9 @@ TIMEOUT_S = 30.0
 @name_option()
 @json_option
 def command(node: str | None, *, name: str | None, as_json: bool) -> None:
-    """List the nodes, or show one: its interfaces, routes, rules and processes.
+    """List the nodes, or show the interfaces, routes, rules and processes of one.
 
-    What the plan says is compared with what the kernel has.
+    Compares what the plan says with what the kernel has.
     """
     client = connect(name)
     plan, source = client.plan()
@@ -58,7 +58,7 @@ def command(node: str | None, *, name: str | None, as_json: bool) -> None:
 
 
 def read_node(client: Client, node: str) -> dict[str, Any]:
-    """What the kernel and the keeper have of a node, in ip(8)'s own JSON."""
+    """Return what the kernel and the keeper say about a node, in ip(8)'s own JSON."""
     actual: dict[str, Any] = {}
     for subject, argv in COMMANDS.items():
         done = client.run(node, argv, timeout=TIMEOUT_S)

@@ -31,23 +31,23 @@ PLAIN_STEP = 0.1  # of the progress, between two plain lines
     metavar="PATH",
     help="Build this source (a tarball or a directory) instead of the distribution's newest.",
 )
+@click.option("--again", is_flag=True, help="Build even if this kernel has been built before.")
 @click.option(
-    "--again", is_flag=True, help="Build even if there is a kernel of this configuration."
+    "--jobs", type=click.IntRange(min=1), help="Number of parallel jobs [one per processor]."
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Compilers at once [one a processor].")
 @unused_name_option
 @json_option
 def command(
     *, action: str, source: Path | None, again: bool, jobs: int | None, as_json: bool
 ) -> None:
-    """Build or list the user-mode kernels that testbeds run in where this kernel can't.
+    """Build or list user-mode kernels, which testbeds run in if this kernel lacks features.
 
-    A build takes some minutes, once; an interrupted one goes on where it
-    stopped. Without one, QEMU is used, which is much slower.
+    A build takes a few minutes, once. An interrupted build continues where it
+    stopped. Without a user-mode kernel testbeds run in QEMU, which is much slower.
     """
     if action == "list":
         if source or again or jobs:
-            raise UsageError("--source, --again and --jobs are for `testbed kernel build`")
+            raise UsageError("--source, --again and --jobs need `testbed kernel build`")
         _list(as_json=as_json)
     else:
         _build(source, again=again or source is not None, jobs=jobs, as_json=as_json)
@@ -66,7 +66,7 @@ def _build(source: Path | None, *, again: bool, jobs: int | None, as_json: bool)
     elif seconds:
         click.echo(f"built {kernel.version} in {seconds:.0f} s: {kernel.path}")
     else:
-        click.echo(f"there is one already: {kernel.path}; --again builds the newest source anew")
+        click.echo(f"already built: {kernel.path}; --again builds the newest source")
 
 
 def _list(*, as_json: bool) -> None:
@@ -80,12 +80,12 @@ def _list(*, as_json: bool) -> None:
         echo_json(rows)
         return
     if not rows:
-        click.echo("no user-mode kernel is here; `testbed kernel build` makes one")
+        click.echo("there is no user-mode kernel here; `testbed kernel build` builds one")
         return
     from testbed.render.console import console  # noqa: PLC0415
     from testbed.render.style import rows_table  # noqa: PLC0415
 
-    columns = ("version", "used", "origin", "size", "path", "what is wrong with it")
+    columns = ("version", "used", "origin", "size", "path", "problems")
     lines = (
         (
             row["version"] or "?",

@@ -17,11 +17,15 @@ HELLO_TIMEOUT_S = 2.0
 NONE = "no testbed is running"
 
 
-@verb("list", "testbed list --json")
+@verb("list", "testbed list\ntestbed list --topologies")
+@click.option("--topologies", is_flag=True, help="List topologies instead of testbeds.")
 @name_option("List only this testbed.")
 @json_option
-def command(*, name: str | None, as_json: bool) -> None:
-    """List the testbeds of this user that run."""
+def command(*, topologies: bool, name: str | None, as_json: bool) -> None:
+    """List this user's running testbeds, or the topologies that can be brought up by name."""
+    if topologies:
+        _list_topologies(as_json=as_json)
+        return
     from testbed.control import registry  # noqa: PLC0415
     from testbed.lifecycle.bringup import check_name  # noqa: PLC0415
 
@@ -34,7 +38,7 @@ def command(*, name: str | None, as_json: bool) -> None:
         return
     if not rows:
         others = registry.running() if name else []
-        click.echo(f"{name} does not run; these do: {', '.join(others)}" if others else NONE)
+        click.echo(f"{name} is not running; these are: {', '.join(others)}" if others else NONE)
         return
     from testbed.render.clocks import clock_text  # noqa: PLC0415
     from testbed.render.console import console  # noqa: PLC0415
@@ -46,6 +50,21 @@ def command(*, name: str | None, as_json: bool) -> None:
         for r in rows
     )
     console().print(rows_table("Testbeds", columns, lines))
+
+
+def _list_topologies(*, as_json: bool) -> None:
+    """List the topologies of this folder and of ./topologies, and the examples."""
+    from testbed.lifecycle.finding import known  # noqa: PLC0415
+
+    found = known()
+    if as_json:
+        echo_json([{"name": e.name, "file": str(e.file), "story": e.story} for e in found])
+        return
+    from testbed.render.console import console  # noqa: PLC0415
+    from testbed.render.style import rows_table  # noqa: PLC0415
+
+    rows = ((entry.name, entry.story) for entry in found)
+    console().print(rows_table("Topologies", ("name", "story"), rows))
 
 
 def _row(name: str) -> dict[str, Any]:

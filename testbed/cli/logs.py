@@ -37,9 +37,9 @@ GUEST_POLL_MS = 200
 )
 @node_argument("node", required=False)
 @click.argument("process", required=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is added, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new lines, until Ctrl-C.")
 @click.option(
-    "--guest", is_flag=True, help="The console of the micro VM, also of one that has died."
+    "--guest", is_flag=True, help="Print the console of the micro VM, even of one that has died."
 )
 @name_option()
 @json_option
@@ -52,11 +52,11 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Print the logs of a node's processes, or of one of them, or the micro VM's console."""
+    """Print the logs of a node's processes, of one process, or of the micro VM's console."""
     if guest == bool(node):
         raise UsageError("name a node, or use --guest", hint="testbed inspect lists the nodes")
     if follow and as_json:
-        raise UsageError("--follow and --json exclude each other")
+        raise UsageError("--follow excludes --json")
     if guest:
         _guest(choose_name(name), follow=follow, as_json=as_json)
     elif as_json:
@@ -113,7 +113,7 @@ def _print(chunks: Iterator[bytes], *, follow: bool) -> None:
 
 
 def readable(data: bytes) -> bytes:
-    """A piece of a log without what would steer the terminal that it is shown on."""
+    """Return a piece of a log without the control characters that would steer a terminal."""
     return printable(data.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 

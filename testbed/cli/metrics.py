@@ -20,17 +20,17 @@ Series = Sequence[dict[str, Any]]
     "testbed metrics\ntestbed metrics --prometheus > outposts.prom\n"
     "testbed metrics --json | jq '.series[][] | select(.metric == \"ConnectedStatus\")'",
 )
-@click.option("--prometheus", "text", is_flag=True, help="Print Prometheus' text format.")
+@click.option("--prometheus", "text", is_flag=True, help="Print in Prometheus' text format.")
 @name_option()
 @json_option
 def command(*, text: bool, name: str | None, as_json: bool) -> None:
-    """Show what the Outposts have sent to CloudWatch, and what it points to.
+    """Show the metrics that the Outposts have sent to CloudWatch, and a diagnosis.
 
-    Each metric's last value, with the time that it was measured at. While an
-    Outpost is disconnected it keeps them, and sends them later.
+    Prints the last value of each metric and when it was measured. A disconnected
+    Outpost keeps its metrics and sends them later.
     """
     if text and as_json:
-        raise UsageError("--prometheus and --json are two formats", hint="leave one of them out")
+        raise UsageError("--prometheus excludes --json")
     status = connect(name).status()
     series: list[Series] = status.get("metrics", {}).get(NAMESPACE, [])
     latest = [points[-1] for points in series if points]
@@ -45,7 +45,7 @@ def command(*, text: bool, name: str | None, as_json: bool) -> None:
 
 
 def diagnoses_of(latest: Series) -> list[dict[str, Any]]:
-    """For each LAG what its state and those of its two BGP sessions point to (facts: M3)."""
+    """Return for each LAG what its state and its two BGP sessions point to (facts: M3)."""
     found = []
     for lag in (point for point in latest if point["metric"] == "LagStatus"):
         name = lag["dimensions"]["LagId"]
@@ -63,7 +63,7 @@ def diagnoses_of(latest: Series) -> list[dict[str, Any]]:
 
 
 def number(value: float) -> str:
-    """A value of a metric in full: 429,639,000, 0.0125."""
+    """Write a metric's value in full: 429,639,000 or 0.0125."""
     if value == int(value):
         return f"{value:,.0f}"
     return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4g}"
@@ -74,7 +74,7 @@ def _print(latest: Series, diagnoses: Sequence[dict[str, Any]]) -> None:
     from testbed.render.style import rows_table  # noqa: PLC0415
 
     if not latest:
-        click.echo("no metrics have come yet: the first do at the end of a period")
+        click.echo("no metrics have arrived yet: the first arrive at the end of a period")
         return
     rows = (
         (
@@ -86,7 +86,7 @@ def _print(latest: Series, diagnoses: Sequence[dict[str, Any]]) -> None:
         )
         for point in latest
     )
-    columns = ("metric", "dimensions", "value", "measured (UTC)", "came after")
+    columns = ("metric", "dimensions", "value", "measured (UTC)", "arrived after")
     console().print(rows_table(NAMESPACE, columns, rows))
     pairs = ([entry["LagId"], entry["points_to"]] for entry in diagnoses)
-    console().print(rows_table("What they point to", ("LAG", ""), pairs))
+    console().print(rows_table("Diagnosis", ("LAG", ""), pairs))

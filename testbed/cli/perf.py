@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     default="10s",
     show_default=True,
     metavar="DURATION",
-    help="How long.",
+    help="How long to measure.",
 )
 @click.option("--udp", metavar="RATE", help="Send UDP at this rate (100M, 1.5G) instead of TCP.")
 @click.option("-R", "--reverse", is_flag=True, help="Send from DST to SRC.")
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     default=1,
     show_default=True,
     metavar="N",
-    help="How many connections.",
+    help="Number of connections.",
 )
 @click.option(
     *("-p", "--port"),
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     default=5201,
     show_default=True,
     metavar="PORT",
-    help="DST's port, of TCP and UDP.",
+    help="Port of DST, for TCP and UDP.",
 )
 @name_option()
 @json_option
@@ -73,8 +73,8 @@ def command(
 ) -> None:
     """Measure throughput, round-trip times and loss between two nodes, with iperf3.
 
-    Security groups and firewalls have to let the port through. Needs a
-    testbed whose time is real.
+    Security groups and firewalls must allow the port. The testbed's time must be
+    real.
     """
     from testbed.lifecycle.bringup import address_of  # noqa: PLC0415
     from testbed.probes.throughput import measure, parse_rate  # noqa: PLC0415

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     default=4,
     show_default=True,
     metavar="N",
-    help="How many packets.",
+    help="Number of packets.",
 )
 @click.option(
     *("-i", "--interval"),
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     default=0.2,
     show_default=True,
     metavar="SECONDS",
-    help="Time between them.",
+    help="Time between packets.",
 )
 @click.option(
     *("-s", "--size"),
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     default=56,
     show_default=True,
     metavar="BYTES",
-    help="Payload; the IP packet has 28 bytes more, of IPv6 48.",
+    help="Size of the payload. The IP packet is 28 bytes larger, with IPv6 48.",
 )
 @ipv6_option
 @click.option("--df", is_flag=True, help="Set the Don't Fragment bit.")
@@ -91,9 +91,9 @@ def command(
 
 
 def resolve(client: Client, destination: str, *, ipv6: bool = False) -> str:
-    """The address that is meant: itself, or the first of the node of that name.
+    """Return the destination itself if it is an address, else the address of that node.
 
-    Of a node it is its IPv4 address, else, or with `ipv6`, its IPv6 address.
+    A node's address is its first IPv4 address or, with `ipv6` or without one, its IPv6 address.
     """
     from ipaddress import ip_address  # noqa: PLC0415
 
@@ -109,12 +109,14 @@ def resolve(client: Client, destination: str, *, ipv6: bool = False) -> str:
             raise unknown_node(destination, plan) from None
         except ValueError:
             kind = "IPv6 address" if ipv6 else "address"
-            raise UsageError(f"node {destination} has no {kind}", hint="give one") from None
+            raise UsageError(
+                f"node {destination} has no {kind}", hint="give an address instead"
+            ) from None
     return destination
 
 
 def describe(source: str, destination: str, address: str, result: PingResult) -> str:
-    """The outcome in one line."""
+    """Describe the outcome in one line."""
     target = destination if destination == address else f"{destination} ({address})"
     text = f"{source} -> {target}: {result.received} of {result.sent} received"
     if result.rtt_ms:

@@ -13,6 +13,7 @@ from testbed.cli.common import (
     name_option,
     read_plan,
     set_option,
+    topology_argument,
     unknown_node,
     verb,
 )
@@ -24,17 +25,18 @@ if TYPE_CHECKING:
 
 @verb(
     "plan",
-    "testbed plan topologies/two-racks.yaml\n"
-    "testbed plan topologies/two-racks.yaml op-a.ond1 --brief\n"
-    "testbed plan topologies/two-racks.yaml --json > plan.json",
+    "testbed plan two-racks\ntestbed plan two-racks op-a.ond1 --brief\n"
+    "testbed plan site.yaml --json > plan.json",
 )
-@click.argument("file", type=click.Path())
+@topology_argument()
 @click.argument("only", nargs=-1, metavar="[NODE]...")
 @set_option
-@click.option("--tree", "form", flag_value="tree", default="tree", help="As a tree (the default).")
-@click.option("--table", "form", flag_value="table", help="As tables.")
-@click.option("--brief", is_flag=True, help="Leave the text of configuration files out.")
-@name_option("Plan it under this name instead of the file's.")
+@click.option(
+    "--tree", "form", flag_value="tree", default="tree", help="Print a tree (the default)."
+)
+@click.option("--table", "form", flag_value="table", help="Print tables.")
+@click.option("--brief", is_flag=True, help="Leave out the text of configuration files.")
+@name_option("Use this name instead of the file's.")
 @json_option
 def command(
     file: str,
@@ -46,9 +48,9 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Print what a topology file becomes in Linux, every derived value included.
+    """Print what a topology becomes in Linux, including every derived value.
 
-    Needs no rights and changes nothing.
+    Needs no privileges and changes nothing.
     """
     plan = read_plan(file, settings, name)
     known = {node.name: node for node in plan.nodes}
@@ -78,7 +80,7 @@ def command(
 
 
 def _warn(plan: Plan) -> None:
-    """Say what `up` would have to make anew of the testbed that runs under this name."""
+    """Say what `up` would have to recreate in the testbed that runs under this name."""
     from testbed.control import registry  # noqa: PLC0415
     from testbed.control.client import Client  # noqa: PLC0415
     from testbed.plan.replaced import replaced  # noqa: PLC0415

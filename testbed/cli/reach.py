@@ -36,11 +36,15 @@ PORT = click.IntRange(1, 65535)
     multiple=True,
     metavar="DST",
     shell_complete=complete_nodes,
-    help="Only this. Repeatable.",
+    help="Test only this destination. Repeatable.",
 )
-@click.option("--tcp", type=PORT, multiple=True, metavar="PORT", help="A TCP port. Repeatable.")
-@click.option("--udp", type=PORT, multiple=True, metavar="PORT", help="A UDP port. Repeatable.")
-@click.option("--icmp", is_flag=True, help="ICMP echo.")
+@click.option(
+    "--tcp", type=PORT, multiple=True, metavar="PORT", help="Test this TCP port. Repeatable."
+)
+@click.option(
+    "--udp", type=PORT, multiple=True, metavar="PORT", help="Test this UDP port. Repeatable."
+)
+@click.option("--icmp", is_flag=True, help="Test with ICMP echo.")
 @click.option("--matrix", is_flag=True, help="Print a matrix instead of a list.")
 @click.option(
     *("-W", "--wait", "seconds"),
@@ -68,11 +72,11 @@ def command(
 ) -> None:
     """Find out who reaches whom with real packets, and compare it with AWS's rules.
 
-    SRC and DST are instances, hosts, and machines on the internet; without
-    them it is all of these. Without a kind of request it is ICMP, TCP 80, and
-    UDP 7 where something answers. Exits with 1 when packets do otherwise than
-    security groups, network ACLs, route tables and gateways say, and when these let a
-    request in and its answer goes elsewhere.
+    SRC and DST are instances, hosts and machines on the internet; the default is
+    all of them. The default requests are ICMP, TCP 80 and, where something
+    answers, UDP 7. Exits with 1 if packets do not do what security groups,
+    network ACLs, route tables and gateways say, or if these let a request in but
+    its answer goes astray.
     """
     from testbed.lifecycle.live import running_topology  # noqa: PLC0415
     from testbed.probes.reach import compare_all  # noqa: PLC0415

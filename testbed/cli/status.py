@@ -9,14 +9,14 @@ from testbed.errors import EXIT_NETWORK
 
 
 @verb("status", "testbed status\ntestbed status --json | jq '.bgp[] | select(.ok | not)'")
-@click.option("-a", "--all", "everything", is_flag=True, help="List what is in order, too.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also list what is in order.")
 @name_option()
 @json_option
 @click.pass_context
 def command(context: click.Context, *, everything: bool, name: str | None, as_json: bool) -> None:
     """Show the state of nodes, links, LAGs, BGP sessions, tunnels, routes and services.
 
-    Exits with 1 when anything is not as it should be.
+    Exits with 1 if anything is not as it should be.
     """
     status = connect(name).status()
     if as_json:

@@ -26,23 +26,23 @@ PORT = click.IntRange(1, 65535)
 )
 @node_argument_of("source", metavar="SRC")
 @node_argument_of("destination", metavar="DST")
-@click.option("--icmp", is_flag=True, help="An ICMP echo request (the default).")
-@click.option("--tcp", type=PORT, metavar="PORT", help="A TCP SYN to this port.")
-@click.option("--udp", type=PORT, metavar="PORT", help="A UDP datagram to this port.")
+@click.option("--icmp", is_flag=True, help="Send an ICMP echo request (the default).")
+@click.option("--tcp", type=PORT, metavar="PORT", help="Send a TCP SYN to this port.")
+@click.option("--udp", type=PORT, metavar="PORT", help="Send a UDP datagram to this port.")
 @click.option(
     *("-s", "--size"),
     type=click.IntRange(32, 65535),
     metavar="BYTES",
-    help="Of the whole IP packet  [default: 84, of a TCP SYN 40; of IPv6 20 more]",
+    help="Size of the whole IP packet [84, of a TCP SYN 40; with IPv6 20 more].",
 )
 @ipv6_option
 @click.option("--df", is_flag=True, help="Set the Don't Fragment bit.")
-@click.option("-b", "--both", is_flag=True, help="List the hops of the answer, too.")
+@click.option("-b", "--both", is_flag=True, help="Also list the hops of the answer.")
 @click.option(
     "--graph",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Draw the way on the testbed's picture: .svg, .png, .pdf, .gv or .mmd.",
+    help="Draw the path in the testbed's picture: .svg, .png, .pdf, .gv or .mmd.",
 )
 @name_option()
 @json_option
@@ -63,9 +63,9 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Send one packet, and show every hop that it took and where it was dropped.
+    """Send one packet and show every hop that it took, and where it was dropped.
 
-    Exits with 1 when the packet or its answer was dropped.
+    Exits with 1 if the packet or its answer was dropped.
     """
     from testbed.probes.trace import trace  # noqa: PLC0415
 
@@ -90,7 +90,7 @@ def command(
 
 def _protocol(*, icmp: bool, tcp: int | None, udp: int | None) -> tuple[Protocol, int]:
     if icmp + (tcp is not None) + (udp is not None) > 1:
-        raise UsageError("only one of --icmp, --tcp and --udp", hint="one packet is sent")
+        raise UsageError("--icmp, --tcp and --udp exclude each other", hint="one packet is sent")
     if tcp is not None:
         return "tcp", tcp
     return ("udp", udp) if udp is not None else ("icmp", 0)
@@ -104,8 +104,8 @@ def _picture_format(file: str | None) -> str | None:
 
     form = format_of(file)
     if form == "text":
-        hint = "end it in .svg, .png, .pdf, .gv or .mmd"
-        raise UsageError(f"{file}: a way is not drawn as text", hint=hint)
+        hint = "name a file that ends in .svg, .png, .pdf, .gv or .mmd"
+        raise UsageError(f"{file}: a path cannot be drawn as text", hint=hint)
     return form
 
 

@@ -15,6 +15,7 @@ from testbed.cli.common import (
     name_option,
     parse_settings,
     set_option,
+    topology_argument,
     verb,
 )
 from testbed.cli.failures import INTERRUPTED
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
 
 @verb(
     "up",
-    "testbed up topologies/two-racks.yaml\n"
-    "testbed up topologies/racks.yaml.j2 --set racks=4 -n four --timings",
+    "testbed up two-racks                        # an example: testbed list --topologies\n"
+    "testbed up site.yaml --timings\n"
+    "testbed up racks --set racks=4 -n four",
 )
-@click.argument("file", type=click.Path())
+@topology_argument()
 @set_option
 @click.option("--wait/--no-wait", default=True, help="Wait until everything is ready [default].")
 @click.option(
@@ -50,26 +52,26 @@ if TYPE_CHECKING:
     envvar="TESTBED_VM",
     show_default=True,
     show_envvar=True,
-    help="Run in a micro VM: where this kernel can't, always, never; uml or qemu: in that kind.",
+    help="Use a micro VM: if this kernel lacks features, always, never, or this kind of micro VM.",
 )
 @click.option(
     "--take",
     multiple=True,
     metavar="INTERFACE",
-    help="Attach this host interface though the host itself uses it.",
+    help="Attach this host interface even though the host uses it. Repeatable.",
 )
 @click.option(
     "--time",
     type=click.Choice(["real", "virtual"]),
-    help="Let time pass, or skip it where nobody waits [what the topology says].",
+    help="Use real time, or skip idle time [as the topology says].",
 )
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
     metavar="N",
-    help="What chance begins with where time is virtual [what the topology says].",
+    help="Random seed, for virtual time only [as the topology says].",
 )
-@name_option("Name the testbed so instead of as the file says.")
+@name_option("Name the testbed, instead of the name in the file.")
 @json_option
 @click.pass_context
 def command(
@@ -87,14 +89,16 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Build the testbed of a topology file, or bring the one that runs to it.
+    """Build the testbed of a topology, or update the running one to it.
 
-    Of a testbed that runs only what differs is changed. Exits with 1 when not
-    everything is ready in time, or once it is certain that something never will
-    be; the testbed then stays up, to be looked at.
-    With faults in force it waits only until nothing changes any more.
-    No root is needed: an ordinary user's runs in this kernel where it has all
-    that is needed and lets users make namespaces, else in a micro VM.
+    TOPOLOGY is a file, or the name of one: testbed list --topologies.
+
+    If the testbed is already running, only the differences are applied. Exits
+    with 1 if not everything is ready in time, or once something cannot become
+    ready; the testbed then stays up so that you can examine it. While faults are
+    active, it waits only until nothing changes any more. Root is not needed: an
+    ordinary user's testbed runs in this kernel if that has all features and lets
+    users create namespaces, else in a micro VM.
     """
     from testbed.control import registry  # noqa: PLC0415
     from testbed.lifecycle.bringup import bring_up  # noqa: PLC0415
@@ -118,7 +122,7 @@ def command(
             )
         except KeyboardInterrupt:
             shown.close()
-            left = "still runs" if registry.alive(plan.name) else "nothing of it is left"
+            left = "is still running" if registry.alive(plan.name) else "nothing of it is left"
             click.echo(f"interrupted; {plan.name}: {left}", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
     outcome = replace(outcome, timings=read.spent | outcome.timings)
@@ -198,12 +202,12 @@ def _report(outcome: Outcome, *, wait: bool, timeout: float) -> None:
     else:
         text = f"{outcome.name}: nothing to change"
     if not wait:
-        text += "; not waited until it is ready, see testbed status"
+        text += "; it may not be ready yet, see testbed status"
     if outcome.faults:
         names = ", ".join(outcome.faults)
-        text += f"; in force: {names}"
+        text += f"; active faults: {names}"
     if outcome.faults and outcome.pending:
-        text += f"; with that {len(outcome.pending)} not ready, see testbed status"
+        text += f"; {len(outcome.pending)} not ready because of them, see testbed status"
     if not outcome.pending or outcome.faults:
         click.echo(f"{text} ({sum(outcome.timings.values()) / 1000:.1f} s)")
         return
@@ -217,9 +221,9 @@ def _report(outcome: Outcome, *, wait: bool, timeout: float) -> None:
     what = "thing is" if count == 1 else "things are"
     message = f"{count} {what} not ready after {timeout:g} s"
     if outcome.hopeless:
-        message = f"{count} {what} not ready, and cannot become so: {outcome.hopeless}"
+        message = f"{count} {what} not ready and cannot become ready: {outcome.hopeless}"
     click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
-    hint = "the testbed stays up: look with testbed status and testbed logs, or testbed down"
+    hint = "the testbed stays up: see testbed status and testbed logs, or use testbed down"
     click.echo(f"    {click.style('hint:', fg='cyan')} {hint}", err=True)
 
 

@@ -9,6 +9,7 @@ from testbed.cli.common import (
     json_option,
     parse_settings,
     set_option,
+    topology_argument,
     unused_name_option,
     verb,
 )
@@ -17,9 +18,9 @@ from testbed.errors import EXIT_USAGE, UsageError
 
 @verb(
     "validate",
-    "testbed validate topologies/*.yaml\ntestbed validate --set racks=4 topologies/racks.yaml.j2",
+    "testbed validate site.yaml two-racks\ntestbed validate --set racks=4 racks",
 )
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
+@topology_argument("files", metavar="TOPOLOGY...", nargs=-1, required=True)
 @set_option
 @json_option
 @unused_name_option
@@ -27,9 +28,9 @@ from testbed.errors import EXIT_USAGE, UsageError
 def command(
     context: click.Context, files: tuple[str, ...], *, settings: tuple[str, ...], as_json: bool
 ) -> None:
-    """Check topology files; all problems are reported, each with its place.
+    """Check topologies and report all problems, each with its place in the file.
 
-    What is legal, but most likely not meant, is a warning.
+    What is legal but probably a mistake is a warning.
     """
     from testbed.cli.failures import show  # noqa: PLC0415
     from testbed.lifecycle.installation import read_file  # noqa: PLC0415 - pydantic is slow

@@ -18,6 +18,7 @@ from testbed.conformance.site_subjects import remember
 from testbed.conformance.subjects import SUBJECTS
 from testbed.conformance.suites import FOLDER, Check, describe, name_of
 from testbed.errors import HostError, NetworkError, TestbedError
+from testbed.lifecycle.finding import find
 from testbed.testing import Testbed
 from testbed.topology.model import Topology
 
@@ -47,7 +48,7 @@ def topology_of(config: pytest.Config) -> Topology:
             plan, topology = running(Client.connect(name))
             remember(topology, plan)
         elif file := config.getoption("topology"):
-            topology = load_topology(config.invocation_params.dir / file, {})
+            topology = load_topology(find(file, config.invocation_params.dir), {})
         else:
             hint = "--testbed NAME (one that runs) or --topology FILE"
             raise pytest.UsageError(f"conformance: say what is to be checked: {hint}")
@@ -234,7 +235,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
         yield Site(Testbed(name), topology)
     else:
         factory = request.getfixturevalue("testbed_factory")
-        file = config.invocation_params.dir / config.getoption("topology")
+        file = find(config.getoption("topology"), config.invocation_params.dir)
         yield Site(factory(file), topology)
 
 

@@ -67,7 +67,9 @@ class Client:
         if (how := console.ended(self.name)) is not None:
             return console.error(self.name, how)
         names = running()
-        hint = f"these run: {', '.join(names)}" if names else "start it: testbed up FILE"
+        hint = "start it: testbed up TOPOLOGY"
+        if names:
+            hint = f"these are running: {', '.join(names)}"
         return UsageError(f"testbed {self.name} is not running", hint=hint)
 
     def _open(self, request: dict[str, Any]) -> Connection:

@@ -82,7 +82,7 @@ def check_name(name: str) -> str:
 def load_topology(
     path: str | os.PathLike[str], settings: Mapping[str, str], name: str | None = None
 ) -> Topology:
-    """Load a topology file, as `name` instead of its own name if given."""
+    """Load a topology, given as a file or by name, as `name` instead of its own name if given."""
     from testbed.lifecycle.installation import read_file  # noqa: PLC0415 - pydantic is slow
 
     return read_file(path, settings, name).topology

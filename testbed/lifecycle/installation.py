@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from testbed.lifecycle import device_configs
 from testbed.lifecycle.bringup import check_name, check_seed, check_time
+from testbed.lifecycle.finding import find
 from testbed.plan.model import Plan
 from testbed.topology.document import Document, resolve
 from testbed.topology.file.load import NO_SETTINGS, Source, read
@@ -64,7 +64,9 @@ def read_file(
     previous: Callable[[str], Mapping[str, Mapping[str, int]]] = lambda _: NO_NUMBERS,
     notes: list[str] | None = None,
 ) -> Installation:
-    """Read the installation of a topology file, under another name, time or seed if given.
+    """Read the installation of a topology, given as a file or by name.
+
+    It gets another name, time or seed if given.
 
     Devices' own configurations are parsed, too; `notes` gets those that can't be here.
     `previous` is asked for the numbers of the testbed of its name, where that runs.
@@ -72,7 +74,8 @@ def read_file(
     given = {"name": name, "time": check_time(time), "seed": check_seed(seed)}
     if name is not None:
         check_name(name)
-    file = read(path, settings)
+    found = find(path)
+    file = read(found, settings)
     own = file.composed.root.child("name")
     numbers = Numbers(previous(name or str(own and own.value)))
     document, topology = file.resolve(numbers)
@@ -80,7 +83,7 @@ def read_file(
     if notes is not None:
         notes += told
     changed: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    source = {"file": str(Path(path).absolute()), "settings": dict(settings)}
+    source = {"file": str(found.absolute()), "settings": dict(settings)}
     return Installation(
         replace(document, data={**document.data, **changed}),
         replace(topology, **changed),

@@ -67,7 +67,7 @@ def write(client: Client, path: Path, extra: Mapping[str, bytes] | None = None) 
                 entry.size, entry.mtime = len(files[name]), int(time.time())
                 archive.addfile(entry, io.BytesIO(files[name]))
     except OSError as error:
-        raise HostError(f"can't write {path}: {error.strerror or error}") from error
+        raise HostError(f"cannot write {path}: {error.strerror or error}") from error
     return errors
 
 

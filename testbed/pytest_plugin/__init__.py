@@ -88,7 +88,7 @@ def testbed_factory(pytestconfig: pytest.Config) -> Iterator[TestbedFactory]:
         **settings: Any,
     ) -> Testbed:
         time = testbed_time or options.time_of(pytestconfig)
-        return pool.get(key_of(file, settings, time, testbed_seed))
+        return pool.get(key_of(_found(file), settings, time, testbed_seed))
 
     try:
         yield factory
@@ -145,19 +145,32 @@ def _time_of(item: pytest.Item) -> dict[str, Any]:
 
 
 def _topology(item: pytest.Item, marker: pytest.Mark | None) -> Path:
-    """The topology file: the marker's, that of --topology, or the one beside the test's module."""
+    """The topology file: the marker's, that of --topology, or the one beside the test's module.
+
+    The marker's is looked for beside the module first, then in pytest's root directory.
+    """
     if marker is not None and marker.args:
-        beside = Path(item.path.parent, marker.args[0])
-        return beside if beside.exists() else Path(item.config.rootpath, marker.args[0])
+        return _found(marker.args[0], item.path.parent, item.config.rootpath)
     if option := item.config.getoption("topology"):
-        chosen: Path = item.config.invocation_params.dir / option
-        return chosen
+        return _found(option, item.config.invocation_params.dir)
     own = own_topologies(item.path)
     if found := next((path for path in own if path.exists()), None):
         return found
     names = " or ".join(path.name for path in own)
     text = 'no topology: use @pytest.mark.topology("FILE") or --topology FILE'
     pytest.fail(f"{text}, or put {names} beside {item.path.name}", pytrace=False)
+
+
+def _found(word: str | Path, *folders: Path) -> Path:
+    """The file of a topology; the test fails where there is none."""
+    from testbed.errors import UsageError  # noqa: PLC0415
+    from testbed.lifecycle.finding import find  # noqa: PLC0415
+
+    try:
+        return find(word, *folders)
+    except UsageError as error:
+        text = f"{error.message}\nhint: {error.hint}"
+    pytest.fail(text, pytrace=False)
 
 
 def own_topologies(module: Path) -> list[Path]:

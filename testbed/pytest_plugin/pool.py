@@ -66,9 +66,7 @@ class Pool:
         from testbed.errors import TestbedError  # noqa: PLC0415
         from testbed.testing import Testbed  # noqa: PLC0415
 
-        if key in self._failed:  # a second attempt would only take time
-            pytest.fail(self._failed[key], pytrace=False)
-        if key not in self._entries:
+        if key not in self._entries and key not in self._failed:
             try:
                 testbed = Testbed.up(
                     key.file,
@@ -81,9 +79,11 @@ class Pool:
                     hold=not self._config.getoption("testbed_keep"),
                 )
             except TestbedError as error:
-                self._failed[key] = _failure(key.file, error)
-                pytest.fail(self._failed[key], pytrace=False)
-            self._entries[key] = _Entry(testbed)
+                self._failed[key] = _failure(key.file, error)  # a second attempt would take time
+            else:
+                self._entries[key] = _Entry(testbed)
+        if key in self._failed:
+            pytest.fail(self._failed[key], pytrace=False)
         return self._entries[key].testbed
 
     def take_down(self, key: Key) -> None:

@@ -12,4 +12,4 @@ def write(path: str | Path, data: bytes | str) -> None:
     try:
         Path(path).write_bytes(data.encode() if isinstance(data, str) else data)
     except OSError as error:
-        raise UsageError(f"can't write {path}: {(error.strerror or '').lower()}") from error
+        raise UsageError(f"cannot write {path}: {(error.strerror or '').lower()}") from error

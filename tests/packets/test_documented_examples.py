@@ -20,7 +20,6 @@ def test_the_examples_pass(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     blocks = BLOCK.findall(PAGE.read_text())
     for number, block in enumerate(blocks, 1):
         (tmp_path / f"test_example_{number}.py").write_text(block)
-    (tmp_path / "topologies").symlink_to(ROOT / "topologies")
     tests = sum(len(re.findall(r"^def test_", block, re.MULTILINE)) for block in blocks)
     assert tests >= 5
     vm = pytestconfig.getoption("testbed_vm")

@@ -154,7 +154,7 @@ STANDARD_LIBRARY_ONLY = {
     "keeper",
     "guest",
 }
-STANDARD_LIBRARY_MODULES = {"lifecycle.start"}
+STANDARD_LIBRARY_MODULES = {"lifecycle.start", "lifecycle.finding"}
 NETLINK = {"kernel"}
 NETLINK_EXCEPTIONS = {"programs.carrier": "hears that a port has lost its carrier"}
 PROCESSES = {

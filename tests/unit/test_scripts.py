@@ -247,7 +247,7 @@ def test_quickstart_brings_up_shows_and_proves(checkout: Path, stubbed: dict[str
     done = run(checkout / "scripts" / "quickstart", env=stubbed)
     assert done.returncode == 0, done.stdout + done.stderr
     calls = (checkout / ".venv" / "bin" / "testbed.calls").read_text().splitlines()
-    assert calls[0] == f"up -n two-racks {checkout}/topologies/two-racks.yaml"
+    assert calls[0] == "up -n two-racks two-racks"
     assert calls[1] == "graph -n two-racks"
     assert [call for call in calls if call.startswith("ping")] == [
         "ping -n two-racks a b",

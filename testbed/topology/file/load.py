@@ -94,8 +94,7 @@ def read(path: str | os.PathLike[str], settings: Mapping[str, str] = NO_SETTINGS
         data = _read(file)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        hint = _shipped(file) if isinstance(error, FileNotFoundError) else None
-        raise UsageError(f"cannot read the topology {file}: {reason}", hint=hint) from None
+        raise UsageError(f"cannot read the topology {file}: {reason}") from None
     except ValueError as error:
         raise UsageError(f"cannot read the topology {file}: {error}") from None
     try:
@@ -145,15 +144,6 @@ def parse(
         return Source(file, directory, text, compose(text))
     except SyntaxFlawError as error:
         raise _fatal(file, error.flaw) from None
-
-
-def _shipped(file: Path) -> str | None:
-    """Where the topology of this name is that comes with the testbed, as a hint; None: nowhere."""
-    package = Path(__file__).parents[1]
-    for folder in (package / "topologies", package.parent / "topologies"):
-        if (folder / file.name).is_file() and folder / file.name != file.absolute():
-            return f"one of that name is shipped: {folder / file.name}"
-    return None
 
 
 def _fatal(file: str, flaw: Flaw) -> TopologyError:

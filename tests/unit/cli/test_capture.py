@@ -277,10 +277,10 @@ def test_wireshark_is_started(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("-w", "x", "--wireshark"), "exclude each other"),
+        (("-w", "x", "--wireshark"), "excludes -w"),
         (("-w", "-", "--json"), "standard output"),
         (("-w", "/nowhere/x"), "cannot write /nowhere/x: no such file or directory"),
-        (("--for", "soon"), "no length of time"),
+        (("--for", "soon"), "not a length of time"),
         (("nope:eth0",), "no node 'nope'"),
     ],
 )

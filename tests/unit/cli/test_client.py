@@ -22,7 +22,7 @@ def test_connect_names_what_runs(keeper: FakeKeeper) -> None:
     with pytest.raises(UsageError) as caught:
         Client.connect("other")
     assert "other is not running" in caught.value.message
-    assert caught.value.hint == "these run: demo"
+    assert caught.value.hint == "these are running: demo"
 
 
 def test_connect_without_any(runtime: object) -> None:

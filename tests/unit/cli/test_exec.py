@@ -67,7 +67,7 @@ def test_a_full_disk_is_no_bug(words: list[str], environment: dict[str, str]) ->
             env=environment,
         )
     assert done.returncode == 3
-    assert done.stderr == b"error: can't write: no space left on device\n"
+    assert done.stderr == b"error: cannot write: no space left on device\n"
 
 
 def test_following_logs_ends_when_nobody_reads_them(

@@ -124,7 +124,7 @@ def test_the_name_of_the_file_chooses_the_format(
 def test_a_file_of_no_known_format_is_not_written(call: Call, tmp_path: Path) -> None:
     result = call("graph", str(TOPOLOGY), "-o", str(tmp_path / "picture.jpg"))
     assert result.exit_code == 2
-    assert "no picture format is called '.jpg'" in result.stderr
+    assert "'.jpg' is not a picture format" in result.stderr
     assert not list(tmp_path.iterdir())
 
 

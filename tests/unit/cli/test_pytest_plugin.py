@@ -103,6 +103,51 @@ def test_option_and_keep(inner: pytest.Pytester) -> None:
     result.stdout.no_fnmatch_line("*ended*")
 
 
+def test_topologies_by_name(inner: pytest.Pytester) -> None:
+    """Beside the test, in the folder `topologies` of the root directory, among the examples."""
+    (inner.path / "topologies").mkdir()
+    (inner.path / "topologies" / "site.yaml").write_text((inner.path / "two.yaml").read_text())
+    below = inner.mkdir("below")
+    (below / "test_it.py").write_text(
+        """
+import pytest
+from pathlib import Path
+
+def file(testbed):
+    return Path(testbed.client.plan()[1]["file"]).parts[-2:]
+
+@pytest.mark.topology("two")
+def test_root(testbed): assert file(testbed)[1] == "two.yaml"
+
+@pytest.mark.topology("site")
+def test_folder(testbed): assert file(testbed) == ("topologies", "site.yaml")
+
+@pytest.mark.topology("two-racks")
+def test_example(testbed, testbed_factory):
+    assert file(testbed) == ("topologies", "two-racks.yaml")
+    assert testbed_factory("two-racks") is testbed
+
+def test_option(testbed): assert file(testbed)[1] == "first.yaml"
+"""
+    )
+    run(inner, "--topology", "first").assert_outcomes(passed=4)
+
+
+def test_a_topology_that_is_not_there(inner: pytest.Pytester) -> None:
+    inner.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.topology("two-rakcs.yaml")
+        def test_it(testbed): pass
+        """
+    )
+    result = run(inner)
+    result.assert_outcomes(errors=1)
+    wanted = ["there is no topology 'two-rakcs.yaml'", "hint: did you mean 'two-racks'?"]
+    result.stdout.fnmatch_lines(wanted, consecutive=True)
+
+
 def test_without_a_topology(inner: pytest.Pytester) -> None:
     inner.makepyfile("def test_it(testbed): pass")
     result = run(inner)

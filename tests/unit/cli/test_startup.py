@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.shell_completion import ShellComplete
@@ -45,6 +46,7 @@ def imported_by(*arguments: str, environment: dict[str, str]) -> set[str]:
         ("ping", "a", "127.0.0.1", "-c", "1"),
         ("ping", "a", "cnd1", "-c", "1"),
         ("list", "--json"),
+        ("list", "--topologies", "--json"),
         ("logs", "a"),
     ],
 )
@@ -73,6 +75,16 @@ def test_completes_verbs_nodes_and_names(keeper: object) -> None:
     assert set(complete()) == set(VERBS)
     assert complete("exec", incomplete="op-") == ["op-a.ond1"]
     assert complete("status", "-n") == ["demo"]
+
+
+def test_completes_topologies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names, and what the shell knows of files."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.yaml").write_text("testbed: 1\n")
+    for words in (("up",), ("plan",), ("graph",), ("validate",), ("check", "--topology")):
+        assert complete(*words, incomplete="tw") == ["tw", "two", "two-racks", "two-racks-blocked"]
+    found = ShellComplete(cli, {}, "testbed", "_TESTBED_COMPLETE").get_completions(["up"], "tw")
+    assert [item.type for item in found] == ["file", "plain", "plain", "plain"]
 
 
 def test_completing_nodes_without_a_testbed_is_silent() -> None:

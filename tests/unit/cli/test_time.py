@@ -106,7 +106,7 @@ def test_events_are_chosen(call: Call, virtual: FakeKeeper) -> None:
     assert virtual
     assert json.loads(call("events", "--kind", "link", "--json").stdout) == EVENTS[1:]
     assert json.loads(call("events", "a", "--json").stdout) == EVENTS[1:]
-    assert call("events", "--kind", "bfd").output == "nothing has happened\n"
+    assert call("events", "--kind", "bfd").output == "nothing has happened yet\n"
     missing = call("events", "missing")
     assert missing.exit_code == 2
     assert "no node 'missing'" in missing.stderr

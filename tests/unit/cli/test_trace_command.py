@@ -66,9 +66,9 @@ def test_the_way_is_drawn(traced: FakeKeeper, call: Callable[..., Result], tmp_p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("c", "--icmp", "--tcp", "80"), "only one of --icmp, --tcp and --udp"),
-        (("c", "--graph", "way.txt"), "a way is not drawn as text"),
-        (("c", "--graph", "way.jpeg"), "no picture format is called '.jpeg'"),
+        (("c", "--icmp", "--tcp", "80"), "--icmp, --tcp and --udp exclude each other"),
+        (("c", "--graph", "way.txt"), "a path cannot be drawn as text"),
+        (("c", "--graph", "way.jpeg"), "'.jpeg' is not a picture format"),
         (("nobody",), "no node 'nobody'"),
         (("ff02::1",), "can't trace to ff02::1"),
         (("c", "-6"), "node c has no IPv6 address"),

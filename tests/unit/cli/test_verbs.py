@@ -146,6 +146,37 @@ def test_status_json_is_the_keepers(call: Call, status: dict[str, Any]) -> None:
     assert call("status").exit_code == 0
 
 
+def test_list_topologies(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "site.yaml").write_text("# Ours.\ntestbed: 1\n")
+    rows = json.loads(call("list", "--topologies", "--json").output)
+    assert rows[0] == {"name": "site", "file": "site.yaml", "story": "Ours."}
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["two-racks"]["file"] == str(TOPOLOGY)
+    assert by_name["two-racks"]["story"] in call("list", "--topologies", color=False).output
+
+
+@pytest.mark.parametrize("words", [("plan", "-n", "x"), ("graph",), ("validate",)])
+def test_verbs_take_topologies_by_name(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call(*words, "broken/no-udp-443")  # which has rulesets beside it
+    assert (done.exit_code, done.stderr) == (0, "")
+    wrong = call(*words, "no-upd-443", "--json")
+    assert wrong.exit_code == 2
+    assert "did you mean 'broken/no-udp-443'?" in wrong.output
+
+
+def test_up_by_name_remembers_the_file(
+    call: Call, starting: dict[str, FakeKeeper], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("up", "two-racks").exit_code == 0
+    (apply,) = [r for r in starting["two-racks"].requests if r["op"] == "apply"]
+    assert apply["source"] == {"file": str(TOPOLOGY), "settings": {}}
+
+
 def test_list(call: Call, keeper_of: Callable[..., FakeKeeper]) -> None:
     assert call("list").output == "no testbed is running\n"
     keeper_of("one", small_plan("one"))
@@ -167,7 +198,7 @@ def test_the_testbed_must_be_clear(
     call: Call, keeper_of: Callable[..., FakeKeeper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = call("status")
-    assert (result.exit_code, "testbed up FILE" in result.stderr) == (2, True)
+    assert (result.exit_code, "testbed up TOPOLOGY" in result.stderr) == (2, True)
     keeper_of("one")
     assert call("status").exit_code == 0
     keeper_of("two")
@@ -177,7 +208,7 @@ def test_the_testbed_must_be_clear(
     monkeypatch.setenv("TESTBED_NAME", "two")
     assert json.loads(call("status", "--json").stdout)["name"] == "two"
     result = call("status", "-n", "three")
-    assert "these run: one, two" in result.stderr
+    assert "these are running: one, two" in result.stderr
     assert call("status", "-n", "../x").exit_code == 2
 
 
@@ -370,7 +401,10 @@ def test_down_takes_names_and_files(call: Call, monkeypatch: pytest.MonkeyPatch)
     assert call("down", "No_Name").exit_code == 2
     missing = call("down", "two-rakcs.yaml")
     assert missing.exit_code == 2
-    assert "two-rakcs.yaml: there is no such file" in missing.stderr
+    assert "there is no topology 'two-rakcs.yaml'" in missing.stderr
+    assert "did you mean 'two-racks'?" in missing.stderr
+    alive.add("two-racks")
+    assert call("down", "two-racks-blocked").output == "two-racks: is down\n"
 
 
 def test_inspect_lists_nodes(call: Call, keeper: FakeKeeper) -> None:

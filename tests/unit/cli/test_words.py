@@ -61,7 +61,7 @@ def test_a_metric_is_written_in_full(value: float, text: str) -> None:
 
 
 def test_list_names_the_others(call: Callable[..., Result], keeper: FakeKeeper) -> None:
-    assert call("list", "-n", "other").output == f"other does not run; these do: {keeper.name}\n"
+    assert call("list", "-n", "other").output == f"other is not running; these are: {keeper.name}\n"
 
 
 def test_no_folder_is_made_for_a_bundle(

@@ -161,9 +161,9 @@ def test_gauges_compare_with_the_limit() -> None:
 
 
 def test_a_file_that_can_not_be_written_is_an_error(tmp_path: Path, plan: Plan) -> None:
-    with pytest.raises(UsageError, match="can't write"):
+    with pytest.raises(UsageError, match="cannot write"):
         html.write(tmp_path / "no" / "x.html", REPORT, plan)
-    with pytest.raises(UsageError, match="can't write"):
+    with pytest.raises(UsageError, match="cannot write"):
         junit.write(tmp_path / "no" / "x.xml", REPORT)
 
 
