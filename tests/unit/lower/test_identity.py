@@ -91,7 +91,7 @@ def check_edit(before: State, after: State, edited: set[Place]) -> None:
         assert {n: had[n] for n in names if n in had} == {n: names[n] for n in names if n in had}
 
 
-@settings(relaxed, max_examples=times(20, 2000))
+@settings(relaxed, max_examples=times(20, 600))
 @given(documents, st.data())
 def test_taking_an_object_out_changes_only_what_names_it_and_putting_it_back_undoes_it(
     which: str | int, data: st.DataObject
@@ -108,7 +108,7 @@ def test_taking_an_object_out_changes_only_what_names_it_and_putting_it_back_und
     assert back.numbers == first.numbers
 
 
-@settings(relaxed, max_examples=times(10, 1000))
+@settings(relaxed, max_examples=times(10, 400))
 @given(documents, st.data())
 def test_putting_an_object_in_changes_only_what_names_it_and_taking_it_out_undoes_it(
     which: str | int, data: st.DataObject
@@ -124,7 +124,7 @@ def test_putting_an_object_in_changes_only_what_names_it_and_taking_it_out_undoe
     assert state(shorter, second).plan == first.plan
 
 
-@settings(relaxed, max_examples=times(10, 1000))
+@settings(relaxed, max_examples=times(10, 400))
 @given(documents, st.randoms(use_true_random=False))
 def test_the_order_of_mappings_means_nothing(which: str | int, chance: random.Random) -> None:
     first = from_nothing(which)
@@ -134,7 +134,7 @@ def test_the_order_of_mappings_means_nothing(which: str | int, chance: random.Ra
     assert second.numbers == first.numbers
 
 
-@settings(relaxed, max_examples=times(5, 300))
+@settings(relaxed, max_examples=times(5, 120))
 @given(documents, st.data(), st.randoms(use_true_random=False))
 def test_so_it_is_after_any_number_of_edits(
     which: str | int, data: st.DataObject, chance: random.Random
