@@ -149,7 +149,13 @@ def _service_link(
     if given.connectivity == "public" or given.vpc is None or given.subnet is None:
         return ServiceLink(asn, infrastructure)
     cidr = form.vpcs[given.vpc].subnets[given.subnet].cidr
-    before = 2 * numbers.claim(f"private-anchors/{given.vpc}/{given.subnet}", name, first=0)
+    at = (given.vpc, given.subnet)
+    users = (
+        n for n, o in form.outposts.items() if (o.service_link.vpc, o.service_link.subnet) == at
+    )
+    places = range(max(1, cidr.num_addresses // 2 - 3))  # pairs, without the reserved addresses
+    kind = f"private-anchors/{given.vpc}/{given.subnet}"
+    before = 2 * numbers.claim_all(kind, users, places).get(name, 0)
     anchors = tuple(
         Anchor(f"anchor{number + 1}", cidr.broadcast_address - 1 - before - number)
         for number in range(2)

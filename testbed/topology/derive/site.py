@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from itertools import count
 from typing import Literal
 
 from testbed.topology import references
@@ -86,27 +87,22 @@ def _groups(form: TopologyForm, names: list[str]) -> dict[str, str]:
 
 
 def _asns(form: TopologyForm, forms: Mapping[str, DeviceForm], numbers: Numbers) -> dict[str, int]:
-    """The ASN of each device: its own, the one that it was given before, else its group's.
+    """The ASN of each device: its own, else the first that the file gives in its group.
 
-    A group's is the first one that the file gives in it, else that of a device that was there
-    before, else a new one.
+    Else it is a new one of the group's, which the device keeps, whatever becomes of the group.
     """
     groups = _groups(form, list(forms))
     before = {name: asn for name, asn in numbers.before("device-asn").items() if name in forms}
-    taken = {asn - FIRST_DEVICE_ASN for asn in before.values()}
+    free = (asn for asn in count(FIRST_DEVICE_ASN) if asn not in before.values())
     asns = {}
     for leader in dict.fromkeys(groups.values()):
         members = [name for name in forms if groups[name] == leader]
-        known = next((before[name] for name in members if name in before), None)
-        if known is None:
-            known = numbers.claim("device-group", leader, first=0, taken=taken) + FIRST_DEVICE_ASN
-        shared = next((asn for name in members if (asn := forms[name].asn)), known)
+        new = next((before[name] for name in members if name in before), None) or next(free)
+        given = next((asn for name in members if (asn := forms[name].asn)), None)
         for name in members:
-            asn = forms[name].asn
-            if asn is None:
-                asn = before.get(name, shared)
-                numbers.record("device-asn", name, asn)
-            asns[name] = asn
+            own = before.get(name, new)
+            numbers.record("device-asn", name, own)
+            asns[name] = forms[name].asn or given or own
     return asns
 
 
