@@ -97,17 +97,20 @@ def edit(
     *,
     wait: bool = True,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    on_made: Callable[[Live, Installation], None] = lambda *_: None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Edited:
     """Change what runs: `change` is given its document, and returns the one that is to be.
 
     Where somebody else was faster it is called again with what runs then, a few times.
+    `on_made` hears of what is about to be applied.
     Raises DocumentError where the rules refuse the outcome, and ConflictError where others
     have been faster each time; nothing has changed then.
     """
     for attempt in range(ATTEMPTS):
         now = live(client)
         made = prepare(client, now, change)
+        on_made(now, made)
         try:
             result = client.apply(
                 made.plan,
