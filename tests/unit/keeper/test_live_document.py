@@ -118,18 +118,55 @@ def test_two_that_change_different_things_at_once_both_get_through(served: Serve
     assert [node.name for node in Client("live").plan()[0].nodes] == ["first", "second"]
 
 
-def test_who_always_loses_is_told(served: Served) -> None:
-    calls = []
+def test_who_has_lost_once_has_its_turn_then(served: Served) -> None:
+    """While it is asked again, the others wait; they get through after it."""
+    calls: list[Document] = []
+    with ThreadPoolExecutor(4) as pool:
 
-    def overtaken(document: Document) -> Document:
+        def overtaken(document: Document) -> Document:
+            calls.append(document)
+            others = [pool.submit(live.edit, Client("live"), adding(f"o{len(calls)}"))]
+            if len(calls) == 1:
+                others[0].result(30)
+            return adding("mine")(document)
+
+        done = live.edit(Client("live"), overtaken)
+    assert len(calls) == 2
+    assert done.result["revision"] == 3
+    assert list(data_of(Client("live"))["instances"]) == ["o1", "mine", "o2"]
+
+
+def test_who_fails_in_its_turn_keeps_nobody(served: Served) -> None:
+    calls: list[Document] = []
+
+    def failing(document: Document) -> Document:
         calls.append(document)
-        live.edit(Client("live"), adding(f"other-{len(calls)}"))
-        return adding("mine")(document)
+        if len(calls) == 1:
+            live.edit(Client("live"), adding("other"))
+            return adding("mine")(document)
+        raise ValueError("no")
 
-    with pytest.raises(ConflictError):
-        live.edit(Client("live"), overtaken)
-    assert len(calls) == live.ATTEMPTS == 6
-    assert "mine" not in data_of(Client("live"))["instances"]
+    with pytest.raises(ValueError, match="no"):
+        live.edit(Client("live"), failing)
+    live.edit(Client("live"), adding("later"))
+    assert list(data_of(Client("live"))["instances"]) == ["other", "later"]
+
+
+def test_who_takes_too_long_in_its_turn_loses_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("testbed.keeper.changing.TURN_S", 0.01)
+    other = threading.Event()
+
+    def slow(_: dict[str, Any]) -> dict[str, Any]:
+        live.edit(Client("live"), adding("other"))  # which can only be once the turn is over
+        other.set()
+        return {}
+
+    with pytest.raises(ConflictError, match="took more than"):
+        Client("live").apply_in_turn(slow)
+    assert other.is_set()
+    assert list(data_of(Client("live"))["instances"]) == ["other"]
 
 
 def toggling(name: str) -> Callable[[Document], Document]:
@@ -155,12 +192,7 @@ def test_many_edits_of_many_clients_end_in_what_any_order_gives(served: Served) 
     def work(number: int) -> None:
         client = Client("live")
         for name in names[number::CLIENTS]:
-            while True:
-                try:
-                    live.edit(client, toggling(name))
-                except ConflictError:  # others were faster six times
-                    continue
-                break
+            live.edit(client, toggling(name))
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         assert not any(pool.map(work, range(CLIENTS)))

@@ -39,7 +39,7 @@ def same(one: Any, other: Any) -> bool:
     )
 
 
-@settings(max_examples=times(300, 10000))
+@settings(max_examples=times(100, 10000))
 @given(trees, trees)
 def test_they_lead_from_one_to_the_other(old: Any, new: Any) -> None:
     before = repr(old)
@@ -49,7 +49,7 @@ def test_they_lead_from_one_to_the_other(old: Any, new: Any) -> None:
     assert (found == []) == same(old, new)
 
 
-@settings(max_examples=times(300, 10000))
+@settings(max_examples=times(100, 10000))
 @given(trees, trees, trees)
 def test_made_elsewhere_they_conflict_or_change_only_their_places(
     old: Any, new: Any, third: Any

@@ -74,13 +74,13 @@ def test_generated_sites(seed: int, tmp_path: Path) -> None:
     assert loaded(export(replace(document, text=""))) == document.data
 
 
-@settings(max_examples=times(150, 5000), deadline=None)
+@settings(max_examples=times(100, 5000), deadline=None)
 @given(st.dictionaries(texts, values, min_size=1, max_size=5))
 def test_any_values_from_nothing(data: dict[str, Any]) -> None:
     assert loaded(export(Document(data))) == data
 
 
-@settings(max_examples=times(200, 5000), deadline=None)
+@settings(max_examples=times(100, 5000), deadline=None)
 @given(st.sampled_from(TEXTS), st.data())
 def test_any_changes(text: str, data: st.DataObject) -> None:
     tree = loaded(text)
@@ -99,7 +99,7 @@ def test_any_changes(text: str, data: st.DataObject) -> None:
     assert loaded(export(Document(tree, text=text))) == tree
 
 
-@settings(max_examples=times(100, 3000), deadline=None)
+@settings(max_examples=times(60, 3000), deadline=None)
 @given(st.sampled_from(TEXTS), st.data())
 def test_other_values_and_more_entries_leave_every_comment_where_it_is(
     text: str, data: st.DataObject
