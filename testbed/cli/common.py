@@ -178,10 +178,13 @@ def read_plan(file: str, settings: Iterable[str], name: str | None) -> Plan:
 def document_of(name: str) -> dict[str, Any]:
     """Return what a testbed is made from (docs/protocol.md); nothing where none of ours runs."""
     from testbed.control.client import Client  # noqa: PLC0415
+    from testbed.control.protocol import NAME_PATTERN  # noqa: PLC0415
     from testbed.control.registry import alive  # noqa: PLC0415
 
+    if not NAME_PATTERN.fullmatch(name) or not alive(name):
+        return {}
     try:
-        return Client(name).document() if alive(name) else {}
+        return Client(name).document()
     except TestbedError:  # another user's, or just ending
         return {}
 
