@@ -347,19 +347,6 @@ class Client:
         request |= {"layer": layer, "count": count, "interval_s": interval_s}
         return int(self._ask(request)["sent"])
 
-    def exec_interactive(
-        self,
-        node: str,
-        argv: Sequence[str],
-        *,
-        tty: bool,
-        env: Mapping[str, str] | None = None,
-    ) -> int:
-        """Run a command on this process's standard streams; its exit status."""
-        from testbed.control.terminal import run_interactive  # noqa: PLC0415
-
-        return run_interactive(self, node, argv, tty=tty, env=env)
-
     def logs(
         self, node: str, process: str | None = None, *, follow: bool = False
     ) -> Iterator[bytes]:

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 from testbed.errors import HostError
 from testbed.keeper.observer import NO_HANDSHAKE, Observer
 from testbed.keeper.stability import Stability
-from testbed.plan.model import (
+from testbed.plan.checks import (
     BgpCheck,
     Check,
     LocalGatewayCheck,
-    Plan,
     RouteCheck,
     TableRouteCheck,
     TunnelCheck,
 )
+from testbed.plan.model import Plan
 
 if TYPE_CHECKING:
     from testbed.keeper.processes import ProcessTable, Running

@@ -18,6 +18,7 @@ from testbed.lifecycle.bringup import (
 )
 from testbed.plan import codec
 from testbed.plan.model import Plan
+from testbed.plan.roles import Role
 from testbed.testing import places
 from testbed.testing.node import Node
 from testbed.testing.polling import POLL_S, eventually
@@ -135,13 +136,13 @@ class Testbed:
 
     def device(self, name: str) -> Node:
         """The customer's network device, or the Outpost's networking device, `name`."""
-        roles = (places.CUSTOMER_DEVICE, places.NETWORKING_DEVICE)
+        roles = (Role.CUSTOMER_DEVICE, Role.NETWORKING_DEVICE)
         places.require_role(self.plan, name, roles, "network device")
         return Node(self, name)
 
     def instance(self, name: str) -> Node:
         """The instance `name`."""
-        places.require_role(self.plan, name, (places.INSTANCE,), "instance")
+        places.require_role(self.plan, name, (Role.INSTANCE,), "instance")
         return Node(self, name)
 
     def link(self, a: Node | str, b: Node | str) -> places.Link:

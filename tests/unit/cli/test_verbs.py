@@ -16,7 +16,7 @@ from click.testing import Result
 from testbed import __version__
 from testbed.errors import HostError, UsageError, no_such_node
 from testbed.lower import lower
-from testbed.plan.model import LocalGatewayCheck
+from testbed.plan.checks import LocalGatewayCheck
 from testbed.topology import load
 
 from .conftest import TOPOLOGY, program, small_plan
