@@ -144,7 +144,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
 def choose_name(name: str | None) -> str:
     """The testbed that is meant: the one named, else the one that runs."""
     if name is not None:
-        from testbed.lifecycle.bringup import check_name  # noqa: PLC0415
+        from testbed.lifecycle.choices import check_name  # noqa: PLC0415
 
         return check_name(name)
     from testbed.control.registry import dead, running  # noqa: PLC0415

@@ -21,6 +21,7 @@ from testbed.lifecycle import live
 from testbed.lifecycle.installation import of_document
 from testbed.plan.json_diff import patched
 from testbed.plan.model import Node, Plan
+from testbed.plan.roles import Role
 from testbed.topology.document import Document
 
 CLIENTS, EDITS = 8, 500
@@ -85,7 +86,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
 
 
 def plan_of(*names: str) -> Plan:
-    return Plan("live", tuple(Node(name, "instance", "region", name) for name in names))
+    return Plan("live", tuple(Node(name, Role.INSTANCE, "region", name) for name in names))
 
 
 def adding(name: str) -> Callable[[Document], Document]:
