@@ -27,7 +27,7 @@ def command(*, topologies: bool, name: str | None, as_json: bool) -> None:
         _list_topologies(as_json=as_json)
         return
     from testbed.control import registry  # noqa: PLC0415
-    from testbed.lifecycle.bringup import check_name  # noqa: PLC0415
+    from testbed.lifecycle.choices import check_name  # noqa: PLC0415
 
     if name is not None:
         check_name(name)

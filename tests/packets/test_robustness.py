@@ -110,7 +110,7 @@ def test_a_testbed_ends_with_the_process_that_holds_it(
     monkeypatch.setenv("TESTBED_RUNTIME_DIR", str(tmp_path / "run"))
     script = (
         "import os, signal; from packets.test_robustness import cable;"
-        "from testbed import client;"
+        "from testbed.control import client;"
         "client.Client._ask = lambda self, request, _ask=client.Client._ask, **options:"
         " (_ask(self, request, **options), os.kill(os.getpid(), signal.SIGKILL));"
         f"from testbed.testing import Testbed; Testbed.up(cable('held'), vm={vm!r}, hold=True)"

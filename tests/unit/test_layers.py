@@ -70,6 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lifecycle": {
         "errors",
         "topology.model",
+        "topology.numbers",
         "topology",
         "plan",
         "faults",
