@@ -15,16 +15,6 @@ if TYPE_CHECKING:
     from testbed.plan.model import Fault
     from testbed.probes.impairment import Measured
 
-MEASURED = ("impair", "service-link-slow")
-FIGURES = (  # parameter, figure of Measured, unit
-    ("delay", "delay_ms", " ms"),
-    ("jitter", "jitter_ms", " ms"),
-    ("loss", "loss_percent", "%"),
-    ("reorder", "reorder_percent", "%"),
-    ("duplicate", "duplicate_percent", "%"),
-    ("rate", "rate_mbps", " Mbit/s"),
-)
-
 
 class Kinds(click.Group):
     """A command for each kind of fault."""
@@ -103,7 +93,7 @@ def _command(kind: Kind) -> click.Command:
         params.append(
             click.Option(
                 [f"--{parameter.name}", f"value_{parameter.name}"],
-                metavar=parameter.unit,
+                metavar=parameter.metavar,
                 required=parameter.required,
                 help=f"{parameter.help[0].upper()}{parameter.help[1:]}{default}.",
             )
@@ -115,7 +105,7 @@ def _command(kind: Kind) -> click.Command:
         click.Option(["--every", "every_s"], metavar="TIME", help="Again after so long."),
         click.Option(["--as", "fault_name"], metavar="FAULT", help="Its name [its kind's]."),
     ]
-    if kind.name in MEASURED:
+    if kind.measured:
         text = "Measure what is achieved with packets [default]."
         params.append(click.Option(["--measure/--no-measure"], default=True, help=text))
     made = Verb(kind.name, params=params, callback=run, help=_sentence(kind), epilog=_example(kind))
@@ -129,11 +119,9 @@ def _sentence(kind: Kind) -> str:
 def _example(kind: Kind) -> str:
     target = {"node": "cnd1", "interface": "cnd1:op-a", "outpost": "op-a", "region": "region"}
     words = ["testbed fault", kind.name, target[kind.targets[0]]]
-    samples = {"duration": "50ms", "rate": "10M", "percent": "1%", "prefix": "10.9.0.0/16"}
-    samples |= {"number": "1400" if kind.name == "mtu" else "100"}
     needed = [p for p in kind.parameters if p.required]
     needed = needed or (list(kind.parameters[:1]) if kind.at_least_one else [])
-    words += [f"--{p.name} {samples.get(p.type, '1')}" for p in needed]
+    words += [f"--{p.name} {p.sample}" for p in needed]
     return f"\b\nExample:\n  {' '.join(words)}"
 
 
@@ -164,9 +152,9 @@ def _inject(context: click.Context, kind: Kind, target: str, given: dict[str, An
         measured, problem = _measure(client, row)
     if as_json:
         figures = [each.to_json() | {"expected": wanted} for each, wanted in measured]
-        echo_json(row | ({"measured": figures} if kind.name in MEASURED else {}))
+        echo_json(row | ({"measured": figures} if kind.measured else {}))
     else:
-        _report(client.name, row, measured)
+        _report(client.name, kind, row, measured)
     if problem:
         click.echo(f"{click.style('note:', fg='yellow')} not measured: {problem}", err=True)
 
@@ -198,7 +186,10 @@ def _fault(row: dict[str, Any]) -> Fault:
 
 
 def _report(
-    testbed: str, row: dict[str, Any], measured: list[tuple[Measured, dict[str, float]]]
+    testbed: str,
+    kind: Kind,
+    row: dict[str, Any],
+    measured: list[tuple[Measured, dict[str, float]]],
 ) -> None:
     from testbed.render.faults import fault_text  # noqa: PLC0415
 
@@ -210,13 +201,15 @@ def _report(
 
     rows = []
     for each, wanted in measured:
-        for parameter, figure, unit in FIGURES:
-            asked, got = row["values"].get(parameter), getattr(each, figure)
-            if asked is not None:
-                seen = "nothing arrived" if got is None else f"{got:g}{unit}"
-                whole = f"{wanted[figure]:g}{unit}"
-                end = f"{each.node}:{each.interface}"
-                rows.append((end, parameter, f"{asked:g}{unit}", whole, seen))
+        end = f"{each.node}:{each.interface}"
+        for parameter in kind.parameters:
+            asked = row["values"].get(parameter.name)
+            if asked is None or parameter.narrows:
+                continue
+            got, whole = getattr(each, parameter.figure), wanted[parameter.figure]
+            unit = parameter.unit if parameter.unit == "%" else f" {parameter.unit}"
+            seen = "nothing arrived" if got is None else f"{got:g}{unit}"
+            rows.append((end, parameter.name, f"{asked:g}{unit}", f"{whole:g}{unit}", seen))
     columns = ("sent by", "what", "asked for", "the link's own included", "measured")
     console().print(rows_table(f"Measured with {measured[0][0].frames} frames", columns, rows))
 

@@ -128,11 +128,11 @@ def bgp_blocked(edit: Editing, target: Target, fault: Fault) -> None:
         Parameter(
             "side",
             "choice",
-            "the neighbour's or the own number",
+            "whose AS number is wrong: the neighbour's (remote) or its own (local)",
             "remote",
             choices=("remote", "local"),
         ),
-        Parameter("asn", "number", "the wrong one [one more]", lowest=1, highest=4294967294),
+        Parameter("asn", "number", "the wrong AS number [one more]", lowest=1, highest=4294967294),
     ),
     rank=CONFIGURATION,
 )
@@ -161,7 +161,7 @@ def _ipv4(prefix: str) -> str:
     "a prefix, or everything, is announced no longer, on all sessions or one interface's",
     "node",
     "interface",
-    parameters=(Parameter("prefix", "prefix", "what is not announced [everything]"),),
+    parameters=(Parameter("prefix", "prefix", "the prefix that is withdrawn [everything]"),),
     rank=WITHDRAWALS,
 )
 def route_withdrawn(edit: Editing, target: Target, fault: Fault) -> None:
@@ -177,7 +177,7 @@ def route_withdrawn(edit: Editing, target: Target, fault: Fault) -> None:
     "a prefix is announced that should not be, on all sessions or one interface's",
     "node",
     "interface",
-    parameters=(Parameter("prefix", "prefix", "what is announced", required=True),),
+    parameters=(Parameter("prefix", "prefix", "the prefix that is announced", required=True),),
     rank=LEAKS,
 )
 def route_leaked(edit: Editing, target: Target, fault: Fault) -> None:

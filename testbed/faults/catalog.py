@@ -79,8 +79,8 @@ def _values(kind: Kind, values: Mapping[str, Any]) -> dict[str, Value]:
     for parameter in kind.parameters:
         if parameter.required and parameter.name not in given:
             raise UsageError(f"{kind.name} needs {parameter.name}: {parameter.help}")
-    if kind.at_least_one and not set(given) - {"ends", "tunnel"}:
-        names = [p.name for p in kind.parameters if p.name not in {"ends", "tunnel"}]
+    names = [p.name for p in kind.parameters if not p.narrows]
+    if kind.at_least_one and not given.keys() & set(names):
         raise UsageError(f"{kind.name} needs one of {', '.join(names)}")
     defaults = {p.name: p.default for p in kind.parameters if p.default is not None}
     return {

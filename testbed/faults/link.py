@@ -13,15 +13,20 @@ from testbed.plan.model import Bond, Bridge, Fault, Netem, Vlan
 from testbed.plan.queueing import queue_limit
 
 QUALITY = (
-    Parameter("delay", "duration", "one-way delay that is added"),
+    Parameter("delay", "duration", "the one-way delay that is added"),
     Parameter("jitter", "duration", "how much the delay varies, up or down"),
     Parameter("loss", "percent", "random loss"),
-    Parameter("reorder", "percent", "packets that overtake those that are delayed"),
-    Parameter("duplicate", "percent", "packets that come twice"),
+    Parameter("reorder", "percent", "the share of packets that overtake those that are delayed"),
+    Parameter("duplicate", "percent", "the share of packets that come twice"),
     Parameter("rate", "rate", "the highest rate"),
 )
 ENDS = Parameter(
-    "ends", "choice", "this interface only, or the other end's, too", "one", choices=("one", "both")
+    "ends",
+    "choice",
+    "this interface only, or the other end's, too",
+    "one",
+    choices=("one", "both"),
+    narrows=True,
 )
 
 
@@ -148,7 +153,15 @@ def _ends(edit: Editing, target: Target, fault: Fault) -> list[End]:
     "a smaller MTU, of an interface with its VLANs, or of both ends",
     "interface",
     parameters=(
-        Parameter("mtu", "number", "in bytes", required=True, lowest=576, highest=9216),
+        Parameter(
+            "mtu",
+            "number",
+            "the MTU in bytes",
+            required=True,
+            lowest=576,
+            highest=9216,
+            example="1400",
+        ),
         ENDS,
     ),
 )
@@ -177,6 +190,7 @@ def mtu(edit: Editing, target: Target, fault: Fault) -> None:
     ),
     rank=QUEUES,
     at_least_one=True,
+    measured=True,
 )
 def impair(edit: Editing, target: Target, fault: Fault) -> None:
     """Add netem to the interface, of a LAG to each member."""

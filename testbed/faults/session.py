@@ -40,7 +40,7 @@ def bgp_md5(edit: Editing, target: Target, fault: Fault) -> None:
     "node",
     "interface",
     parameters=(
-        Parameter("limit", "number", "prefixes that are let in", 1, lowest=1, highest=1000000),
+        Parameter("limit", "number", "how many prefixes are let in", 1, lowest=1, highest=1000000),
     ),
     rank=CONFIGURATION,
 )

@@ -1,10 +1,12 @@
-"""The manual: fences are closed, and the example in the README has all that it needs."""
+"""The manual: what is made from the code is current, fences are closed, the README works."""
 
 from __future__ import annotations
 
 import ast
 import builtins
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,12 @@ def fences(text: str) -> list[tuple[int, str, str]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_fences_are_closed(page: Path) -> None:
     fences(page.read_text())
+
+
+def test_what_is_made_from_the_code_is_current() -> None:
+    argv = [sys.executable, str(ROOT / "scripts" / "documents.py"), "--check"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_python_in_the_readme_names_what_it_imports() -> None:

@@ -23,10 +23,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quantities": set(),
     "programs": set(),  # what runs inside nodes
     "topology.model": {"errors"},
-    "topology": {"errors", "quantities", "topology.model"},
-    "predict": {"topology.model"},  # knows nothing of how the testbed is built
     "plan": {"errors"},
     "faults": {"errors", "quantities", "plan"},
+    # A declared fault's form is made from the registry of the kinds.
+    "topology": {"errors", "quantities", "topology.model", "faults"},
+    "predict": {"topology.model"},  # knows nothing of how the testbed is built
     "lower": {"errors", "topology.model", "plan", "faults"},
     "kernel": {"errors", "plan"},
     "programs.launcher": {"programs", "kernel"},  # enters namespaces
