@@ -15,6 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from testbed.conformance.runner import all_checks  # noqa: E402
+from testbed.conformance.sources import CHECKLISTS, ITEMS, SOURCES  # noqa: E402
 from testbed.faults.catalog import KINDS  # noqa: E402
 from testbed.faults.targets import WORDS  # noqa: E402
 from testbed.render.faults import parameter_text  # noqa: E402
@@ -50,9 +52,36 @@ def fault_parameters() -> str:
     return "\n".join(rows) + "\n"
 
 
+def checks() -> str:
+    """All checks, as their docstrings have it."""
+    rows = ["| check | what it verifies | source |", "|---|---|---|"]
+    rows += [
+        f"| `{check.name}` | {cell(check.summary)} | {cell(check.source)} |"
+        for check in all_checks().values()
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def sources() -> str:
+    """What the tags of sources stand for."""
+    rows = ["| tag | title |", "|---|---|"]
+    rows += [f"| {tag} | [{cell(title)}]({url}) |" for tag, (title, url) in SOURCES.items()]
+    return "\n".join(rows) + "\n"
+
+
+def checklist_items() -> str:
+    """The items of AWS's checklists that checks name."""
+    rows = ["| tag | checklist | item |", "|---|---|---|"]
+    rows += [f"| {tag} | {CHECKLISTS[tag[0]]} | {cell(text)} |" for tag, text in ITEMS.items()]
+    return "\n".join(rows) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "checks": checks,
+    "checklist-items": checklist_items,
     "fault-kinds": fault_kinds,
     "fault-parameters": fault_parameters,
+    "sources": sources,
 }
 
 

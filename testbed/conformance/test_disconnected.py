@@ -91,7 +91,7 @@ def test_services(site: Site, outpost: OutpostSubject) -> None:
 
     Expected: with Route 53 Resolver on the Outpost the VPC's private names resolve, without it
     nothing does; instance metadata is answered; both work after the repair.
-    Source: facts: 6 (Route 53 Resolver on Outposts), S1; docs/fidelity.md (metadata)
+    Source: botocore (Route 53 Resolver on Outposts), S1; docs/fidelity.md (metadata)
     Remedy: opt in to Route 53 Resolver on the Outpost, or give instances a DNS server of your own.
     """
     ends = _here(site, outpost)

@@ -64,7 +64,7 @@ def test_instances(site: Site, instance: InstanceSubject) -> None:
     At the VPC's base address plus two, and at 169.254.169.253.
 
     Expected: ip-10-0-0-1.REGION.compute.internal has the address, and the address that name.
-    Source: V (vpc-dns); facts: 6
+    Source: V (vpc-dns); botocore (Route 53 Resolver on Outposts)
     Remedy: from an Outpost the resolver is behind the service link, unless Route 53 Resolver
     runs on it: see dns.resolver.
     """
@@ -129,7 +129,7 @@ def test_resolver(site: Site, outpost: OutpostSubject) -> None:
     Expected: on an Outpost with Route 53 Resolver the question gets to that one and does not
     leave the Outpost, as the VPC's private names are known there; without one it gets to the
     VPC's resolver in the Region, over the service link.
-    Source: V (vpc-dns), K; facts: 6 (Route 53 Resolver on Outposts)
+    Source: V (vpc-dns), EKS; botocore (Route 53 Resolver on Outposts)
     Remedy: opt in to Route 53 Resolver on the Outpost, or look at the service link.
     """
     here = [end for end in Ways(site.topology).instances if end.place == outpost.outpost.name]

@@ -109,7 +109,7 @@ def test_spoofing(site: Site, instance: InstanceSubject) -> None:
 
     Expected: the VPC's router forwards the instance's own frames, and none of the others; without
     source/destination check, those with foreign IP addresses, too.
-    Source: V (anti-spoofing), E eni (source/destination check), 3P (Nitro drops packets with
+    Source: V (anti-spoofing), EC2 eni (source/destination check), 3P (Nitro drops packets with
     an invalid source)
     Remedy: leave the source/destination check on where the instance is no appliance.
     """

@@ -17,7 +17,7 @@ from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.ways import End, Way, Ways
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
-INTERNET_MTU = 1500  # facts: E mtu
+INTERNET_MTU = 1500  # facts: EC2 mtu
 TRANSFER = 100_000  # bytes
 PORT = 7007  # of the transfer's own server, where no rule says otherwise
 PATIENCE_S = 30.0
@@ -59,7 +59,7 @@ def test_path(site: Site, instance: InstanceSubject) -> None:
     through a transit gateway, 1300 where the service link is on the way, 1500 to the local
     network and the internet; for one more an ICMP error "fragmentation needed" (type 3, code 4)
     with that MTU, or a refusal by the sender's own interface.
-    Source: S1 (1300), P (1500 by the local gateway), E mtu
+    Source: S1 (1300), P (1500 by the local gateway), EC2 mtu
     Remedy: for a smaller MTU look at the interfaces of the underlay; without ICMP error, at
     network ACLs and firewalls that drop ICMP type 3, code 4.
     """
@@ -106,7 +106,7 @@ def test_tcp(site: Site, instance: InstanceSubject, measure: Callable[..., Measu
     100 kB there and 100 kB back, between the instance and one other end for each kind of way.
 
     Expected: all bytes arrive.
-    Source: S1, P; E mtu: path MTU discovery needs ICMP type 3, code 4
+    Source: S1, P; EC2 mtu: path MTU discovery needs ICMP type 3, code 4
     Remedy: let ICMP type 3, code 4 through, or clamp the TCP MSS where it is lost.
     """
     end = Ways(site.topology).end(instance.instance.name)

@@ -53,7 +53,7 @@ def _destination(route: VpcRoute | Ipv6Route) -> str:
 
 
 def expected_state(topology: Topology, vpc: Vpc, route: VpcRoute | Ipv6Route) -> str:
-    """The state of a route: a blackhole where what it leads to does not run (facts: V, E eni)."""
+    """The state of a route: a blackhole where what it leads to does not run (facts: V, EC2 eni)."""
     kind, name = route.target.kind, route.target.name
     if kind in INTERFACES:
         interface = topology.network_interfaces.get(name)
@@ -70,7 +70,7 @@ def test_states(site: Site, vpc: VpcSubject) -> None:
     What the kernel has for it counts, on the VPC's routers in the Region and on Outposts.
 
     Expected: active; blackhole where the target is stopped, detached or deleted.
-    Source: V (route tables), API (State)
+    Source: V (route tables), botocore (State)
     Remedy: look at the target of the route, and at what changed the router's table.
     """
     wanted = {

@@ -59,7 +59,7 @@ def test_allowed(site: Site, instance: InstanceSubject) -> None:
     connection has reached it, too. Answers pass security groups without a rule.
 
     Expected: an answer to all that the rules allow.
-    Source: V (security groups are stateful; network ACLs are not), E conntrack
+    Source: V (security groups are stateful; network ACLs are not), EC2 conntrack
     Remedy: compare the rules of both ends' security groups, and of the network ACLs of both
     subnets, those for answers (ports 1024 to 65535) included.
     """

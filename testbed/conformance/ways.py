@@ -35,7 +35,7 @@ Kind = Literal[
     "lan",  # between hosts of the customer's
     "other",
 ]
-MTU: dict[Kind, int] = {  # facts: E mtu, S1, P; docs/fidelity.md
+MTU: dict[Kind, int] = {  # facts: EC2 mtu, S1, P; docs/fidelity.md
     "inside": 9001,
     "service-link": 1300,
     "local-gateway": 1500,

@@ -5,7 +5,7 @@ as a tree of names; it is read again when it has changed, so that sessions
 outlive a change. An instance is known by its private address: the router's
 ruleset lets nothing here that is not from the interface which has it.
 
-Requests, answers and status codes are those of the EC2 user guide (facts: E,
+Requests, answers and status codes are those of the EC2 user guide (facts: EC2,
 instance metadata): a session token is made by PUT and is good for its
 instance only; where IMDSv2 is required everything else needs one; the answer
 to PUT goes as few hops as the instance's hop limit says.
