@@ -11,7 +11,7 @@ from testbed.errors import TestbedError
 
 if TYPE_CHECKING:
     from testbed.control.client import Client
-    from testbed.faults.registry import Kind
+    from testbed.faults.registry import FaultKind
     from testbed.plan.model import Fault
     from testbed.probes.impairment import Measured
 
@@ -77,7 +77,7 @@ def command(context: click.Context, *, listed: bool, name: str | None, as_json: 
         context.exit()
 
 
-def _command(kind: Kind) -> click.Command:
+def _command(kind: FaultKind) -> click.Command:
     """The command of one kind."""
     from testbed.faults.targets import WORDS  # noqa: PLC0415
 
@@ -112,11 +112,11 @@ def _command(kind: Kind) -> click.Command:
     return json_option(name_option()(made))
 
 
-def _sentence(kind: Kind) -> str:
+def _sentence(kind: FaultKind) -> str:
     return f"{kind.help[0].upper()}{kind.help[1:]}."
 
 
-def _example(kind: Kind) -> str:
+def _example(kind: FaultKind) -> str:
     target = {"node": "cnd1", "interface": "cnd1:op-a", "outpost": "op-a", "region": "region"}
     words = ["testbed fault", kind.name, target[kind.targets[0]]]
     needed = [p for p in kind.parameters if p.required]
@@ -125,7 +125,7 @@ def _example(kind: Kind) -> str:
     return f"\b\nExample:\n  {' '.join(words)}"
 
 
-def _inject(context: click.Context, kind: Kind, target: str, given: dict[str, Any]) -> None:
+def _inject(context: click.Context, kind: FaultKind, target: str, given: dict[str, Any]) -> None:
     """Inject the fault and say what has become of it."""
     outer = context.obj or {}
     as_json = given["as_json"] or outer.get("as_json", False)
@@ -187,7 +187,7 @@ def _fault(row: dict[str, Any]) -> Fault:
 
 def _report(
     testbed: str,
-    kind: Kind,
+    kind: FaultKind,
     row: dict[str, Any],
     measured: list[tuple[Measured, dict[str, float]]],
 ) -> None:

@@ -12,11 +12,10 @@ from testbed.conformance.expectation import expect
 from testbed.conformance.requesting import Answer, Request, send
 from testbed.conformance.site import Site
 from testbed.errors import NetworkError
-from testbed.plan.model import Veth
+from testbed.plan.model import Place, Veth
 from testbed.probes.capture import Capture
 from testbed.probes.ping import HEADERS, PingResult, parse
 
-Place = tuple[str, str]  # node, interface
 CONNECT_S = 2.0
 BROADCAST, DISCARD = "255.255.255.255", 9  # a port that a filter for pings does not concern
 NO_CARRIER = "no carrier"  # the keeper's word for it: the other end is down, or the cable is out

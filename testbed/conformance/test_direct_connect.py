@@ -11,7 +11,7 @@ from scapy.packet import Raw
 
 from testbed.conformance.bgp_ends import limit_reached
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import Place, captures, exists, expect_up, inject, ping
+from testbed.conformance.probing import captures, exists, expect_up, inject, ping
 from testbed.conformance.service_link_ways import anchor_place
 from testbed.conformance.session_routes import Announced, announced
 from testbed.conformance.sessions import steady
@@ -24,6 +24,7 @@ from testbed.conformance.subjects import (
 from testbed.lower import names
 from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
 from testbed.lower.rack.inner import server_address
+from testbed.plan.model import Place
 
 ARRIVES_S = 4.0
 # What the ways between rack, LAN and virtual interface stand on.

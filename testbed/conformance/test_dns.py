@@ -9,20 +9,21 @@ from scapy.layers.inet import IP
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.naming import Question, Reply, ask, servers
-from testbed.conformance.probing import Place, captures
+from testbed.conformance.probing import captures
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, OutpostSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import came, pairs
-from testbed.conformance.ways import End, Ways
+from testbed.conformance.ways import WayEnd, Ways
 from testbed.lower import names
+from testbed.plan.model import Place
 from testbed.topology.model import Topology, Vpc
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
 LINK_LOCAL = "169.254.169.253"
 
 
-def user(site: Site, instance: InstanceSubject) -> tuple[End, Vpc]:
+def user(site: Site, instance: InstanceSubject) -> tuple[WayEnd, Vpc]:
     """An instance that uses its VPC's resolver."""
     vpc = site.topology.vpcs[instance.instance.vpc]
     if not vpc.dns_support or None not in vpc.dhcp_options.servers:
@@ -35,7 +36,7 @@ def private_name(topology: Topology, address: IPv4Address) -> str:
     return f"ip-{str(address).replace('.', '-')}.{topology.region.internal_domain}"
 
 
-def _expect(site: Site, end: End, server: str, wanted: dict[Question, Reply]) -> None:
+def _expect(site: Site, end: WayEnd, server: str, wanted: dict[Question, Reply]) -> None:
     answers = ask(site, end.name, server, list(wanted))
     for question, reply in wanted.items():
         name, kind = question

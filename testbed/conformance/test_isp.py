@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import Place, exists, expect_up, ping, route_to
+from testbed.conformance.probing import exists, expect_up, ping, route_to
 from testbed.conformance.service_link_ways import edge_end
 from testbed.conformance.session_routes import Announced, Routes, announced
 from testbed.conformance.sessions import steady
@@ -17,6 +17,7 @@ from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, UplinkSubject
 from testbed.lower import names
 from testbed.lower.rack.inner import server_address
+from testbed.plan.model import Place
 
 # What the ways between the rack and the provider stand on.
 BELOW = (

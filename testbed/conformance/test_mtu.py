@@ -14,7 +14,7 @@ from testbed.conformance.requesting import Answer, Request, until
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject
 from testbed.conformance.suites import CONNECTIVITY
-from testbed.conformance.ways import End, Way, Ways
+from testbed.conformance.ways import Way, WayEnd, Ways
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
 INTERNET_MTU = 1500  # facts: EC2 mtu
@@ -23,7 +23,7 @@ PORT = 7007  # of the transfer's own server, where no rule says otherwise
 PATIENCE_S = 30.0
 
 
-def examples(site: Site, end: End) -> Iterator[tuple[End, Way]]:
+def examples(site: Site, end: WayEnd) -> Iterator[tuple[WayEnd, Way]]:
     """One other end for each kind of way from an instance, with the way there."""
     ways = Ways(site.topology)
     seen = set()
@@ -35,7 +35,7 @@ def examples(site: Site, end: End) -> Iterator[tuple[End, Way]]:
         yield other, way
 
 
-def internet(site: Site, end: End) -> IPv4Address | None:
+def internet(site: Site, end: WayEnd) -> IPv4Address | None:
     """A host on the internet that an instance reaches by an internet gateway of its VPC's."""
     region = site.topology.region
     if end.interface is None or region.internet is None or not end.interface.elastic_ips:
@@ -128,7 +128,9 @@ def test_tcp(site: Site, instance: InstanceSubject, measure: Callable[..., Measu
         pytest.skip("filters let it open no connection to a port that nothing uses")
 
 
-def _free_port(site: Site, permissions: Permissions, end: End, other: End, way: Way) -> int | None:
+def _free_port(
+    site: Site, permissions: Permissions, end: WayEnd, other: WayEnd, way: Way
+) -> int | None:
     """A port that filters let through and that no service of the other end's uses."""
     services = [
         *(i.services for i in site.topology.instances.values() if i.name == other.name),
@@ -141,7 +143,7 @@ def _free_port(site: Site, permissions: Permissions, end: End, other: End, way: 
     return None
 
 
-def _transfer(site: Site, end: End, other: End, way: Way, port: int) -> tuple[int, str]:
+def _transfer(site: Site, end: WayEnd, other: WayEnd, way: Way, port: int) -> tuple[int, str]:
     """How many bytes came back, and what the client said instead."""
     with apart(site, (end.name, other.name)) as mark:  # no path MTU is known there
         numbers = (str(port), str(TRANSFER))

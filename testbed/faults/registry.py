@@ -21,7 +21,7 @@ LEAKS, DRAINS, WITHDRAWALS, CONFIGURATION, LINKS, QUEUES, RULES, REMOVALS = rang
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """A kind of fault.
 
     Its form in a topology file, its command and help, and its rows in the docs are made of
@@ -47,7 +47,7 @@ class Kind:
         return next((p for p in self.parameters if p.name == wanted), None)
 
 
-KINDS: dict[str, Kind] = {}
+KINDS: dict[str, FaultKind] = {}
 
 
 def kind(
@@ -64,7 +64,7 @@ def kind(
 
     def register(change: Change) -> Change:
         about = (parameters, rank, lasts_s, at_least_one, measured)
-        KINDS[name] = Kind(name, help_text, targets, change, *about)
+        KINDS[name] = FaultKind(name, help_text, targets, change, *about)
         return change
 
     return register

@@ -15,7 +15,7 @@ class ClientGone(Exception):  # noqa: N818 - an event, not an error
     """The client closed the connection."""
 
 
-class Connection:
+class ServedConnection:
     """Reads and writes frames. Writing to a client that has gone raises ClientGone."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -75,7 +75,7 @@ class Connection:
 
 
 @contextlib.asynccontextmanager
-async def while_open(connection: Connection) -> AsyncIterator[None]:
+async def while_open(connection: ServedConnection) -> AsyncIterator[None]:
     """Cancel the block, with ClientGone, when the client closes its connection."""
     task = asyncio.current_task()
     assert task is not None

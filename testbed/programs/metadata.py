@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from testbed.programs.services import Connection, Server
+from testbed.programs.services import Server, TcpClient
 
 ADDRESS = "169.254.169.254"
 PORT = 80
@@ -169,7 +169,7 @@ class Service:
         found: dict[str, Any] | None = self._content["instances"].get(name)
         return found
 
-    def handle(self, connection: Connection) -> None:
+    def handle(self, connection: TcpClient) -> None:
         """Answer one request and close."""
         head, end, _ = connection.inbox.partition(b"\r\n\r\n")
         if not end:

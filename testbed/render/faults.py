@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from testbed.faults.registry import Kind
+    from testbed.faults.registry import FaultKind
     from testbed.faults.values import Parameter
 
 
@@ -67,7 +67,7 @@ def parameter_text(parameter: Parameter) -> str:
     return text if parameter.required else f"[{text}]"
 
 
-def catalogue_table(kinds: Iterable[Kind]) -> Table:
+def catalogue_table(kinds: Iterable[FaultKind]) -> Table:
     """All kinds of faults."""
     rows = [
         (
