@@ -7,7 +7,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from testbed.errors import HostError, UsageError
-from testbed.keeper.connection import ServedConnection, while_open
+from testbed.keeper.connection import Caller, while_open
 from testbed.keeper.events import Recorder
 from testbed.plan.diff import diff
 
@@ -41,17 +41,17 @@ class FaultOperations:
 
     @abstractmethod
     async def _wait_ready(
-        self, connection: ServedConnection, timeout_s: float, *, at_least_s: float = 0.0
+        self, connection: Caller, timeout_s: float, *, at_least_s: float = 0.0
     ) -> dict[str, Any]: ...
 
-    async def fault(self, connection: ServedConnection, request: dict[str, Any]) -> dict[str, Any]:
+    async def fault(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Put a fault into force, or on the schedule (docs/faults.md)."""
         async with while_open(connection), self._writing:
             self._require_established()
             with self.clock.driven():
                 return self._faults.inject(self._plan, request)
 
-    async def heal(self, connection: ServedConnection, request: dict[str, Any]) -> dict[str, Any]:
+    async def heal(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """End faults; with `wait`, until everything is as it should be again if none is left."""
         async with while_open(connection), self._writing:
             self._require_established()

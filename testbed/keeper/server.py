@@ -23,7 +23,7 @@ from testbed.errors import HostError, TestbedError, UsageError, no_such_node
 from testbed.keeper import looking, readiness, resources, status
 from testbed.keeper.capture import Capturing
 from testbed.keeper.clock import Clock
-from testbed.keeper.connection import ClientGone, ServedConnection, while_open
+from testbed.keeper.connection import Caller, ClientGone, while_open
 from testbed.keeper.events import Recorder
 from testbed.keeper.execute import Execution
 from testbed.keeper.faults import Faults, Settling
@@ -43,7 +43,7 @@ from testbed.plan.steps import ReloadProcess, StartProcess
 FIRST_APPLY_TIMEOUT_S = 60.0
 LONGEST_ADVANCE_S = 366 * 86400.0
 ADVANCE_REPORTS = 100
-Handler = Callable[["Keeper", ServedConnection, dict[str, Any]], Awaitable[dict[str, Any]]]
+Handler = Callable[["Keeper", Caller, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class Keeper(FaultOperations):
@@ -105,7 +105,7 @@ class Keeper(FaultOperations):
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Serve one connection, which carries one request."""
-        connection = ServedConnection(reader, writer)
+        connection = Caller(reader, writer)
         with contextlib.suppress(ClientGone):
             try:
                 request = await connection.receive_message()
@@ -127,11 +127,11 @@ class Keeper(FaultOperations):
 
     # Operations
 
-    async def unknown(self, _: ServedConnection, request: dict[str, Any]) -> dict[str, Any]:
+    async def unknown(self, _: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Refuse what no handler is for."""
         raise UsageError(f"unknown operation {request.get('op')!r}")
 
-    async def hello(self, _: ServedConnection, __: dict[str, Any]) -> dict[str, Any]:
+    async def hello(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """Who this is."""
         return {
             "name": self.name,
@@ -146,11 +146,11 @@ class Keeper(FaultOperations):
             "clock": self.clock.to_json(),
         }
 
-    async def plan(self, _: ServedConnection, __: dict[str, Any]) -> dict[str, Any]:
+    async def plan(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """What runs, and what it was made from."""
         return {"plan": codec.to_json(self._plan), "source": self._source}
 
-    async def apply(self, connection: ServedConnection, request: dict[str, Any]) -> dict[str, Any]:
+    async def apply(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Bring the testbed to a plan. A first one that does not come through ends it."""
         try:
             if self._writing.locked():
@@ -176,7 +176,7 @@ class Keeper(FaultOperations):
         hint = f"use --time {own}, or take it down first: testbed down -n {self.name}"
         raise UsageError(f"testbed {self.name} runs in {own} time, not in {asked} time", hint=hint)
 
-    async def _apply(self, connection: ServedConnection, request: dict[str, Any]) -> dict[str, Any]:
+    async def _apply(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         plan = codec.from_json(request["plan"])
         _, ending = self._faults.proposed(plan)
         notices = [*replaced(self._plan, plan), *ending]
@@ -257,7 +257,7 @@ class Keeper(FaultOperations):
         self._on_nodes(nodes)
 
     async def _wait_ready(
-        self, connection: ServedConnection, timeout_s: float, *, at_least_s: float = 0.0
+        self, connection: Caller, timeout_s: float, *, at_least_s: float = 0.0
     ) -> dict[str, Any]:
         """Wait until every check of the plan holds: what does not, and why none is waited for.
 
@@ -281,21 +281,19 @@ class Keeper(FaultOperations):
                 return {"pending": rows, "hopeless": look.hopeless}
         return {"pending": rows, "hopeless": None}
 
-    async def status(self, _: ServedConnection, __: dict[str, Any]) -> dict[str, Any]:
+    async def status(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """The state of everything, as documented in docs/commands/status.md."""
         result = status.status(self._plan, self._kernel, self._processes)
         result["faults"] = self._faults.rows()
         return result | {"clock": self.clock.to_json()}
 
-    async def events(self, _: ServedConnection, __: dict[str, Any]) -> dict[str, Any]:
+    async def events(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """What has happened (docs/commands/events.md)."""
         if self._recorder is None:
             return {"events": [], "dropped": 0}
         return self._recorder.to_json()
 
-    async def advance(
-        self, connection: ServedConnection, request: dict[str, Any]
-    ) -> dict[str, Any]:
+    async def advance(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Let so many seconds pass."""
         seconds = float(request["seconds"])
         if not 0 <= seconds <= LONGEST_ADVANCE_S:
@@ -310,23 +308,19 @@ class Keeper(FaultOperations):
                     await connection.send({"event": "advanced", "seconds": elapsed})
         return {"clock": self.clock.to_json()}
 
-    async def execute(
-        self, connection: ServedConnection, request: dict[str, Any]
-    ) -> dict[str, Any]:
+    async def execute(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Run a command in a node."""
         self._need_node(request)
         return {"returncode": await Execution(connection, self._processes, self.clock).run(request)}
 
-    async def capture(
-        self, connection: ServedConnection, request: dict[str, Any]
-    ) -> dict[str, Any]:
+    async def capture(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Capture packets of any number of interfaces."""
         for row in request["interfaces"]:
             self._need_node(row)
         capturing = Capturing(connection, self._processes, self.clock, self._namespaces())
         return {"returncode": await capturing.run(request)}
 
-    async def logs(self, connection: ServedConnection, request: dict[str, Any]) -> dict[str, Any]:
+    async def logs(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Send the logs of a node's daemons."""
         node = self._need_node(request)
         await send_logs(
@@ -334,28 +328,28 @@ class Keeper(FaultOperations):
         )
         return {}
 
-    async def observe(self, _: ServedConnection, request: dict[str, Any]) -> dict[str, Any]:
+    async def observe(self, _: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """The state of single nodes, or of all."""
         names = request.get("nodes")
         nodes = self._plan.nodes if names is None else [self._need_node({"node": n}) for n in names]
         return {"nodes": {n.name: looking.node_state(n, self._kernel.fd(n.name)) for n in nodes}}
 
-    async def ask(self, _: ServedConnection, request: dict[str, Any]) -> dict[str, Any]:
+    async def ask(self, _: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Put commands to a routing daemon."""
         return {"replies": looking.ask(self._need_node(request), request)}
 
-    async def send(self, connection: ServedConnection, request: dict[str, Any]) -> dict[str, Any]:
+    async def send(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Send packets from a node."""
         node = self._need_node(request)
         async with while_open(connection):
             with self.clock.driven():
                 return {"sent": await looking.send(node, self._kernel.fd(node.name), request)}
 
-    async def resources(self, _: ServedConnection, __: dict[str, Any]) -> dict[str, Any]:
+    async def resources(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """What the keeper holds."""
         return resources.held(self._recorder.kept if self._recorder else 0)
 
-    async def trace(self, connection: ServedConnection, request: dict[str, Any]) -> dict[str, Any]:
+    async def trace(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Send one marked packet; what the kernel shows of it (docs/protocol.md)."""
         self._need_node(request)
         async with while_open(connection):
@@ -370,7 +364,7 @@ class Keeper(FaultOperations):
             names = [node.name for node in self._plan.nodes]
             raise no_such_node(name, self.name, names) from None
 
-    async def stop(self, _: ServedConnection, __: dict[str, Any]) -> dict[str, Any]:
+    async def stop(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """End the testbed. Everything is gone once the connection closes."""
         async with self._writing:
             self._faults.close()
