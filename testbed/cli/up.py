@@ -14,6 +14,7 @@ from testbed.cli.common import (
     name_option,
     parse_settings,
     set_option,
+    timeout_option,
     verb,
 )
 from testbed.cli.failures import INTERRUPTED
@@ -33,14 +34,7 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path())
 @set_option
 @click.option("--wait/--no-wait", default=True, help="Wait until everything is ready [default].")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=120.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait.",
-)
+@timeout_option()
 @click.option("--timings", is_flag=True, help="Print the milliseconds of each phase.")
 @click.option(
     "--vm",

@@ -10,7 +10,7 @@ from typing import Any
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.requesting import Answer, Request, send
-from testbed.conformance.site import Site
+from testbed.conformance.site import SETTLE_S, Site
 from testbed.errors import NetworkError
 from testbed.plan.model import Place, Veth
 from testbed.probes.capture import Capture
@@ -82,6 +82,13 @@ def ping(
     argv.append(str(destination))
     done = site.testbed[node].run(argv, check=False)
     return parse(done.text, done.stderr.decode(errors="replace"))
+
+
+def expect_answer(site: Site, place: Place, answerer: Place, address: object) -> None:
+    """Fail where the other end of a cable or VLAN does not come to answer a ping."""
+    result = site.settled(lambda: ping(site, place, address), lambda result: result.ok, SETTLE_S)
+    seen = result.error or "an answer"
+    expect(result.ok, " ".join(answerer), expected=f"{address} answers", seen=seen)
 
 
 def call_out(site: Site, place: Place) -> str:
