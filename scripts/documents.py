@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from testbed.conformance.runner import all_checks  # noqa: E402
-from testbed.conformance.sources import CHECKLISTS, ITEMS, SOURCES  # noqa: E402
+from testbed.conformance.sources import SOURCES  # noqa: E402
 from testbed.faults.catalog import KINDS  # noqa: E402
 from testbed.faults.targets import WORDS  # noqa: E402
 from testbed.render.faults import parameter_text  # noqa: E402
@@ -69,16 +69,8 @@ def sources() -> str:
     return "\n".join(rows) + "\n"
 
 
-def checklist_items() -> str:
-    """The items of AWS's checklists that checks name."""
-    rows = ["| tag | checklist | item |", "|---|---|---|"]
-    rows += [f"| {tag} | {CHECKLISTS[tag[0]]} | {cell(text)} |" for tag, text in ITEMS.items()]
-    return "\n".join(rows) + "\n"
-
-
 PARTS: dict[str, Callable[[], str]] = {
     "checks": checks,
-    "checklist-items": checklist_items,
     "fault-kinds": fault_kinds,
     "fault-parameters": fault_parameters,
     "sources": sources,

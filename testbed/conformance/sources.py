@@ -113,6 +113,7 @@ SOURCES: dict[str, tuple[str, str]] = {
         "https://l2dy.github.io/notes/Cloud/AWS/AWS-VPC",
     ),
 }
+# AWS's troubleshooting checklists (T1; G: T2); docs/conformance.md has their items.
 CHECKLISTS = {
     "A": "Outpost networking device to customer device",
     "B": "Direct Connect public virtual interface",
@@ -121,67 +122,6 @@ CHECKLISTS = {
     "E": "two firewalls",
     "F": "metrics",
     "G": "Outposts server",
-}
-# The items of AWS's two troubleshooting checklists (T1; G: T2), numbered in their order.
-ITEMS = {
-    "A1": "ping the Outpost's address from the customer device",
-    "A2": "LACP status",
-    "A3": "interface status",
-    "A4": "optical module",
-    "A5": "fibre, and levels sent and received",
-    "A6": "the customer's AS number",
-    "A7": "the Outpost's AS number",
-    "A8": "addresses of interface and peer",
-    "A9": "routes advertised and received",
-    "A10": "a session that flaps: TCP 179 and ephemeral ports not blocked",
-    "A11": "debug logs of BGP and TCP",
-    "A12": "logs of BGP",
-    "A13": "packet capture",
-    "A14": "trace from the customer device to the Outpost's address",
-    "B1": "the service link's range is received by BGP",
-    "B2": "the service link's VRF uses that range",
-    "B3": "that VRF has AWS's public ranges or a default route",
-    "B4": "the link of the connection is up",
-    "B5": "BGP at the edge is up",
-    "B6": "if it is down, ping AWS's peer and check the configuration",
-    "B7": "the firewall passes TCP 1025-65535 to 443 and UDP to 443",
-    "B8": "a stateful firewall passes what goes out to AWS's ranges",
-    "B9": "a stateless one passes what comes in, too",
-    "B10": "routing between a firewall's virtual routers",
-    "B11": "address translation is not overloaded and has free ports",
-    "B12": "address translation is right",
-    "B13": "trace and capture from the edge to AWS's peer",
-    "C1": "ping AWS's peer, and the state of BGP",
-    "C2": "BGP of the private virtual interface is up",
-    "C3": "the VPC's block is received and the service link's range advertised",
-    "C4": "network ACLs of the endpoints' subnet",
-    "C5": "the firewall passes TCP 1025-65535 and UDP 443 to the endpoints",
-    "C6": "a stateless firewall passes what comes in, too",
-    "C7": "less than 100 routes, or a default route",
-    "C8": "trace and capture",
-    "D1": "the link is up",
-    "D2": "public servers can be reached",
-    "D3": "BGP with the provider is established",
-    "D4": "it does not flap",
-    "D5": "the routes that are needed are received and advertised",
-    "D6": "a static default route",
-    "D8": "packet capture",
-    "D9": "public addresses of the home Region can be reached",
-    "D10": "the provider's VRF has the service link's range",
-    "D11": "the default route leaks into the service link's VRF",
-    "D12": "routing by source",
-    "D13": "the firewall passes TCP 1025-65535 and UDP 443",
-    "D14": "address translation has free ports",
-    "D15": "address translation is right",
-    "D16": "where packets are dropped: on premises, at the provider, nowhere",
-    "E1": "recent changes of routing",
-    "E2": "graphs of traffic",
-    "E3": "split brain, and whether connection tables are synchronized",
-    "E4": "links, or metrics of the interior routing or of BGP, that have changed",
-    "E7": "a test of each path's failover",
-    "F1": "the matrix of LAG, local gateway and service link metrics",
-    "G1": "ConnectedStatus",
-    "G12": "MTU 1500",
 }
 _TAG = re.compile(
     r"(?<![\w.-])(?:[RSTLMHN]\d[a-z]?|[A-G]\d{1,2}|[WPV]|EC2|EKS|botocore|3P)(?![\w-])"
@@ -213,7 +153,7 @@ def meaning(tag: str) -> Part:
     """What a tag stands for; without title where it is not known."""
     if tag in SOURCES:
         return Part(tag, *SOURCES[tag])
-    if tag in ITEMS:
-        title = f"AWS's checklist, {CHECKLISTS[tag[0]]}: {ITEMS[tag]}"
+    if tag[0] in CHECKLISTS and tag[1:].isdigit():
+        title = f"AWS's checklist {tag[0]}, {CHECKLISTS[tag[0]]}: item {tag[1:]}"
         return Part(tag, title, SOURCES["T2" if tag[0] == "G" else "T1"][1])
     return Part(tag)

@@ -6,7 +6,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -250,8 +250,3 @@ class _Sender:
         rows = self.tell("report")["report"]
         phases = [[Outage(**phase) for phase in row] for row in rows]
         return dict(zip(self._flows, phases, strict=True))
-
-
-def involving(flows: Iterable[Flow], place: str) -> list[Flow]:
-    """The flows of an Outpost."""
-    return [flow for flow in flows if place in {flow.source.place, flow.destination.place}]

@@ -19,7 +19,6 @@ from testbed.plan.checks import Check
 from testbed.plan.roles import Role
 
 TABLE_MAIN = 254
-TABLE_LOCAL = 255
 SLOW = "2:2"  # the class of the packets that a classified Netem is for
 RESOLV_CONF = "resolv.conf"  # a file of a node's that its programs find in /etc
 Place = tuple[str, str]  # a node and one of its interfaces, by name
