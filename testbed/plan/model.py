@@ -319,7 +319,7 @@ class Plan:
 
     Where `time` is virtual, idle time is skipped and chance begins with `seed`.
     `faults` are those that the topology declares; `nodes` are without them
-    (`testbed.faults.compose`).
+    (`testbed.faults.catalog.compose`).
     """
 
     name: str
