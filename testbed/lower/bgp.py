@@ -7,7 +7,7 @@ processes and readiness checks of the daemon that the node runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
 from testbed.lower import names
@@ -140,8 +140,11 @@ def configure(
     """Give `node` the files, processes and checks of a BGP router.
 
     `config` is a complete configuration that replaces the generated one; its
-    sessions have names of its own, so that no checks are added on this side.
+    sessions have names of its own, so that no checks are added on this side. A node keeps the
+    router ID that it had: with another one a daemon begins all its sessions anew.
     """
+    number = draft.numbers.claim("router-id", node.name, first=int(router.router_id))
+    router = replace(router, router_id=IPv4Address(number))
     if daemon == "bird":
         _configure_bird(node, config or _render("bird.conf.j2", router, node))
     else:

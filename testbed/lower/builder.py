@@ -24,6 +24,7 @@ from testbed.plan.model import (
 from testbed.plan.queueing import queue_limit
 from testbed.plan.roles import Role
 from testbed.topology.model import Quality
+from testbed.topology.numbers import Numbers
 
 IFNAMSIZ = 15  # characters, without the terminating zero
 ETHERNET_MTU = 1500
@@ -199,8 +200,9 @@ class NodeDraft:
 class Draft:
     """A plan under construction."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, numbers: Numbers | None = None) -> None:
         self.name = name
+        self.numbers = Numbers() if numbers is None else numbers
         self.nodes: dict[str, NodeDraft] = {}
         self.checks: list[Check] = []
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from testbed.errors import shorten
 from testbed.quantities import (
     DELAY,
     HIGHEST_RATE_MBPS,
@@ -21,7 +22,6 @@ from testbed.quantities import (
     delay_ms,
     rate_mbps,
 )
-from testbed.topology.file.position import shorten
 from testbed.topology.model import Target as RouteTarget
 from testbed.topology.model import TargetKind
 

@@ -23,12 +23,28 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quantities": set(),
     "programs": set(),  # what runs inside nodes
     "topology.model": {"errors"},
+    "topology.ids": set(),
+    "topology.numbers": set(),  # both known to lower, which claims numbers, too
     "plan": {"errors"},
     "faults": {"errors", "quantities", "plan"},
     # A declared fault's form is made from the registry of the kinds.
-    "topology": {"errors", "quantities", "topology.model", "faults"},
+    "topology": {
+        "errors",
+        "quantities",
+        "topology.model",
+        "topology.ids",
+        "topology.numbers",
+        "faults",
+    },
     "predict": {"topology.model"},  # knows nothing of how the testbed is built
-    "lower": {"errors", "topology.model", "plan", "faults"},
+    "lower": {
+        "errors",
+        "topology.model",
+        "topology.ids",
+        "topology.numbers",
+        "plan",
+        "faults",
+    },
     "kernel": {"errors", "plan"},
     "programs.launcher": {"programs", "kernel"},  # enters namespaces
     "control.protocol": {"errors"},  # spoken at both ends

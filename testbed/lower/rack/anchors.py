@@ -74,7 +74,7 @@ def lower(draft: Draft, topology: Topology, fabric: NodeDraft) -> tuple[bgp.Sess
             node = draft.router(name, Role.ANCHOR, REGION, title)
             if group.owner:
                 node.nftables = PRIVATE_FIREWALL
-            link = inner.fabric_link(len(sessions))
+            link = inner.fabric_link(draft.numbers.claim("fabric-link", name, first=0))
             port = names.fabric_port(group.owner, anchor)
             draft.cable((fabric, port), (node, FABRIC_PORT), addresses=link)
             key = anchor_key(topology, group.owner, anchor)

@@ -32,7 +32,6 @@ MTU = 8500  # AWS: transit gateway quotas
 PRIORITY_TABLE = 100
 PRIORITY_OWN = 150  # the links themselves, for BGP
 PRIORITY_NOTHING = 200
-FIRST_MARK = 1
 
 
 def lower(draft: Draft, topology: Topology) -> None:
@@ -41,10 +40,11 @@ def lower(draft: Draft, topology: Topology) -> None:
         title = f"transit gateway {gateway.name}"
         node = draft.router(names.transit_gateway(gateway), Role.TRANSIT_GATEWAY, REGION, title)
         marks = []
-        for mark, table in enumerate(gateway.route_tables, FIRST_MARK):
-            marks += [f'"{_port(topology, gateway, name)}" : {mark}' for name in table.associations]
-            node.rules.append(Rule(PRIORITY_TABLE, mark, fwmark=mark))
-            _add_table(topology, gateway, node, mark, table)
+        for table in gateway.route_tables:
+            ports = (_port(topology, gateway, name) for name in table.associations)
+            marks += [f'"{port}" : {table.number}' for port in ports]
+            node.rules.append(Rule(PRIORITY_TABLE, table.number, fwmark=table.number))
+            _add_table(topology, gateway, node, table)
         node.rules.append(Rule(PRIORITY_OWN, TABLE_MAIN))
         node.rules.append(Rule(PRIORITY_NOTHING, TABLE_MAIN, action="blackhole"))
         node.nftables = _ruleset(title, marks)
@@ -72,9 +72,9 @@ def _add_table(
     topology: Topology,
     gateway: TransitGateway,
     node: NodeDraft,
-    mark: int,
     table: TransitGatewayRouteTable,
 ) -> None:
+    mark = table.number
     attachments = {entry.name: entry for entry in gateway.attachments}
     routes: dict[IPv4Network, TransitGatewayAttachment | None] = {
         route.destination: attachments[route.attachment] if route.attachment else None
@@ -113,16 +113,11 @@ def _terminate(draft: Draft, topology: Topology, gateway: TransitGateway, node: 
     """
     instances = []
     for connection, entry in direct_connect.endings(topology, "transit", gateway.name):
-        tables = tuple(
-            mark
-            for mark, table in enumerate(gateway.route_tables, FIRST_MARK)
-            if connection.name in table.propagations
-        )
-        for mark in tables:
+        tables = [t for t in gateway.route_tables if connection.name in t.propagations]
+        for table in tables:
             for prefix in direct_connect.expected(topology, "transit", gateway.name):
-                table = gateway.route_tables[mark - FIRST_MARK].name
-                check = f"{node.title}: {prefix} in the route table {table}"
-                draft.checks.append(RouteCheck(node.name, mark, str(prefix), check))
+                check = f"{node.title}: {prefix} in the route table {table.name}"
+                draft.checks.append(RouteCheck(node.name, table.number, str(prefix), check))
         session = direct_connect.terminate(draft, topology, node, connection, entry)
         instances.append(
             bgp.Instance(
@@ -132,7 +127,7 @@ def _terminate(draft: Draft, topology: Topology, gateway: TransitGateway, node: 
                 asn=entry.amazon_asn,
                 sessions=(session,),
                 static=entry.prefixes,
-                propagated=tables,
+                propagated=tuple(table.number for table in tables),
             )
         )
     if instances:

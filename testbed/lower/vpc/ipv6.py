@@ -34,7 +34,6 @@ from testbed.topology.model import (
 )
 
 NOT_FORWARDED = IPv6Network("fd00:ec2::/32")  # facts: V route tables
-FIRST_MARK = 1
 PRIORITY_ROUTE_TABLE = 100
 PRIORITY_SECONDARY = 200
 FIRST_SECONDARY_TABLE = 1000
@@ -120,9 +119,10 @@ def _add_tables(topology: Topology, router: VpcRouter, region: VpcRouter) -> Non
     """The same tables by the same marks; what is not routed is dropped."""
     node, cidr = router.node, router.vpc.ipv6_cidr
     assert cidr is not None
-    for mark, table in enumerate(router.vpc.route_tables, FIRST_MARK):
+    for table in router.vpc.route_tables:
         if not [subnet.name for subnet in router.vpc.users_of(table)]:
             continue
+        mark = table.number
         node.rules.append(Rule(PRIORITY_ROUTE_TABLE, mark, fwmark=mark, family="ipv6"))
         destinations = {entry.destination for entry in table.ipv6_routes}
         if cidr not in destinations:
@@ -177,7 +177,7 @@ def connect_gateway(
 def _expect(draft: Draft, topology: Topology, routers: list[VpcRouter]) -> None:
     region = routers[0]
     vpc = region.vpc
-    for mark, table in enumerate(vpc.route_tables, FIRST_MARK):
+    for table in vpc.route_tables:
         users = {subnet.name for subnet in vpc.users_of(table)}
         router = next((entry for entry in routers if users & entry.subnets.keys()), None)
         if router is None:
@@ -191,7 +191,7 @@ def _expect(draft: Draft, topology: Topology, routers: list[VpcRouter]) -> None:
             draft.checks.append(
                 TableRouteCheck(
                     node=router.node.name,
-                    table=mark,
+                    table=table.number,
                     destinations=(str(destination),),
                     owner=vpc.name,
                     route_table=table.name,

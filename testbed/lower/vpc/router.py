@@ -16,8 +16,7 @@ from testbed.topology.model import NetworkInterface, Outpost, Subnet, Target, To
 NextHop = tuple[IPv4Address, str]
 """A neighbour's address and the router's interface that leads to it."""
 
-FIRST_MARK = 1
-TABLE_OWN = 900  # beyond the marks of a VPC's route tables
+TABLE_OWN = 900  # beyond the marks, which are the numbers of a VPC's route tables
 PRIORITY_OWN = 50
 BETWEEN_OUTPOSTS = "the Region lets nothing through from one Outpost to another"
 
@@ -96,7 +95,7 @@ class VpcRouter:
 
     def mark_of(self, subnet: str) -> int:
         """The mark, and number, of the route table that a subnet uses."""
-        return FIRST_MARK + self.vpc.route_tables.index(self.vpc.table_of(subnet))
+        return self.vpc.table_of(subnet).number
 
     def enter_by(self, port: str, subnet: str) -> None:
         """Have what comes in by `port` use the route table of a subnet."""

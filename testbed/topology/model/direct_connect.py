@@ -44,7 +44,7 @@ class VirtualInterface:
 
 @dataclass(frozen=True, slots=True)
 class DirectConnect:
-    """A connection between a customer device and the Region; `number` counts from 0."""
+    """A connection between a customer device and the Region; `number` is its own, from 0."""
 
     name: str
     number: int

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from ipaddress import IPv4Interface, IPv4Network
 
+from testbed.errors import Path
 from testbed.topology.derive.rack import VifPurpose, vifs
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
-from testbed.topology.model import Lag, Outpost, Topology, Vif
+from testbed.topology.model import MAX_OUTPOSTS, Lag, Outpost, Topology, Vif
+from testbed.topology.report import Report
 from testbed.topology.rules.vpc import size
 from testbed.topology.schema import OutpostForm, TopologyForm
 
-MAX_OUTPOSTS = 255  # what the addresses inside AWS leave room for (docs/topology.md)
 UPLINKS = {1: (1, 2, 4, 6, 8), 10: (1, 2, 4, 8, 12, 16), 40: (1, 2, 4), 100: (1, 2, 4)}  # R1, R2
 INFRASTRUCTURE_LENGTH = 26  # R1, R2; first generation, one compute rack
 POINT_TO_POINT = (30, 31)  # R1, R2
@@ -152,7 +151,7 @@ class _Lag:
                         (*self.path, kind, "asn"),
                         ("site", "devices", device.name, "asn"),
                     )
-                    if self.report.document.has(place)
+                    if self.report.has(place)
                 ),
                 (*path, "peer_bgp_asn"),
             )
@@ -172,9 +171,9 @@ def _check_point_to_point(path: Path, address: IPv4Interface, report: Report) ->
         message = f"{address.ip} is the {which} address of {network}"
         report.add(path, message, f"use {first} or {second}")
         return False
-    problems = len(report.problems)
+    before = len(report.violations)
     size(path, network, 8, 31, "a point-to-point subnet", report)
-    return len(report.problems) == problems
+    return len(report.violations) == before
 
 
 def _vif_overlaps(form: TopologyForm, topology: Topology, report: Report) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
 from testbed.topology.model import Device, HostInterfaces, Topology
+from testbed.topology.report import Report
+from testbed.topology.schema import TopologyForm
 
 Wanted = dict[tuple[str, ...], int]  # where in `host_interfaces`, and how many are to be there
 
 
-def check(topology: Topology, report: Report) -> None:
+def check(_: TopologyForm, topology: Topology, report: Report) -> None:
     """Check what real devices are cabled to, and the real ports of segments."""
     seen: dict[str, str] = {}
     for device in topology.site.devices:

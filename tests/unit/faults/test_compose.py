@@ -19,7 +19,7 @@ from testbed.plan import codec
 from testbed.plan import steps as s
 from testbed.plan.diff import diff
 from testbed.plan.model import Fault, Plan, Vlan
-from testbed.topology.file.load import loads
+from testbed.topology.file.load import loads, parse
 from testbed.topology.schema import FaultForm
 
 ROOT = Path(__file__).parents[3]
@@ -273,8 +273,9 @@ def test_the_topologys_form_has_every_parameter() -> None:
 
 
 def declared(lines: str) -> Plan:
-    text = f"{FILE.read_text()}faults:\n{lines}"
-    return lower_topology(loads(text, file="wrong.yaml"))
+    source = parse(f"{FILE.read_text()}faults:\n{lines}", file="wrong.yaml")
+    with source.placing():
+        return lower_topology(source.resolve()[1])
 
 
 def test_declared_faults_are_in_the_plan() -> None:

@@ -93,10 +93,8 @@ def wait_for_tunnel(
 
     async def watch() -> list[list[tuple[str, str]]]:
         processes = ProcessTable(lambda _: -1)
-        return [
-            look.pending
-            async for look in readiness.watch(plan, cast("Kernel", kernel), processes, timeout_s=60)
-        ]
+        looks = readiness.watch(lambda: plan, cast("Kernel", kernel), processes, timeout_s=60)
+        return [look.pending async for look in looks]
 
     monkeypatch.setattr(observe, "wireguard_peers", peers)
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))

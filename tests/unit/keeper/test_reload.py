@@ -65,7 +65,7 @@ def test_a_refused_configuration_is_not_ready_until_it_is_repaired(
         thread.join()
 
     async def wait() -> None:
-        async for _ in readiness.watch(plan, Kernel(table), table, 1.0):
+        async for _ in readiness.watch(lambda: plan, Kernel(table), table, 1.0):
             pass
 
     with subprocess.Popen(["sleep", "60"]) as sleeping:

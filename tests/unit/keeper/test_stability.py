@@ -83,7 +83,7 @@ class World:
 
         async def watch() -> list[readiness.Look]:
             kernel = cast("Kernel", Namespaces())
-            looks = readiness.watch(plan, kernel, processes, 120.0, at_least_s=at_least_s)
+            looks = readiness.watch(lambda: plan, kernel, processes, 120.0, at_least_s=at_least_s)
             return [look async for look in looks]
 
         return asyncio.run(watch())

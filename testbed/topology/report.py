@@ -1,13 +1,13 @@
-"""Collecting what is wrong with a topology file, each problem with its place in the text."""
+"""Collecting what is wrong with a topology's document, each violation with its path in the data."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from testbed.errors import Problem
-from testbed.topology.file.position import Document, Flaw, Path, Position, dotted, shorten
+from testbed.errors import LONGEST_TEXT, Path, Violation, aws_code, shorten
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
@@ -37,33 +37,47 @@ def choices(word: str, known: Iterable[str], what: str) -> str:
 
 @dataclass
 class Report:
-    """The problems found so far.
+    """The violations found so far in a document's `data`.
 
-    `spoiled` are the paths that a problem makes unusable: they are left out
-    of what is checked next, and nothing that follows from them is reported.
+    `rule` is the part of the checks whose turn it is. `spoiled` are the paths that a
+    violation makes unusable: they are left out of what is checked next, and nothing that
+    follows from them is reported.
     """
 
-    file: str
-    document: Document
-    problems: list[Problem] = field(default_factory=list)
+    data: Any
+    rule: str = "schema"
+    violations: list[Violation] = field(default_factory=list)
     spoiled: set[Path] = field(default_factory=set)
     absent: frozenset[Path] = frozenset()
-    _seen: set[tuple[Position, str]] = field(default_factory=set)
+    _seen: set[Violation] = field(default_factory=set)
 
     def add(self, path: Path, message: str, hint: str | None = None, *, key: bool = False) -> None:
-        """Report a problem with the value at `path`, or with its key."""
+        """Report that the value at `path`, or its key, is wrong, and the remedy."""
         path = self.original(path)
         gone = any(path[:length] in self.absent for length in range(len(path) + 1))
-        if gone or (self.absent and not self.document.has(path)):
+        if gone or (self.absent and not self.has(path)):
             return
-        self._add(self.document.locate(path, key=key), path, message, hint)
+        message = shorten(message, LONGEST_TEXT)
+        remedy = shorten(hint, LONGEST_TEXT) if hint else None
+        found = Violation(path, self.rule, message, remedy, aws_code(message), at_key=key)
+        if found not in self._seen:
+            self._seen.add(found)
+            self.violations.append(found)
 
-    def flaw(self, flaw: Flaw) -> None:
-        """Report a problem with the YAML itself."""
-        self._add(flaw.position, flaw.path, flaw.message, flaw.hint)
+    def has(self, path: Path) -> bool:
+        """Whether the document itself has a value at `path`."""
+        value = self.data
+        for step in path:
+            if not isinstance(value, dict | list):
+                return False
+            try:
+                value = value[step]  # type: ignore[index]
+            except (KeyError, IndexError, TypeError):
+                return False
+        return True
 
     def spoil(self, path: Path) -> None:
-        """Leave `path`, as it is in the file, out of what is checked next."""
+        """Leave `path`, as it is in the document, out of what is checked next."""
         self.spoiled.add(path)
 
     def touched(self, path: Path) -> bool:
@@ -71,7 +85,7 @@ class Report:
         return self.covers(path) or any(other[: len(path)] == path for other in self.spoiled)
 
     def original(self, path: Path) -> Path:
-        """The path in the file of what has `path` in the form, which lacks absent list items."""
+        """The path in the document of what has `path` in the form, which lacks absent items."""
         found: Path = ()
         for step in path:
             if isinstance(step, int):
@@ -88,15 +102,3 @@ class Report:
     def covers(self, path: Path) -> bool:
         """Whether `path` is, or is part of, something that was spoiled."""
         return any(path[:length] in self.spoiled for length in range(len(path) + 1))
-
-    def _add(self, position: Position, path: Path, message: str, hint: str | None) -> None:
-        if (position, message) in self._seen:
-            return
-        self._seen.add((position, message))
-        at = (self.file, position.line, position.column)
-        hint = shorten(hint, 600) if hint else None
-        self.problems.append(Problem(*at, dotted(path), shorten(message, 600), hint))
-
-    def sorted(self) -> list[Problem]:
-        """The problems in the order of the file."""
-        return sorted(self.problems, key=lambda problem: (problem.line, problem.column))

@@ -6,17 +6,15 @@ checked and every problem of a file shows at once.
 
 from __future__ import annotations
 
-import typing
-from types import NoneType, UnionType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report, choices, suggest
+from testbed.errors import Path
+from testbed.topology.report import Report, choices, suggest
 from testbed.topology.schema import TopologyForm
+from testbed.topology.schema.shape import fields, shape_at
 from testbed.topology.values import show
 
 _KEY = "[key]"
@@ -141,46 +139,14 @@ def _words(kind: str, context: dict[str, Any], value: Any) -> tuple[str, str | N
 
 def _form(path: Path) -> Any:
     """The type that the form has at `path`."""
-    current: Any = TopologyForm
-    for step in path:
-        current = _bare(current)
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            field = _fields(current).get(str(step))
-            if field is None:
-                return None
-            current = field.annotation
-        elif typing.get_origin(current) is dict:
-            current = typing.get_args(current)[1]
-        elif typing.get_origin(current) is list:
-            current = typing.get_args(current)[0]
-        else:
-            return None
-    return _bare(current)
-
-
-def _bare(annotation: Any) -> Any:
-    """An annotation without Annotated and without `| None`."""
-    while True:
-        origin = typing.get_origin(annotation)
-        if origin is typing.Annotated:
-            annotation = typing.get_args(annotation)[0]
-        elif origin in (typing.Union, UnionType):
-            options = [arg for arg in typing.get_args(annotation) if arg is not NoneType]
-            annotation = options[0]
-        else:
-            return annotation
+    return shape_at(TopologyForm, path)
 
 
 def _known(path: Path) -> list[str]:
     form = _form(path)
     if isinstance(form, type) and issubclass(form, BaseModel):
-        return list(_fields(form))
+        return list(fields(form))
     return []
-
-
-def _fields(form: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The fields of a form, by their keys in the file."""
-    return {field.alias or name: field for name, field in form.model_fields.items()}
 
 
 def _description(path: Path) -> str | None:
@@ -188,7 +154,7 @@ def _description(path: Path) -> str | None:
     while path:
         form = _form(path[:-1])
         if isinstance(form, type) and issubclass(form, BaseModel):
-            field = _fields(form).get(str(path[-1]))
+            field = fields(form).get(str(path[-1]))
             return f"{path[-1]}: {field.description}" if field and field.description else None
         path = path[:-1]
     return None

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from ipaddress import IPv4Network, IPv6Network
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report, choices, plural
+from testbed.errors import Path
 from testbed.topology.model import Target
+from testbed.topology.report import Report, choices, plural
 from testbed.topology.schema import (
     DirectConnectForm,
     HostedZoneForm,
@@ -111,7 +111,7 @@ class _References:
         """Check that `name` is one of `known`, the entries of the file's mapping `owner`."""
         if name in known:
             return True
-        exists = self.report.document.has((*owner, name))
+        exists = self.report.has((*owner, name))
         if not exists and not self.report.covers(owner):
             what = plural(str(owner[-1]))
             message = f"there is no {what.removesuffix('s')} named {show(name)}"
@@ -182,7 +182,7 @@ class _References:
             self.report.spoil(self.report.original(path))
         elif peer not in groups and peer not in lists:
             here: tuple[Path, ...] = ((*owner, "security_groups"), ("region", "prefix_lists"))
-            if not any(self.report.document.has((*place, peer)) for place in here):
+            if not any(self.report.has((*place, peer)) for place in here):
                 message = f"there is no security group or prefix list named {show(peer)}"
                 what = "security groups and prefix lists"
                 self.report.add((*path, key), message, choices(peer, [*groups, *lists], what))
@@ -362,9 +362,9 @@ class _References:
             self.report.add(at, message, f"write {owners[0]}/{subnet}")
             self.report.spoil(path)
         elif not owners:
-            raw = self.report.document.root.child("vpcs")
-            names = list(raw.value) if raw and isinstance(raw.value, dict) else []
-            if not any(self.report.document.has(("vpcs", v, "subnets", subnet)) for v in names):
+            vpcs = self.report.data.get("vpcs")
+            names = list(vpcs) if isinstance(vpcs, dict) else []
+            if not any(self.report.has(("vpcs", v, "subnets", subnet)) for v in names):
                 there = [name for form in self.form.vpcs.values() for name in form.subnets]
                 message = f"there is no subnet named {show(subnet)}"
                 self.report.add(at, message, choices(subnet, there, "subnets"))
@@ -381,7 +381,7 @@ class _References:
                 v for v in self.form.vpcs if name in (self.form.vpcs[v].security_groups or {})
             ]
             at = (*path, "security_groups", index)
-            if name not in known and others and not self.report.document.has((*owner, name)):
+            if name not in known and others and not self.report.has((*owner, name)):
                 message = (
                     f"the security group {show(name)} is one of the VPC {others[0]}: an interface"
                     f" has groups of its own VPC, {vpc} (AWS: security groups)"

@@ -1,0 +1,152 @@
+"""Operations whose arguments are the keys of the topology file, for what EC2 has no names for.
+
+An argument that is None takes its key back to the default; one that is left out leaves
+it alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection
+from typing import Any
+
+from testbed.errors import Path
+from testbed.topology.editing.change import Change, EditError, make_operation
+from testbed.topology.editing.named import Kind, add, change, remove, require
+from testbed.topology.editing.tree import ANY, Data, get, put, tidy
+from testbed.topology.schema import TopologyForm
+from testbed.topology.schema.shape import shape_at
+
+Operation = Callable[..., Change]
+Keys = dict[str, tuple[str, Any, bool]]
+Verbs = tuple[str, str, str]
+OURS: Verbs = ("add", "modify", "remove")
+KEYS = "its arguments are the keys that docs/topology.md has for it"
+
+
+def operations_on(
+    kind: Kind, word: str, argument: str, verbs: Verbs = OURS
+) -> tuple[Operation, Operation, Operation]:
+    """Make the operations that add, modify and remove objects of a kind: VERB_WORD.
+
+    `argument` is what they call the object's name.
+    """
+    keys = keys_of(shape_at(TopologyForm, kind.path(ANY)))
+
+    def adding(data: Data, **given: Any) -> Data:
+        return add(data, kind, (given.pop(argument),), by_key(keys, given))
+
+    def modifying(data: Data, **given: Any) -> Data:
+        return change(data, kind, (given.pop(argument),), by_key(keys, given))
+
+    def removing(data: Data, **given: Any) -> Data:
+        return remove(data, kind, given[argument])
+
+    first, second, third = (f"{verb}_{word}" for verb in verbs)
+    name = parameter(argument, str)
+    some = f"{'an' if kind.noun[0].lower() in 'aeiou' else 'a'} {kind.noun}"
+    return (
+        make_operation(first, adding, [name, *new_of(keys)], f"Add {some}; {KEYS}."),
+        make_operation(second, modifying, [name, *any_of(keys)], f"Change keys of {some}; {KEYS}."),
+        make_operation(third, removing, [name], f"Remove {some} that nothing else names."),
+    )
+
+
+def operation_on(word: str, path: Path, noun: str, but: Collection[str] = ()) -> Operation:
+    """Make the operation that changes keys of a part of the document: modify_WORD.
+
+    Keys in `but` have operations of their own.
+    """
+    keys = keys_of(shape_at(TopologyForm, path), but)
+
+    def modifying(data: Data, **given: Any) -> Data:
+        return _changed(data, path, by_key(keys, given))
+
+    text = f"Change keys of {noun}; {KEYS}."
+    return make_operation(f"modify_{word}", modifying, any_of(keys), text)
+
+
+def operation_within(
+    word: str, owner: Kind, argument: str, part: Path, noun: str, but: Collection[str] = ()
+) -> Operation:
+    """Make the operation that changes keys of a part of named objects: modify_WORD."""
+    keys = keys_of(shape_at(TopologyForm, (*owner.path(ANY), *part)), but)
+
+    def modifying(data: Data, **given: Any) -> Data:
+        name = given.pop(argument)
+        require(data, owner, name)
+        return _changed(data, (*owner.path(name), *part), by_key(keys, given))
+
+    text = f"Change keys of {noun}; {KEYS}."
+    parameters = [parameter(argument, str), *any_of(keys)]
+    return make_operation(f"modify_{word}", modifying, parameters, text)
+
+
+def operations_on_part(
+    word: str, path: Path, noun: str, but: Collection[str] = ()
+) -> tuple[Operation, Operation, Operation]:
+    """Make the operations that add, modify and remove a part that may be there or not."""
+    keys = keys_of(shape_at(TopologyForm, path), but)
+
+    def adding(data: Data, **given: Any) -> Data:
+        if get(data, path) is not None:
+            raise EditError(None, f"there is {noun} already", path, "modify it")
+        return _changed(put(data, path, {}), path, by_key(keys, given))
+
+    def modifying(data: Data, **given: Any) -> Data:
+        _there(data)
+        return _changed(data, path, by_key(keys, given))
+
+    def removing(data: Data) -> Data:
+        _there(data)
+        return put(data, path, None)
+
+    def _there(data: Data) -> None:
+        if get(data, path) is None:
+            raise EditError(None, f"there is not {noun}", path, "add it")
+
+    return (
+        make_operation(f"add_{word}", adding, new_of(keys), f"Add {noun}; {KEYS}."),
+        make_operation(f"modify_{word}", modifying, any_of(keys), f"Change {noun}; {KEYS}."),
+        make_operation(f"remove_{word}", removing, [], f"Remove {noun}."),
+    )
+
+
+def _changed(data: Data, path: Path, values: Data) -> Data:
+    for key, value in values.items():
+        at = (*path, key)
+        data = put(data, at, tidy(value, shape_at(TopologyForm, at)))
+    return data
+
+
+def keys_of(form: Any, but: Collection[str] = ()) -> Keys:
+    """Return key, type and whether it is required, by the name that Python allows."""
+    return {
+        name: (field.alias or name, field.annotation, field.is_required())
+        for name, field in form.model_fields.items()
+        if name not in but
+    }
+
+
+def by_key(keys: Keys, given: Data) -> Data:
+    """Return arguments by the keys that they are for."""
+    return {keys[name][0]: value for name, value in given.items()}
+
+
+def new_of(keys: Keys) -> list[inspect.Parameter]:
+    """Return parameters for the keys of a new object: some are required."""
+    return [
+        parameter(name, shape) if required else parameter(name, shape, None)
+        for name, (_, shape, required) in keys.items()
+    ]
+
+
+def any_of(keys: Keys) -> list[inspect.Parameter]:
+    """Return parameters for keys that are given or not."""
+    return [parameter(name, shape, None) for name, (_, shape, _) in keys.items()]
+
+
+def parameter(name: str, shape: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    """Return a parameter that is given by name."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=shape)
