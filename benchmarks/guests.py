@@ -30,7 +30,7 @@ from timing import KINDS, NAMES
 from testbed.control import registry
 from testbed.errors import NetworkError, TestbedError
 from testbed.kernel import features
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.lower.builder import HOST_SYSCTLS
 from testbed.lower.rack.service_link import public_key
 from testbed.plan.model import (

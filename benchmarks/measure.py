@@ -25,7 +25,8 @@ import report
 from testbed.control.client import Client
 from testbed.errors import NetworkError, TestbedError
 from testbed.lifecycle import start
-from testbed.lifecycle.bringup import bring_up, links_of, load_topology, lower_topology, take_down
+from testbed.lifecycle.bringup import bring_up, links_of, take_down
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.plan.model import Node, Plan
 from testbed.plan.roles import Role
 

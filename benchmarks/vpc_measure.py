@@ -20,7 +20,8 @@ from typing import Any
 
 from testbed.errors import NetworkError, TestbedError
 from testbed.lifecycle import start
-from testbed.lifecycle.bringup import load_topology, lower_topology, take_down
+from testbed.lifecycle.bringup import take_down
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.lower.builder import Draft, NodeDraft, point_to_point
 from testbed.plan.model import Node, Plan
 from testbed.plan.roles import Role

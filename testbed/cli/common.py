@@ -156,7 +156,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
 def choose_name(name: str | None) -> str:
     """The testbed that is meant: the one named, else the one that runs."""
     if name is not None:
-        from testbed.lifecycle.bringup import check_name  # noqa: PLC0415
+        from testbed.lifecycle.choices import check_name  # noqa: PLC0415
 
         return check_name(name)
     from testbed.control.registry import dead, running  # noqa: PLC0415
@@ -190,10 +190,13 @@ def read_plan(file: str, settings: Iterable[str], name: str | None) -> Plan:
 def document_of(name: str) -> dict[str, Any]:
     """Return what a testbed is made from (docs/protocol.md); nothing where none of ours runs."""
     from testbed.control.client import Client  # noqa: PLC0415
+    from testbed.control.protocol import NAME_PATTERN  # noqa: PLC0415
     from testbed.control.registry import alive  # noqa: PLC0415
 
+    if not NAME_PATTERN.fullmatch(name) or not alive(name):
+        return {}
     try:
-        return Client(name).document() if alive(name) else {}
+        return Client(name).document()
     except TestbedError:  # another user's, or just ending
         return {}
 

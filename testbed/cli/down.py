@@ -65,7 +65,7 @@ def command(
 def _name_of(word: str) -> str:
     """The testbed's name: the word itself, or what the topology file of that name says."""
     if Path(word).is_file():
-        from testbed.lifecycle.bringup import load_topology  # noqa: PLC0415
+        from testbed.lifecycle.installation import load_topology  # noqa: PLC0415
 
         return load_topology(word, {}, None).name
     if "/" in word or Path(word).suffix in {".yaml", ".yml", ".j2"}:

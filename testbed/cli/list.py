@@ -23,7 +23,7 @@ NONE = "no testbed is running"
 def command(*, name: str | None, as_json: bool) -> None:
     """List the testbeds of this user that run."""
     from testbed.control import registry  # noqa: PLC0415
-    from testbed.lifecycle.bringup import check_name  # noqa: PLC0415
+    from testbed.lifecycle.choices import check_name  # noqa: PLC0415
 
     if name is not None:
         check_name(name)

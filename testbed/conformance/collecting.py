@@ -37,7 +37,7 @@ def results_of(config: pytest.Config) -> list[Result]:
 def topology_of(config: pytest.Config) -> Topology:
     """The topology under check: of the testbed that --testbed names, or of --topology's file."""
     from testbed.control.client import Client  # noqa: PLC0415
-    from testbed.lifecycle.bringup import load_topology  # noqa: PLC0415
+    from testbed.lifecycle.installation import load_topology  # noqa: PLC0415
     from testbed.lifecycle.live import running  # noqa: PLC0415
 
     if TOPOLOGY in config.stash:

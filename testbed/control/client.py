@@ -31,6 +31,16 @@ if TYPE_CHECKING:
     OnEvent = Callable[[dict[str, Any]], None]
 
 
+def application(
+    plan: Plan, made_from: Mapping[str, Any] | None, *, wait: bool, timeout_s: float
+) -> dict[str, Any]:
+    """Return what is sent of a plan for it to be applied (docs/protocol.md)."""
+    from testbed.plan import codec  # noqa: PLC0415 - most commands don't need plans
+
+    how = {"plan": codec.to_json(plan), "wait": wait, "timeout_s": timeout_s}
+    return how | dict(made_from or {})
+
+
 class Client:
     """A running testbed, as its clients see it."""
 
@@ -82,6 +92,7 @@ class Client:
         *,
         on_event: OnEvent | None = None,
         timeout: float | None = None,
+        on_turn: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         decode: Callable[[bytes], dict[str, Any]] = message_of,
     ) -> dict[str, Any]:
         """Send a request, hand its events on, return its result or raise its error."""
@@ -100,7 +111,9 @@ class Client:
                         self.lease = connection
                         stack.pop_all()
                     return result
-                if on_event:
+                if on_turn and message.get("event") == "turn":
+                    connection.queue_message(on_turn(protocol.message_of(frame[1])))
+                elif on_event:
                     on_event(message)
         raise ended(self.name)
 
@@ -131,12 +144,22 @@ class Client:
         The result has ``changed``, ``steps``, ``revision``, ``timings`` in ms for each
         phase, and ``pending``: what is not ready, with its state.
         """
-        from testbed.plan import codec  # noqa: PLC0415 - most commands don't need plans
-
-        request = {"op": "apply", "plan": codec.to_json(plan), "wait": wait}
-        request |= {"timeout_s": timeout_s, "revision": revision, "hold": hold}
-        request |= made_from or {}
+        request = application(plan, made_from, wait=wait, timeout_s=timeout_s)
+        request |= {"op": "apply", "revision": revision, "hold": hold}
         return self._ask(request, on_event=on_event)
+
+    def apply_in_turn(
+        self,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+        *,
+        on_event: OnEvent | None = None,
+    ) -> dict[str, Any]:
+        """Bring the testbed to what `change` makes of what runs, while nobody else can change it.
+
+        `change` is given what `document` returns, and returns an `application`; it has 10
+        seconds. The result is that of `apply`.
+        """
+        return self._ask({"op": "apply", "turn": True}, on_event=on_event, on_turn=change)
 
     def plan_json(self) -> dict[str, Any]:
         """What runs, as the keeper sends it: ``plan`` and ``source``."""

@@ -12,7 +12,7 @@ import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from testbed.errors import HostError, NetworkError, UsageError
+from testbed.errors import ConflictError, HostError, NetworkError, UsageError
 from testbed.keeper import readiness
 from testbed.keeper.connection import Caller, while_open
 from testbed.keeper.faults import Settling
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from testbed.kernel.apply import Kernel
 
 DEFAULT_WAIT_S = 120.0
+TURN_S = 10.0  # that a client may take to make a change while others wait for it
 
 
 class ChangeOperations:
@@ -98,29 +99,51 @@ class ChangeOperations:
     async def _applied(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         if self._writing.locked():
             await connection.send({"event": "queued"})
-        async with while_open(connection), contextlib.AsyncExitStack() as turn:
-            await turn.enter_async_context(self._writing)
+        async with contextlib.AsyncExitStack() as turn:
+            async with while_open(connection):
+                await turn.enter_async_context(self._writing)
+            if request.get("turn"):
+                request = await self._turn(connection)
             self._ledger.expect(request.get("revision"))
             self._check_time(request["plan"])
-            with self.clock.driven():
-                result, told = await self._change_to(connection, request)
-                await turn.aclose()
-                waited: dict[str, Any] = {"pending": [], "hopeless": None}
-                timings = result["timings"]
-                try:
-                    for phase, ms in timings.items():
-                        event = {"event": "phase", "phase": phase, "state": "done", "ms": ms}
-                        await connection.send(event)
-                    if request.get("wait", True):
-                        started = time.perf_counter()
-                        timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
-                        at_least = YOUNG_S * told
-                        waited = await self._wait_ready(connection, timeout, at_least_s=at_least)
-                        timings["ready"] = (time.perf_counter() - started) * 1000
-                finally:  # whether the client has waited or not
-                    self._faults.begin()
-                    self._record()
+            async with while_open(connection):
+                with self.clock.driven():
+                    result, told = await self._change_to(connection, request)
+                    await turn.aclose()
+                    waited = await self._settled(connection, request, result["timings"], told=told)
         return result | {"faults": self._faults.active()} | waited
+
+    async def _turn(self, connection: Connection) -> dict[str, Any]:
+        """Tell a client what runs, and wait for what it makes of that; nobody can be faster."""
+        await connection.send({"event": "turn", **self._ledger.to_json()})
+        limit = TURN_S if self.clock.kind == "real" else None  # virtual time is no client's
+        try:
+            return await asyncio.wait_for(connection.receive_message(), limit)
+        except TimeoutError:
+            raise ConflictError(f"the change took more than {TURN_S:g} s to make") from None
+
+    async def _settled(
+        self,
+        connection: Connection,
+        request: dict[str, Any],
+        timings: dict[str, float],
+        *,
+        told: bool,
+    ) -> dict[str, Any]:
+        """Wait until what has been changed is ready, if that is asked for; what is not."""
+        waited: dict[str, Any] = {"pending": [], "hopeless": None}
+        try:
+            for phase, ms in timings.items():
+                await connection.send({"event": "phase", "phase": phase, "state": "done", "ms": ms})
+            if request.get("wait", True):
+                started = time.perf_counter()
+                timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
+                waited = await self._wait_ready(connection, timeout, at_least_s=YOUNG_S * told)
+                timings["ready"] = (time.perf_counter() - started) * 1000
+        finally:  # whether the client has waited or not
+            self._faults.begin()
+            self._record()
+        return waited
 
     def _check_time(self, plan: dict[str, Any]) -> None:
         """Refuse a plan whose time is another one than this testbed's."""

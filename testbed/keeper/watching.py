@@ -21,7 +21,7 @@ Status = Callable[[], Message]
 LIMIT = 1000  # messages that a watcher may be behind
 LOOK_S = 2.0
 GATHER_S = 0.1  # what happens within it is looked at once
-SHARE = 10  # looking takes at most one part in so many of the time
+SHARE = 5  # looking takes at most one part in so many of the time
 AGE = re.compile(r"\b\d+ s ago")
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from testbed.control import registry
 from testbed.control.client import Client
-from testbed.control.protocol import NAME_PATTERN
 from testbed.errors import HostError, TestbedError, UsageError
 from testbed.kernel import host_interfaces
 from testbed.lifecycle import start
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
     from testbed.control.frames import Connection
     from testbed.plan.model import Plan
-    from testbed.topology.model import Topology
 
 DEFAULT_TIMEOUT_S = 120.0
 HELLO_TIMEOUT_S = 2.0
@@ -69,52 +66,6 @@ class Outcome:
             "faults": self.faults,
             "timings": {phase: round(ms, 1) for phase, ms in self.timings.items()},
         }
-
-
-def check_name(name: str) -> str:
-    """The name, if a testbed can have it; else UsageError."""
-    if NAME_PATTERN.fullmatch(name):
-        return name
-    hint = "lower-case letters, digits and inner hyphens, at most 32 characters"
-    raise UsageError(f"{name[:80]!r} is no name for a testbed", hint=hint)
-
-
-def load_topology(
-    path: str | os.PathLike[str], settings: Mapping[str, str], name: str | None = None
-) -> Topology:
-    """Load a topology file, as `name` instead of its own name if given."""
-    from testbed.lifecycle.installation import read_file  # noqa: PLC0415 - pydantic is slow
-
-    return read_file(path, settings, name).topology
-
-
-def lower_topology(topology: Topology) -> Plan:
-    """The plan of a topology."""
-    from testbed.lower import lower  # noqa: PLC0415 - so are jinja2 and cryptography
-
-    return lower(topology)
-
-
-def check_time(time: str | None) -> Literal["real", "virtual"] | None:
-    """Return the kind of time, if it is one; UsageError."""
-    match time:
-        case None | "real" | "virtual":
-            return time
-    raise UsageError(f"time {time!r} is none of real, virtual")
-
-
-def check_seed(seed: int | None) -> int | None:
-    """Return the seed, if it can be one; UsageError."""
-    if seed is not None and not 0 <= seed < 2**63:
-        raise UsageError(f"seed {seed} is not between 0 and 2^63 - 1")
-    return seed
-
-
-def with_time(plan: Plan, time: str | None, seed: int | None) -> Plan:
-    """The plan with another time, real or virtual, and seed than its topology's, if given."""
-    plan = replace(plan, time=check_time(time) or plan.time)
-    seed = check_seed(seed)
-    return plan if seed is None else replace(plan, seed=seed)
 
 
 def links_of(plan: Plan) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.lifecycle import device_configs
-from testbed.lifecycle.bringup import check_name, check_seed, check_time
+from testbed.lifecycle.choices import check_name, check_seed, check_time
 from testbed.plan.model import Plan
 from testbed.topology.document import Document, resolve
 from testbed.topology.file.load import NO_SETTINGS, Source, read
@@ -88,6 +88,20 @@ def read_file(
         source,
         file,
     )
+
+
+def load_topology(
+    path: str | os.PathLike[str], settings: Mapping[str, str], name: str | None = None
+) -> Topology:
+    """Load the topology of a file, as `name` instead of its own name if given."""
+    return read_file(path, settings, name).topology
+
+
+def lower_topology(topology: Topology) -> Plan:
+    """Return the plan of a topology whose objects have had no numbers before."""
+    from testbed.lower import lower  # noqa: PLC0415 - jinja2 and cryptography are slow to import
+
+    return lower(topology)
 
 
 def of_document(

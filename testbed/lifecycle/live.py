@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from testbed.control.client import Client
+from testbed.control.client import Client, application
 from testbed.errors import ConflictError, DocumentError, UsageError, Violation
 from testbed.lifecycle.bringup import DEFAULT_TIMEOUT_S
 from testbed.lifecycle.installation import Installation, of_document
@@ -97,31 +97,45 @@ def edit(
     *,
     wait: bool = True,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    on_made: Callable[[Live, Installation], None] = lambda *_: None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Edited:
     """Change what runs: `change` is given its document, and returns the one that is to be.
 
-    Where somebody else was faster it is called again with what runs then, a few times.
-    Raises DocumentError where the rules refuse the outcome, and ConflictError where others
-    have been faster each time; nothing has changed then.
+    Where somebody else was faster it is called again with what runs then, and others wait.
+    `on_made` hears of what is about to be applied.
+    Raises DocumentError where the rules refuse the outcome, and ConflictError where it took
+    too long each time; nothing has changed then.
     """
+    made: list[tuple[Live, Installation]] = []
+
+    def make(answer: dict[str, Any]) -> Installation:
+        now = _live(client, answer)
+        new = prepare(client, now, change)
+        made.append((now, new))
+        on_made(now, new)
+        return new
+
+    def in_turn(answer: dict[str, Any]) -> dict[str, Any]:
+        new = make(answer)
+        return application(new.plan, new.made_from(), wait=wait, timeout_s=timeout_s)
+
+    def at_once() -> dict[str, Any]:
+        answer = client.document()
+        new = make(answer)
+        how: dict[str, Any] = {"wait": wait, "timeout_s": timeout_s, "on_event": on_event}
+        revision = answer["revision"]
+        return client.apply(new.plan, made_from=new.made_from(), revision=revision, **how)
+
     for attempt in range(ATTEMPTS):
-        now = live(client)
-        made = prepare(client, now, change)
         try:
-            result = client.apply(
-                made.plan,
-                wait=wait,
-                timeout_s=timeout_s,
-                made_from=made.made_from(),
-                revision=now.revision,
-                on_event=on_event,
-            )
+            result = client.apply_in_turn(in_turn, on_event=on_event) if attempt else at_once()
         except ConflictError:
             if attempt == ATTEMPTS - 1:
                 raise
         else:
-            return Edited(made, now, result)
+            now, new = made[-1]
+            return Edited(new, now, result)
     raise AssertionError
 
 

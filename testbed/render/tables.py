@@ -121,7 +121,8 @@ def print_status(console: Console, status: Mapping[str, Any], *, everything: boo
     Nodes, links, routes and services are listed only as far as they are not
     ok, unless `everything` is asked for.
     """
-    summary = table(f"Testbed {status.get('name', '')}", "subject", "ok", "of")
+    revision = f", revision {status['revision']}" if status.get("revision") else ""
+    summary = table(f"Testbed {status.get('name', '')}{revision}", "subject", "ok", "of")
     for subject, (heading, _) in SUBJECTS.items():
         rows = status.get(subject) or []
         good = sum(bool(row.get("ok")) for row in rows)

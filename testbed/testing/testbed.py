@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from testbed.control.client import Client
 from testbed.errors import NetworkError, UsageError
-from testbed.lifecycle.bringup import (
-    DEFAULT_TIMEOUT_S,
-    address_of,
-    bring_up,
-    lower_topology,
-    take_down,
-    with_time,
-)
+from testbed.lifecycle.bringup import DEFAULT_TIMEOUT_S, address_of, bring_up, take_down
+from testbed.lifecycle.choices import with_time
 from testbed.plan import codec
 from testbed.plan.model import Plan
 from testbed.plan.roles import Role
@@ -370,9 +364,9 @@ def state_of(
 
     `numbers` is asked for those that its objects have where it runs already.
     """
-    if isinstance(source, str | Path):
-        from testbed.lifecycle.installation import read_file  # noqa: PLC0415 - pydantic is slow
+    from testbed.lifecycle.installation import lower_topology, read_file  # noqa: PLC0415 - slow
 
+    if isinstance(source, str | Path):
         how: dict[str, Any] = {} if numbers is None else {"previous": numbers}
         made = read_file(source, settings or {}, name, time=time, seed=seed, **how)
         return State(made.plan, made.made_from())

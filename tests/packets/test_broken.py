@@ -21,7 +21,8 @@ from broken_sites import SITES, BrokenSite
 from testbed.conformance import runner
 from testbed.control.registry import alive
 from testbed.errors import NetworkError
-from testbed.lifecycle.bringup import load_topology, take_down
+from testbed.lifecycle.bringup import take_down
+from testbed.lifecycle.installation import load_topology
 from testbed.testing import Testbed
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/first.yaml")]

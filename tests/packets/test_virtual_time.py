@@ -20,7 +20,7 @@ from unprivileged import ordinary_user, own_uid, wait_until
 from testbed.control import registry
 from testbed.errors import HostError, UsageError
 from testbed.guest import uml_kernels
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.plan.model import Plan
 from testbed.testing import Testbed
 

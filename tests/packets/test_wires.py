@@ -23,7 +23,8 @@ from scapy.utils import rdpcap
 from testbed.errors import HostError
 from testbed.guest.kinds import KINDS
 from testbed.lifecycle import start
-from testbed.lifecycle.bringup import bring_up, load_topology, lower_topology
+from testbed.lifecycle.bringup import bring_up
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.plan.model import HostInterface, Interface, Node, Plan, Veth
 from testbed.plan.roles import Role
 from testbed.testing import Testbed, eventually

@@ -78,6 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lifecycle": {
         "errors",
         "topology.model",
+        "topology.numbers",
         "topology",
         "plan",
         "faults",

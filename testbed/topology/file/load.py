@@ -6,13 +6,13 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
 from testbed.errors import DocumentError, Problem, TopologyError, UsageError, dotted, shorten
-from testbed.topology.document import Document, resolve_with
+from testbed.topology.document import NO_FILES, Document, resolve_with
 from testbed.topology.file.position import Composed, Flaw, Position, SyntaxFlawError, compose
 from testbed.topology.file.template import MAX_SIZE, render
 from testbed.topology.model import Topology
@@ -23,12 +23,16 @@ NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Source:
-    """A topology file that has been read: its name in messages, its folder and its YAML."""
+    """A topology file that has been read: its name in messages, its folder and its YAML.
+
+    `files` are the texts of files that it names which need not be read from the folder.
+    """
 
     file: str
     directory: Path
     text: str
     composed: Composed
+    files: Mapping[str, str] = field(default_factory=lambda: NO_FILES)
 
     def resolve(self, numbers: Numbers | None = None) -> tuple[Document, Topology]:
         """Return the file's document, and what it is an installation of.
@@ -38,7 +42,8 @@ class Source:
         files: dict[str, str] = {}
 
         def read(name: str) -> str:
-            files[name] = read_config(self.directory, name)
+            known = self.files.get(name)
+            files[name] = read_config(self.directory, name) if known is None else known
             return files[name]
 
         data: dict[str, Any] = self.composed.root.plain()

@@ -21,7 +21,7 @@ MAX_DEPTH = 32
 MAX_NODES = 200_000
 MERGE_KEY = "<<"
 
-_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STRING_TAGS = {"!", "tag:yaml.org,2002:str"}
 _COLLECTION_TAGS = {"!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})")
@@ -122,7 +122,7 @@ def compose(text: str) -> Composed:
         flaw = Flaw(Position(line + 1, column + 1), (), "is not valid Unicode text")
         raise SyntaxFlawError(flaw) from None
     try:
-        return _Composer(iter(yaml.parse(text, Loader=_PARSER))).document()
+        return _Composer(iter(yaml.parse(text, Loader=PARSER))).document()
     except yaml.YAMLError as error:
         raise SyntaxFlawError(_syntax_flaw(text, error)) from None
 

@@ -148,6 +148,12 @@ class FakeKeeper:
 
     def _apply(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
         with self._writing:
+            if request.get("turn"):
+                channel.send({"event": "turn", **self.ledger.to_json()})
+                frame = channel.receive()
+                if frame is None:
+                    raise OSError
+                request |= json.loads(frame[1])
             self.ledger.expect(request.get("revision"))
             changed = request["plan"] != self.plan
             self.plan = request["plan"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.plan.model import Interface, Node, Plan, Veth
 from testbed.plan.roles import Role
 from testbed.render.dot import to_dot, to_image, to_mermaid

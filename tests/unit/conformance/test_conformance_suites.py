@@ -20,7 +20,7 @@ from testbed.conformance.suites import (
     suite_of,
 )
 from testbed.errors import UsageError
-from testbed.lifecycle.bringup import load_topology
+from testbed.lifecycle.installation import load_topology
 
 CHECKS = all_checks()
 

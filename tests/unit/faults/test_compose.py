@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from testbed.errors import TopologyError, UsageError
 from testbed.faults import bgp, catalog
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.lower import rack
 from testbed.plan import codec
 from testbed.plan import steps as s

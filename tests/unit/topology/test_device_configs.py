@@ -9,8 +9,7 @@ import pytest
 
 from testbed.errors import TopologyError
 from testbed.lifecycle import device_configs
-from testbed.lifecycle.bringup import load_topology, lower_topology
-from testbed.lifecycle.installation import read_file
+from testbed.lifecycle.installation import load_topology, lower_topology, read_file
 
 FILE = """
 testbed: 1
