@@ -113,7 +113,7 @@ class ChangeOperations:
                     waited = await self._settled(connection, request, result["timings"], told=told)
         return result | {"faults": self._faults.active()} | waited
 
-    async def _turn(self, connection: Connection) -> dict[str, Any]:
+    async def _turn(self, connection: Caller) -> dict[str, Any]:
         """Tell a client what runs, and wait for what it makes of that; nobody can be faster."""
         await connection.send({"event": "turn", **self._ledger.to_json()})
         limit = TURN_S if self.clock.kind == "real" else None  # virtual time is no client's
@@ -124,7 +124,7 @@ class ChangeOperations:
 
     async def _settled(
         self,
-        connection: Connection,
+        connection: Caller,
         request: dict[str, Any],
         timings: dict[str, float],
         *,
