@@ -88,6 +88,18 @@ def derive_outposts(
     }
 
 
+def _devices(form: TopologyForm, name: str, report: Report) -> tuple[str, str]:
+    """Return the customer devices that an Outpost is connected to."""
+    if (devices := device_pair(form, form.outposts[name])) is not None:
+        return devices
+    path: Path = ("outposts", name)
+    names = references.device_names(form.site) or ["none"]
+    if len(names) > 2 and not report.touched((*path, "devices")):
+        message = f"does not say which of the site's {len(names)} devices it is connected to"
+        report.add(path, message, "write devices: [FIRST, SECOND]", key=True)
+    return names[0], names[1 % len(names)]
+
+
 def _outpost(
     form: TopologyForm,
     name: str,
@@ -98,14 +110,6 @@ def _outpost(
 ) -> Outpost:
     """Return the resolved Outpost; `index` is its number from 0."""
     outpost = form.outposts[name]
-    path: Path = ("outposts", name)
-    devices = device_pair(form, outpost)
-    if devices is None:
-        names = references.device_names(form.site) or ["none"]
-        if len(names) > 2 and not report.touched((*path, "devices")):
-            message = f"does not say which of the site's {len(names)} devices it is connected to"
-            report.add(path, message, "write devices: [FIRST, SECOND]", key=True)
-        devices = (names[0], names[1 % len(names)])
     gateway = outpost.local_gateway or LocalGatewayForm()
     own = {
         "service_link": outpost.service_link.asn or derived_asn(index, "service_link"),
@@ -121,7 +125,7 @@ def _outpost(
             service_link=_vif(outpost, "service_link", index, number, own, asns.get(device, 0)),
             local_gateway=_vif(outpost, "local_gateway", index, number, own, asns.get(device, 0)),
         )
-        for number, device in enumerate(devices, start=1)
+        for number, device in enumerate(_devices(form, name, report), start=1)
     )
     infrastructure = outpost.service_link.infrastructure_cidr
     if infrastructure is None:
