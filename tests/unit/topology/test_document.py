@@ -67,9 +67,9 @@ def test_a_file_shows_every_violation_of_its_document(file: Path) -> None:
 def test_numbers_go_in_and_come_out() -> None:
     numbers = Numbers({"vpc": {"app": 3}})
     resolve(Document(SMALL), numbers)
-    again = Numbers.from_json(numbers.to_json())
-    resolve(Document(SMALL), again)
-    assert again.to_json() == numbers.to_json()
+    written = numbers.to_json()
+    again = Numbers.from_json(written)
+    assert {kind: again.before(kind) for kind in written} == written
 
 
 @pytest.mark.parametrize(
