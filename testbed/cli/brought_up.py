@@ -63,9 +63,9 @@ def choose(
     if time:
         raise UsageError("--time is for --topology", hint="what runs has its time already")
     from testbed.conformance.site_subjects import remember  # noqa: PLC0415
-    from testbed.lifecycle.live import running  # noqa: PLC0415
+    from testbed.lifecycle.live import running_plan  # noqa: PLC0415
 
-    plan, topology = running(connect(name))
+    plan, topology = running_plan(connect(name))
     remember(topology, plan)
     return Chosen(plan, topology)
 
