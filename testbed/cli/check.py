@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from testbed.cli.brought_up import brought_up, check_writable, choose, topology_option, vm_option
-from testbed.cli.common import echo_json, json_option, name_option, set_option, verb
+from testbed.cli.common import echo_json, json_option, name_option, set_option, timeout_option, verb
 from testbed.cli.failures import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -59,14 +59,7 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[Co
 @click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a report.")
 @click.option("--junit", type=click.Path(dir_okay=False), metavar="FILE", help="Write JUnit XML.")
 @vm_option
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=120.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for the testbed of --topology to be ready.",
-)
+@timeout_option("How long to wait until the testbed of --topology is ready.")
 @name_option()
 @json_option
 @click.pass_context

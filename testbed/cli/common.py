@@ -115,6 +115,18 @@ def items(read: Callable[[], Iterable[str]], incomplete: str) -> list[Completion
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
+def timeout_option(help_text: str = "How long to wait.") -> Callable[[Function], Function]:
+    """`--timeout`, in seconds of this machine."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=120.0,
+        show_default=True,
+        metavar="SECONDS",
+        help=help_text,
+    )
+
+
 def name_option(
     help_text: str = "The testbed. Not needed if exactly one runs.",
 ) -> Callable[[Function], Function]:

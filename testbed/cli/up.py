@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from testbed.cli.common import (
     name_option,
     parse_settings,
     set_option,
+    timeout_option,
     topology_argument,
     verb,
 )
@@ -22,6 +24,8 @@ from testbed.cli.failures import INTERRUPTED
 from testbed.errors import EXIT_NETWORK
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from testbed.lifecycle.bringup import Outcome
     from testbed.lifecycle.installation import Installation
     from testbed.render.progress import Progress
@@ -36,14 +40,7 @@ if TYPE_CHECKING:
 @topology_argument()
 @set_option
 @click.option("--wait/--no-wait", default=True, help="Wait until everything is ready [default].")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=120.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait.",
-)
+@timeout_option()
 @click.option("--timings", is_flag=True, help="Print the milliseconds of each phase.")
 @click.option(
     "--vm",
@@ -100,18 +97,14 @@ def command(
     ordinary user's testbed runs in this kernel if that has all features and lets
     users create namespaces, else in a micro VM.
     """
-    from testbed.control import registry  # noqa: PLC0415
     from testbed.lifecycle.bringup import bring_up  # noqa: PLC0415
     from testbed.render.progress import progress  # noqa: PLC0415
 
     with progress(quiet=as_json) as shown:
         read = _read(file, parse_settings(settings), name, time, seed, shown)
-        plan = read.made.plan
-        for text in read.taken_away:
-            shown.note(text)
-        try:
+        with _interruptible(read.made.plan.name, shown):
             outcome = bring_up(
-                plan,
+                read.made.plan,
                 made_from=read.made.made_from(),
                 vm=vm,
                 wait=wait,
@@ -120,11 +113,6 @@ def command(
                 on_progress=shown.starting,
                 on_event=shown.event,
             )
-        except KeyboardInterrupt:
-            shown.close()
-            left = "is still running" if registry.alive(plan.name) else "nothing of it is left"
-            click.echo(f"interrupted; {plan.name}: {left}", err=True)
-            raise click.exceptions.Exit(INTERRUPTED) from None
     outcome = replace(outcome, timings=read.spent | outcome.timings)
     if as_json:
         echo_json(outcome.to_json() | {"taken_away": read.lost})
@@ -134,6 +122,20 @@ def command(
             _print_timings(outcome.timings)
     if outcome.pending and not outcome.faults:
         context.exit(EXIT_NETWORK)
+
+
+@contextmanager
+def _interruptible(name: str, shown: Progress) -> Iterator[None]:
+    """After Ctrl-C, say what is left of the testbed."""
+    from testbed.control import registry  # noqa: PLC0415
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        shown.close()
+        left = "still runs" if registry.alive(name) else "nothing of it is left"
+        click.echo(f"interrupted; {name}: {left}", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,10 @@ def _read(
     spent = {"load": (loaded - started) * 1000, "lower": (lowered - loaded) * 1000}
     shown.done("load", spent["load"], plan.name)
     shown.done("lower", spent["lower"], f"{len(plan.nodes)} nodes and {links_of(plan)} links")
-    return Read(made, spent, taken_away(runs["edits"], made.document))
+    read = Read(made, spent, taken_away(runs["edits"], made.document))
+    for text in read.taken_away:
+        shown.note(text)
+    return read
 
 
 def _report(outcome: Outcome, *, wait: bool, timeout: float) -> None:

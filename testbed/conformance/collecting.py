@@ -39,13 +39,13 @@ def topology_of(config: pytest.Config) -> Topology:
     """The topology under check: of the testbed that --testbed names, or of --topology's file."""
     from testbed.control.client import Client  # noqa: PLC0415
     from testbed.lifecycle.installation import load_topology  # noqa: PLC0415
-    from testbed.lifecycle.live import running  # noqa: PLC0415
+    from testbed.lifecycle.live import running_plan  # noqa: PLC0415
 
     if TOPOLOGY in config.stash:
         return config.stash[TOPOLOGY]
     try:
         if name := config.getoption("testbed_name"):
-            plan, topology = running(Client.connect(name))
+            plan, topology = running_plan(Client.connect(name))
             remember(topology, plan)
         elif file := config.getoption("topology"):
             topology = load_topology(find(file, config.invocation_params.dir), {})

@@ -10,13 +10,12 @@ from typing import Any
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.requesting import Answer, Request, send
-from testbed.conformance.site import Site
+from testbed.conformance.site import SETTLE_S, Site
 from testbed.errors import NetworkError
-from testbed.plan.model import Veth
+from testbed.plan.model import Place, Veth
 from testbed.probes.capture import Capture
 from testbed.probes.ping import HEADERS, PingResult, parse
 
-Place = tuple[str, str]  # node, interface
 CONNECT_S = 2.0
 BROADCAST, DISCARD = "255.255.255.255", 9  # a port that a filter for pings does not concern
 NO_CARRIER = "no carrier"  # the keeper's word for it: the other end is down, or the cable is out
@@ -83,6 +82,13 @@ def ping(
     argv.append(str(destination))
     done = site.testbed[node].run(argv, check=False)
     return parse(done.text, done.stderr.decode(errors="replace"))
+
+
+def expect_answer(site: Site, place: Place, answerer: Place, address: object) -> None:
+    """Fail where the other end of a cable or VLAN does not come to answer a ping."""
+    result = site.settled(lambda: ping(site, place, address), lambda result: result.ok, SETTLE_S)
+    seen = result.error or "an answer"
+    expect(result.ok, " ".join(answerer), expected=f"{address} answers", seen=seen)
 
 
 def call_out(site: Site, place: Place) -> str:

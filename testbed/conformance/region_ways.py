@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from testbed.conformance.probing import Place, captures
+from testbed.conformance.probing import captures
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import TunnelSubject, behind
 from testbed.lower import names
 from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
 from testbed.lower.rack.inner import server_address
+from testbed.plan.model import Place
 from testbed.topology.model import Outpost, Topology
 
 LOOK_S = 4.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from testbed.conformance.probing import Place, exists
+from testbed.conformance.probing import exists
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import OutpostSubject, TunnelSubject, UplinkSubject, VifSubject
 from testbed.lower import names
 from testbed.lower.rack import inner
-from testbed.plan.model import Veth
+from testbed.plan.model import Place, Veth
 from testbed.topology.model import Outpost, Topology
 
 

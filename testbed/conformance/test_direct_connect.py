@@ -11,7 +11,7 @@ from scapy.packet import Raw
 
 from testbed.conformance.bgp_ends import limit_reached
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import Place, captures, exists, expect_up, inject, ping
+from testbed.conformance.probing import captures, exists, expect_answer, expect_up, inject
 from testbed.conformance.service_link_ways import anchor_place
 from testbed.conformance.session_routes import Announced, announced
 from testbed.conformance.sessions import steady
@@ -24,6 +24,7 @@ from testbed.conformance.subjects import (
 from testbed.lower import names
 from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
 from testbed.lower.rack.inner import server_address
+from testbed.plan.model import Place
 
 ARRIVES_S = 4.0
 # What the ways between rack, LAN and virtual interface stand on.
@@ -93,13 +94,7 @@ def test_peer_answers(site: Site, virtual_interface: VirtualInterfaceSubject) ->
         (_customer(vif), _amazon(vif), own),
     ):
         if exists(site, place[0]):
-            result = site.settled(
-                lambda place=place, address=address: ping(site, place, address),  # type: ignore[misc]
-                lambda result: result.ok,
-                SETTLE_S,
-            )
-            seen = result.error or "an answer"
-            expect(result.ok, " ".join(answerer), expected=f"{address} answers", seen=seen)
+            expect_answer(site, place, answerer, address)
 
 
 @pytest.mark.after("direct-connect.link", "direct-connect.peer-answers")

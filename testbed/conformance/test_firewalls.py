@@ -17,13 +17,14 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Raw
 
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import Place, captures, exists, inject, neighbour
+from testbed.conformance.probing import captures, exists, inject, neighbour
 from testbed.conformance.region_ways import taken, ways_of
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import NodeSubject, TunnelSubject, behind
 from testbed.lower import names
 from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
 from testbed.lower.rack.inner import server_address
+from testbed.plan.model import Place
 from testbed.topology.model import Firewall
 
 ARRIVES_S = 4.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import Place, exists, expect_up, ping, route_to
+from testbed.conformance.probing import exists, expect_answer, expect_up, route_to
 from testbed.conformance.service_link_ways import edge_end
 from testbed.conformance.session_routes import Announced, Routes, announced
 from testbed.conformance.sessions import steady
@@ -17,6 +17,7 @@ from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, UplinkSubject
 from testbed.lower import names
 from testbed.lower.rack.inner import server_address
+from testbed.plan.model import Place
 
 # What the ways between the rack and the provider stand on.
 BELOW = (
@@ -69,13 +70,7 @@ def test_peer_answers(site: Site, uplink: UplinkSubject) -> None:
         if exists(site, place[0]) and not (
             answerer[0] != names.EDGE and _filters(site, answerer[0])
         ):
-            result = site.settled(
-                lambda place=place, address=address: ping(site, place, address),  # type: ignore[misc]
-                lambda result: result.ok,
-                SETTLE_S,
-            )
-            seen = result.error or "an answer"
-            expect(result.ok, " ".join(answerer), expected=f"{address} answers", seen=seen)
+            expect_answer(site, place, answerer, address)
 
 
 def _filters(site: Site, node: str) -> bool:

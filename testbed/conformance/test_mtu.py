@@ -14,16 +14,16 @@ from testbed.conformance.requesting import Answer, Request, until
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject
 from testbed.conformance.suites import CONNECTIVITY
-from testbed.conformance.ways import End, Way, Ways
+from testbed.conformance.ways import Way, WayEnd, Ways
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
-INTERNET_MTU = 1500  # facts: E mtu
+INTERNET_MTU = 1500  # facts: EC2 mtu
 TRANSFER = 100_000  # bytes
 PORT = 7007  # of the transfer's own server, where no rule says otherwise
 PATIENCE_S = 30.0
 
 
-def examples(site: Site, end: End) -> Iterator[tuple[End, Way]]:
+def examples(site: Site, end: WayEnd) -> Iterator[tuple[WayEnd, Way]]:
     """One other end for each kind of way from an instance, with the way there."""
     ways = Ways(site.topology)
     seen = set()
@@ -35,7 +35,7 @@ def examples(site: Site, end: End) -> Iterator[tuple[End, Way]]:
         yield other, way
 
 
-def internet(site: Site, end: End) -> IPv4Address | None:
+def internet(site: Site, end: WayEnd) -> IPv4Address | None:
     """A host on the internet that an instance reaches by an internet gateway of its VPC's."""
     region = site.topology.region
     if end.interface is None or region.internet is None or not end.interface.elastic_ips:
@@ -59,7 +59,7 @@ def test_path(site: Site, instance: InstanceSubject) -> None:
     through a transit gateway, 1300 where the service link is on the way, 1500 to the local
     network and the internet; for one more an ICMP error "fragmentation needed" (type 3, code 4)
     with that MTU, or a refusal by the sender's own interface.
-    Source: S1 (1300), P (1500 by the local gateway), E mtu
+    Source: S1 (1300), P (1500 by the local gateway), EC2 mtu
     Remedy: for a smaller MTU look at the interfaces of the underlay; without ICMP error, at
     network ACLs and firewalls that drop ICMP type 3, code 4.
     """
@@ -106,7 +106,7 @@ def test_tcp(site: Site, instance: InstanceSubject, measure: Callable[..., Measu
     100 kB there and 100 kB back, between the instance and one other end for each kind of way.
 
     Expected: all bytes arrive.
-    Source: S1, P; E mtu: path MTU discovery needs ICMP type 3, code 4
+    Source: S1, P; EC2 mtu: path MTU discovery needs ICMP type 3, code 4
     Remedy: let ICMP type 3, code 4 through, or clamp the TCP MSS where it is lost.
     """
     end = Ways(site.topology).end(instance.instance.name)
@@ -128,7 +128,9 @@ def test_tcp(site: Site, instance: InstanceSubject, measure: Callable[..., Measu
         pytest.skip("filters let it open no connection to a port that nothing uses")
 
 
-def _free_port(site: Site, permissions: Permissions, end: End, other: End, way: Way) -> int | None:
+def _free_port(
+    site: Site, permissions: Permissions, end: WayEnd, other: WayEnd, way: Way
+) -> int | None:
     """A port that filters let through and that no service of the other end's uses."""
     services = [
         *(i.services for i in site.topology.instances.values() if i.name == other.name),
@@ -141,7 +143,7 @@ def _free_port(site: Site, permissions: Permissions, end: End, other: End, way: 
     return None
 
 
-def _transfer(site: Site, end: End, other: End, way: Way, port: int) -> tuple[int, str]:
+def _transfer(site: Site, end: WayEnd, other: WayEnd, way: Way, port: int) -> tuple[int, str]:
     """How many bytes came back, and what the client said instead."""
     with apart(site, (end.name, other.name)) as mark:  # no path MTU is known there
         numbers = (str(port), str(TRANSFER))

@@ -12,7 +12,7 @@ from scapy.packet import Raw
 
 from testbed.conformance.apart import unheard
 from testbed.conformance.expectation import Measurement, expect
-from testbed.conformance.probing import Place, captures, connect, inject, neighbour, ping
+from testbed.conformance.probing import captures, connect, inject, neighbour, ping
 from testbed.conformance.service_link_ways import anchor_place, on_the_way, overlays, uplinks_of
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, TunnelSubject, VifSubject
@@ -21,6 +21,7 @@ from testbed.lower import names
 from testbed.lower.rack import inner
 from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
 from testbed.lower.rack.inner import management_endpoint, server_address
+from testbed.plan.model import Place
 from testbed.topology.model import INTERNAL
 
 MTU = 1500

@@ -9,12 +9,12 @@ from typing import Any
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import Ether
 
-from testbed.conformance.probing import Place, exists, sent
+from testbed.conformance.probing import exists, sent
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import LagSubject
 from testbed.errors import NetworkError
 from testbed.lower import names
-from testbed.plan.model import Loopback
+from testbed.plan.model import Loopback, Place
 from testbed.probes.capture import Capture
 from testbed.topology.model import Outpost
 

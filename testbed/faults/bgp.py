@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from testbed.errors import UsageError
 from testbed.faults import bird_text, frr_text
@@ -24,6 +25,7 @@ from testbed.plan.effective import network_of
 from testbed.plan.model import Abort, Fault, Node
 from testbed.plan.roles import Role
 
+Speaker = BirdText | FrrText
 PORT = 179
 DRAINED_PREPEND = 3  # path length 4 in all, as testbed.lower.rack has it (facts: R1, R2)
 DRAINED_PREFERENCE = 50  # as testbed.lower.rack has it
@@ -32,13 +34,22 @@ _ANNOUNCED = re.compile(
 )
 
 
-def speaker_of(node: Node) -> BirdText | FrrText:
+def speaker_of(node: Node) -> Speaker:
     """The configuration of the node's BGP daemon; UsageError when it runs none."""
     if bird_text.FILE in node.files:
         return BirdText(node.files[bird_text.FILE])
     if frr_text.FILE in node.files:
         return FrrText(node.files[frr_text.FILE])
     raise UsageError(f"{node.name} does not speak BGP", hint="testbed inspect shows what it runs")
+
+
+def reconfigure(edit: Editing, target: Target, change: Callable[[Speaker, str], None]) -> Speaker:
+    """Change what the daemon's configuration says of each of the targeted sessions."""
+    speaker = speaker_of(edit.node(target.node))
+    for neighbor in neighbors_of(edit, target):
+        change(speaker, neighbor)
+    edit.change_file(target.node, speaker.file, speaker.text)
+    return speaker
 
 
 def _networks(edit: Editing, target: Target) -> tuple[str, ...]:
@@ -128,26 +139,27 @@ def bgp_blocked(edit: Editing, target: Target, fault: Fault) -> None:
         Parameter(
             "side",
             "choice",
-            "the neighbour's or the own number",
+            "whose AS number is wrong: the neighbour's (remote) or its own (local)",
             "remote",
             choices=("remote", "local"),
         ),
-        Parameter("asn", "number", "the wrong one [one more]", lowest=1, highest=4294967294),
+        Parameter("asn", "number", "the wrong AS number [one more]", lowest=1, highest=4294967294),
     ),
     rank=CONFIGURATION,
 )
 def bgp_wrong_asn(edit: Editing, target: Target, fault: Fault) -> None:
     """Change the AS number in the daemon's configuration."""
     right = speaker_of(edit.original(target.node))
-    speaker = speaker_of(edit.node(target.node))
     local = text(fault, "side") == "local"
-    for neighbor in neighbors_of(edit, target):
+
+    def change(speaker: Speaker, neighbor: str) -> None:
         wrong = int(number(fault, "asn")) or right.asns(neighbor)[not local] + 1
         if local:
             speaker.set_local_asn(neighbor, wrong)
         else:
             speaker.set_remote_asn(neighbor, wrong)
-    edit.change_file(target.node, speaker.file, speaker.text)
+
+    reconfigure(edit, target, change)
 
 
 def _ipv4(prefix: str) -> str:
@@ -161,15 +173,13 @@ def _ipv4(prefix: str) -> str:
     "a prefix, or everything, is announced no longer, on all sessions or one interface's",
     "node",
     "interface",
-    parameters=(Parameter("prefix", "prefix", "what is not announced [everything]"),),
+    parameters=(Parameter("prefix", "prefix", "the prefix that is withdrawn [everything]"),),
     rank=WITHDRAWALS,
 )
 def route_withdrawn(edit: Editing, target: Target, fault: Fault) -> None:
     """Reject the prefix in the sessions' export filters."""
-    speaker = speaker_of(edit.node(target.node))
-    for neighbor in neighbors_of(edit, target):
-        speaker.withdraw(neighbor, _ipv4(text(fault, "prefix")))
-    edit.change_file(target.node, speaker.file, speaker.text)
+    prefix = _ipv4(text(fault, "prefix"))
+    reconfigure(edit, target, lambda speaker, neighbor: speaker.withdraw(neighbor, prefix))
 
 
 @kind(
@@ -177,7 +187,7 @@ def route_withdrawn(edit: Editing, target: Target, fault: Fault) -> None:
     "a prefix is announced that should not be, on all sessions or one interface's",
     "node",
     "interface",
-    parameters=(Parameter("prefix", "prefix", "what is announced", required=True),),
+    parameters=(Parameter("prefix", "prefix", "the prefix that is announced", required=True),),
     rank=LEAKS,
 )
 def route_leaked(edit: Editing, target: Target, fault: Fault) -> None:
@@ -185,14 +195,8 @@ def route_leaked(edit: Editing, target: Target, fault: Fault) -> None:
 
     Sessions of the same routing table that have no export filter announce it, too.
     """
-    speaker = speaker_of(edit.node(target.node))
-    for neighbor in neighbors_of(edit, target):
-        speaker.announce(neighbor, _ipv4(text(fault, "prefix")), _symbol(fault))
-    edit.change_file(target.node, speaker.file, speaker.text)
-
-
-def _symbol(fault: Fault) -> str:
-    return f"fault_{fault.name.replace('-', '_')}"
+    prefix, symbol = _ipv4(text(fault, "prefix")), f"fault_{fault.name.replace('-', '_')}"
+    reconfigure(edit, target, lambda speaker, neighbor: speaker.announce(neighbor, prefix, symbol))
 
 
 @kind(
@@ -201,16 +205,12 @@ def _symbol(fault: Fault) -> str:
     "node",
     rank=DRAINS,
 )
-def device_drained(edit: Editing, target: Target, fault: Fault) -> None:
+def device_drained(edit: Editing, target: Target, _: Fault) -> None:
     """Prepend on all sessions of a customer's device; an OND as AWS does it."""
     if edit.original(target.node).role == Role.NETWORKING_DEVICE:
         _drain_ond(edit, target.node)
         return
-    speaker = speaker_of(edit.node(target.node))
-    for neighbor in neighbors_of(edit, target):
-        speaker.prepend(neighbor, DRAINED_PREPEND)
-    edit.change_file(target.node, speaker.file, speaker.text)
-    _ = fault
+    reconfigure(edit, target, lambda speaker, neighbor: speaker.prepend(neighbor, DRAINED_PREPEND))
 
 
 def _drain_ond(edit: Editing, name: str) -> None:

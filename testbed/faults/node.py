@@ -29,7 +29,7 @@ def node_stopped(edit: Editing, target: Target, _: Fault) -> None:
     "route-missing",
     "a static route is not configured, the default route if no other is named",
     "node",
-    parameters=(Parameter("destination", "prefix", "of the route", DEFAULT),),
+    parameters=(Parameter("destination", "prefix", "where the route goes to", DEFAULT),),
     rank=CONFIGURATION,
 )
 def route_missing(edit: Editing, target: Target, fault: Fault) -> None:
@@ -55,14 +55,14 @@ def route_missing(edit: Editing, target: Target, fault: Fault) -> None:
     "a static route that should not be there leads some packets another way",
     "node",
     parameters=(
-        Parameter("destination", "prefix", "of the route", required=True),
-        Parameter("via", "prefix", "the neighbour that it leads to", required=True),
+        Parameter("destination", "prefix", "where the route goes to", required=True),
+        Parameter("via", "address", "the neighbour that the route leads to", required=True),
     ),
     rank=CONFIGURATION,
 )
 def route_wrong(edit: Editing, target: Target, fault: Fault) -> None:
     """Add a route that is preferred to what a daemon brings, in the table of the way out."""
-    via = text(fault, "via").removesuffix("/32")
+    via = text(fault, "via")
     node = edit.original(target.node)
     way = next((i for i in node.interfaces if any(_neighbour(a, via) for a in i.addresses)), None)
     if way is None:

@@ -12,7 +12,9 @@ from testbed.plan.model import Fault, Veth, WireGuard
 from testbed.plan.roles import REGION, Role
 
 PORT = 443  # of the tunnels, UDP, and of the management channel, TCP (facts: S4)
-TUNNEL = Parameter("tunnel", "number", "only this one", lowest=1, highest=2)
+TUNNEL = Parameter(
+    "tunnel", "number", "only this tunnel, 1 or 2", lowest=1, highest=2, narrows=True
+)
 
 
 def _router(edit: Editing, outpost: str) -> str:
@@ -70,6 +72,7 @@ def service_link_cut(edit: Editing, target: Target, fault: Fault) -> None:
     parameters=(*(p for p in QUALITY if p.name in {"delay", "jitter", "loss", "rate"}), TUNNEL),
     rank=QUEUES,
     at_least_one=True,
+    measured=True,
 )
 def service_link_slow(edit: Editing, target: Target, fault: Fault) -> None:
     """Add netem between the rack's service link router and its servers, at both ends."""
@@ -95,7 +98,11 @@ def slow_ends(edit: Editing, target: Target, fault: Fault) -> list[tuple[str, st
     "region",
     parameters=(
         Parameter(
-            "action", "choice", "silently, or with a RST", "drop", choices=("drop", "reject")
+            "action",
+            "choice",
+            "whether packets are dropped silently or refused with a RST",
+            "drop",
+            choices=("drop", "reject"),
         ),
     ),
     rank=RULES,

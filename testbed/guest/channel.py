@@ -19,7 +19,7 @@ REPORT_AFTER = CREDIT // 4
 HIGH_WATER = 64 * 1024
 
 
-class Kind(IntEnum):
+class FrameType(IntEnum):
     """Types of frame on the stream."""
 
     OPEN = 0
@@ -125,7 +125,7 @@ class Channel(asyncio.Transport):
         if not self._unsent:
             if self._closing and not self._remote_closed:
                 self.finish(None)
-                return FRAME.pack(Kind.CLOSE, self.number, 0)
+                return FRAME.pack(FrameType.CLOSE, self.number, 0)
             return None
         if not self._sendable:
             return None
@@ -137,7 +137,7 @@ class Channel(asyncio.Transport):
         self._sendable -= size
         self._unsent_size -= size
         self._update_pressure()
-        return FRAME.pack(Kind.DATA, self.number, size) + head
+        return FRAME.pack(FrameType.DATA, self.number, size) + head
 
     def is_starved(self) -> bool:
         """Whether it has something to send, and no credit left."""
@@ -184,7 +184,7 @@ class Channel(asyncio.Transport):
                 self.finish(None)
         elif self._consumed >= REPORT_AFTER:
             self._receivable += self._consumed
-            self._mux.send(FRAME.pack(Kind.WINDOW, self.number, WINDOW.size), self._consumed)
+            self._mux.send(FRAME.pack(FrameType.WINDOW, self.number, WINDOW.size), self._consumed)
             self._consumed = 0
 
     def _update_pressure(self) -> None:

@@ -19,7 +19,7 @@ from testbed.guest.channel import (
     HIGH_WATER,
     WINDOW,
     Channel,
-    Kind,
+    FrameType,
     ProtocolError,
 )
 
@@ -75,16 +75,16 @@ class Mux(asyncio.Protocol):
         channel = Channel(self, self._next)
         self._next = self._next % 0xFFFFFFFF + 1
         self._channels[channel.number] = channel
-        self._write(FRAME.pack(Kind.OPEN, channel.number, 0))
+        self._write(FRAME.pack(FrameType.OPEN, channel.number, 0))
         return channel
 
     def send_clock(self, payload: bytes) -> None:
         """Send a clock frame: empty asks for the time, `!d` tells it (UNIX seconds)."""
-        self._write(FRAME.pack(Kind.CLOCK, 0, len(payload)) + payload)
+        self._write(FRAME.pack(FrameType.CLOCK, 0, len(payload)) + payload)
 
     def send_abandon(self) -> None:
         """Tell the other end that the launcher is gone."""
-        self._write(FRAME.pack(Kind.ABANDON, 0, 0))
+        self._write(FRAME.pack(FrameType.ABANDON, 0, 0))
 
     def writer_protocol(self) -> asyncio.BaseProtocol:
         """Return the protocol for a transport that only writes; see `use_writer`."""
@@ -168,7 +168,7 @@ class Mux(asyncio.Protocol):
         """Take apart what came."""
         self.received += len(data)
         if self._acknowledges:
-            self.send(FRAME.pack(Kind.TAKEN, 0, WINDOW.size), len(data))
+            self.send(FRAME.pack(FrameType.TAKEN, 0, WINDOW.size), len(data))
         buffer = self._buffer
         buffer += data
         start = 0
@@ -190,31 +190,31 @@ class Mux(asyncio.Protocol):
 
     def _dispatch(self, kind: int, number: int, payload: bytes) -> None:
         channel = self._channels.get(number)
-        if kind == Kind.OPEN:
+        if kind == FrameType.OPEN:
             if channel is not None or self._accept is None:
                 raise ProtocolError(f"channel {number} can't be opened")
             channel = self._channels[number] = Channel(self, number)
             self._accept(channel)
-        elif kind == Kind.CLOCK and self._clock is not None:
+        elif kind == FrameType.CLOCK and self._clock is not None:
             self._clock(payload)
-        elif kind == Kind.ABANDON and self._abandon is not None:
+        elif kind == FrameType.ABANDON and self._abandon is not None:
             self._abandon()
-        elif kind == Kind.TAKEN and self._pace is not None:
+        elif kind == FrameType.TAKEN and self._pace is not None:
             self._on_the_way -= WINDOW.unpack(payload)[0]
             self._send_held()
-        elif kind == Kind.CLOSE and number == 0:
+        elif kind == FrameType.CLOSE and number == 0:
             self.farewell = True
-        elif kind > max(Kind):
+        elif kind > max(FrameType):
             raise ProtocolError(f"a frame of unknown type {kind}")
         elif channel is not None:
             self._pass_on(kind, channel, payload)
 
     def _pass_on(self, kind: int, channel: Channel, payload: bytes) -> None:
-        if kind == Kind.DATA:
+        if kind == FrameType.DATA:
             channel.received(payload)
-        elif kind == Kind.CLOSE:
+        elif kind == FrameType.CLOSE:
             channel.remote_closed()
-        elif kind == Kind.WINDOW:
+        elif kind == FrameType.WINDOW:
             channel.granted(WINDOW.unpack(payload)[0])
 
     def _fail(self, error: Exception) -> None:

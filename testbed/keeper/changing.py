@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.errors import ConflictError, HostError, NetworkError, UsageError
 from testbed.keeper import readiness
-from testbed.keeper.connection import Connection, while_open
+from testbed.keeper.connection import Caller, while_open
 from testbed.keeper.faults import Settling
 from testbed.keeper.stability import YOUNG_S
 from testbed.plan import codec
@@ -67,7 +67,7 @@ class ChangeOperations:
     @abstractmethod
     def _namespaces(self) -> dict[str, int]: ...
 
-    async def plan(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+    async def plan(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """Return what runs, and what it was made from."""
         return {
             "plan": codec.to_json(self._plan),
@@ -75,12 +75,12 @@ class ChangeOperations:
             "source": self._ledger.source,
         }
 
-    async def document(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def document(self, _: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Return the document of what runs, and with `plan` its plan, too."""
         plan = {"plan": codec.to_json(self._plan)} if request.get("plan") else {}
         return self._ledger.to_json() | plan
 
-    async def apply(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def apply(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Bring the testbed to a plan. A first one that does not come through ends it."""
         first = self._ledger.revision == 0
         self._applying += 1
@@ -96,7 +96,7 @@ class ChangeOperations:
         self._established = True
         return result
 
-    async def _applied(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def _applied(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         if self._writing.locked():
             await connection.send({"event": "queued"})
         async with contextlib.AsyncExitStack() as turn:
@@ -113,7 +113,7 @@ class ChangeOperations:
                     waited = await self._settled(connection, request, result["timings"], told=told)
         return result | {"faults": self._faults.active()} | waited
 
-    async def _turn(self, connection: Connection) -> dict[str, Any]:
+    async def _turn(self, connection: Caller) -> dict[str, Any]:
         """Tell a client what runs, and wait for what it makes of that; nobody can be faster."""
         await connection.send({"event": "turn", **self._ledger.to_json()})
         limit = TURN_S if self.clock.kind == "real" else None  # virtual time is no client's
@@ -124,7 +124,7 @@ class ChangeOperations:
 
     async def _settled(
         self,
-        connection: Connection,
+        connection: Caller,
         request: dict[str, Any],
         timings: dict[str, float],
         *,
@@ -155,7 +155,7 @@ class ChangeOperations:
         raise UsageError(f"testbed {self.name} runs in {own} time, not in {asked} time", hint=hint)
 
     async def _change_to(
-        self, connection: Connection, request: dict[str, Any]
+        self, connection: Caller, request: dict[str, Any]
     ) -> tuple[dict[str, Any], bool]:
         """Carry a change out; its result so far, and whether daemons were told something."""
         plan = codec.from_json(request["plan"])
@@ -223,7 +223,7 @@ class ChangeOperations:
         self._on_nodes(nodes)
 
     async def _wait_ready(
-        self, connection: Connection, timeout_s: float, *, at_least_s: float = 0.0
+        self, connection: Caller, timeout_s: float, *, at_least_s: float = 0.0
     ) -> dict[str, Any]:
         """Wait until every check of the plan holds: what does not, and why none is waited for.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from testbed.errors import HostError, UsageError
 from testbed.keeper.changing import DEFAULT_WAIT_S, ChangeOperations
-from testbed.keeper.connection import Connection, while_open
+from testbed.keeper.connection import Caller, while_open
 from testbed.plan.diff import diff
 from testbed.plan.model import Plan
 
@@ -15,14 +15,14 @@ from testbed.plan.model import Plan
 class FaultOperations(ChangeOperations):
     """The part of the keeper that faults are about."""
 
-    async def fault(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def fault(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Put a fault into force, or on the schedule (docs/faults.md)."""
         async with while_open(connection), self._writing:
             self._require_established()
             with self.clock.driven():
                 return self._faults.inject(self._plan, request)
 
-    async def heal(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def heal(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """End faults; with `wait`, until everything is as it should be again if none is left."""
         async with while_open(connection), contextlib.AsyncExitStack() as turn:
             await turn.enter_async_context(self._writing)

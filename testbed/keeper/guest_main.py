@@ -212,10 +212,10 @@ async def _serve(parameters: dict[str, Any]) -> None:
 
 def _say_farewell(port: int, *, is_terminal: bool) -> None:
     """Close channel 0, which nobody has, once the host has taken all before it."""
-    from testbed.guest.channel import FRAME, Kind
+    from testbed.guest.channel import FRAME, FrameType
 
     os.set_blocking(port, True)  # a blocking write returns when the host has taken it
-    os.write(port, FRAME.pack(Kind.CLOSE, 0, 0))
+    os.write(port, FRAME.pack(FrameType.CLOSE, 0, 0))
     if is_terminal:
         import termios
 

@@ -217,7 +217,7 @@ class Observer:
         return row | {"ok": alive, "state": state, "nexthops": hops}
 
     def _table_route(self, check: TableRouteCheck) -> Row:
-        """A route is active where each of its destinations leads somewhere (facts: API)."""
+        """A route is active where each of its destinations leads somewhere (facts: botocore)."""
         families = [AF_INET6 if ":" in text else AF_INET for text in check.destinations]
         routes = [
             self.table(check.node, check.table, family).get(destination)

@@ -23,7 +23,7 @@ from testbed.errors import HostError, TestbedError, UsageError, no_such_node
 from testbed.keeper import looking, resources, status
 from testbed.keeper.capture import Capturing
 from testbed.keeper.clock import Clock
-from testbed.keeper.connection import ClientGone, Connection, while_open
+from testbed.keeper.connection import Caller, ClientGone, while_open
 from testbed.keeper.events import Recorder
 from testbed.keeper.execute import Execution
 from testbed.keeper.faults import Faults
@@ -40,7 +40,7 @@ from testbed.plan.model import Plan
 FIRST_APPLY_TIMEOUT_S = 60.0
 LONGEST_ADVANCE_S = 366 * 86400.0
 ADVANCE_REPORTS = 100
-Handler = Callable[["Keeper", Connection, dict[str, Any]], Awaitable[dict[str, Any]]]
+Handler = Callable[["Keeper", Caller, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class Keeper(FaultOperations):
@@ -105,7 +105,7 @@ class Keeper(FaultOperations):
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Serve one connection, which carries one request."""
-        connection = Connection(reader, writer)
+        connection = Caller(reader, writer)
         with contextlib.suppress(ClientGone):
             try:
                 request = await connection.receive_message()
@@ -127,11 +127,11 @@ class Keeper(FaultOperations):
 
     # Operations
 
-    async def unknown(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def unknown(self, _: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Refuse what no handler is for."""
         raise UsageError(f"unknown operation {request.get('op')!r}")
 
-    async def hello(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+    async def hello(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """Who this is."""
         return {
             "name": self.name,
@@ -159,7 +159,7 @@ class Keeper(FaultOperations):
     def _namespaces(self) -> dict[str, int]:
         return {node: self._kernel.fd(node) for node in self._kernel.nodes()}
 
-    async def status(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+    async def status(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """The state of everything, as documented in docs/commands/status.md."""
         result = self._state()
         result["faults"] = self._faults.rows()
@@ -168,13 +168,13 @@ class Keeper(FaultOperations):
     def _state(self) -> dict[str, Any]:
         return status.status(self._plan, self._kernel, self._processes)
 
-    async def events(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def events(self, _: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """What has happened (docs/commands/events.md)."""
         if self._recorder is None:
             return {"events": [], "dropped": 0}
         return self._recorder.to_json(float(request.get("since") or 0.0))
 
-    async def watch(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def watch(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Tell what changes, from a revision on or from now, until the client closes."""
         revision = request.get("revision")
         async with while_open(connection):
@@ -199,7 +199,7 @@ class Keeper(FaultOperations):
         told.sort(key=lambda message: float(message["at"]))
         return [*([{"event": "missed", "messages": lost}] if lost else []), *told, begin]
 
-    async def advance(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def advance(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Let so many seconds pass."""
         seconds = float(request["seconds"])
         if not 0 <= seconds <= LONGEST_ADVANCE_S:
@@ -214,19 +214,19 @@ class Keeper(FaultOperations):
                     await connection.send({"event": "advanced", "seconds": elapsed})
         return {"clock": self.clock.to_json()}
 
-    async def execute(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def execute(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Run a command in a node."""
         self._need_node(request)
         return {"returncode": await Execution(connection, self._processes, self.clock).run(request)}
 
-    async def capture(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def capture(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Capture packets of any number of interfaces."""
         for row in request["interfaces"]:
             self._need_node(row)
         capturing = Capturing(connection, self._processes, self.clock, self._namespaces())
         return {"returncode": await capturing.run(request)}
 
-    async def logs(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def logs(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Send the logs of a node's daemons."""
         node = self._need_node(request)
         await send_logs(
@@ -234,28 +234,28 @@ class Keeper(FaultOperations):
         )
         return {}
 
-    async def observe(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def observe(self, _: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """The state of single nodes, or of all."""
         names = request.get("nodes")
         nodes = self._plan.nodes if names is None else [self._need_node({"node": n}) for n in names]
         return {"nodes": {n.name: looking.node_state(n, self._kernel.fd(n.name)) for n in nodes}}
 
-    async def ask(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def ask(self, _: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Put commands to a routing daemon."""
         return {"replies": looking.ask(self._need_node(request), request)}
 
-    async def send(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def send(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Send packets from a node."""
         node = self._need_node(request)
         async with while_open(connection):
             with self.clock.driven():
                 return {"sent": await looking.send(node, self._kernel.fd(node.name), request)}
 
-    async def resources(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+    async def resources(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """What the keeper holds."""
         return resources.held(self._recorder.kept if self._recorder else 0)
 
-    async def trace(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def trace(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Send one marked packet; what the kernel shows of it (docs/protocol.md)."""
         self._need_node(request)
         async with while_open(connection):
@@ -270,7 +270,7 @@ class Keeper(FaultOperations):
             names = [node.name for node in self._plan.nodes]
             raise no_such_node(name, self.name, names) from None
 
-    async def stop(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+    async def stop(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """End the testbed. Everything is gone once the connection closes."""
         self._stopping = True
         async with self._writing:

@@ -116,8 +116,21 @@ def bring_up(
         raise
     finally:
         start.let_go(name)
+    timings = ({"start": starting} if first else {}) | dict(result.get("timings") or {})
+    return _outcome(plan, result, first=first, timings=timings, lease=client.lease)
+
+
+def _outcome(
+    plan: Plan,
+    result: Mapping[str, Any],
+    *,
+    first: bool,
+    timings: dict[str, float],
+    lease: Connection | None,
+) -> Outcome:
+    """What the keeper's answer to an `apply` says."""
     return Outcome(
-        name=name,
+        name=plan.name,
         first=first,
         changed=bool(result["changed"]),
         steps=int(result["steps"]),
@@ -127,8 +140,8 @@ def bring_up(
         notices=list(result.get("notices") or ()),
         faults=list(result.get("faults") or ()),
         hopeless=result.get("hopeless"),
-        timings=({"start": starting} if first else {}) | dict(result.get("timings") or {}),
-        lease=client.lease,
+        timings=timings,
+        lease=lease,
         revision=int(result.get("revision") or 0),
     )
 

@@ -50,7 +50,7 @@ def live(client: Client) -> Live:
     return _live(client, client.document())
 
 
-def running(client: Client) -> tuple[Plan, Topology]:
+def running_plan(client: Client) -> tuple[Plan, Topology]:
     """Return the plan of what runs, and its topology; errors as of `live`."""
     answer = client.document(plan=True)
     now = _live(client, answer)

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 from testbed.plan.checks import Check
 from testbed.plan.model import (
     Interface,
-    Kind,
+    LinkKind,
     Loopback,
     Neighbor,
     Netem,
@@ -99,7 +99,7 @@ class NodeDraft:
     def add(
         self,
         name: str,
-        device: Kind,
+        device: LinkKind,
         *,
         mtu: int | None = None,
         master: str | None = None,

@@ -19,9 +19,9 @@ from testbed.plan.checks import Check
 from testbed.plan.roles import Role
 
 TABLE_MAIN = 254
-TABLE_LOCAL = 255
 SLOW = "2:2"  # the class of the packets that a classified Netem is for
 RESOLV_CONF = "resolv.conf"  # a file of a node's that its programs find in /etc
+Place = tuple[str, str]  # a node and one of its interfaces, by name
 NODE_DIRECTORY = "/run/node"  # in the keeper's private /run: NODE_DIRECTORY/<node>/<file>
 
 
@@ -134,7 +134,7 @@ class HostInterface:
     kind: ClassVar[str] = "host"
 
 
-Kind = Loopback | Veth | Bond | Vlan | Vrf | Bridge | Dummy | WireGuard | Vxlan | HostInterface
+LinkKind = Loopback | Veth | Bond | Vlan | Vrf | Bridge | Dummy | WireGuard | Vxlan | HostInterface
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ class Interface:
     """
 
     name: str
-    device: Kind
+    device: LinkKind
     mac: str | None = None
     mtu: int | None = None
     up: bool = True
@@ -319,7 +319,7 @@ class Plan:
 
     Where `time` is virtual, idle time is skipped and chance begins with `seed`.
     `faults` are those that the topology declares; `nodes` are without them
-    (`testbed.faults.compose`).
+    (`testbed.faults.catalog.compose`).
     """
 
     name: str

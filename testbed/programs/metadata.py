@@ -5,7 +5,7 @@ as a tree of names; it is read again when it has changed, so that sessions
 outlive a change. An instance is known by its private address: the router's
 ruleset lets nothing here that is not from the interface which has it.
 
-Requests, answers and status codes are those of the EC2 user guide (facts: E,
+Requests, answers and status codes are those of the EC2 user guide (facts: EC2,
 instance metadata): a session token is made by PUT and is good for its
 instance only; where IMDSv2 is required everything else needs one; the answer
 to PUT goes as few hops as the instance's hop limit says.
@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from testbed.programs.services import Connection, Server
+from testbed.programs.services import Server, TcpClient
 
 ADDRESS = "169.254.169.254"
 PORT = 80
@@ -169,7 +169,7 @@ class Service:
         found: dict[str, Any] | None = self._content["instances"].get(name)
         return found
 
-    def handle(self, connection: Connection) -> None:
+    def handle(self, connection: TcpClient) -> None:
         """Answer one request and close."""
         head, end, _ = connection.inbox.partition(b"\r\n\r\n")
         if not end:

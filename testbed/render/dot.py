@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from testbed.plan.model import Node
-    from testbed.render.picture import Edge, End, Picture
+    from testbed.render.picture import Edge, EdgeEnd, Picture
 
 DOT_TIMEOUT_S = 120
 COLORS = {REGION: "#e8f0fe", SITE: "#f3f3f3"}
@@ -139,9 +139,9 @@ def _ranks(rows: dict[str, int], numbers: dict[str, str]) -> list[str]:
     return lines
 
 
-def _ends(picture: Picture) -> dict[str, list[End]]:
+def _ends(picture: Picture) -> dict[str, list[EdgeEnd]]:
     """The ends of cables at each node, those without an address left out."""
-    found: dict[str, list[End]] = {
+    found: dict[str, list[EdgeEnd]] = {
         node.name: [] for nodes in picture.groups.values() for node in nodes
     }
     for edge in picture.edges:
@@ -151,7 +151,7 @@ def _ends(picture: Picture) -> dict[str, list[End]]:
     return found
 
 
-def _html(node: Node, ends: list[End], hops: str) -> str:
+def _html(node: Node, ends: list[EdgeEnd], hops: str) -> str:
     """A node's label: its name, the packet's hops, what it is, its interfaces, their addresses."""
     lines = [f"<b>{_escaped(node.name)}</b>"]
     if hops:

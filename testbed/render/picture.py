@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EdgeEnd:
     """One end of a connection."""
 
     node: str
@@ -42,8 +42,8 @@ class Edge:
     """
 
     kind: Literal["link", "lag", "tunnel", "overlay"]
-    a: End
-    b: End
+    a: EdgeEnd
+    b: EdgeEnd
     members: int = 1
     note: str = ""
     vlans: tuple[VlanPair, ...] = ()
@@ -63,8 +63,8 @@ class Visit:
 class Session:
     """A BGP session between two nodes, and what its check calls it."""
 
-    a: End
-    b: End
+    a: EdgeEnd
+    b: EdgeEnd
     title: str
 
 
@@ -154,8 +154,8 @@ def _downwards(edge: Edge, ranks: dict[str, int]) -> Edge:
     return Edge(edge.kind, edge.b, edge.a, edge.members, edge.note, vlans)
 
 
-def _end(node: Node, interface: Interface) -> End:
-    return End(node.name, interface.name, interface.addresses)
+def _end(node: Node, interface: Interface) -> EdgeEnd:
+    return EdgeEnd(node.name, interface.name, interface.addresses)
 
 
 def _cables(plan: Plan, over: set[str]) -> Iterator[Edge]:
@@ -279,15 +279,15 @@ def _sessions(plan: Plan) -> Iterator[Session]:
         if local is None or pair in seen:
             continue
         seen.add(pair)
-        far = End(owner[check.neighbor], "", (check.neighbor,))
+        far = EdgeEnd(owner[check.neighbor], "", (check.neighbor,))
         yield Session(local, far, check.title)
 
 
-def _local(node: Node, neighbor: str) -> End | None:
+def _local(node: Node, neighbor: str) -> EdgeEnd | None:
     """The node's end of its subnet with the neighbour."""
     for interface in node.interfaces:
         for address in interface.addresses:
             entry = IPv4Interface(address)
             if IPv4Interface(neighbor).ip in entry.network and str(entry.ip) != neighbor:
-                return End(node.name, interface.name, (str(entry.ip),))
+                return EdgeEnd(node.name, interface.name, (str(entry.ip),))
     return None

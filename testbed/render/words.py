@@ -9,10 +9,10 @@ from testbed.plan.model import SLOW, TABLE_MAIN, Veth, WireGuard
 
 if TYPE_CHECKING:
     from testbed.plan.checks import Check
-    from testbed.plan.model import Interface, Kind, Netem, Process, Route, Rule
+    from testbed.plan.model import Interface, LinkKind, Netem, Process, Route, Rule
 
 
-def device(kind: Kind) -> str:
+def device(kind: LinkKind) -> str:
     """What an interface is, with everything that its kind has."""
     if isinstance(kind, WireGuard):
         return f"wireguard socket in {kind.socket_node}, port {kind.listen_port}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.errors import UsageError, no_such_node
-from testbed.plan.model import Interface, Node, Veth
+from testbed.plan.model import Interface, Node, Place, Veth
 from testbed.plan.roles import Role
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from testbed.testing import node
     from testbed.testing.states import Counters, Lag, Tunnel
     from testbed.testing.testbed import Testbed
-
-    End = tuple[str, str]  # a node's name and its interface's
 
 
 def require_role(plan: Plan, name: str, roles: tuple[Role, ...], what: str) -> None:
@@ -60,7 +58,7 @@ class Link:
         return self._plan_node(self.a.name).interface(self.cables[0][0])
 
     @property
-    def ends(self) -> list[tuple[End, End]]:
+    def ends(self) -> list[tuple[Place, Place]]:
         """Both ends of each cable, as (node, interface)."""
         return [((self.a.name, one), (self.b.name, other)) for one, other in self.cables]
 

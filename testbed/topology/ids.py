@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 ACCOUNT = "123456789012"
 
-Kind = Literal[
+ResourceType = Literal[
     "coip-pool",
     "elastic-ip",
     "elastic-ip-association",
@@ -38,7 +38,7 @@ Kind = Literal[
 ]
 """What an identifier is of, in EC2's words for types of resources (AWS: TagSpecification)."""
 
-PREFIXES: Final[dict[Kind, str]] = {
+PREFIXES: Final[dict[ResourceType, str]] = {
     "coip-pool": "ipv4pool-coip",
     "elastic-ip": "eipalloc",
     "elastic-ip-association": "eipassoc",
@@ -69,7 +69,7 @@ PREFIXES: Final[dict[Kind, str]] = {
 }
 
 
-def aws_id(kind: Kind, name: str, counter: int = 0) -> str:
+def aws_id(kind: ResourceType, name: str, counter: int = 0) -> str:
     """Return the identifier of an object: its kind's prefix and 17 hexadecimal digits.
 
     `name` is unique among its kind in the topology: that of an object in a VPC begins with the

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from testbed.errors import DocumentError, UsageError
-from testbed.lifecycle.live import edit, live, running
+from testbed.lifecycle.live import edit, live, running_plan
 from testbed.testing import Testbed
 from testbed.topology.document import Document, resolve
 from testbed.topology.file.export import export
@@ -69,7 +69,7 @@ def test_what_is_refused_leaves_everything_as_it_is(testbed: Testbed) -> None:
 def test_the_plan_that_runs_is_that_of_its_document(testbed: Testbed) -> None:
     testbed.edit(setting("instances", "more", to={"subnet": "rack"}))
     testbed.edit(unsetting("instances", "web"))
-    plan, topology = running(testbed.client)
+    plan, topology = running_plan(testbed.client)
     assert {node.name for node in plan.nodes} >= {"more", "desk", "db"}
     assert set(topology.instances) == {"more", "db"}
     text = export(live(testbed.client).document)

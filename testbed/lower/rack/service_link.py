@@ -5,7 +5,7 @@ addresses in the infrastructure CIDR, one in each OND's half (facts: H2, R1);
 nothing from outside may open one (facts: S1, S4). Both tunnels end in one
 router that balances over them and drops one that BFD finds silent. The VPC
 overlays (`testbed.lower.vpc`) run inside. AWS does not name the technology;
-WireGuard is what Outposts servers use (facts: N4, API).
+WireGuard is what Outposts servers use (facts: N4, botocore).
 """
 
 from __future__ import annotations

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from testbed.lower import names
-from testbed.plan.model import HostInterface, Interface, Node, Plan, Veth
+from testbed.plan.model import HostInterface, Interface, Node, Place, Plan, Veth
 from testbed.topology.model import Device, Topology
 
-End = tuple[str, str]  # node, interface
 VRFS = (names.VRF_SERVICE_LINK, names.VRF_LOCAL_GATEWAY)
 
 
@@ -21,7 +20,7 @@ def take_out(plan: Plan, topology: Topology) -> Plan:
     real = {device.name for device in topology.site.devices if device.host_interfaces}
     if not real:
         return plan
-    cables: dict[End, str] = {}
+    cables: dict[Place, str] = {}
     for device in topology.site.devices:
         cables |= _cables(topology, device)
     nodes = tuple(_without(node, real, cables) for node in plan.nodes if node.name not in real)
@@ -29,7 +28,7 @@ def take_out(plan: Plan, topology: Topology) -> Plan:
     return replace(plan, nodes=nodes, checks=checks)
 
 
-def _cables(topology: Topology, device: Device) -> dict[End, str]:
+def _cables(topology: Topology, device: Device) -> dict[Place, str]:
     """The host's interface for each interface that the emulated device would have."""
     ports = device.host_interfaces
     if ports is None:
@@ -55,7 +54,7 @@ def _cables(topology: Topology, device: Device) -> dict[End, str]:
     return {(device.name, interface): port for interface, port in found.items()}
 
 
-def _without(node: Node, real: set[str], cables: dict[End, str]) -> Node:
+def _without(node: Node, real: set[str], cables: dict[Place, str]) -> Node:
     def end(interface: Interface) -> Interface:
         device = interface.device
         if not isinstance(device, Veth) or device.peer_node not in real:

@@ -6,7 +6,7 @@ groups, network ACLs and route tables say (facts: V vpc-dns, nacl). It is in
 the Region: without the service link an Outpost's instances have none, unless
 the Outpost has a resolver of its own. That one knows the VPC's private names,
 asks the Region for the rest and answers from its cache, maybe stale, while
-the service link is down (facts: 6).
+the service link is down (facts: botocore).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The translation is looked up by hash, so its cost does not grow with the
 number of addresses. What has no Elastic IP gets nothing through, and a
 connection ends with the association that it was made by, as if the
-translation had no memory. MTU 1500 (facts: E mtu).
+translation had no memory. MTU 1500 (facts: EC2 mtu).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ An instance has its address as a /128 and everything else behind its router,
 so that nothing is asked on the link. Next hops are fe80::1 and fe80::2, known
 by permanent neighbour entries: the ends of a link that nobody sees need no
 addresses. Over the service link IPv6 goes as IPv4 does; a local gateway has
-none of it (facts: B).
+none of it (facts: botocore).
 """
 
 from __future__ import annotations

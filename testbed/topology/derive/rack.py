@@ -23,21 +23,21 @@ from testbed.topology.numbers import Numbers
 from testbed.topology.report import Report
 from testbed.topology.schema import LocalGatewayForm, OutpostForm, TopologyForm, VifForm
 
-Kind = Literal["service_link", "local_gateway"]
+VifPurpose = Literal["service_link", "local_gateway"]
 
 INFRASTRUCTURE = IPv4Network("10.200.0.0/16")
-POOLS: dict[Kind, IPv4Network] = {
+POOLS: dict[VifPurpose, IPv4Network] = {
     "service_link": IPv4Network("198.18.0.0/16"),  # benchmarking addresses (RFC 2544)
     "local_gateway": IPv4Network("198.19.0.0/16"),
 }
-FIRST_VLAN: dict[Kind, int] = {"service_link": 1000, "local_gateway": 2000}
-FIRST_ASN: dict[Kind, int] = {"service_link": 64512, "local_gateway": 64513}
+FIRST_VLAN: dict[VifPurpose, int] = {"service_link": 1000, "local_gateway": 2000}
+FIRST_ASN: dict[VifPurpose, int] = {"service_link": 64512, "local_gateway": 64513}
 FIRST_LONG_ASN = 4200000000
 TWO_BYTE_ASNS = 240  # Outposts; the devices' derived ASNs start at 65000
 DEFAULT_ROUTE = IPv4Network("0.0.0.0/0")
 
 
-def derived_asn(index: int, kind: Kind) -> int:
+def derived_asn(index: int, kind: VifPurpose) -> int:
     """The Outpost's ASN: two-byte private ones, four-byte ones when those run out."""
     if index < TWO_BYTE_ASNS:
         return FIRST_ASN[kind] + 2 * index
@@ -61,7 +61,7 @@ def other_end(end: IPv4Interface) -> IPv4Interface:
     return end
 
 
-def vifs(outpost: OutpostForm, kind: Kind) -> list[VifForm]:
+def vifs(outpost: OutpostForm, kind: VifPurpose) -> list[VifForm]:
     """The VIFs that the file gives for one side of the Outpost."""
     if kind == "service_link":
         return outpost.service_link.vifs
@@ -88,6 +88,18 @@ def derive_outposts(
     }
 
 
+def _devices(form: TopologyForm, name: str, report: Report) -> tuple[str, str]:
+    """Return the customer devices that an Outpost is connected to."""
+    if (devices := device_pair(form, form.outposts[name])) is not None:
+        return devices
+    path: Path = ("outposts", name)
+    names = references.device_names(form.site) or ["none"]
+    if len(names) > 2 and not report.touched((*path, "devices")):
+        message = f"does not say which of the site's {len(names)} devices it is connected to"
+        report.add(path, message, "write devices: [FIRST, SECOND]", key=True)
+    return names[0], names[1 % len(names)]
+
+
 def _outpost(
     form: TopologyForm,
     name: str,
@@ -98,14 +110,6 @@ def _outpost(
 ) -> Outpost:
     """Return the resolved Outpost; `index` is its number from 0."""
     outpost = form.outposts[name]
-    path: Path = ("outposts", name)
-    devices = device_pair(form, outpost)
-    if devices is None:
-        names = references.device_names(form.site) or ["none"]
-        if len(names) > 2 and not report.touched((*path, "devices")):
-            message = f"does not say which of the site's {len(names)} devices it is connected to"
-            report.add(path, message, "write devices: [FIRST, SECOND]", key=True)
-        devices = (names[0], names[1 % len(names)])
     gateway = outpost.local_gateway or LocalGatewayForm()
     own = {
         "service_link": outpost.service_link.asn or derived_asn(index, "service_link"),
@@ -121,7 +125,7 @@ def _outpost(
             service_link=_vif(outpost, "service_link", index, number, own, asns.get(device, 0)),
             local_gateway=_vif(outpost, "local_gateway", index, number, own, asns.get(device, 0)),
         )
-        for number, device in enumerate(devices, start=1)
+        for number, device in enumerate(_devices(form, name, report), start=1)
     )
     infrastructure = outpost.service_link.infrastructure_cidr
     if infrastructure is None:
@@ -188,7 +192,12 @@ def _gateway(form: TopologyForm, name: str, gateway: LocalGatewayForm, asn: int)
 
 
 def _vif(
-    outpost: OutpostForm, kind: Kind, index: int, device: int, own: Mapping[str, int], customer: int
+    outpost: OutpostForm,
+    kind: VifPurpose,
+    index: int,
+    device: int,
+    own: Mapping[str, int],
+    customer: int,
 ) -> Vif:
     given = next((vif for vif in vifs(outpost, kind) if vif.device == device), None)
     given = given or VifForm(device=1 if device == 1 else 2)
@@ -203,7 +212,7 @@ def _vif(
     )
 
 
-def _ends(given: VifForm, kind: Kind, number: int) -> tuple[IPv4Interface, IPv4Interface]:
+def _ends(given: VifForm, kind: VifPurpose, number: int) -> tuple[IPv4Interface, IPv4Interface]:
     """(local, peer) of a VIF; `number` counts the VIFs of a kind from 0."""
     local, peer = given.local_address, given.peer_address
     if local is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Interface, IPv4Network
 
 from testbed.errors import Path
-from testbed.topology.derive.rack import Kind, vifs
+from testbed.topology.derive.rack import VifPurpose, vifs
 from testbed.topology.model import MAX_OUTPOSTS, Lag, Outpost, Topology, Vif
 from testbed.topology.report import Report
 from testbed.topology.rules.vpc import size
@@ -14,7 +14,7 @@ from testbed.topology.schema import OutpostForm, TopologyForm
 UPLINKS = {1: (1, 2, 4, 6, 8), 10: (1, 2, 4, 8, 12, 16), 40: (1, 2, 4), 100: (1, 2, 4)}  # R1, R2
 INFRASTRUCTURE_LENGTH = 26  # R1, R2; first generation, one compute rack
 POINT_TO_POINT = (30, 31)  # R1, R2
-KINDS: dict[Kind, str] = {"service_link": "service link", "local_gateway": "local gateway"}
+KINDS: dict[VifPurpose, str] = {"service_link": "service link", "local_gateway": "local gateway"}
 # names that the customer's devices have for other interfaces
 TAKEN_NAMES = {"region", "site", "wan", "lo", "sl", "lgw"}
 
@@ -59,7 +59,7 @@ def _infrastructure(path: Path, outpost: Outpost, report: Report) -> None:
         size(at, cidr, 8, INFRASTRUCTURE_LENGTH, "an infrastructure subnet", report)
 
 
-def vif_path(path: Path, form: OutpostForm, kind: Kind, device: int) -> Path:
+def vif_path(path: Path, form: OutpostForm, kind: VifPurpose, device: int) -> Path:
     """Where the file has a LAG's VIF; its service link or local gateway when it does not."""
     for index, vif in enumerate(vifs(form, kind)):
         if vif.device == device:
@@ -103,7 +103,7 @@ class _Lag:
             )
             self.report.add((*path, "vlan"), message, "give one of them another VLAN ID")
 
-    def _twice(self, kind: Kind) -> None:
+    def _twice(self, kind: VifPurpose) -> None:
         found = [i for i, vif in enumerate(vifs(self.form, kind)) if vif.device == self.lag.device]
         for index in found[1:]:
             message = f"there is a {KINDS[kind]} VIF for device {self.lag.device} already"
@@ -124,7 +124,7 @@ class _Lag:
             hint = "leave one of them out: it is then the subnet's other address"
             self.report.add((*path, "peer_address"), message, hint)
 
-    def _asns(self, kind: Kind, path: Path, vif: Vif) -> None:
+    def _asns(self, kind: VifPurpose, path: Path, vif: Vif) -> None:
         given = next((v for v in vifs(self.form, kind) if v.device == self.lag.device), None)
         if given and given.local_bgp_asn not in (None, vif.local_bgp_asn):
             message = (

@@ -10,6 +10,14 @@ from testbed.topology.addresses import Cidr, Interface
 from testbed.topology.schema.base import Form
 from testbed.topology.values import Delay, Name, OutpostAsn, Rate, Vlan
 
+PREFIX_POOL: int = Field(
+    100,
+    ge=1,
+    le=1000,  # of one virtual interface (AWS: Inbound prefix controls for Direct Connect)
+    description="How many prefixes the customer may announce, allocated from the connection's"
+    " prefix pool. Default: 100.",
+)
+
 
 class VirtualInterfaceForm(Form):
     """What every Direct Connect virtual interface has."""
@@ -41,13 +49,7 @@ class PrivateVirtualInterfaceForm(VirtualInterfaceForm):
         description="The VPC whose virtual private gateway it ends in."
     )
     mtu: Literal[1500, 9001] = Field(1500, description="MTU in bytes. Default: 1500.")
-    prefix_pool_allocated_count_ipv4: int = Field(
-        100,
-        ge=1,
-        le=1000,  # of one virtual interface (AWS: Inbound prefix controls for Direct Connect)
-        description="How many prefixes the customer may announce, allocated from the connection's"
-        " prefix pool. Default: 100.",
-    )
+    prefix_pool_allocated_count_ipv4: int = PREFIX_POOL
 
 
 class TransitVirtualInterfaceForm(VirtualInterfaceForm):
@@ -62,13 +64,7 @@ class TransitVirtualInterfaceForm(VirtualInterfaceForm):
         description="What is announced to the customer. Default: the attached VPCs' CIDR blocks.",
     )
     mtu: Literal[1500, 8500] = Field(1500, description="MTU in bytes. Default: 1500.")
-    prefix_pool_allocated_count_ipv4: int = Field(
-        100,
-        ge=1,
-        le=1000,  # of one virtual interface (AWS: Inbound prefix controls for Direct Connect)
-        description="How many prefixes the customer may announce, allocated from the connection's"
-        " prefix pool. Default: 100.",
-    )
+    prefix_pool_allocated_count_ipv4: int = PREFIX_POOL
 
 
 class PublicVirtualInterfaceForm(VirtualInterfaceForm):

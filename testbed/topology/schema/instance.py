@@ -48,8 +48,8 @@ class MetadataOptionsForm(Form):
     )
 
 
-class InstanceForm(Form):
-    """An EC2 instance; subnet, addresses and check are those of its primary network interface."""
+class _InterfaceForm(Form):
+    """What every network interface has."""
 
     subnet: SubnetName = Field(description=SUBNET)
     address: Address | None = Field(None, description=ADDRESS)
@@ -62,6 +62,11 @@ class InstanceForm(Form):
     source_destination_check: bool = Field(default=True, description=CHECK)
     customer_owned_ip: CustomerOwnedIp | None = Field(None, description=COIP)
     security_groups: list[Name] | None = Field(None, min_length=1, description=GROUPS)
+
+
+class InstanceForm(_InterfaceForm):
+    """An EC2 instance; subnet, addresses and check are those of its primary network interface."""
+
     type: InstanceType = Field("c5.large", description="Its instance type. Default: c5.large.")
     resource: Resource = Field(
         "ec2",
@@ -82,20 +87,9 @@ class InstanceForm(Form):
     )
 
 
-class NetworkInterfaceForm(Form):
+class NetworkInterfaceForm(_InterfaceForm):
     """An elastic network interface beside the instances' primary ones."""
 
-    subnet: SubnetName = Field(description=SUBNET)
-    address: Address | None = Field(None, description=ADDRESS)
-    secondary_addresses: list[Address] = Field(default=[], description=SECONDARY)
-    ipv6_address: Ipv6Address | None = Field(None, description=IPV6)
-    elastic_ip: ElasticIp | None = Field(None, description=ELASTIC_IP)
-    elastic_ips: dict[Address, ElasticIp] = Field(
-        default={}, description=f"{ELASTIC_IPS} Default: none."
-    )
-    source_destination_check: bool = Field(default=True, description=CHECK)
-    customer_owned_ip: CustomerOwnedIp | None = Field(None, description=COIP)
-    security_groups: list[Name] | None = Field(None, min_length=1, description=GROUPS)
     instance: Name | None = Field(
         None, description="The instance that it is attached to. Default: it is detached."
     )

@@ -10,7 +10,7 @@ from click.testing import Result
 
 from testbed.control.client import Client
 from testbed.errors import UsageError
-from testbed.lifecycle.live import running, running_topology
+from testbed.lifecycle.live import running_plan, running_topology
 from testbed.testing import Testbed
 from testbed.topology.file.load import load
 
@@ -30,7 +30,7 @@ def test_it_has_its_settings_time_and_name(
 ) -> None:
     words = ("--set", "delay=3ms", "-n", "x", "--time", "virtual", "--seed", "3")
     assert call("up", str(file), *words).exit_code == 0
-    plan, topology = running(Client("x"))
+    plan, topology = running_plan(Client("x"))
     assert topology.name == plan.name == "x"
     assert (topology.time, topology.seed) == (plan.time, plan.seed) == ("virtual", 3)
     assert topology.site == load(file, {"delay": "3ms"}).site

@@ -91,19 +91,6 @@ def test_each_changes_something_and_can_be_taken_back(kind: str, target: str) ->
     assert codec.from_json(codec.to_json(broken)) == broken
 
 
-def test_the_catalogue_in_the_docs_is_current() -> None:
-    rows = re.findall(
-        r"^\| `([a-z0-9-]+)` \| (.*)$", (ROOT / "docs" / "faults.md").read_text(), re.MULTILINE
-    )
-    assert [name for name, _ in rows] == list(catalog.KINDS)
-    for name, rest in rows:
-        kind = catalog.KINDS[name]
-        assert rest.endswith(f" {kind.help} |")
-        assert re.findall(r"--([a-z]+)", rest.partition(" | ")[2].rpartition(" | ")[0]) == [
-            parameter.name for parameter in kind.parameters
-        ]
-
-
 def test_no_faults_leave_the_plan_as_it_is() -> None:
     assert catalog.compose(PLAN, []) is PLAN
 
