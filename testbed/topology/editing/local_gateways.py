@@ -11,7 +11,7 @@ from testbed.errors import Path
 from testbed.topology.editing import implied
 from testbed.topology.editing.arguments import one_of, only_known, same_block, without
 from testbed.topology.editing.change import EditError, operation
-from testbed.topology.editing.keyed import operation_within
+from testbed.topology.editing.keyed import Part, operation_on
 from testbed.topology.editing.kinds import COIP_POOL, OUTPOST, VPC
 from testbed.topology.editing.kinds import LOCAL_GATEWAY_ROUTE_TABLE as TABLE
 from testbed.topology.editing.named import add, change, refuse_used, remove, require
@@ -236,13 +236,15 @@ def reset_virtual_interface(
     return change(data, OUTPOST, (outpost,), {(group, "vifs"): others})
 
 
-modify_local_gateway = operation_within(
-    "local_gateway",
-    OUTPOST,
-    "outpost",
-    (GATEWAY,),
-    "an Outpost's local gateway",
-    but=("mode", "vif_group", "vpcs", "routes", "coip_pools", "vifs"),
+modify_local_gateway = operation_on(
+    "modify_local_gateway",
+    Part(
+        "an Outpost's local gateway",
+        (GATEWAY,),
+        OUTPOST,
+        "outpost",
+        but=("mode", "vif_group", "vpcs", "routes", "coip_pools", "vifs"),
+    ),
 )
 
 
