@@ -13,7 +13,16 @@ from typing import Any
 
 from testbed.errors import Path
 from testbed.topology.editing.change import Change, EditError, make_operation
-from testbed.topology.editing.named import Kind, add, change, nobody, refuse_used, remove, require
+from testbed.topology.editing.named import (
+    Kind,
+    add,
+    change,
+    nobody,
+    refusal,
+    refuse_used,
+    remove,
+    require,
+)
 from testbed.topology.editing.tree import ANY, Data, get, put, tidy
 from testbed.topology.schema import TopologyForm
 from testbed.topology.schema.shape import shape_at
@@ -118,7 +127,8 @@ def operations_on_part(
         path = part.take(data, given)
         _require(data, path)
         if part.owner is not None:
-            refuse_used(part.owner, names, list(part.uses(data, *names)))
+            error = refusal(part.owner, part.owner.in_use, names)
+            refuse_used(part.uses(data, *names), error)
         return put(data, path, None)
 
     def _require(data: Data, path: Path) -> None:

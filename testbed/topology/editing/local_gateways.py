@@ -55,7 +55,8 @@ def delete_local_gateway_route_table(data: Data, *, local_gateway_route_table: s
     """
     name = local_gateway_route_table
     require(data, TABLE, name)
-    refuse_used(TABLE, (name,), _uses(data, name))
+    message = f"The local gateway route table '{name}' has dependencies and cannot be deleted."
+    refuse_used(_uses(data, name), EditError("DependencyViolation", message, _path(name)))
     return _changed(data, name, {"mode": None, "routes": []})
 
 
@@ -154,8 +155,9 @@ def delete_local_gateway_route_table_vpc_association(
         message = f"The VPC {vpc} is not associated with the route table {name}"
         raise EditError(code, message, path)
     routes = find(data, "vpcs", vpc, "route_tables", ANY, "routes", ANY, "target")
-    uses = [use for use, target in routes if target == f"{name}.local-gateway"]
-    refuse_used(VPC, (vpc,), uses)
+    message = f"The vpc '{vpc}' has routes to the local gateway of {name}"
+    error = EditError("DependencyViolation", message, path)
+    refuse_used((use for use, to in routes if str(to) == f"{name}.local-gateway"), error)
     return _with_vpcs(data, name, without(vpcs, [vpc]))
 
 

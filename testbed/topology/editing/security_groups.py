@@ -71,7 +71,8 @@ def disable_security_groups(data: Data, *, vpc: str) -> Data:
     """Let a VPC filter nothing, which AWS does not offer; its groups have to be deleted first."""
     require(data, VPC, vpc)
     mapping = SECURITY_GROUP.mapping((vpc,))
-    refuse_used(VPC, (vpc,), [(*mapping, name) for name in get(data, mapping, {})])
+    error = EditError("DependencyViolation", f"The vpc '{vpc}' has security groups", mapping)
+    refuse_used([(*mapping, name) for name in get(data, mapping, {})], error)
     return put(data, mapping, None)
 
 
