@@ -211,4 +211,9 @@ DIRECT_CONNECT = Kind(
     ),
     uses=uses.of_connection,
 )
-INTERNET_HOST = Kind("internet host", ("region", "internet", "hosts"), missing=_no("internet host"))
+INTERNET_HOST = Kind(
+    "internet host",
+    ("region", "internet", "hosts"),
+    missing=_no("internet host"),
+    inside=("region", "internet"),
+)

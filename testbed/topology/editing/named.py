@@ -44,6 +44,7 @@ class Kind:
     owner: Kind | None = None
     uses: Callable[..., Iterator[Path]] = nobody  # data, names
     implied: Callable[..., Data] | None = None  # data, owner's names
+    inside: Path = ()  # what has to be written down for it, without a name itself
     whole: bool = False  # a mapping that is written down has none of the implied objects by itself
 
     def mapping(self, owners: tuple[str, ...]) -> Path:
@@ -79,6 +80,9 @@ def add(data: Data, kind: Kind, names: tuple[str, ...], values: Values) -> Data:
     """Copy the data with another object; EditError where its name is taken."""
     if kind.owner is not None:
         require(data, kind.owner, *names[:-1])
+    if kind.inside and get(data, kind.inside) is None:
+        message = f"there is no {kind.inside[-1]} for the {kind.noun}"
+        raise EditError(None, message, kind.inside, "add it first")
     if names[-1] in entries(data, kind, *names[:-1]):
         raise refusal(kind, kind.taken, names, "choose another name")
     return store(data, kind, names, _with(kind, names, {}, values))

@@ -43,6 +43,11 @@ def create_security_group(data: Data, *, vpc: str, group: str) -> Data:
 
     With its first one a VPC begins to filter: interfaces that name no group have `default`.
     """
+    require(data, VPC, vpc)
+    if group == DEFAULT:
+        message = f"Cannot use reserved security group name: {DEFAULT}"
+        path = SECURITY_GROUP.path(vpc, group)
+        raise EditError("InvalidParameterValue", message, path, "enable_security_groups makes it")
     return add(data, SECURITY_GROUP, (vpc, group), {})
 
 

@@ -130,7 +130,7 @@ REFUSED: list[tuple[Change, str | None, str]] = [
     ),
     (
         edit.create_security_group(vpc="data", group="default"),
-        "InvalidGroup.Duplicate",
+        "InvalidParameterValue",
         "vpcs.data.security_groups.default",
     ),
     (
