@@ -32,7 +32,7 @@ CODE = "import json, socket, struct"
 PROGRAMS = {
     "/bin/true": ["true"],
     "interpreter": [sys.executable, "-I", "-S", "-c", CODE],
-    "forked": ["testbed-python", CODE],
+    "forked": ["testbed-send", "lo", "frames"],
 }
 
 

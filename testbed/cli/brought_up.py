@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from testbed.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from testbed.lifecycle.installation import Installation
     from testbed.plan.model import Plan
     from testbed.testing import Testbed
     from testbed.topology.model import Topology
@@ -40,34 +41,33 @@ vm_option = click.option(
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A testbed: the one that runs, or that of `file`, which does not yet."""
+    """A testbed: the one that runs, or `new`, which does not yet."""
 
     plan: Plan
     topology: Topology
-    file: str | None = None
-    settings: dict[str, str] = field(default_factory=dict)
+    new: Installation | None = None
 
 
 def choose(
     file: str | None, settings: Iterable[str], name: str | None, time: str | None = None
 ) -> Chosen:
     """The testbed that is meant; UsageError where the file's would be one that runs already."""
-    from testbed.lifecycle.bringup import (  # noqa: PLC0415
-        load_topology,
-        lower_topology,
-        running,
-        with_time,
-    )
-
     values = parse_settings(settings)
     if file is not None:
-        topology = load_topology(file, values, name)
-        return Chosen(with_time(lower_topology(topology), time, None), topology, file, values)
+        from testbed.lifecycle.installation import read_file  # noqa: PLC0415 - pydantic is slow
+
+        made = read_file(file, values, name, time=time)
+        return Chosen(made.plan, made.topology, made)
     if values:
         raise UsageError("--set is for --topology", hint="what runs has its settings already")
     if time:
         raise UsageError("--time is for --topology", hint="what runs has its time already")
-    return Chosen(*running(connect(name)))
+    from testbed.conformance.site_subjects import remember  # noqa: PLC0415
+    from testbed.lifecycle.live import running  # noqa: PLC0415
+
+    plan, topology = running(connect(name))
+    remember(topology, plan)
+    return Chosen(plan, topology)
 
 
 @contextlib.contextmanager
@@ -77,12 +77,12 @@ def brought_up(chosen: Chosen, vm: str, timeout_s: float, verb: str) -> Iterator
     It ends with this process, even when that is killed.
     """
     from testbed.control.registry import alive  # noqa: PLC0415
-    from testbed.lifecycle.bringup import bring_up, origin_of, take_down  # noqa: PLC0415
+    from testbed.lifecycle.bringup import bring_up, take_down  # noqa: PLC0415
     from testbed.render.progress import progress  # noqa: PLC0415
     from testbed.testing import Testbed  # noqa: PLC0415
 
     name = chosen.plan.name
-    if chosen.file is None:
+    if chosen.new is None:
         yield Testbed(name)
         return
     if alive(name):
@@ -90,7 +90,7 @@ def brought_up(chosen: Chosen, vm: str, timeout_s: float, verb: str) -> Iterator
     with progress(quiet=not sys.stderr.isatty()) as shown:
         outcome = bring_up(
             chosen.plan,
-            source=origin_of(chosen.file, chosen.settings),
+            made_from=chosen.new.made_from(),
             vm=vm,
             timeout_s=timeout_s,
             hold=True,

@@ -14,7 +14,7 @@ from testbed.cli.encoding import has_every_character
 from testbed.errors import TestbedError, UsageError, no_such_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from click.shell_completion import CompletionItem
 
@@ -169,10 +169,27 @@ def connect(name: str | None) -> Client:
 
 
 def read_plan(file: str, settings: Iterable[str], name: str | None) -> Plan:
-    """The plan of a topology file."""
-    from testbed.lifecycle.bringup import load_topology, lower_topology  # noqa: PLC0415
+    """Return the plan of a topology file, as `up` would bring the testbed of its name to it."""
+    from testbed.lifecycle.installation import read_file  # noqa: PLC0415 - pydantic is slow
 
-    return lower_topology(load_topology(file, parse_settings(settings), name))
+    return read_file(file, parse_settings(settings), name, previous=numbers_of).plan
+
+
+def document_of(name: str) -> dict[str, Any]:
+    """Return what a testbed is made from (docs/protocol.md); nothing where none of ours runs."""
+    from testbed.control.client import Client  # noqa: PLC0415
+    from testbed.control.registry import alive  # noqa: PLC0415
+
+    try:
+        return Client(name).document() if alive(name) else {}
+    except TestbedError:  # another user's, or just ending
+        return {}
+
+
+def numbers_of(name: str) -> Mapping[str, Mapping[str, int]]:
+    """Return the numbers that a testbed's objects have; none where it does not run."""
+    numbers: Mapping[str, Mapping[str, int]] = document_of(name).get("numbers", {})
+    return numbers
 
 
 ipv6_option = click.option("-6", "--ipv6", is_flag=True, help="To the node's IPv6 address.")

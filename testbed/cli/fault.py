@@ -206,7 +206,7 @@ def _report(
     if not measured:
         return
     from testbed.render.console import console  # noqa: PLC0415
-    from testbed.render.tables import rows_table  # noqa: PLC0415
+    from testbed.render.style import rows_table  # noqa: PLC0415
 
     rows = []
     for each, wanted in measured:

@@ -94,7 +94,7 @@ def _show_nodes(plan: Plan, source: Any, *, as_json: bool) -> None:
         echo_json({"name": plan.name, "source": source, "nodes": rows})
         return
     from testbed.render.console import console  # noqa: PLC0415
-    from testbed.render.tables import rows_table  # noqa: PLC0415
+    from testbed.render.style import rows_table  # noqa: PLC0415
 
     columns = ("name", "group", "role", "addresses", "processes")
     lines = ([row[column] for column in columns] for row in rows)

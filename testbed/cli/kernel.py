@@ -83,7 +83,7 @@ def _list(*, as_json: bool) -> None:
         click.echo("no user-mode kernel is here; `testbed kernel build` makes one")
         return
     from testbed.render.console import console  # noqa: PLC0415
-    from testbed.render.tables import rows_table  # noqa: PLC0415
+    from testbed.render.style import rows_table  # noqa: PLC0415
 
     columns = ("version", "used", "origin", "size", "path", "what is wrong with it")
     lines = (

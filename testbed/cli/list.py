@@ -38,7 +38,7 @@ def command(*, name: str | None, as_json: bool) -> None:
         return
     from testbed.render.clocks import clock_text  # noqa: PLC0415
     from testbed.render.console import console  # noqa: PLC0415
-    from testbed.render.tables import rows_table  # noqa: PLC0415
+    from testbed.render.style import rows_table  # noqa: PLC0415
 
     columns = ("name", "state", "nodes", "runs in", "since", "time")
     lines = (

@@ -74,7 +74,7 @@ def command(
     security groups, network ACLs, route tables and gateways say, and when these let a
     request in and its answer goes elsewhere.
     """
-    from testbed.lifecycle.bringup import running_topology  # noqa: PLC0415
+    from testbed.lifecycle.live import running_topology  # noqa: PLC0415
     from testbed.probes.reach import compare_all  # noqa: PLC0415
     from testbed.render.progress import progress  # noqa: PLC0415
 

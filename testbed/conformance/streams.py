@@ -17,7 +17,6 @@ from testbed.conformance.site import Site
 from testbed.conformance.ways import End, Kind, Way, Ways
 from testbed.control.client import RemoteProcess
 from testbed.errors import HostError, TestbedError
-from testbed.programs.inline import program
 
 INTERVAL_S = 0.02
 LANES = 2  # source ports of a flow: hashes spread what is in no tunnel over ONDs and LAG members
@@ -115,7 +114,7 @@ class Streams:
         self._stack.close()
 
     def _serve(self, stack: ExitStack, node: str, port: int) -> None:
-        argv = ["testbed-python", program("stream"), "echo", str(port)]
+        argv = ["testbed-stream", "echo", str(port)]
         server = stack.enter_context(self.site.testbed.client.popen(node, argv, until="ready"))
         said = next(server.chunks(time.monotonic() + SLACK_S), b"")
         if b"ready" not in said:
@@ -175,7 +174,7 @@ class _Sender:
             for flow in flows
         ]
         task = json.dumps({"interval": interval_s, "grace": GRACE_S, "flows": rows})
-        argv = ["testbed-python", program("stream"), "send", task]
+        argv = ["testbed-stream", "send", task]
         self._process: RemoteProcess = site.testbed.client.popen(node, argv, clock=True)
         self._changed = threading.Condition()
         self._messages: list[dict[str, Any]] = []

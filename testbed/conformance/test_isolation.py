@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import IPv4Address
 from itertools import permutations
 
 import pytest
@@ -127,19 +128,7 @@ def test_spoofing(site: Site, instance: InstanceSubject) -> None:
     )
     if target is None:
         pytest.skip("it may ping nobody")
-    subnet = site.topology.subnet(end.vpc, end.interface.subnet)
-    interface = site.plan.node(end.name).interface("eth0")
-    neighbour = next(a for a in reversed(list(subnet.cidr.hosts())) if a != end.address)
-    hardware, gateway = str(interface.mac), _gateway_mac(site, end)
-    own = echo_request(end.address, target, src=hardware, dst=gateway)
-    forged = {
-        "a foreign MAC address": echo_request(end.address, target, src=FOREIGN_MAC, dst=gateway)
-    }
-    if end.interface.source_destination_check:
-        forged["an address of the subnet's"] = echo_request(
-            neighbour, target, src=hardware, dst=gateway
-        )
-        forged["an address of nobody's"] = echo_request(FOREIGN, target, src=hardware, dst=gateway)
+    own, forged = _own_and_forged(site, end, target)
     frames = [own, *forged.values()]
     for number, frame in enumerate(frames, start=1):
         frame[ICMP].id = number
@@ -156,6 +145,23 @@ def test_spoofing(site: Site, instance: InstanceSubject) -> None:
         expect(number, name, expected=f"a frame with {what} that gets there", seen=number)
         how = "forwarded" if number > 1 else "dropped"
         expect(number == 1, f"{name}: a frame with {what}", expected="dropped", seen=how)
+
+
+def _own_and_forged(site: Site, end: End, target: IPv4Address) -> tuple[Ether, dict[str, Ether]]:
+    """An instance's own echo request, and those that it must not send, by what is wrong."""
+    assert end.interface is not None
+    subnet = site.topology.subnet(end.vpc, end.interface.subnet)
+    neighbour = next(a for a in reversed(list(subnet.cidr.hosts())) if a != end.address)
+    ends = {
+        "src": str(site.plan.node(end.name).interface("eth0").mac),
+        "dst": _gateway_mac(site, end),
+    }
+    foreign = ends | {"src": FOREIGN_MAC}
+    forged = {"a foreign MAC address": echo_request(end.address, target, **foreign)}
+    if end.interface.source_destination_check:
+        forged["an address of the subnet's"] = echo_request(neighbour, target, **ends)
+        forged["an address of nobody's"] = echo_request(FOREIGN, target, **ends)
+    return echo_request(end.address, target, **ends), forged
 
 
 def _all(seen: Mapping[Place, Capture]) -> list[Ether]:

@@ -16,10 +16,8 @@ from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, UplinkSubject
 from testbed.lower import names
-from testbed.lower.bgp import symbol
-from testbed.lower.rack.service_link import host_address
+from testbed.lower.rack.inner import server_address
 
-DEVICE_PORT = "region"
 # What the ways between the rack and the provider stand on.
 BELOW = (
     *("lag.carrier", "lag.members", "vlan.tagged", "vlan.addresses", "vlan.peer-answers"),
@@ -30,12 +28,12 @@ BELOW = (
 
 
 def _device_end(uplink: UplinkSubject) -> Place:
-    return uplink.uplink.device, DEVICE_PORT
+    return uplink.uplink.device, names.REGION_PORT
 
 
 def _protocol(uplink: UplinkSubject) -> str:
     """The session's name in the BIRD of the Region's edge."""
-    return symbol(f"customer-{uplink.uplink.device}")
+    return names.symbol(f"customer-{uplink.uplink.device}")
 
 
 def _is_translated(site: Site, uplink: UplinkSubject) -> bool:
@@ -179,7 +177,7 @@ def test_way_out(site: Site, uplink: UplinkSubject) -> None:
             if lag.device not in devices or not exists(site, lag.device):
                 continue
             looked = True
-            source = host_address(outpost, lag.lag.device - 1)
+            source = server_address(outpost, lag.lag.device - 1)
             arrives = f"{lag.device_bond}.{lag.lag.service_link.vlan}"
             for anchor in site.topology.anchors(outpost):
                 seen = route_to(site, lag.device, anchor.address, source=source, iif=arrives)

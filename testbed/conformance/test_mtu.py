@@ -15,7 +15,6 @@ from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.ways import End, Way, Ways
-from testbed.programs.inline import program
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
 INTERNET_MTU = 1500  # facts: E mtu
@@ -144,10 +143,10 @@ def _free_port(site: Site, permissions: Permissions, end: End, other: End, way: 
 
 def _transfer(site: Site, end: End, other: End, way: Way, port: int) -> tuple[int, str]:
     """How many bytes came back, and what the client said instead."""
-    python = ["testbed-python", program("transfer")]
     with apart(site, (end.name, other.name)) as mark:  # no path MTU is known there
-        serving = [*python, "serve", str(mark), str(port), str(TRANSFER)]
-        asking = [*python, "ask", str(mark), str(way.to), str(port), str(TRANSFER)]
+        numbers = (str(port), str(TRANSFER))
+        serving = ["testbed-transfer", "serve", str(mark), *numbers]
+        asking = ["testbed-transfer", "ask", str(mark), str(way.to), *numbers]
         with site.testbed.client.popen(other.name, serving, until="ready") as server:
             said = next(server.chunks(), b"")
             if b"ready" not in said:

@@ -116,22 +116,26 @@ class Client:
         *,
         wait: bool = True,
         timeout_s: float = 120.0,
-        source: Any = None,
+        made_from: Mapping[str, Any] | None = None,
+        revision: int | None = None,
         hold: bool = False,
         on_event: OnEvent | None = None,
     ) -> dict[str, Any]:
         """Bring the testbed to `plan`; with `wait`, until it is ready or the time is over.
 
-        With `hold` the testbed ends with the connection that is then `lease`:
-        when that is closed, and when this process ends, however it ends.
+        `made_from` has the ``document``, the ``numbers`` and the ``source`` of the plan, as
+        JSON. With a `revision` it is refused, with ConflictError, where the testbed has
+        another one by now. With `hold` the testbed ends with the connection that is then
+        `lease`: when that is closed, and when this process ends, however it ends.
 
-        The result has ``changed``, ``steps``, ``timings`` in ms for each
+        The result has ``changed``, ``steps``, ``revision``, ``timings`` in ms for each
         phase, and ``pending``: what is not ready, with its state.
         """
         from testbed.plan import codec  # noqa: PLC0415 - most commands don't need plans
 
         request = {"op": "apply", "plan": codec.to_json(plan), "wait": wait}
-        request |= {"timeout_s": timeout_s, "source": source, "hold": hold}
+        request |= {"timeout_s": timeout_s, "revision": revision, "hold": hold}
+        request |= made_from or {}
         return self._ask(request, on_event=on_event)
 
     def plan_json(self) -> dict[str, Any]:
@@ -144,6 +148,10 @@ class Client:
 
         answer = self.plan_json()
         return codec.from_json(answer["plan"]), answer.get("source")
+
+    def document(self, *, plan: bool = False) -> dict[str, Any]:
+        """What the testbed is made from (docs/protocol.md); with `plan` its plan's JSON, too."""
+        return self._ask({"op": "document", "plan": plan}, decode=protocol.message_of)
 
     def status(self) -> dict[str, Any]:
         """The state of everything (docs/commands/status.md)."""
@@ -189,10 +197,24 @@ class Client:
         """End the testbed; returns when everything in it is gone."""
         self._ask({"op": "stop"})
 
-    def events(self) -> list[dict[str, Any]]:
-        """What has happened, oldest first (docs/commands/events.md)."""
-        events: list[dict[str, Any]] = self._ask({"op": "events"})["events"]
+    def events(self, since: float = 0.0) -> list[dict[str, Any]]:
+        """What has happened since then (s), oldest first (docs/commands/events.md)."""
+        events: list[dict[str, Any]] = self._ask({"op": "events", "since": since})["events"]
         return events
+
+    def watch(self, revision: int | None = None) -> Iterator[dict[str, Any]]:
+        """Messages about what changes, from a revision on or from now (docs/protocol.md).
+
+        It goes on until it is closed, or the testbed ends (HostError).
+        """
+        request = {"op": "watch", "revision": revision}
+        with contextlib.closing(self._open(request)) as connection:
+            while frame := connection.receive():
+                message = message_of(frame[1])
+                if "error" in message:
+                    raise error_from_json(message["error"])
+                yield message
+        raise ended(self.name)
 
     def resources(self) -> dict[str, int]:
         """What the keeper holds: processes, descriptors, memory (docs/protocol.md)."""
@@ -301,19 +323,6 @@ class Client:
         }
         request |= {"layer": layer, "count": count, "interval_s": interval_s}
         return int(self._ask(request)["sent"])
-
-    def exec_interactive(
-        self,
-        node: str,
-        argv: Sequence[str],
-        *,
-        tty: bool,
-        env: Mapping[str, str] | None = None,
-    ) -> int:
-        """Run a command on this process's standard streams; its exit status."""
-        from testbed.control.terminal import run_interactive  # noqa: PLC0415
-
-        return run_interactive(self, node, argv, tty=tty, env=env)
 
     def logs(
         self, node: str, process: str | None = None, *, follow: bool = False

@@ -22,11 +22,11 @@ from testbed.faults.registry import (
 from testbed.faults.values import Parameter
 from testbed.plan.effective import network_of
 from testbed.plan.model import Abort, Fault, Node
+from testbed.plan.roles import Role
 
 PORT = 179
 DRAINED_PREPEND = 3  # path length 4 in all, as testbed.lower.rack has it (facts: R1, R2)
 DRAINED_PREFERENCE = 50  # as testbed.lower.rack has it
-OND = "outpost-networking-device"
 _ANNOUNCED = re.compile(
     r"(      if net = \S+ then \{\n)(?:        bgp_path\.prepend\((?:[0-9]+)\);\n)*"
 )
@@ -203,7 +203,7 @@ def _symbol(fault: Fault) -> str:
 )
 def device_drained(edit: Editing, target: Target, fault: Fault) -> None:
     """Prepend on all sessions of a customer's device; an OND as AWS does it."""
-    if edit.original(target.node).role == OND:
+    if edit.original(target.node).role == Role.NETWORKING_DEVICE:
         _drain_ond(edit, target.node)
         return
     speaker = speaker_of(edit.node(target.node))
@@ -218,7 +218,7 @@ def _drain_ond(edit: Editing, name: str) -> None:
     group = edit.original(name).group
     drained = {fault.target for fault in edit.faults if fault.kind == "device-drained"}
     for node in edit.nodes():
-        if node.role != OND or node.group != group:
+        if node.role != Role.NETWORKING_DEVICE or node.group != group:
             continue
         if node.name == name:
             _edit_uplinks(edit, node.name, DRAINED_PREPEND)

@@ -6,9 +6,10 @@ from testbed.errors import UsageError
 from testbed.faults.editing import Editing, Target, chain
 from testbed.faults.link import QUALITY, add_netem
 from testbed.faults.registry import QUEUES, RULES, kind, number, text
-from testbed.faults.targets import REGION
 from testbed.faults.values import Parameter
-from testbed.plan.model import Fault, ManagementCheck, Veth, WireGuard
+from testbed.plan.checks import ManagementCheck
+from testbed.plan.model import Fault, Veth, WireGuard
+from testbed.plan.roles import REGION, Role
 
 PORT = 443  # of the tunnels, UDP, and of the management channel, TCP (facts: S4)
 TUNNEL = Parameter("tunnel", "number", "only this one", lowest=1, highest=2)
@@ -16,7 +17,7 @@ TUNNEL = Parameter("tunnel", "number", "only this one", lowest=1, highest=2)
 
 def _router(edit: Editing, outpost: str) -> str:
     """The node in which the Outpost's tunnels end."""
-    return next(n.name for n in edit.nodes() if n.role == "service-link" and n.group == outpost)
+    return next(n.name for n in edit.nodes() if n.role == Role.SERVICE_LINK and n.group == outpost)
 
 
 def _ports(edit: Editing, outpost: str, tunnel: int) -> list[str]:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.errors import UsageError
+from testbed.guest.channel import Kind
 from testbed.guest.gate import DOORBELL, Call, told, unpack, untold
-from testbed.guest.mux import Kind
 
 if TYPE_CHECKING:
     import socket

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from testbed.control import registry
 from testbed.control.client import Client
@@ -51,6 +50,7 @@ class Outcome:
     faults: list[str] = field(default_factory=list)
     hopeless: str | None = None
     lease: Connection | None = None
+    revision: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As `testbed up --json` prints it."""
@@ -58,6 +58,7 @@ class Outcome:
             "name": self.name,
             "started": self.first,
             "changed": self.changed,
+            "revision": self.revision,
             "steps": self.steps,
             "nodes": self.nodes,
             "links": self.links,
@@ -79,24 +80,12 @@ def check_name(name: str) -> str:
 
 
 def load_topology(
-    path: str | os.PathLike[str],
-    settings: Mapping[str, str],
-    name: str | None = None,
-    *,
-    notes: list[str] | None = None,
+    path: str | os.PathLike[str], settings: Mapping[str, str], name: str | None = None
 ) -> Topology:
-    """Load a topology file, as `name` instead of its own name if given.
+    """Load a topology file, as `name` instead of its own name if given."""
+    from testbed.lifecycle.installation import read_file  # noqa: PLC0415 - pydantic is slow
 
-    Devices' own configurations are parsed, too; `notes` gets those that can't be here.
-    """
-    from testbed.lifecycle import device_configs  # noqa: PLC0415
-    from testbed.topology.file.load import load  # noqa: PLC0415 - pydantic is slow to import
-
-    topology = load(path, settings)
-    told = device_configs.parse(topology, Path(path).parent)
-    if notes is not None:
-        notes += told
-    return replace(topology, name=check_name(name)) if name is not None else topology
+    return read_file(path, settings, name).topology
 
 
 def lower_topology(topology: Topology) -> Plan:
@@ -106,46 +95,26 @@ def lower_topology(topology: Topology) -> Plan:
     return lower(topology)
 
 
+def check_time(time: str | None) -> Literal["real", "virtual"] | None:
+    """Return the kind of time, if it is one; UsageError."""
+    match time:
+        case None | "real" | "virtual":
+            return time
+    raise UsageError(f"time {time!r} is none of real, virtual")
+
+
+def check_seed(seed: int | None) -> int | None:
+    """Return the seed, if it can be one; UsageError."""
+    if seed is not None and not 0 <= seed < 2**63:
+        raise UsageError(f"seed {seed} is not between 0 and 2^63 - 1")
+    return seed
+
+
 def with_time(plan: Plan, time: str | None, seed: int | None) -> Plan:
     """The plan with another time, real or virtual, and seed than its topology's, if given."""
-    if time not in {None, "real", "virtual"}:
-        raise UsageError(f"time {time!r} is none of real, virtual")
-    if time is not None:
-        plan = replace(plan, time="virtual" if time == "virtual" else "real")
-    if seed is None:
-        return plan
-    if not 0 <= seed < 2**63:
-        raise UsageError(f"seed {seed} is not between 0 and 2^63 - 1")
-    return replace(plan, seed=seed)
-
-
-def origin_of(source: object, settings: Mapping[str, str] | None) -> dict[str, Any] | None:
-    """What the keeper is told that a plan is made from: a file and settings, or None."""
-    if not isinstance(source, str | os.PathLike):
-        return None
-    return {"file": str(Path(source).absolute()), "settings": dict(settings or {})}
-
-
-def running_topology(client: Client) -> Topology:
-    """The topology of what runs, as of `running`."""
-    return running(client)[1]
-
-
-def running(client: Client) -> tuple[Plan, Topology]:
-    """The plan of what runs, and its topology, read again from the file that it is from.
-
-    UsageError when it is from no file, or the file no longer says what runs.
-    """
-    plan, source = client.plan()
-    file = source.get("file") if isinstance(source, dict) else None
-    if file is None:
-        hint = f"bring it to a topology file: testbed up FILE -n {client.name}"
-        raise UsageError(f"testbed {client.name} was brought up from no file", hint=hint)
-    topology = load_topology(file, source.get("settings") or {}, client.name)
-    if with_time(lower_topology(topology), plan.time, plan.seed) != plan:
-        hint = f"bring the testbed to it: testbed up {file} -n {client.name}"
-        raise UsageError(f"{file} is not what testbed {client.name} runs any more", hint=hint)
-    return plan, topology
+    plan = replace(plan, time=check_time(time) or plan.time)
+    seed = check_seed(seed)
+    return plan if seed is None else replace(plan, seed=seed)
 
 
 def links_of(plan: Plan) -> int:
@@ -157,7 +126,7 @@ def links_of(plan: Plan) -> int:
 def bring_up(
     plan: Plan,
     *,
-    source: Any = None,
+    made_from: Mapping[str, Any] | None = None,
     vm: str = "auto",
     wait: bool = True,
     timeout_s: float = DEFAULT_TIMEOUT_S,
@@ -172,7 +141,7 @@ def bring_up(
     deadline leaves the testbed running, and `pending` says what is not ready.
     `take` names host interfaces that are attached though the host uses them.
     With `hold` it ends with this process if it is started here, from its first
-    moment on.
+    moment on. `made_from` is what the plan was made from, as `Client.apply` takes it.
     """
     name = plan.name
     host_interfaces.require(plan, take)
@@ -186,7 +155,7 @@ def bring_up(
             plan,
             wait=wait,
             timeout_s=timeout_s,
-            source=source,
+            made_from=made_from,
             hold=hold and first,
             on_event=on_event,
         )
@@ -209,6 +178,7 @@ def bring_up(
         hopeless=result.get("hopeless"),
         timings=({"start": starting} if first else {}) | dict(result.get("timings") or {}),
         lease=client.lease,
+        revision=int(result.get("revision") or 0),
     )
 
 

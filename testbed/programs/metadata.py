@@ -1,7 +1,6 @@
-"""The instance metadata service of a VPC router: HTTP at 169.254.169.254 (IMDSv1 and v2).
+"""`testbed-metadata`: serves instance metadata at 169.254.169.254 (IMDSv1 and v2).
 
-Runs as a process of its own in a VPC router's node, so it stays in the
-standard library and imports little. Its file has what each instance may read,
+It runs in a VPC router's node. Its file has what each instance may read,
 as a tree of names; it is read again when it has changed, so that sessions
 outlive a change. An instance is known by its private address: the router's
 ruleset lets nothing here that is not from the interface which has it.
@@ -19,7 +18,6 @@ import hmac
 import json
 import os
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -196,7 +194,3 @@ def main(argv: list[str]) -> None:
     server = Server(name)
     server.listen(PORT, Service(Path(file)).handle, ADDRESS)
     server.run()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,9 +1,8 @@
-"""Small servers for instances and hosts: HTTP on TCP 80, echo on TCP and UDP 7.
+"""`testbed-services`: small servers for instances and hosts, HTTP on TCP 80, echo on TCP and UDP 7.
 
 What stands for a service of AWS's has HTTP on 80 and 443, without TLS.
 
-Runs as a process of its own in each node that offers a service, so it stays
-in the standard library and imports little. An HTTP answer names the node and
+An HTTP answer names the node and
 the client's address as the node sees it, so that address translation on the
 way shows.
 """
@@ -15,7 +14,6 @@ import functools
 import os
 import selectors
 import socket
-import sys
 from collections.abc import Callable
 
 HTTP_PORT = 80
@@ -167,7 +165,3 @@ def main(argv: list[str]) -> None:
         server.listen(ECHO_PORT, server.echo)
         server.echo_udp(ECHO_PORT)
     server.run()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

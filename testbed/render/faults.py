@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from testbed.faults.targets import WORDS
-from testbed.render.tables import rows_table
+from testbed.render.style import rows_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, replace
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING, Any, Literal
 
-from testbed.plan.model import BgpCheck, Bond, Interface, Node, Plan, Veth, Vlan, Vxlan, WireGuard
+from testbed.plan.checks import BgpCheck
+from testbed.plan.model import Bond, Interface, Node, Plan, Veth, Vlan, Vxlan, WireGuard
+from testbed.plan.roles import REGION, SITE
 from testbed.render import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-TOP, MIDDLE = "region", "site"  # groups with a place of their own in a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Picture:
 
 def draw(plan: Plan) -> Picture:
     """The picture of a plan."""
-    groups: dict[str, list[Node]] = {TOP: [], MIDDLE: []}
+    groups: dict[str, list[Node]] = {REGION: [], SITE: []}
     for node in plan.nodes:
         groups.setdefault(node.group, []).append(node)
     sessions = tuple(_sessions(plan))
@@ -141,7 +141,7 @@ def _hops_over(edge: Edge, visits: Sequence[Visit]) -> Iterator[int]:
 
 
 def _rank(group: str) -> int:
-    return {TOP: 0, MIDDLE: 1}.get(group, 2)
+    return {REGION: 0, SITE: 1}.get(group, 2)
 
 
 def _downwards(edge: Edge, ranks: dict[str, int]) -> Edge:

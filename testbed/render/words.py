@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from testbed.plan.model import SLOW, TABLE_MAIN, Veth, WireGuard
 
 if TYPE_CHECKING:
-    from testbed.plan.model import Check, Interface, Kind, Netem, Process, Route, Rule
+    from testbed.plan.checks import Check
+    from testbed.plan.model import Interface, Kind, Netem, Process, Route, Rule
 
 
 def device(kind: Kind) -> str:

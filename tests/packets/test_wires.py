@@ -25,6 +25,7 @@ from testbed.guest.kinds import KINDS
 from testbed.lifecycle import start
 from testbed.lifecycle.bringup import bring_up, load_topology, lower_topology
 from testbed.plan.model import HostInterface, Interface, Node, Plan, Veth
+from testbed.plan.roles import Role
 from testbed.testing import Testbed, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -179,7 +180,7 @@ ONE = Plan(
     (
         Node(
             "node",
-            role="host",
+            role=Role.HOST,
             group="host",
             interfaces=(
                 Interface("eth0", HostInterface("port"), addresses=("192.0.2.1/24",), mtu=1500),

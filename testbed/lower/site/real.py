@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.lower import names, rack
-from testbed.lower.builder import interface_name
+from testbed.lower import names
 from testbed.plan.model import HostInterface, Interface, Node, Plan, Veth
 from testbed.topology.model import Device, Topology
 
@@ -41,18 +40,18 @@ def _cables(topology: Topology, device: Device) -> dict[End, str]:
         members = [
             member
             for lag in own
-            for member in rack.member_names(names.customer_bond(outpost, lag), lag)
+            for member in names.lag_members(names.customer_bond(outpost, lag), lag)
         ]
         found |= dict(zip(members, ports.uplinks.get(outpost.name, ()), strict=False))
     for name, pair in ports.links.items():
-        ends = [interface_name(f"{vrf}_", name) for vrf in VRFS]
+        ends = [names.link_port(vrf, name) for vrf in VRFS]
         found |= dict(zip(ends, pair, strict=True))
     for name, port in ports.segments.items():
-        found[interface_name("lan_", name)] = port
+        found[names.lan_port(name)] = port
     if ports.region is not None:
-        found["region"] = ports.region
+        found[names.REGION_PORT] = ports.region
     if ports.wan is not None:
-        found["wan"] = ports.wan
+        found[names.WAN_PORT] = ports.wan
     return {(device.name, interface): port for interface, port in found.items()}
 
 

@@ -9,6 +9,7 @@ from testbed.lower.site.services import add_services
 from testbed.lower.vpc import dns, endpoints, nat_gateway
 from testbed.lower.vpc.router import VpcRouter
 from testbed.plan.model import Neighbor, Rule
+from testbed.plan.roles import Role
 from testbed.topology.model import NetworkInterface, Subnet, Topology
 
 JUMBO_MTU = 9001  # facts: E mtu
@@ -85,7 +86,7 @@ def _add_instance(draft: Draft, topology: Topology, router: VpcRouter, name: str
     instance = topology.instances[name]
     where = f", {instance.type} on server {instance.server}" if instance.server else ""
     title = f"instance {name} ({instance.address}, subnet {instance.subnet}{where})"
-    node = draft.host(name, "instance", router.node.group, title)
+    node = draft.host(name, Role.INSTANCE, router.node.group, title)
     add_services(draft, node, instance.services)
     dns.configure_instance(node, router.vpc)
     return node

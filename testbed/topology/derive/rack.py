@@ -9,6 +9,7 @@ from typing import Literal
 from testbed.errors import Path
 from testbed.topology import references
 from testbed.topology.model import (
+    MAX_OUTPOSTS,
     Anchor,
     CoipPool,
     GatewayRoute,
@@ -18,6 +19,7 @@ from testbed.topology.model import (
     ServiceLink,
     Vif,
 )
+from testbed.topology.numbers import Numbers
 from testbed.topology.report import Report
 from testbed.topology.schema import LocalGatewayForm, OutpostForm, TopologyForm, VifForm
 
@@ -74,15 +76,28 @@ def device_pair(form: TopologyForm, outpost: OutpostForm) -> tuple[str, str] | N
     return (names[0], names[-1]) if names else None
 
 
-def derive_outpost(
+def derive_outposts(
+    form: TopologyForm, asns: Mapping[str, int], report: Report, numbers: Numbers
+) -> dict[str, Outpost]:
+    """Return the Outposts by name; `asns` are the customer devices'."""
+    claimed = numbers.claim_all("outpost", form.outposts, range(1, MAX_OUTPOSTS + 1))
+    return {
+        # those that there is no room for are refused by the rules
+        name: _outpost(form, name, claimed.get(name, MAX_OUTPOSTS + 1) - 1, asns, report, numbers)
+        for name in form.outposts
+    }
+
+
+def _outpost(
     form: TopologyForm,
     name: str,
-    outpost: OutpostForm,
     index: int,
     asns: Mapping[str, int],
     report: Report,
+    numbers: Numbers,
 ) -> Outpost:
-    """The resolved Outpost; `index` counts from 0 in the file's order."""
+    """Return the resolved Outpost; `index` is its number from 0."""
+    outpost = form.outposts[name]
     path: Path = ("outposts", name)
     devices = device_pair(form, outpost)
     if devices is None:
@@ -120,26 +135,21 @@ def derive_outpost(
         zone=outpost.zone or references.zones(form)[0],
         resolver=outpost.resolver,
         lags=lags,
-        service_link=_service_link(form, outpost, own["service_link"], infrastructure),
+        service_link=_service_link(form, name, own["service_link"], infrastructure, numbers),
         local_gateway=_gateway(form, name, gateway, own["local_gateway"]),
         drained=tuple(outpost.drained),
     )
 
 
 def _service_link(
-    form: TopologyForm, outpost: OutpostForm, asn: int, infrastructure: IPv4Network
+    form: TopologyForm, name: str, asn: int, infrastructure: IPv4Network, numbers: Numbers
 ) -> ServiceLink:
     """The service link; private anchors have the last usable addresses of their subnet."""
-    given = outpost.service_link
+    given = form.outposts[name].service_link
     if given.connectivity == "public" or given.vpc is None or given.subnet is None:
         return ServiceLink(asn, infrastructure)
     cidr = form.vpcs[given.vpc].subnets[given.subnet].cidr
-    users = [
-        other
-        for other in form.outposts.values()
-        if (other.service_link.vpc, other.service_link.subnet) == (given.vpc, given.subnet)
-    ]
-    before = 2 * next(index for index, other in enumerate(users) if other is outpost)
+    before = 2 * numbers.claim(f"private-anchors/{given.vpc}/{given.subnet}", name, first=0)
     anchors = tuple(
         Anchor(f"anchor{number + 1}", cidr.broadcast_address - 1 - before - number)
         for number in range(2)

@@ -115,14 +115,15 @@ def loads(
     file: str = "topology.yaml",
     settings: Mapping[str, str] = NO_SETTINGS,
     template: bool = False,
+    numbers: Numbers | None = None,
 ) -> Topology:
     """Check and resolve a topology's text; `file` is its name in messages.
 
     Devices' own configuration files are looked for beside `file`. With
     `template` the text is rendered first; positions then refer to the rendered
-    text, and messages say so. Raises TopologyError.
+    text, and messages say so. Objects keep the `numbers` that they had. Raises TopologyError.
     """
-    return parse(text, file=file, settings=settings, template=template).resolve()[1]
+    return parse(text, file=file, settings=settings, template=template).resolve(numbers)[1]
 
 
 def parse(

@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
-from testbed.topology.model.base import INTERNAL, Quality, Service, Time
+from testbed.topology.model.base import (
+    INTERNAL,
+    MAX_OUTPOSTS,
+    MAX_VPCS,
+    Quality,
+    Service,
+    Time,
+)
 from testbed.topology.model.conformance import Conformance, FailoverBudgets
 from testbed.topology.model.direct_connect import (
     DeviceVrf,
@@ -78,6 +85,7 @@ from testbed.topology.model.transit import (
     VpcPeeringConnection,
 )
 from testbed.topology.model.vpc import (
+    MAX_ROUTE_TABLES,
     Endpoint,
     Ipv6Route,
     NatGateway,
@@ -94,6 +102,9 @@ __all__ = [
     "EVERYWHERE",
     "EVERYWHERE6",
     "INTERNAL",
+    "MAX_OUTPOSTS",
+    "MAX_ROUTE_TABLES",
+    "MAX_VPCS",
     "RACKS_ONLY",
     "Anchor",
     "CoipPool",
@@ -168,7 +179,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A whole installation. Mappings are keyed by name, in the file's order."""
+    """A whole installation. Mappings are keyed by name, in an order that edits do not change."""
 
     name: str
     region: Region

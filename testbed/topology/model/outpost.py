@@ -113,7 +113,7 @@ class LocalGateway:
 
 @dataclass(frozen=True, slots=True)
 class Outpost:
-    """An Outposts rack; `number` counts from 1 in the file's order.
+    """An Outposts rack; `number` is its own for as long as it exists, from 1 to MAX_OUTPOSTS.
 
     `resolver` says whether Route 53 Resolver on Outposts runs on it, `drained`
     are the ONDs that traffic is shifted off, for maintenance (facts: R1, H1).

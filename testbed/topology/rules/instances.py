@@ -54,20 +54,10 @@ def _addresses(
             report.add(at, f"{message} are reserved (AWS: subnet sizing)", hint)
         key = (interface.vpc, interface.subnet, address)
         if key in owners:
-            _taken(form, at, address, topology.network_interfaces[owners[key]], report)
+            what = "network interface" if owners[key] in form.network_interfaces else "instance"
+            message = f"{address} is the address of the {what} {owners[key]}"
+            report.add(at, message, "choose an address that is free")
         owners.setdefault(key, interface.name)
-
-
-def _taken(
-    form: TopologyForm, path: Path, address: IPv4Address, owner: NetworkInterface, report: Report
-) -> None:
-    primary = owner.device_index == 0
-    given = form.instances if primary else form.network_interfaces
-    derived = given[owner.name].address is None
-    what = "instance" if primary else "network interface"
-    message = f"{address} is the address of the {what} {owner.name}"
-    hint = f"give {owner.name} an address of its own, or " if derived else ""
-    report.add(path, message, f"{hint}choose an address that is free")
 
 
 def _reserved(cidr: IPv4Network, address: IPv4Address) -> str | None:

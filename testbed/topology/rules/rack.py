@@ -6,12 +6,11 @@ from ipaddress import IPv4Interface, IPv4Network
 
 from testbed.errors import Path
 from testbed.topology.derive.rack import Kind, vifs
-from testbed.topology.model import Lag, Outpost, Topology, Vif
+from testbed.topology.model import MAX_OUTPOSTS, Lag, Outpost, Topology, Vif
 from testbed.topology.report import Report
 from testbed.topology.rules.vpc import size
 from testbed.topology.schema import OutpostForm, TopologyForm
 
-MAX_OUTPOSTS = 255  # what the addresses inside AWS leave room for (docs/topology.md)
 UPLINKS = {1: (1, 2, 4, 6, 8), 10: (1, 2, 4, 8, 12, 16), 40: (1, 2, 4), 100: (1, 2, 4)}  # R1, R2
 INFRASTRUCTURE_LENGTH = 26  # R1, R2; first generation, one compute rack
 POINT_TO_POINT = (30, 31)  # R1, R2

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from testbed.topology.addresses import Cidr, Interface
 from testbed.topology.schema.base import Form
-from testbed.topology.values import Cidr, Delay, Interface, Name, OutpostAsn, Rate, Vlan
+from testbed.topology.values import Delay, Name, OutpostAsn, Rate, Vlan
 
 
 class VirtualInterfaceForm(Form):

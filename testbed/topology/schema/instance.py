@@ -6,17 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from testbed.topology.addresses import Address, CustomerOwnedIp, ElasticIp, Ipv6Address
 from testbed.topology.model import Resource, Service
 from testbed.topology.schema.base import Form
-from testbed.topology.values import (
-    Address,
-    CustomerOwnedIp,
-    ElasticIp,
-    InstanceType,
-    Ipv6Address,
-    Name,
-    SubnetName,
-)
+from testbed.topology.values import InstanceType, Name, SubnetName
 
 SUBNET = "Its subnet: the name, or vpc/subnet where two VPCs use the name."
 ADDRESS = "Its primary private address. Default: the subnet's first free one from .4 on."

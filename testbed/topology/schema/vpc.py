@@ -6,20 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from testbed.topology.addresses import Address, Cidr, Cidr6, Destination, ElasticIp
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.dns import DhcpOptionsForm
 from testbed.topology.schema.security import NetworkAclForm, SecurityGroupForm
-from testbed.topology.values import (
-    Address,
-    Cidr,
-    Cidr6,
-    Destination,
-    ElasticIp,
-    Name,
-    OutpostAsn,
-    ServiceName,
-    Target,
-)
+from testbed.topology.values import Name, OutpostAsn, ServiceName, Target
 
 
 class SubnetForm(Form):

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testbed.guest.mux import CREDIT, FRAME, Channel, Kind, Mux, streams
+from testbed.guest.channel import CREDIT, FRAME, Channel, Kind
+from testbed.guest.mux import Mux, streams
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -12,14 +12,13 @@ from hashlib import blake2b
 from typing import TypeVar
 from zlib import crc32
 
+from testbed.plan.checks import LagCheck, LinkCheck
 from testbed.plan.model import (
     Bond,
     Bridge,
     Dummy,
     Interface,
     Kind,
-    LagCheck,
-    LinkCheck,
     Loopback,
     Neighbor,
     Netem,
@@ -36,6 +35,7 @@ from testbed.plan.model import (
     WireGuard,
     WireGuardPeer,
 )
+from testbed.plan.roles import Role
 
 T = TypeVar("T")
 NODES = ("n0", "n1", "n2", "n3")
@@ -117,7 +117,7 @@ def _node(genes: Genes, name: str, names: list[str], veths: dict[str, Kind]) -> 
     )
     return Node(
         name,
-        pick("role", "r", "s"),
+        pick("role", Role.HOST, Role.WAN),
         "g",
         sysctls={
             key: pick(key, "0", "1") for key in ("net/a", "net/b") if pick(f"{key}?", *[1] * 9, 0)

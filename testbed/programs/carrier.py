@@ -1,6 +1,6 @@
-"""Passing the carrier of a port on to the ports behind it, which a bridge does not do.
+"""`testbed-carrier`: passes the carrier of a port on to the ports behind it.
 
-Runs in a Direct Connect location (`testbed-carrier PORT BEHIND…`): where the customer's
+A bridge does not do that. It runs in a Direct Connect location: where the customer's
 port has no carrier, the routers that its virtual interfaces end in lose theirs, too, at
 once, not when a hold timer runs out.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import socket
 import struct
-import sys
 
 GET_FLAGS, SET_FLAGS = 0x8913, 0x8914  # SIOCGIFFLAGS, SIOCSIFFLAGS (netdevice(7))
 UP, RUNNING = 0x1, 0x40
@@ -49,9 +48,9 @@ def follow(control: socket.socket, port: str, behind: list[str], taken: set[str]
             set_up(control, interface, up=False)
 
 
-def main(arguments: list[str]) -> None:
+def main(argv: list[str]) -> None:
     """`testbed-carrier PORT BEHIND…`."""
-    port, *behind = arguments
+    port, *behind = argv
     taken: set[str] = set()
     with (
         socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as changes,
@@ -64,7 +63,3 @@ def main(arguments: list[str]) -> None:
                 changes.recv(65536)
             except OSError:  # more at once than the socket holds: look again
                 continue
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
