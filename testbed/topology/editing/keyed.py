@@ -31,7 +31,7 @@ Operation = Callable[..., Change]
 Keys = dict[str, tuple[str, Any, bool]]
 Verbs = tuple[str, str, str]
 OURS: Verbs = ("add", "modify", "remove")
-KEYS = "its arguments are the keys that docs/topology.md has for it"
+KEYS = "its arguments are its keys (docs/topology.md)"
 
 
 def operations_on(

@@ -32,11 +32,11 @@ add_internet_host, modify_internet_host, remove_internet_host = operations_on(
 )
 modify_conformance = operation_on(
     "modify_conformance",
-    Part("what testbed check holds measurements to", ("conformance",), but=("failover",)),
+    Part("the limits for what testbed check measures", ("conformance",), but=("failover",)),
 )
 modify_failover_limits = operation_on(
     "modify_failover_limits",
-    Part("how long a flow may be interrupted", ("conformance", "failover")),
+    Part("the limits for interruptions of a flow", ("conformance", "failover")),
 )
 
 
