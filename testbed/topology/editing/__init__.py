@@ -6,8 +6,10 @@ refuses, and `resolve` what else would be wrong.
 """
 
 from testbed.topology.editing.addresses import (
+    allocate_address,
     associate_address,
     disassociate_address,
+    release_address,
 )
 from testbed.topology.editing.change import OPERATIONS, Change, EditError, together
 from testbed.topology.editing.direct_connect import (
@@ -218,6 +220,7 @@ __all__ = [
     "add_site_link",
     "add_site_segment",
     "add_wan",
+    "allocate_address",
     "assign_ipv6_addresses",
     "assign_private_ip_addresses",
     "associate_address",
@@ -346,6 +349,7 @@ __all__ = [
     "modify_vpc_attribute",
     "modify_vpc_endpoint",
     "modify_wan",
+    "release_address",
     "remove_file",
     "remove_internet",
     "remove_internet_host",

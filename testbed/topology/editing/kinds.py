@@ -182,6 +182,13 @@ COIP_POOL = Kind(
     owner=LOCAL_GATEWAY_ROUTE_TABLE,
     uses=uses.of_coip_pool,
 )
+ADDRESS = Kind(
+    "address",
+    ("addresses",),
+    missing=("InvalidAllocationID.NotFound", "The allocation ID '{name}' does not exist"),
+    in_use=("InvalidIPAddress.InUse", "Address {name} is in use."),
+    uses=uses.of_address,
+)
 
 DEVICE = Kind(
     "customer device",

@@ -89,6 +89,7 @@ instances:
   app: {subnet: cloud, secondary_addresses: [10.1.1.20]}
   still: {subnet: rack, state: stopped}
   owned: {subnet: public}
+addresses: {held: {address: 203.0.113.20}, till: {pool: op-coip/campus}}
 network_interfaces:
   extra: {subnet: rack}
   second: {subnet: rack, instance: web, secondary_addresses: [10.1.3.21]}

@@ -12,7 +12,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
             vpc="app",
             nat_gateway="new",
             subnet="cloud",
-            public_ip="203.0.113.99",
+            allocation="held",
             private_ip_address="10.1.1.99",
         ),
         edit.delete_nat_gateway(vpc="app", nat_gateway="new"),

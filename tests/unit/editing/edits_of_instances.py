@@ -91,6 +91,22 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
         edit.unassign_ipv6_addresses(network_interface="app"),
     ),
     (
+        edit.allocate_address(allocation="new", address="203.0.113.30"),
+        edit.release_address(allocation="new"),
+    ),
+    (
+        edit.allocate_address(allocation="new", customer_owned_ipv4_pool="op-coip/campus"),
+        edit.release_address(allocation="new"),
+    ),
+    (
+        edit.associate_address(instance="web", allocation="held"),
+        edit.disassociate_address(allocation="held"),
+    ),
+    (
+        edit.associate_address(instance="owned", allocation="till"),
+        edit.disassociate_address(allocation="till"),
+    ),
+    (
         edit.associate_address(instance="web", public_ip="auto"),
         edit.disassociate_address(network_interface="web"),
     ),

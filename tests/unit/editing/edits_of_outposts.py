@@ -90,6 +90,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
     ),
     (
         together(
+            edit.release_address(allocation="till"),
             edit.delete_local_gateway_route_table_vpc_association(
                 local_gateway_route_table="op-coip", vpc="campus"
             ),
@@ -104,6 +105,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
             edit.create_coip_pool(
                 local_gateway_route_table="op-coip", coip_pool="campus", cidrs=["172.20.0.0/26"]
             ),
+            edit.allocate_address(allocation="till", customer_owned_ipv4_pool="op-coip/campus"),
             edit.create_local_gateway_route(
                 local_gateway_route_table="op-coip",
                 destination_cidr_block="0.0.0.0/0",

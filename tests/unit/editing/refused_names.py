@@ -121,6 +121,16 @@ REFUSED: list[tuple[Change, str | None, str]] = [
         "site.direct_connect.no",
     ),
     (edit.remove_site_host(host="no"), None, "site.hosts.no"),
+    (
+        edit.release_address(allocation="no"),
+        "InvalidAllocationID.NotFound",
+        "addresses.no",
+    ),
+    (
+        edit.allocate_address(allocation="x", customer_owned_ipv4_pool="op/campus"),
+        "InvalidPoolID.NotFound",
+        "outposts.op.local_gateway.coip_pools.campus",
+    ),
     # the name is taken
     (edit.create_vpc(vpc="app", cidr_block="10.9.0.0/16"), None, "vpcs.app"),
     (
@@ -155,6 +165,19 @@ REFUSED: list[tuple[Change, str | None, str]] = [
     (edit.add_wan(), None, "site.wan"),
     (edit.declare_fault(kind="impair", target="cnd1", fault="cut"), None, "faults"),
     # something else uses it
+    (
+        together(
+            edit.associate_address(instance="web", allocation="held"),
+            edit.release_address(allocation="held"),
+        ),
+        "InvalidIPAddress.InUse",
+        "addresses.held",
+    ),
+    (
+        edit.delete_coip_pool(local_gateway_route_table="op-coip", coip_pool="campus"),
+        "DependencyViolation",
+        "outposts.op-coip.local_gateway.coip_pools.campus",
+    ),
     (edit.delete_vpc(vpc="data"), "DependencyViolation", "vpcs.data"),
     (edit.delete_vpc(vpc="campus"), "DependencyViolation", "vpcs.campus"),
     (

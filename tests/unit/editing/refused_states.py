@@ -273,6 +273,19 @@ REFUSED: list[tuple[Change, str | None, str]] = [
         "network_interfaces.extra.instance",
     ),
     (
+        together(
+            edit.associate_address(instance="web", allocation="held"),
+            edit.associate_address(instance="app", allocation="held"),
+        ),
+        "Resource.AlreadyAssociated",
+        "addresses.held",
+    ),
+    (
+        edit.disassociate_address(allocation="held"),
+        "InvalidAssociationID.NotFound",
+        "addresses.held",
+    ),
+    (
         edit.disassociate_address(instance="web"),
         "InvalidAssociationID.NotFound",
         "instances.web.elastic_ip",

@@ -114,6 +114,7 @@ DELETIONS: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "delete_network_interface": (kinds.NETWORK_INTERFACE, ("network_interface",)),
     "delete_placement_group": (kinds.PLACEMENT_GROUP, ("group_name",)),
     "delete_hosted_zone": (kinds.HOSTED_ZONE, ("hosted_zone",)),
+    "release_address": (kinds.ADDRESS, ("allocation",)),
     "delete_outpost": (kinds.OUTPOST, ("outpost",)),
     "delete_coip_pool": (kinds.COIP_POOL, ("local_gateway_route_table", "coip_pool")),
     "remove_site_device": (kinds.DEVICE, ("device",)),
