@@ -163,9 +163,9 @@ def delete_local_gateway_route_table_vpc_association(
 
 @operation
 def create_coip_pool(
-    data: Data, *, local_gateway_route_table: str, coip_pool: str, cidrs: list[str]
+    data: Data, *, local_gateway_route_table: str, coip_pool: str, cidrs: list[str] | None = None
 ) -> Data:
-    """Create a pool of customer-owned IP addresses, with its CIDR blocks."""
+    """Create a pool of customer-owned IP addresses, with CIDR blocks or none yet."""
     names = (local_gateway_route_table, coip_pool)
     return add(data, COIP_POOL, names, {"cidrs": cidrs})
 

@@ -120,6 +120,10 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
         ),
     ),
     (
+        edit.create_coip_pool(local_gateway_route_table="op-coip", coip_pool="new"),
+        edit.delete_coip_pool(local_gateway_route_table="op-coip", coip_pool="new"),
+    ),
+    (
         edit.create_coip_cidr(
             local_gateway_route_table="op-coip", coip_pool="campus", cidr="172.20.1.0/26"
         ),
