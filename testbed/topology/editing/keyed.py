@@ -114,7 +114,8 @@ def operations_on_part(
     def adding(data: Data, **given: Any) -> Data:
         path = part.take(data, given)
         if get(data, path) is not None:
-            raise EditError(None, f"there is {part.noun} already", path, "modify it")
+            message = f"the document has {part.noun} already"
+            raise EditError(None, message, path, "modify it")
         return _changed(put(data, path, {}), path, by_key(keys, given))
 
     def modifying(data: Data, **given: Any) -> Data:
@@ -133,7 +134,8 @@ def operations_on_part(
 
     def _require(data: Data, path: Path) -> None:
         if get(data, path) is None:
-            raise EditError(None, f"there is not {part.noun}", path, "add it first")
+            message = f"the document does not have {part.noun}"
+            raise EditError(None, message, path, "add it first")
 
     names = part.parameters()
     first, second, third = (f"{verb}_{word}" for verb in verbs)

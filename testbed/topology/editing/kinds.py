@@ -102,7 +102,7 @@ TRANSIT_GATEWAY = Kind(
         "InvalidTransitGatewayID.NotFound",
         "Transit Gateway {name} was deleted or does not exist.",
     ),
-    in_use=("IncorrectState", "{name} has non-deleted VPC Attachments or routes to it."),
+    in_use=("IncorrectState", "{name} has non-deleted Transit Gateway Attachments."),
     uses=uses.of_transit_gateway,
 )
 TRANSIT_GATEWAY_ATTACHMENT = Kind(

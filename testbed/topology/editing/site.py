@@ -1,4 +1,4 @@
-"""The customer's site: devices, links, segments, hosts, firewalls, WAN, Direct Connect."""
+"""The customer's site: devices, links, LAN segments, hosts, firewalls, WAN, internet access."""
 
 from __future__ import annotations
 
