@@ -6,13 +6,18 @@ import importlib
 import inspect
 import os
 import pkgutil
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import testbed.topology.editing as edit
+from testbed.topology.document import resolve
 from testbed.topology.editing import OPERATIONS, Change
+from testbed.topology.file.load import load_document
 
-PAGE = Path(__file__).parents[3] / "docs" / "editing.md"
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "editing.md"
 MARK = "<!-- operations -->\n"
 COLUMNS = "| operation | arguments | what it does |\n|---|---|---|\n"
 
@@ -54,6 +59,16 @@ def test_every_operation_is_in_the_reference() -> None:
     if os.environ.get("GOLDEN") == "write":
         PAGE.write_text(f"{head}{mark}\n{tables()}")
     assert PAGE.read_text() == f"{head}{mark}\n{tables()}", "run: GOLDEN=write pytest, and read"
+
+
+def test_the_example_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    before = load_document(ROOT / "topologies" / "two-racks-blocked.yaml")
+    names: dict[str, Any] = {"document": before, "print": lambda _: None}
+    exec(example, names)
+    topology = resolve(names["document"])
+    assert topology.instances["b"].state == "stopped"
+    assert topology.network_interfaces["a"].security_groups == ("web",)
 
 
 def test_every_operation_can_be_imported() -> None:
