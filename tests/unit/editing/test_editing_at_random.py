@@ -17,6 +17,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from testbed.errors import DocumentError
+from testbed.lower import lower
 from testbed.topology.document import Document, resolve
 from testbed.topology.editing import OPERATIONS, Change, EditError, kinds
 from testbed.topology.editing.named import Kind
@@ -79,7 +80,7 @@ def step(document: Document, change: Change, happened: Counter[str]) -> Document
     before = json.dumps(document.to_json())
     try:
         changed = change(document)
-        resolve(changed)
+        lower(resolve(changed))
     except (EditError, DocumentError):
         return document
     finally:
