@@ -111,6 +111,10 @@ def _address_or_auto(value: Any) -> IPv4Address | Literal["auto"]:
     return "auto" if value == "auto" else _address(value)
 
 
+def _address_or_name(value: Any) -> IPv4Address | str:
+    return value if isinstance(value, str) and is_name(value) else _address(value)
+
+
 def _name_server(value: Any) -> IPv4Address | str:
     return value if value == AMAZON_PROVIDED_DNS else _address(value)
 
@@ -160,11 +164,11 @@ Cidr6 = Annotated[IPv6Network, *typed(_cidr6, pattern=_PREFIX6_SCHEMA)]
 Ipv6Address = Annotated[
     IPv6Address | Literal["auto"], *typed(_ipv6_address, pattern=rf"^auto$|{_ADDRESS6_SCHEMA}")
 ]
-ElasticIp = Annotated[
+AddressOrAuto = Annotated[
     IPv4Address | Literal["auto"], *typed(_address_or_auto, pattern=rf"^(auto|{_OCTETS})$")
 ]
-CustomerOwnedIp = Annotated[
-    IPv4Address | Literal["auto"], *typed(_address_or_auto, pattern=rf"^({_OCTETS}|auto)$")
+PublicAddress = Annotated[  # auto, an address, or the name of one that is allocated
+    IPv4Address | str, *typed(_address_or_name, pattern=rf"{_ADDRESS_SCHEMA}|{NAME_PATTERN}")
 ]
 NameServer = Annotated[IPv4Address | str, *typed(_name_server)]
 Peer = Annotated[IPv4Network | IPv6Network | str, *typed(_peer)]

@@ -192,6 +192,13 @@ def _gateway_target(value: Any) -> str:
     raise wrong(f"must be the target of a local gateway route, is {show(value)}", hint)
 
 
+def _pool(value: Any) -> str:
+    parts = value.split("/") if isinstance(value, str) else []
+    if len(parts) == 2 and all(is_name(part) for part in parts):
+        return str(value)
+    raise wrong(f"must be a customer-owned IP pool, OUTPOST/POOL, is {show(value)}")
+
+
 def _host_interface(value: Any) -> str:
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if _HOST_INTERFACE.match(text) and text not in {".", "..", "lo"}:
@@ -287,6 +294,7 @@ GatewayTarget = Annotated[
 SubnetName = Annotated[
     str, *typed(_subnet, pattern=rf"{NAME_PATTERN[:-1]}(?:/{NAME_PATTERN[1:-1]})?$")
 ]
+PoolName = Annotated[str, *typed(_pool, pattern=rf"{NAME_PATTERN[:-1]}/{NAME_PATTERN[1:]}")]
 HostInterface = Annotated[str, *typed(_host_interface, pattern=HOST_INTERFACE_PATTERN)]
 Vlan = Annotated[int, *typed(_vlan, "integer", minimum=1, maximum=4094)]
 Mtu = Annotated[int, *typed(_mtu, "integer", minimum=MIN_MTU, maximum=MAX_MTU)]

@@ -106,7 +106,7 @@ class VpcRouter:
         refused = [
             f"eni-{interface.name}"
             for interface in self.interfaces
-            if self.subnets[interface.subnet].zone not in zones
+            if topology.subnet(interface.vpc, interface.subnet).zone not in zones
         ]
         refused += [
             f"op-{outpost.name}"

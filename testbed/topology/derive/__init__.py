@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network
 from testbed.topology import references
 from testbed.topology.derive import placement as derive_placement
 from testbed.topology.derive import security as derive_security
+from testbed.topology.derive.allocations import derive_addresses
 from testbed.topology.derive.coip import derive_coips
 from testbed.topology.derive.conformance import derive_conformance
 from testbed.topology.derive.direct_connect import derive_direct_connects
@@ -84,9 +85,12 @@ def derive(
     )
     instances, interfaces = derive_instances(form, vpcs, report, numbers)
     instances = derive_placement.place(form, instances, report, numbers)
-    interfaces = derive_coips(form, vpcs, outposts, interfaces, report, numbers)
+    addresses = derive_addresses(form, region.elastic_ip_cidr, outposts, report, numbers)
+    interfaces = derive_coips(form, vpcs, outposts, interfaces, addresses, report, numbers)
     interfaces |= managed_interfaces(form, vpcs, interfaces, report, numbers)
-    interfaces = with_elastic_ips(form, region.elastic_ip_cidr, interfaces, report, numbers)
+    interfaces = with_elastic_ips(
+        form, region.elastic_ip_cidr, interfaces, addresses, report, numbers
+    )
     return Topology(
         name=form.name,
         region=region,
@@ -100,6 +104,7 @@ def derive(
         time=form.time,
         seed=form.seed,
         faults=derive_faults(form, report),
+        addresses=addresses,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from testbed.errors import Path
+from testbed.topology.derive.allocations import Allocated, resolved
 from testbed.topology.model import LocalGateway, NetworkInterface, Outpost, Subnet, Vpc
 from testbed.topology.numbers import Numbers
 from testbed.topology.report import Report
@@ -23,18 +24,24 @@ def derive_coips(
     vpcs: Mapping[str, Vpc],
     outposts: Mapping[str, Outpost],
     interfaces: Mapping[str, NetworkInterface],
+    allocated: Allocated,
     report: Report,
     numbers: Numbers,
 ) -> dict[str, NetworkInterface]:
     """Return the interfaces with their customer-owned IP addresses."""
     subnets = {(vpc.name, subnet.name): subnet for vpc in vpcs.values() for subnet in vpc.subnets}
-    addresses = {name: a for name, each in interfaces.items() if (a := _named(form, each))}
+    addresses = {
+        name: address
+        for name, each in interfaces.items()
+        if (address := _named(form, each, allocated)) is not None
+    }
     taken = {int(address) for address in addresses.values()}
+    taken |= {int(each.address) for each in allocated.values()}
     wanted: dict[tuple[str, str], list[str]] = {}
     for name, interface in interfaces.items():
         subnet = subnets[interface.vpc, interface.subnet]
-        asked = _form(form, interface).customer_owned_ip or subnet.customer_owned_ip_pool
-        if asked and name not in addresses:
+        own = _form(form, interface).customer_owned_ip
+        if own == "auto" or (own is None and subnet.customer_owned_ip_pool):
             wanted.setdefault((subnet.vpc, subnet.name), []).append(name)
     for at, names in wanted.items():
         subnet = subnets[at]
@@ -59,8 +66,10 @@ def _form(form: TopologyForm, interface: NetworkInterface) -> InstanceForm | Net
     return form.instances[interface.name]
 
 
-def _named(form: TopologyForm, interface: NetworkInterface) -> IPv4Address | None:
-    given = _form(form, interface).customer_owned_ip
+def _named(
+    form: TopologyForm, interface: NetworkInterface, allocated: Allocated
+) -> IPv4Address | None:
+    given = resolved(_form(form, interface).customer_owned_ip, allocated, owned=True)
     return given if isinstance(given, IPv4Address) else None
 
 

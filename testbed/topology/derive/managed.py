@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
-from typing import Literal
 
 from testbed.errors import Path
 from testbed.topology.derive import security as derive_security
 from testbed.topology.derive.addresses import address_kind, free_addresses, hosts
+from testbed.topology.derive.allocations import Allocated, resolved
 from testbed.topology.model import (
     Endpoint,
     NatGateway,
@@ -22,7 +22,7 @@ from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm, VpcForm
 
 RESERVED_AT_START = 4
-Wanted = IPv4Address | Literal["auto"]
+Wanted = IPv4Address | str  # auto, or the name of an allocated one
 
 
 def nat_gateways(name: str, form: VpcForm) -> tuple[NatGateway, ...]:
@@ -147,10 +147,11 @@ def with_elastic_ips(
     form: TopologyForm,
     cidr: IPv4Network,
     interfaces: Mapping[str, NetworkInterface],
+    allocated: Allocated,
     report: Report,
     numbers: Numbers,
 ) -> dict[str, NetworkInterface]:
-    """Return the interfaces with their Elastic IPs.
+    """Return the interfaces with their Elastic IPs, of which some are `allocated` by name.
 
     NAT gateways count down from the end of `cidr`, all others up from its
     start, so that neither depends on the other.
@@ -158,9 +159,11 @@ def with_elastic_ips(
     wanted = [
         _ElasticIp(path, interface, private, public)
         for interface in interfaces.values()
-        for path, private, public in _elastic(form, interface)
+        for path, private, named in _elastic(form, interface)
+        if (public := resolved(named, allocated, owned=False)) is not None
     ]
-    given = [each.wanted for each in wanted if each.wanted != "auto"]
+    given = [each.wanted for each in wanted if isinstance(each.wanted, IPv4Address)]
+    given += [each.address for each in allocated.values()]
     upwards = hosts(cidr, 1)
     found: dict[str, IPv4Address] = {}
     for managed, offsets in ((False, upwards), (True, upwards[::-1])):
@@ -172,7 +175,9 @@ def with_elastic_ips(
         found |= free_addresses(numbers, "elastic-ip", cidr, names, offsets, given)
     pairs: dict[str, list[tuple[IPv4Address, IPv4Address]]] = {}
     for each in wanted:
-        public = found.get(each.name) if each.wanted == "auto" else each.wanted
+        public = each.wanted
+        if not isinstance(public, IPv4Address):
+            public = found.get(each.name)
         if public is None:
             report.add(each.path, f"AddressLimitExceeded: {cidr} has no free address")
         else:

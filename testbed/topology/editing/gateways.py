@@ -7,6 +7,7 @@ from typing import Literal
 from testbed.topology.editing.arguments import only_known, without
 from testbed.topology.editing.change import EditError, operation
 from testbed.topology.editing.kinds import (
+    ADDRESS,
     NAT_GATEWAY,
     PREFIX_LIST,
     ROUTE_TABLE,
@@ -19,8 +20,6 @@ from testbed.topology.editing.kinds import (
 from testbed.topology.editing.named import add, change, refusal, remove, require, store
 from testbed.topology.editing.tree import Data, get
 
-AUTO = "auto"
-
 
 @operation
 def create_nat_gateway(
@@ -29,12 +28,17 @@ def create_nat_gateway(
     vpc: str,
     nat_gateway: str,
     subnet: str,
-    public_ip: str = AUTO,
+    allocation: str | None = None,
     private_ip_address: str | None = None,
 ) -> Data:
-    """Create a public NAT gateway in a subnet of the Region, with its Elastic IP address."""
+    """Create a public NAT gateway in a subnet of the Region.
+
+    Without an allocation its Elastic IP address is one that nobody has.
+    """
     require(data, SUBNET, vpc, subnet)
-    values = {"subnet": subnet, "elastic_ip": public_ip, "address": private_ip_address}
+    if allocation is not None:
+        require(data, ADDRESS, allocation)
+    values = {"subnet": subnet, "elastic_ip": allocation, "address": private_ip_address}
     return add(data, NAT_GATEWAY, (vpc, nat_gateway), values)
 
 

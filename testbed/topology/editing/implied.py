@@ -15,9 +15,10 @@ def route_tables(data: Data, vpc: str) -> Data:  # noqa: ARG001 - every VPC has 
     return {"main": {}}
 
 
-def security_groups(data: Data, vpc: str) -> Data:  # noqa: ARG001 - every VPC has it
-    """Return the default security group, which every VPC with security groups has."""
-    return {"default": {}}
+def security_groups(data: Data, vpc: str) -> Data:
+    """Return the default security group, which every VPC that filters has."""
+    filters = get(data, ("vpcs", vpc, "security_groups")) is not None
+    return {"default": {}} if filters else {}
 
 
 def ingress(group: str) -> list[Data]:

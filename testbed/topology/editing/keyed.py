@@ -7,12 +7,22 @@ it alone.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from testbed.errors import Path
 from testbed.topology.editing.change import Change, EditError, make_operation
-from testbed.topology.editing.named import Kind, add, change, remove, require
+from testbed.topology.editing.named import (
+    Kind,
+    add,
+    change,
+    nobody,
+    refusal,
+    refuse_used,
+    remove,
+    require,
+)
 from testbed.topology.editing.tree import ANY, Data, get, put, tidy
 from testbed.topology.schema import TopologyForm
 from testbed.topology.schema.shape import shape_at
@@ -21,7 +31,7 @@ Operation = Callable[..., Change]
 Keys = dict[str, tuple[str, Any, bool]]
 Verbs = tuple[str, str, str]
 OURS: Verbs = ("add", "modify", "remove")
-KEYS = "its arguments are the keys that docs/topology.md has for it"
+KEYS = "its arguments are its keys (docs/topology.md)"
 
 
 def operations_on(
@@ -52,63 +62,87 @@ def operations_on(
     )
 
 
-def operation_on(word: str, path: Path, noun: str, but: Collection[str] = ()) -> Operation:
-    """Make the operation that changes keys of a part of the document: modify_WORD.
+@dataclass(frozen=True)
+class Part:
+    """A part of the document, or of each object of a kind, that has no name itself.
 
-    Keys in `but` have operations of their own.
+    Keys in `but` have operations of their own; `uses` finds who uses the owner by the part.
     """
-    keys = keys_of(shape_at(TopologyForm, path), but)
+
+    noun: str
+    path: Path
+    owner: Kind | None = None
+    argument: str = ""  # what the owner's name is called
+    but: tuple[str, ...] = ()
+    uses: Callable[..., Iterator[Path]] = nobody
+
+    def keys(self) -> Keys:
+        """Return the part's keys that operations change."""
+        start: Path = self.owner.path(ANY) if self.owner else ()
+        return keys_of(shape_at(TopologyForm, (*start, *self.path)), self.but)
+
+    def parameters(self) -> list[inspect.Parameter]:
+        """Return the parameter for the owner's name, if there is an owner."""
+        return [parameter(self.argument, str)] if self.owner else []
+
+    def take(self, data: Data, given: Data) -> Path:
+        """Take the owner's name out of the arguments, and return the part's path."""
+        if self.owner is None:
+            return self.path
+        name = given.pop(self.argument)
+        require(data, self.owner, name)
+        return (*self.owner.path(name), *self.path)
+
+
+def operation_on(name: str, part: Part) -> Operation:
+    """Make the operation that changes keys of a part that is always there."""
+    keys = part.keys()
 
     def modifying(data: Data, **given: Any) -> Data:
-        return _changed(data, path, by_key(keys, given))
+        return _changed(data, part.take(data, given), by_key(keys, given))
 
-    text = f"Change keys of {noun}; {KEYS}."
-    return make_operation(f"modify_{word}", modifying, any_of(keys), text)
-
-
-def operation_within(
-    word: str, owner: Kind, argument: str, part: Path, noun: str, but: Collection[str] = ()
-) -> Operation:
-    """Make the operation that changes keys of a part of named objects: modify_WORD."""
-    keys = keys_of(shape_at(TopologyForm, (*owner.path(ANY), *part)), but)
-
-    def modifying(data: Data, **given: Any) -> Data:
-        name = given.pop(argument)
-        require(data, owner, name)
-        return _changed(data, (*owner.path(name), *part), by_key(keys, given))
-
-    text = f"Change keys of {noun}; {KEYS}."
-    parameters = [parameter(argument, str), *any_of(keys)]
-    return make_operation(f"modify_{word}", modifying, parameters, text)
+    text = f"Change keys of {part.noun}; {KEYS}."
+    return make_operation(name, modifying, [*part.parameters(), *any_of(keys)], text)
 
 
 def operations_on_part(
-    word: str, path: Path, noun: str, but: Collection[str] = ()
+    word: str, part: Part, verbs: Verbs = OURS
 ) -> tuple[Operation, Operation, Operation]:
     """Make the operations that add, modify and remove a part that may be there or not."""
-    keys = keys_of(shape_at(TopologyForm, path), but)
+    keys = part.keys()
 
     def adding(data: Data, **given: Any) -> Data:
+        path = part.take(data, given)
         if get(data, path) is not None:
-            raise EditError(None, f"there is {noun} already", path, "modify it")
+            message = f"the document has {part.noun} already"
+            raise EditError(None, message, path, "modify it")
         return _changed(put(data, path, {}), path, by_key(keys, given))
 
     def modifying(data: Data, **given: Any) -> Data:
-        _there(data)
+        path = part.take(data, given)
+        _require(data, path)
         return _changed(data, path, by_key(keys, given))
 
-    def removing(data: Data) -> Data:
-        _there(data)
+    def removing(data: Data, **given: Any) -> Data:
+        names = tuple(given.values())
+        path = part.take(data, given)
+        _require(data, path)
+        if part.owner is not None:
+            error = refusal(part.owner, part.owner.in_use, names)
+            refuse_used(part.uses(data, *names), error)
         return put(data, path, None)
 
-    def _there(data: Data) -> None:
+    def _require(data: Data, path: Path) -> None:
         if get(data, path) is None:
-            raise EditError(None, f"there is not {noun}", path, "add it")
+            message = f"the document does not have {part.noun}"
+            raise EditError(None, message, path, "add it first")
 
+    names = part.parameters()
+    first, second, third = (f"{verb}_{word}" for verb in verbs)
     return (
-        make_operation(f"add_{word}", adding, new_of(keys), f"Add {noun}; {KEYS}."),
-        make_operation(f"modify_{word}", modifying, any_of(keys), f"Change {noun}; {KEYS}."),
-        make_operation(f"remove_{word}", removing, [], f"Remove {noun}."),
+        make_operation(first, adding, [*names, *new_of(keys)], f"Add {part.noun}; {KEYS}."),
+        make_operation(second, modifying, [*names, *any_of(keys)], f"Change {part.noun}; {KEYS}."),
+        make_operation(third, removing, names, f"Remove {part.noun}."),
     )
 
 

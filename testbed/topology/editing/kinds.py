@@ -102,7 +102,7 @@ TRANSIT_GATEWAY = Kind(
         "InvalidTransitGatewayID.NotFound",
         "Transit Gateway {name} was deleted or does not exist.",
     ),
-    in_use=("IncorrectState", "{name} has non-deleted VPC Attachments or routes to it."),
+    in_use=("IncorrectState", "{name} has non-deleted Transit Gateway Attachments."),
     uses=uses.of_transit_gateway,
 )
 TRANSIT_GATEWAY_ATTACHMENT = Kind(
@@ -182,6 +182,13 @@ COIP_POOL = Kind(
     owner=LOCAL_GATEWAY_ROUTE_TABLE,
     uses=uses.of_coip_pool,
 )
+ADDRESS = Kind(
+    "address",
+    ("addresses",),
+    missing=("InvalidAllocationID.NotFound", "The allocation ID '{name}' does not exist"),
+    in_use=("InvalidIPAddress.InUse", "Address {name} is in use."),
+    uses=uses.of_address,
+)
 
 DEVICE = Kind(
     "customer device",
@@ -211,4 +218,9 @@ DIRECT_CONNECT = Kind(
     ),
     uses=uses.of_connection,
 )
-INTERNET_HOST = Kind("internet host", ("region", "internet", "hosts"), missing=_no("internet host"))
+INTERNET_HOST = Kind(
+    "internet host",
+    ("region", "internet", "hosts"),
+    missing=_no("internet host"),
+    inside=("region", "internet"),
+)

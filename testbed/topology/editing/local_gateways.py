@@ -11,7 +11,7 @@ from testbed.errors import Path
 from testbed.topology.editing import implied
 from testbed.topology.editing.arguments import one_of, only_known, same_block, without
 from testbed.topology.editing.change import EditError, operation
-from testbed.topology.editing.keyed import operation_within
+from testbed.topology.editing.keyed import Part, operation_on
 from testbed.topology.editing.kinds import COIP_POOL, OUTPOST, VPC
 from testbed.topology.editing.kinds import LOCAL_GATEWAY_ROUTE_TABLE as TABLE
 from testbed.topology.editing.named import add, change, refuse_used, remove, require
@@ -55,7 +55,8 @@ def delete_local_gateway_route_table(data: Data, *, local_gateway_route_table: s
     """
     name = local_gateway_route_table
     require(data, TABLE, name)
-    refuse_used(TABLE, (name,), _uses(data, name))
+    message = f"The local gateway route table '{name}' has dependencies and cannot be deleted."
+    refuse_used(_uses(data, name), EditError("DependencyViolation", message, _path(name)))
     return _changed(data, name, {"mode": None, "routes": []})
 
 
@@ -154,16 +155,17 @@ def delete_local_gateway_route_table_vpc_association(
         message = f"The VPC {vpc} is not associated with the route table {name}"
         raise EditError(code, message, path)
     routes = find(data, "vpcs", vpc, "route_tables", ANY, "routes", ANY, "target")
-    uses = [use for use, target in routes if target == f"{name}.local-gateway"]
-    refuse_used(VPC, (vpc,), uses)
+    message = f"The vpc '{vpc}' has routes to the local gateway of {name}"
+    error = EditError("DependencyViolation", message, path)
+    refuse_used((use for use, to in routes if str(to) == f"{name}.local-gateway"), error)
     return _with_vpcs(data, name, without(vpcs, [vpc]))
 
 
 @operation
 def create_coip_pool(
-    data: Data, *, local_gateway_route_table: str, coip_pool: str, cidrs: list[str]
+    data: Data, *, local_gateway_route_table: str, coip_pool: str, cidrs: list[str] | None = None
 ) -> Data:
-    """Create a pool of customer-owned IP addresses, with its CIDR blocks."""
+    """Create a pool of customer-owned IP addresses, with CIDR blocks or none yet."""
     names = (local_gateway_route_table, coip_pool)
     return add(data, COIP_POOL, names, {"cidrs": cidrs})
 
@@ -236,13 +238,15 @@ def reset_virtual_interface(
     return change(data, OUTPOST, (outpost,), {(group, "vifs"): others})
 
 
-modify_local_gateway = operation_within(
-    "local_gateway",
-    OUTPOST,
-    "outpost",
-    (GATEWAY,),
-    "an Outpost's local gateway",
-    but=("mode", "vif_group", "vpcs", "routes", "coip_pools", "vifs"),
+modify_local_gateway = operation_on(
+    "modify_local_gateway",
+    Part(
+        "an Outpost's local gateway",
+        (GATEWAY,),
+        OUTPOST,
+        "outpost",
+        but=("mode", "vif_group", "vpcs", "routes", "coip_pools", "vifs"),
+    ),
 )
 
 

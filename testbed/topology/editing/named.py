@@ -7,7 +7,7 @@ equals that is left out of the document again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,7 @@ class Kind:
     owner: Kind | None = None
     uses: Callable[..., Iterator[Path]] = nobody  # data, names
     implied: Callable[..., Data] | None = None  # data, owner's names
+    inside: Path = ()  # what has to be written down for it, without a name itself
     whole: bool = False  # a mapping that is written down has none of the implied objects by itself
 
     def mapping(self, owners: tuple[str, ...]) -> Path:
@@ -79,6 +80,9 @@ def add(data: Data, kind: Kind, names: tuple[str, ...], values: Values) -> Data:
     """Copy the data with another object; EditError where its name is taken."""
     if kind.owner is not None:
         require(data, kind.owner, *names[:-1])
+    if kind.inside and get(data, kind.inside) is None:
+        message = f"there is no {kind.inside[-1]} for the {kind.noun}"
+        raise EditError(None, message, kind.inside, "add it first")
     if names[-1] in entries(data, kind, *names[:-1]):
         raise refusal(kind, kind.taken, names, "choose another name")
     return store(data, kind, names, _with(kind, names, {}, values))
@@ -92,16 +96,16 @@ def change(data: Data, kind: Kind, names: tuple[str, ...], values: Values) -> Da
 def remove(data: Data, kind: Kind, *names: str) -> Data:
     """Copy the data without an object; EditError where something else uses it."""
     require(data, kind, *names)
-    refuse_used(kind, names, list(kind.uses(data, *names)))
+    refuse_used(kind.uses(data, *names), refusal(kind, kind.in_use, names))
     return store(data, kind, names, None)
 
 
-def refuse_used(kind: Kind, names: tuple[str, ...], uses: list[Path]) -> None:
-    """Raise EditError where there are uses of an object; its remedy names them."""
-    if uses:
-        places = ", ".join(dotted(use) for use in uses[:LISTED])
-        more = f" and {len(uses) - LISTED} more" if len(uses) > LISTED else ""
-        raise refusal(kind, kind.in_use, names, f"it is used by {places}{more}")
+def refuse_used(uses: Iterable[Path], error: EditError) -> None:
+    """Raise `error`, with the uses as its remedy, where there are any."""
+    if places := [dotted(use) for use in uses]:
+        more = f" and {len(places) - LISTED} more" if len(places) > LISTED else ""
+        remedy = f"it is used by {', '.join(places[:LISTED])}{more}"
+        raise EditError(error.aws_code, error.message, error.path, remedy)
 
 
 def store(data: Data, kind: Kind, names: tuple[str, ...], entry: Any) -> Data:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testbed.topology.editing.arguments import without
 from testbed.topology.editing.change import EditError, operation
-from testbed.topology.editing.keyed import operation_within, operations_on
+from testbed.topology.editing.keyed import Part, operation_on, operations_on
 from testbed.topology.editing.kinds import OUTPOST
 from testbed.topology.editing.named import change, require
 from testbed.topology.editing.tree import Data
@@ -12,16 +12,12 @@ from testbed.topology.editing.tree import Data
 create_outpost, update_outpost, delete_outpost = operations_on(
     OUTPOST, "outpost", "outpost", verbs=("create", "update", "delete")
 )
-modify_uplinks = operation_within(
-    "uplinks", OUTPOST, "outpost", ("uplinks",), "an Outpost's uplinks"
+modify_uplinks = operation_on(
+    "modify_uplinks", Part("an Outpost's uplinks", ("uplinks",), OUTPOST, "outpost")
 )
-modify_service_link = operation_within(
-    "service_link",
-    OUTPOST,
-    "outpost",
-    ("service_link",),
-    "an Outpost's service link",
-    but=("vifs",),
+modify_service_link = operation_on(
+    "modify_service_link",
+    Part("an Outpost's service link", ("service_link",), OUTPOST, "outpost", but=("vifs",)),
 )
 
 

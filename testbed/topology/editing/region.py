@@ -7,6 +7,7 @@ from typing import Any
 from testbed.errors import Path
 from testbed.topology.editing.change import EditError, make_operation, operation
 from testbed.topology.editing.keyed import (
+    Part,
     any_of,
     by_key,
     keys_of,
@@ -22,18 +23,20 @@ from testbed.topology.schema import FaultForm
 FAULTS: Path = ("faults",)
 OWN = ("internet", "prefix_lists", "vpc_peering_connections", "transit_gateways")
 
-modify_region = operation_on("region", ("region",), "the Region", but=("name", *OWN))
+modify_region = operation_on("modify_region", Part("the Region", ("region",), but=("name", *OWN)))
 add_internet, modify_internet, remove_internet = operations_on_part(
-    "internet", ("region", "internet"), "an internet", but=("hosts",)
+    "internet", Part("an internet", ("region", "internet"), but=("hosts",))
 )
 add_internet_host, modify_internet_host, remove_internet_host = operations_on(
     INTERNET_HOST, "internet_host", "host"
 )
 modify_conformance = operation_on(
-    "conformance", ("conformance",), "what testbed check holds measurements to", but=("failover",)
+    "modify_conformance",
+    Part("the limits for what testbed check measures", ("conformance",), but=("failover",)),
 )
 modify_failover_limits = operation_on(
-    "failover_limits", ("conformance", "failover"), "how long a flow may be interrupted"
+    "modify_failover_limits",
+    Part("the limits for interruptions of a flow", ("conformance", "failover")),
 )
 
 

@@ -43,6 +43,11 @@ def create_security_group(data: Data, *, vpc: str, group: str) -> Data:
 
     With its first one a VPC begins to filter: interfaces that name no group have `default`.
     """
+    require(data, VPC, vpc)
+    if group == DEFAULT:
+        message = f"Cannot use reserved security group name: {DEFAULT}"
+        path = SECURITY_GROUP.path(vpc, group)
+        raise EditError("InvalidParameterValue", message, path, "enable_security_groups makes it")
     return add(data, SECURITY_GROUP, (vpc, group), {})
 
 
@@ -71,7 +76,8 @@ def disable_security_groups(data: Data, *, vpc: str) -> Data:
     """Let a VPC filter nothing, which AWS does not offer; its groups have to be deleted first."""
     require(data, VPC, vpc)
     mapping = SECURITY_GROUP.mapping((vpc,))
-    refuse_used(VPC, (vpc,), [(*mapping, name) for name in get(data, mapping, {})])
+    error = EditError("DependencyViolation", f"The vpc '{vpc}' has security groups", mapping)
+    refuse_used([(*mapping, name) for name in get(data, mapping, {})], error)
     return put(data, mapping, None)
 
 

@@ -1,4 +1,4 @@
-"""The customer's site: devices, links, segments, hosts, firewalls, WAN, Direct Connect."""
+"""The customer's site: devices, links, LAN segments, hosts, firewalls, WAN, internet access."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from testbed.topology.editing import implied
 from testbed.topology.editing.change import EditError, make_operation, on_documents, operation
 from testbed.topology.editing.keyed import (
     KEYS,
+    Part,
     any_of,
     keys_of,
     operation_on,
@@ -18,7 +19,7 @@ from testbed.topology.editing.keyed import (
     operations_on_part,
     parameter,
 )
-from testbed.topology.editing.kinds import DEVICE, DIRECT_CONNECT, FIREWALL, HOST, SEGMENT
+from testbed.topology.editing.kinds import DEVICE, FIREWALL, HOST, SEGMENT
 from testbed.topology.editing.named import require
 from testbed.topology.editing.tree import Data, get, put, tidy
 from testbed.topology.schema import LinkForm
@@ -36,14 +37,13 @@ add_site_host, modify_site_host, remove_site_host = operations_on(HOST, "site_ho
 add_site_firewall, modify_site_firewall, remove_site_firewall = operations_on(
     FIREWALL, "site_firewall", "firewall"
 )
-add_direct_connect, modify_direct_connect, remove_direct_connect = operations_on(
-    DIRECT_CONNECT, "direct_connect", "connection"
-)
-add_wan, modify_wan, remove_wan = operations_on_part("wan", (*SITE, "wan"), "a WAN")
+add_wan, modify_wan, remove_wan = operations_on_part("wan", Part("a WAN", (*SITE, "wan")))
 add_site_internet, modify_site_internet, remove_site_internet = operations_on_part(
-    "site_internet", (*SITE, "internet"), "internet access of the site's own"
+    "site_internet", Part("internet access of the site's own", (*SITE, "internet"))
 )
-modify_region_link = operation_on("region_link", (*SITE, "region_link"), "the way to the Region")
+modify_region_link = operation_on(
+    "modify_region_link", Part("the way to the Region", (*SITE, "region_link"))
+)
 
 
 @operation

@@ -138,6 +138,9 @@ def of_outpost(data: Data, name: str) -> Iterator[Path]:
     """Find the subnets on an Outpost, the routes to its local gateway, and its cables."""
     yield from _naming(data, ("vpcs", ANY, "subnets", ANY, "outpost"), name)
     yield from _routes(data, ANY, f"{name}.local-gateway")
+    for path, pool in find(data, "addresses", ANY, "pool"):
+        if str(pool).partition("/")[0] == name:
+            yield path
     pattern = ("site", "devices", ANY, "host_interfaces", "uplinks", name)
     yield from (path for path, _ in find(data, *pattern))
 
@@ -150,12 +153,22 @@ def of_coip_pool(data: Data, outpost: str, pool: str) -> Iterator[Path]:
             on_outpost |= {path[3], f"{path[1]}/{path[3]}"}
             if str(subnet.get("map_customer_owned_ip_on_launch")) == pool:
                 yield (*path, "map_customer_owned_ip_on_launch")
+    yield from _naming(data, ("addresses", ANY, "pool"), f"{outpost}/{pool}")
     at = ("outposts", outpost, "local_gateway", "coip_pools", pool, "cidrs")
     for group in INTERFACES:
         for path, address in find(data, group, ANY, "customer_owned_ip"):
             mine = str(get(data, (*path[:2], "subnet"))) in on_outpost
             if mine and any(_inside(address, cidr) for cidr in get(data, at, [])):
                 yield path
+
+
+def of_address(data: Data, name: str) -> Iterator[Path]:
+    """Find the interfaces and NAT gateways that have an allocated address."""
+    for group in INTERFACES:
+        for key in ("elastic_ip", "customer_owned_ip"):
+            yield from _naming(data, (group, ANY, key), name)
+        yield from _naming(data, (group, ANY, "elastic_ips", ANY), name)
+    yield from _naming(data, ("vpcs", ANY, "nat_gateways", ANY, "elastic_ip"), name)
 
 
 def of_device(data: Data, name: str) -> Iterator[Path]:

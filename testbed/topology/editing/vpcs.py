@@ -141,5 +141,7 @@ def detach_vpn_gateway(data: Data, *, vpc: str) -> Data:
     if require(data, VPC, vpc).get("virtual_private_gateway") is None:
         message = f"The attachment of a vpn gateway and the vpc ID '{vpc}' does not exist"
         raise EditError("InvalidVpnGatewayAttachment.NotFound", message, path)
-    refuse_used(VPC, (vpc,), list(of_virtual_private_gateway(data, vpc)))
+    message = f"The virtual private gateway of {vpc} has virtual interfaces and can't be detached"
+    error = EditError("DependencyViolation", message, path)
+    refuse_used(of_virtual_private_gateway(data, vpc), error)
     return change(data, VPC, (vpc,), {"virtual_private_gateway": None})

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
+from testbed.topology.model.address import AllocatedAddress
 from testbed.topology.model.base import (
     INTERNAL,
     MAX_OUTPOSTS,
@@ -106,6 +107,7 @@ __all__ = [
     "MAX_ROUTE_TABLES",
     "MAX_VPCS",
     "RACKS_ONLY",
+    "AllocatedAddress",
     "Anchor",
     "CoipPool",
     "Conformance",
@@ -193,6 +195,7 @@ class Topology:
     time: Time = "real"
     seed: int = 1
     faults: tuple[FaultDeclaration, ...] = ()
+    addresses: Mapping[str, AllocatedAddress] = field(default_factory=dict)
 
     def subnet(self, vpc: str, name: str) -> Subnet:
         """The subnet `name` of `vpc`."""

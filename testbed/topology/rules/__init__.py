@@ -8,6 +8,7 @@ right. Tags such as R1 or L3 in docstrings name the source of a fact.
 from testbed.topology.model import Topology
 from testbed.topology.report import Report
 from testbed.topology.rules import (
+    addresses,
     direct_connect,
     dns,
     instances,
@@ -40,6 +41,7 @@ PARTS = {
     "real": real.check,
     "transit": transit.check,
     "direct_connect": direct_connect.check,
+    "addresses": addresses.check,
     "overlap": overlap.check,
 }
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from testbed.topology.addresses import Address, CustomerOwnedIp, ElasticIp, Ipv6Address
+from testbed.topology.addresses import Address, Ipv6Address, PublicAddress
 from testbed.topology.model import Resource, Service
 from testbed.topology.schema.base import Form
 from testbed.topology.values import InstanceType, Name, SubnetName
@@ -19,16 +19,19 @@ CHECK = (
     " routers, NAT and other appliances. Default: true."
 )
 COIP = (
-    "Its customer-owned IP address: auto or an address of the Outpost's pools; it stands for the"
-    " primary private address. Default: none, or what its subnet assigns."
+    "Its customer-owned IP address: auto, an address of the Outpost's pools, or the name of one"
+    " of addresses; it stands for the primary private address. Default: none, or what its subnet"
+    " assigns."
 )
 
 ELASTIC_IP = (
-    "The Elastic IP address of its primary private address, or auto: one from elastic_ip_cidr."
-    " Default: none."
+    "The Elastic IP address of its primary private address; auto: one from elastic_ip_cidr; or the"
+    " name of one of addresses. Default: none."
 )
 IPV6 = "Its IPv6 address, or auto: the subnet's first free one from ::4 on. Default: none."
-ELASTIC_IPS = "Elastic IP addresses of its secondary ones: private address to Elastic IP or auto."
+ELASTIC_IPS = (
+    "Elastic IP addresses of its secondary ones: private address to Elastic IP, auto or name."
+)
 GROUPS = "Its security groups, at most 5. Default: the VPC's `default` group."
 
 
@@ -55,12 +58,12 @@ class _InterfaceForm(Form):
     address: Address | None = Field(None, description=ADDRESS)
     secondary_addresses: list[Address] = Field(default=[], description=SECONDARY)
     ipv6_address: Ipv6Address | None = Field(None, description=IPV6)
-    elastic_ip: ElasticIp | None = Field(None, description=ELASTIC_IP)
-    elastic_ips: dict[Address, ElasticIp] = Field(
+    elastic_ip: PublicAddress | None = Field(None, description=ELASTIC_IP)
+    elastic_ips: dict[Address, PublicAddress] = Field(
         default={}, description=f"{ELASTIC_IPS} Default: none."
     )
     source_destination_check: bool = Field(default=True, description=CHECK)
-    customer_owned_ip: CustomerOwnedIp | None = Field(None, description=COIP)
+    customer_owned_ip: PublicAddress | None = Field(None, description=COIP)
     security_groups: list[Name] | None = Field(None, min_length=1, description=GROUPS)
 
 

@@ -93,7 +93,8 @@ class CoipPoolForm(Form):
     """A pool of customer-owned IP addresses, announced in CoIP mode."""
 
     cidrs: list[Cidr] = Field(
-        min_length=1, description="Its CIDR blocks, /26 or larger, public or private."
+        default=[],
+        description="Its CIDR blocks, /26 or larger, public or private. Default: none yet.",
     )
 
 

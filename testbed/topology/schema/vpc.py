@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from testbed.topology.addresses import Address, Cidr, Cidr6, Destination, ElasticIp
+from testbed.topology.addresses import Address, Cidr, Cidr6, Destination, PublicAddress
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.dns import DhcpOptionsForm
 from testbed.topology.schema.security import NetworkAclForm, SecurityGroupForm
@@ -73,8 +73,10 @@ class NatGatewayForm(Form):
     """A public NAT gateway, in a subnet of the Region."""
 
     subnet: Name = Field(description="The subnet that it is in; its route table is the gateway's.")
-    elastic_ip: ElasticIp = Field(
-        "auto", description="Its Elastic IP address. Default: auto, derived from elastic_ip_cidr."
+    elastic_ip: PublicAddress = Field(
+        "auto",
+        description="Its Elastic IP address, or the name of one of addresses. Default: auto,"
+        " derived from elastic_ip_cidr.",
     )
     address: Address | None = Field(
         None,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import get_args
 
-from testbed.topology.ids import PREFIXES, Kind, aws_id, outpost_arn
+from testbed.topology.ids import PREFIXES, ResourceType, aws_id, outpost_arn
 
 
 def test_they_have_a_prefix_and_seventeen_digits() -> None:
-    assert set(PREFIXES) == set(get_args(Kind))
+    assert set(PREFIXES) == set(get_args(ResourceType))
     for kind, prefix in PREFIXES.items():
         assert re.fullmatch(rf"{prefix}-[0-9a-f]{{17}}", aws_id(kind, "app"))
     assert len(set(PREFIXES.values())) == len(PREFIXES)
