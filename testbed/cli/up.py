@@ -117,9 +117,7 @@ def command(
     if as_json:
         echo_json(outcome.to_json() | {"taken_away": read.lost})
     else:
-        _report(outcome, wait=wait, timeout=timeout)
-        if timings:
-            _print_timings(outcome.timings)
+        _report(outcome, wait=wait, timeout=timeout, timings=timings)
     if outcome.pending and not outcome.faults:
         context.exit(EXIT_NETWORK)
 
@@ -196,8 +194,14 @@ def _read(
     return read
 
 
-def _report(outcome: Outcome, *, wait: bool, timeout: float) -> None:
+def _report(outcome: Outcome, *, wait: bool, timeout: float, timings: bool) -> None:
     """Say how it went."""
+    _print_outcome(outcome, wait=wait, timeout=timeout)
+    if timings:
+        _print_timings(outcome.timings)
+
+
+def _print_outcome(outcome: Outcome, *, wait: bool, timeout: float) -> None:
     if outcome.first:
         ready = not outcome.pending or bool(outcome.faults)
         state = "is up" if ready else "is built, but not ready"

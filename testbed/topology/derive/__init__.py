@@ -71,12 +71,7 @@ def derive(
     zones = tuple(references.zones(form))
     outposts = derive_outposts(form, asns, report, numbers)
     region = derive_region(form, zones, report, numbers)
-    claimed = numbers.claim_all("vpc", form.vpcs, range(1, MAX_VPCS + 1))
-    vpcs = {
-        # those that there is no room for are refused by the rules
-        name: _vpc(form, region, name, claimed.get(name, MAX_VPCS + 1), numbers)
-        for name in form.vpcs
-    }
+    vpcs = _vpcs(form, region, numbers)
     region = replace(region, transit_gateways=derive_transit_gateways(form, vpcs, numbers))
     site = replace(
         site,
@@ -106,6 +101,15 @@ def derive(
         faults=derive_faults(form, report),
         addresses=addresses,
     )
+
+
+def _vpcs(form: TopologyForm, region: Region, numbers: Numbers) -> dict[str, Vpc]:
+    """The VPCs; those that there is no number for are refused by the rules."""
+    claimed = numbers.claim_all("vpc", form.vpcs, range(1, MAX_VPCS + 1))
+    return {
+        name: _vpc(form, region, name, claimed.get(name, MAX_VPCS + 1), numbers)
+        for name in form.vpcs
+    }
 
 
 def _vpc(form: TopologyForm, region: Region, name: str, number: int, numbers: Numbers) -> Vpc:

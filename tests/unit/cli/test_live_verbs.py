@@ -231,7 +231,10 @@ def test_edit_shows_problems_with_their_lines_and_keeps_the_text(
     editor(monkeypatch, "sed -i s/10.77.11.0/10.77.7.0/")
     result = call("edit")
     assert result.exit_code == 2
-    assert "two-racks.yaml:22:22: vpcs.app.subnets.rack-b.cidr: overlaps" in result.stderr
+    lines = (ROOT / "two-racks.yaml").read_text().splitlines()
+    line, text = next(pair for pair in enumerate(lines, 1) if "10.77.11.0/24" in pair[1])
+    place = f"two-racks.yaml:{line}:{text.index('10.77.11.0') + 1}"
+    assert f"{place}: vpcs.app.subnets.rack-b.cidr: overlaps" in result.stderr
     kept = Path(result.stderr.partition("what you have written is in ")[2].splitlines()[0])
     assert "10.77.7.0/24, outpost: op-b" in kept.read_text()
     assert Client(NAME).hello()["revision"] == 1
