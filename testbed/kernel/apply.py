@@ -155,6 +155,7 @@ class Kernel:
                 node.socket.send(attached)
             node.close()
         self._nodes.clear()
+        self._links.forget()
 
     def apply(self, steps: Iterable[s.Step], on_phase: OnPhase | None = None) -> dict[str, float]:
         """Carry out the steps in order; milliseconds by phase.

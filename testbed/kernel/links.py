@@ -168,6 +168,10 @@ class Links:
         except OSError as error:
             raise HostError(f"{node}: WireGuard {interface.name}: {error.strerror}") from error
 
+    def forget(self) -> None:
+        """Drop what was still to be done to links, as their namespaces go."""
+        self._settle.clear()
+
     def settle(self) -> None:
         """Make the kernel act on the carrier of new links now, not up to a second later."""
         settle, self._settle = self._settle, {}

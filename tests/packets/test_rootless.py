@@ -194,7 +194,7 @@ def test_pytest_plugin(user: User) -> None:
 
 def test_without_a_session_tmp_is_used(user: User) -> None:
     """A directory for this user only; one that somebody else has put there is refused."""
-    code = "import testbed.protocol as p; print(p.runtime_directory())"
+    code = "import testbed.control.protocol as p; print(p.runtime_directory())"
     words = ["env", "-u", "XDG_RUNTIME_DIR", *user.words("-c", code)]
     place = Path(f"/tmp/testbed-{UID}")
 
