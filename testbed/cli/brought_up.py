@@ -64,12 +64,9 @@ def choose(
         )
     if time:
         raise UsageError("--time needs --topology", hint="a running testbed has its time already")
-    from testbed.conformance.site_subjects import remember  # noqa: PLC0415
     from testbed.lifecycle.live import running_plan  # noqa: PLC0415
 
-    plan, topology = running_plan(connect(name))
-    remember(topology, plan)
-    return Chosen(plan, topology)
+    return Chosen(*running_plan(connect(name)))
 
 
 @contextlib.contextmanager

@@ -111,23 +111,14 @@ class _Same:
         return id(self.topology)
 
 
-_PLANS: dict[_Same, Plan] = {}
-
-
 @lru_cache(maxsize=8)
 def _plan_of(topology: _Same) -> Plan:
     return lower(topology.topology)
 
 
-def remember(topology: Topology, plan: Plan) -> None:
-    """Note what is built of a topology that runs: its objects keep the numbers they have had."""
-    _PLANS[_Same(topology)] = plan
-
-
 def plan_of(topology: Topology) -> Plan:
     """What is built of a topology, without any fault."""
-    same = _Same(topology)
-    return _PLANS.get(same) or _plan_of(same)
+    return _plan_of(_Same(topology))
 
 
 def machines(topology: Topology) -> list[MachineSubject]:

@@ -24,13 +24,12 @@ NO_NUMBERS: Mapping[str, Mapping[str, int]] = {}
 class Installation:
     """An installation, checked and complete.
 
-    `numbers` are those of its objects. `source` is what the keeper is told that it was read
+    `source` is what the keeper is told that it was read
     from, the file and its settings; None where it was edited, and the source is what it was.
     """
 
     document: Document
     topology: Topology
-    numbers: Numbers
     source: Mapping[str, Any] | None = None
     file: Source | None = None
 
@@ -40,16 +39,16 @@ class Installation:
         from testbed.lower import lower  # noqa: PLC0415 - jinja2 and cryptography are slow to import
 
         if self.file is None:
-            return lower(self.topology, self.numbers)
+            return lower(self.topology)
         with self.file.placing():
-            return lower(self.topology, self.numbers)
+            return lower(self.topology)
 
     def made_from(self) -> dict[str, Any]:
         """Return what a keeper keeps beside the plan (docs/protocol.md, `apply`)."""
         assert self.plan  # which claims numbers, too
         return {
             "document": self.document.to_json(),
-            "numbers": self.numbers.to_json(),
+            "numbers": self.topology.numbers.to_json(),
             "source": self.source,
         }
 
@@ -77,8 +76,7 @@ def read_file(
     found = find(path)
     file = read(found, settings)
     own = file.composed.root.child("name")
-    numbers = Numbers(previous(name or str(own and own.value)))
-    document, topology = file.resolve(numbers)
+    document, topology = file.resolve(Numbers(previous(name or str(own and own.value))))
     told = device_configs.parse(topology, file.directory)
     if notes is not None:
         notes += told
@@ -87,7 +85,6 @@ def read_file(
     return Installation(
         replace(document, data={**document.data, **changed}),
         replace(topology, **changed),
-        numbers,
         source,
         file,
     )
@@ -118,7 +115,6 @@ def of_document(
     `previous` are the numbers of the same installation as it runs, `parsed` the texts of
     devices' configurations that need not be parsed again.
     """
-    numbers = Numbers(previous)
-    topology = resolve(document, numbers)
+    topology = resolve(document, Numbers(previous))
     device_configs.parse(topology, parsed=parsed)
-    return Installation(document, topology, numbers)
+    return Installation(document, topology)

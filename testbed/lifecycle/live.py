@@ -35,6 +35,10 @@ class Live:
     source: Mapping[str, Any]
     edits: list[Change]
 
+    def topology(self) -> Topology:
+        """Return what the document is an installation of."""
+        return resolve(self.document, Numbers(self.numbers))
+
 
 @dataclass(frozen=True)
 class Edited:
@@ -53,15 +57,12 @@ def live(client: Client) -> Live:
 def running_plan(client: Client) -> tuple[Plan, Topology]:
     """Return the plan of what runs, and its topology; errors as of `live`."""
     answer = client.document(plan=True)
-    now = _live(client, answer)
-    topology = resolve(now.document, Numbers(now.numbers))
-    return codec.from_json(answer["plan"]), topology
+    return codec.from_json(answer["plan"]), _live(client, answer).topology()
 
 
 def running_topology(client: Client) -> Topology:
     """Return the topology of what runs; errors as of `live`."""
-    now = live(client)
-    return resolve(now.document, Numbers(now.numbers))
+    return live(client).topology()
 
 
 def prepare(client: Client, now: Live, change: Edit) -> Installation:

@@ -11,15 +11,14 @@ from testbed.lower.region import transit_gateway
 from testbed.lower.site import direct_connect, internet, real
 from testbed.plan.model import Plan
 from testbed.topology.model import Topology
-from testbed.topology.numbers import Numbers
 
 
-def lower(topology: Topology, numbers: Numbers | None = None) -> Plan:
+def lower(topology: Topology) -> Plan:
     """Return the plan of a topology: deterministic, complete, and needing no rights to compute.
 
-    What is numbered here and not in the topology keeps the `numbers` that it had.
+    What is numbered only here claims its number from the topology's.
     """
-    draft = Draft(topology.name, Numbers() if numbers is None else numbers)
+    draft = Draft(topology.name, topology.numbers)
     direct_connect.lower(draft, topology)
     region.lower(draft, topology)
     internet.lower(draft, topology)

@@ -22,9 +22,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "quantities": set(),
     "programs": set(),  # what runs inside nodes
-    "topology.model": {"errors"},
     "topology.ids": set(),
-    "topology.numbers": set(),  # both known to lower, which claims numbers, too
+    "topology.numbers": set(),  # claimed by lower, too
+    "topology.model": {"errors", "topology.numbers"},
     "plan": {"errors"},
     "faults": {"errors", "quantities", "plan"},
     # A declared fault's form is made from the registry of the kinds.

@@ -100,6 +100,7 @@ def derive(
         seed=form.seed,
         faults=derive_faults(form, report),
         addresses=addresses,
+        numbers=numbers,
     )
 
 

@@ -98,6 +98,7 @@ from testbed.topology.model.vpc import (
     Vpc,
     VpcRoute,
 )
+from testbed.topology.numbers import Numbers
 
 __all__ = [
     "EVERYWHERE",
@@ -181,7 +182,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A whole installation. Mappings are keyed by name, in an order that edits do not change."""
+    """A whole installation. Mappings are keyed by name, in an order that edits do not change.
+
+    `numbers` are those that its objects have, and those that they have had.
+    """
 
     name: str
     region: Region
@@ -196,6 +200,7 @@ class Topology:
     seed: int = 1
     faults: tuple[FaultDeclaration, ...] = ()
     addresses: Mapping[str, AllocatedAddress] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=Numbers, compare=False, repr=False)
 
     def subnet(self, vpc: str, name: str) -> Subnet:
         """The subnet `name` of `vpc`."""

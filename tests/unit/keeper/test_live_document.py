@@ -77,7 +77,7 @@ class Served:
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setenv("TESTBED_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setattr("testbed.lower.lower", lambda topology, _: plan_of(*topology.instances))
+    monkeypatch.setattr("testbed.lower.lower", lambda topology: plan_of(*topology.instances))
     keeper = Served("live")
     made = of_document(Document(DATA))
     Client("live").apply(made.plan, made_from=made.made_from() | {"source": {"file": "x"}})

@@ -56,7 +56,7 @@ class State:
 def state(document: Document, before: State | None = None) -> State:
     numbers = Numbers(before.numbers if before else {})
     topology = document.load(numbers)
-    return State(topology, lower(topology, numbers), json.loads(json.dumps(numbers.to_json())))
+    return State(topology, lower(topology), json.loads(json.dumps(numbers.to_json())))
 
 
 @cache
