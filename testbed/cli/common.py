@@ -127,6 +127,13 @@ def timeout_option(help_text: str = "How long to wait.") -> Callable[[Function],
     )
 
 
+def wait_options(function: Function) -> Function:
+    """`--wait`, `--no-wait` and `--timeout`."""
+    help_text = "Wait until everything is ready [default]."
+    wait = click.option("--wait/--no-wait", default=True, help=help_text)
+    return wait(timeout_option()(function))
+
+
 def name_option(
     help_text: str = "The testbed. Not needed if exactly one runs.",
 ) -> Callable[[Function], Function]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli.common import connect, json_option, name_option, verb
-from testbed.cli.edited import change, wait_options
+from testbed.cli.common import connect, json_option, name_option, verb, wait_options
+from testbed.cli.edited import change
 from testbed.errors import TopologyError, UsageError
 
 if TYPE_CHECKING:

@@ -11,32 +11,13 @@ from testbed.cli.common import connect, echo_json
 from testbed.errors import EXIT_NETWORK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import TypeVar
+    from collections.abc import Iterator
 
     from click.shell_completion import CompletionItem
 
     from testbed.control.client import Client
     from testbed.lifecycle.installation import Installation
     from testbed.lifecycle.live import Edit, Live
-
-    Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def wait_options(function: Function) -> Function:
-    """`--wait`, `--no-wait` and `--timeout`."""
-    timeout = click.option(
-        "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
-        default=120.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long to wait.",
-    )
-    wait = click.option(
-        "--wait/--no-wait", default=True, help="Wait until everything is ready [default]."
-    )
-    return wait(timeout(function))
 
 
 def complete_places(
@@ -109,6 +90,7 @@ def _report(name: str, result: dict[str, Any], took_s: float) -> None:
     pending = result["pending"]
     if not pending:
         return
+    from testbed.cli.failures import print_error  # noqa: PLC0415
     from testbed.render.console import console  # noqa: PLC0415
     from testbed.render.tables import pending_table  # noqa: PLC0415
 
@@ -116,6 +98,5 @@ def _report(name: str, result: dict[str, Any], took_s: float) -> None:
     why = result.get("hopeless")
     end = f", and cannot become so: {why}" if why else ""
     text = f"{len(pending)} thing{' is' if len(pending) == 1 else 's are'} not ready{end}"
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {text}", err=True)
     hint = "look with testbed status and testbed logs; testbed up FILE brings the file back"
-    click.echo(f"    {click.style('hint:', fg='cyan')} {hint}", err=True)
+    print_error(text, hint)

@@ -66,9 +66,9 @@ def _unexpected(error: Exception) -> int:
     """Report what is no error of ours: a full disk under the output, else a bug."""
     if isinstance(error, OSError) and error.errno in FULL:
         _leave_stdout()
-        _print("error:", f"cannot write: {os.strerror(error.errno).lower()}", None)
+        print_error(f"cannot write: {os.strerror(error.errno).lower()}", None)
     elif (number := _limit(error)) is not None:
-        _print("error:", f"cannot continue: {os.strerror(number).lower()}", limits(number))
+        print_error(f"cannot continue: {os.strerror(number).lower()}", limits(number))
     else:
         _show_bug(error)
     return EXIT_HOST
@@ -105,7 +105,7 @@ def show(error: TestbedError) -> None:
     if isinstance(error, DocumentError):
         _show_violations(error)
         return
-    _print("error:", error.message, error.hint)
+    print_error(error.message, error.hint)
 
 
 def _show_problems(error: TopologyError) -> None:
@@ -131,7 +131,8 @@ def _nothing_changed(count: int) -> None:
     click.echo(click.style(f"error: {total} found; nothing was changed", fg="red"), err=True)
 
 
-def _print(label: str, message: str, hint: str | None) -> None:
+def print_error(message: str, hint: str | None, *, label: str = "error:") -> None:
+    """Print what went wrong, and its remedy, on standard error."""
     click.echo(f"{click.style(label, fg='red', bold=True)} {printable(message)}", err=True)
     if hint:
         click.echo(_hint(hint), err=True)
@@ -149,7 +150,7 @@ def _show_bug(error: Exception) -> None:
         traceback.print_exception(error)
     text = f"{type(error).__name__}: {error}"
     hint = f"please report it, with the output of the same command under TESTBED_DEBUG=1: {BUGS}"
-    _print("bug in testbed:", text, hint)
+    print_error(text, hint, label="bug in testbed:")
 
 
 def unknown_verb(word: str, known: Sequence[str], context: click.Context) -> click.UsageError:

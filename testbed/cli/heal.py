@@ -65,6 +65,7 @@ def _report(testbed: str, result: dict[str, Any], timeout: float) -> None:
     text = f"healed {', '.join(healed)}" if healed else "there are no faults"
     click.echo(f"{testbed}: {text}")
     if pending:
+        from testbed.cli.failures import print_error  # noqa: PLC0415
         from testbed.render.console import console  # noqa: PLC0415
         from testbed.render.tables import pending_table  # noqa: PLC0415
 
@@ -72,6 +73,4 @@ def _report(testbed: str, result: dict[str, Any], timeout: float) -> None:
         message = f"not everything is ready again after {timeout:g} s"
         if result["hopeless"]:
             message = f"not everything can become ready again: {result['hopeless']}"
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
-        hint = "see testbed status and testbed logs"
-        click.echo(f"    {click.style('hint:', fg='cyan')} {hint}", err=True)
+        print_error(message, "see testbed status and testbed logs")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from testbed.cli.common import connect, json_option, name_option, verb
-from testbed.cli.edited import change, complete_places, wait_options
+from testbed.cli.common import connect, json_option, name_option, verb, wait_options
+from testbed.cli.edited import change, complete_places
 
 if TYPE_CHECKING:
     from testbed.topology.document import Document

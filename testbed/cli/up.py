@@ -16,11 +16,11 @@ from testbed.cli.common import (
     name_option,
     parse_settings,
     set_option,
-    timeout_option,
     topology_argument,
     verb,
+    wait_options,
 )
-from testbed.cli.failures import INTERRUPTED
+from testbed.cli.failures import INTERRUPTED, print_error
 from testbed.errors import EXIT_NETWORK
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 )
 @topology_argument()
 @set_option
-@click.option("--wait/--no-wait", default=True, help="Wait until everything is ready [default].")
-@timeout_option()
+@wait_options
 @click.option("--timings", is_flag=True, help="Print the milliseconds of each phase.")
 @click.option(
     "--vm",
@@ -231,9 +230,8 @@ def _print_outcome(outcome: Outcome, *, wait: bool, timeout: float) -> None:
     message = f"{count} {what} not ready after {timeout:g} s"
     if outcome.hopeless:
         message = f"{count} {what} not ready and cannot become ready: {outcome.hopeless}"
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
     hint = "the testbed stays up: see testbed status and testbed logs, or use testbed down"
-    click.echo(f"    {click.style('hint:', fg='cyan')} {hint}", err=True)
+    print_error(message, hint)
 
 
 def _print_timings(timings: dict[str, float]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from testbed.errors import Path, UsageError, dotted, shorten
+from testbed.plan.json_diff import lookup
 from testbed.topology.report import choices, plural
 
 STEP = re.compile(
@@ -38,7 +39,7 @@ def place_of(text: str, data: Any) -> Path:
             index, at = match["index"], match.end()
             step = match["double"] or match["single"] if index is None else int(index)
         path.append(step)
-        node = _child(node, step)
+        node = lookup(node, (step,))
     return tuple(path)
 
 
@@ -48,14 +49,6 @@ def _known_key(text: str, node: Any) -> str | None:
         return None
     keys = [key for key in node if text == key or text.startswith((f"{key}.", f"{key}["))]
     return max(keys, key=len, default=None)
-
-
-def _child(node: Any, step: str | int) -> Any:
-    if isinstance(node, Mapping) and isinstance(step, str):
-        return node.get(step)
-    if isinstance(node, list) and isinstance(step, int) and step < len(node):
-        return node[step]
-    return None
 
 
 def _no_place(text: str) -> UsageError:

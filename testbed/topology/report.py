@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from testbed.errors import LONGEST_TEXT, Path, Violation, aws_code, shorten
+from testbed.plan.json_diff import lookup
+
+NOTHING = object()
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
@@ -66,15 +69,7 @@ class Report:
 
     def has(self, path: Path) -> bool:
         """Whether the document itself has a value at `path`."""
-        value = self.data
-        for step in path:
-            if not isinstance(value, dict | list):
-                return False
-            try:
-                value = value[step]  # type: ignore[index]
-            except (KeyError, IndexError, TypeError):
-                return False
-        return True
+        return lookup(self.data, path, NOTHING) is not NOTHING
 
     def spoil(self, path: Path) -> None:
         """Leave `path`, as it is in the document, out of what is checked next."""

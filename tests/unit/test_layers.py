@@ -22,13 +22,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "quantities": set(),
     "programs": set(),  # what runs inside nodes
+    "plan.json_diff": {"errors"},  # of any JSON, documents' as well
     "topology.ids": set(),
     "topology.numbers": set(),  # claimed by lower, too
     "topology.model": {"errors", "topology.numbers"},
-    "plan": {"errors"},
+    "plan": {"plan.json_diff", "errors"},
     "faults": {"errors", "quantities", "plan"},
     # A declared fault's form is made from the registry of the kinds.
     "topology": {
+        "plan.json_diff",
         "errors",
         "quantities",
         "topology.model",
@@ -52,6 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "guest.channel": set(),  # spoken at both ends of the guest's port
     "guest.mux": {"guest.channel"},
     "keeper": {
+        "plan.json_diff",
         "errors",
         "programs",
         "programs.launcher",
@@ -76,6 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "control",
     },
     "lifecycle": {
+        "plan.json_diff",
         "errors",
         "topology.model",
         "topology.numbers",
@@ -155,6 +159,7 @@ STANDARD_LIBRARY_ONLY = {
     "quantities",
     "programs",
     "plan",
+    "plan.json_diff",
     "faults",
     "kernel",
     "control.protocol",

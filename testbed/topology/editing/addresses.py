@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, TypedDict, Unpack
 
 from testbed.errors import Path
+from testbed.plan.json_diff import lookup
 from testbed.topology.editing.arguments import one_of
 from testbed.topology.editing.change import EditError, operation
 from testbed.topology.editing.kinds import ADDRESS, COIP_POOL, INSTANCE
 from testbed.topology.editing.named import Kind, add, change, refuse_used, remove, require
 from testbed.topology.editing.network_interfaces import kind_of
-from testbed.topology.editing.tree import Data, get, put
+from testbed.topology.editing.tree import Data, put
 
 OWNED = "customer_owned_ip"
 
@@ -82,7 +83,7 @@ def associate_address(
         error = EditError("Resource.AlreadyAssociated", message, ADDRESS.path(address))
         refuse_used(ADDRESS.uses(data, address), error)
     path = _path(data, kind, name, private_ip_address, owned=owned)
-    if (there := get(data, path)) is not None:
+    if (there := lookup(data, path)) is not None:
         message = f"resource {name} is already associated with the address {there}"
         raise EditError("Resource.AlreadyAssociated", message, path, "disassociate it first")
     return change(data, kind, (name,), {path[2:]: address})
@@ -108,7 +109,7 @@ def disassociate_address(
     else:
         kind, name = _holder(data, holder)
         place = _path(data, kind, name, private_ip_address, owned=customer_owned)
-        paths = [place] if get(data, place) is not None else []
+        paths = [place] if lookup(data, place) is not None else []
     if not paths:
         message = f"The association of an address with {name} does not exist"
         raise EditError("InvalidAssociationID.NotFound", message, place)
@@ -130,6 +131,6 @@ def _path(data: Data, kind: Kind, name: str, private: str | None, *, owned: bool
     path = kind.path(name)
     if owned:
         return (*path, OWNED)
-    if private is None or private == get(data, (*path, "address")):
+    if private is None or private == lookup(data, (*path, "address")):
         return (*path, "elastic_ip")
     return (*path, "elastic_ips", private)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from testbed.plan.json_diff import lookup
 from testbed.topology.editing.arguments import only_known, without
 from testbed.topology.editing.change import EditError, operation
 from testbed.topology.editing.kinds import (
@@ -18,7 +19,7 @@ from testbed.topology.editing.kinds import (
     VPC_PEERING_CONNECTION,
 )
 from testbed.topology.editing.named import add, change, refusal, remove, require, store
-from testbed.topology.editing.tree import Data, get
+from testbed.topology.editing.tree import Data
 
 
 @operation
@@ -73,7 +74,7 @@ def create_vpc_endpoint(
 ) -> Data:
     """Create a VPC endpoint for a service of the Region, such as s3 or com.amazonaws.REGION.s3."""
     _known(data, vpc, route_tables or [], subnets or [], security_groups or [])
-    region = get(data, ("region", "name"))
+    region = lookup(data, ("region", "name"))
     values = {
         "service": service_name.removeprefix(f"com.amazonaws.{region}."),
         "type": vpc_endpoint_type.lower(),
@@ -151,7 +152,7 @@ def create_managed_prefix_list(
     data: Data, *, prefix_list: str, entries: list[str] | None = None
 ) -> Data:
     """Create a customer-managed prefix list of CIDR blocks."""
-    if prefix_list in get(data, ("region", "prefix_lists"), {}):
+    if prefix_list in lookup(data, ("region", "prefix_lists"), {}):
         raise refusal(PREFIX_LIST, PREFIX_LIST.taken, (prefix_list,), "choose another name")
     return store(data, PREFIX_LIST, (prefix_list,), entries or [])
 

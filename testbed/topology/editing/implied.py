@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from testbed.topology.editing.tree import Data, find, get
+from testbed.plan.json_diff import lookup
+from testbed.topology.editing.tree import Data, find
 from testbed.topology.references import DEFAULT_DEVICES
 
 EVERYWHERE, EVERYWHERE6 = "0.0.0.0/0", "::/0"
@@ -17,7 +18,7 @@ def route_tables(data: Data, vpc: str) -> Data:  # noqa: ARG001 - every VPC has 
 
 def security_groups(data: Data, vpc: str) -> Data:
     """Return the default security group, which every VPC that filters has."""
-    filters = get(data, ("vpcs", vpc, "security_groups")) is not None
+    filters = lookup(data, ("vpcs", vpc, "security_groups")) is not None
     return {"default": {}} if filters else {}
 
 
@@ -41,7 +42,7 @@ def network_acls(data: Data, vpc: str) -> Data:
 
 
 def _everywhere(data: Data, vpc: str) -> list[str]:
-    six = get(data, ("vpcs", vpc, "ipv6_cidr")) is not None
+    six = lookup(data, ("vpcs", vpc, "ipv6_cidr")) is not None
     return [EVERYWHERE, EVERYWHERE6] if six else [EVERYWHERE]
 
 
@@ -55,7 +56,7 @@ def transit_route_tables(data: Data, gateway: str) -> Data:
 
 def attachments(data: Data, gateway: str) -> list[str]:
     """Return the names of a transit gateway's attachments: VPCs' first, then Direct Connect's."""
-    own = get(data, ("region", "transit_gateways", gateway, "attachments"), {})
+    own = lookup(data, ("region", "transit_gateways", gateway, "attachments"), {})
     connections = [
         str(path[2])
         for path, name in find(
@@ -84,8 +85,8 @@ def devices() -> Data:
 
 def device_pair(data: Data, outpost: str) -> tuple[str, str] | None:
     """Return the devices of an Outpost's networking devices; None where the document must say."""
-    names = list(get(data, ("site", "devices"), devices()))
-    given: list[Any] | None = get(data, ("outposts", outpost, "devices"))
+    names = list(lookup(data, ("site", "devices"), devices()))
+    given: list[Any] | None = lookup(data, ("outposts", outpost, "devices"))
     if given is None and not 0 < len(names) <= 2:
         return None
     chosen = [str(name) for name in (given or names)]
@@ -95,7 +96,7 @@ def device_pair(data: Data, outpost: str) -> tuple[str, str] | None:
 def links(data: Data) -> list[Data]:
     """Return the links between devices: one between the two of each Outpost."""
     found: dict[frozenset[str], list[str]] = {}
-    for outpost in get(data, ("outposts",), {}):
+    for outpost in lookup(data, ("outposts",), {}):
         if pair := device_pair(data, outpost):
             found.setdefault(frozenset(pair), list(pair))
     return [{"devices": pair} for pair in found.values() if pair[0] != pair[1]]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from testbed.errors import Path
+from testbed.plan.json_diff import lookup
 from testbed.topology.editing.change import Change, EditError, make_operation
 from testbed.topology.editing.named import (
     Kind,
@@ -23,7 +24,7 @@ from testbed.topology.editing.named import (
     remove,
     require,
 )
-from testbed.topology.editing.tree import ANY, Data, get, put, tidy
+from testbed.topology.editing.tree import ANY, Data, put, tidy
 from testbed.topology.schema import TopologyForm
 from testbed.topology.schema.shape import shape_at
 
@@ -113,7 +114,7 @@ def operations_on_part(
 
     def adding(data: Data, **given: Any) -> Data:
         path = part.take(data, given)
-        if get(data, path) is not None:
+        if lookup(data, path) is not None:
             message = f"the document has {part.noun} already"
             raise EditError(None, message, path, "modify it")
         return _changed(put(data, path, {}), path, by_key(keys, given))
@@ -133,7 +134,7 @@ def operations_on_part(
         return put(data, path, None)
 
     def _require(data: Data, path: Path) -> None:
-        if get(data, path) is None:
+        if lookup(data, path) is None:
             message = f"the document does not have {part.noun}"
             raise EditError(None, message, path, "add it first")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict, Unpack
 
 from testbed.errors import Path
+from testbed.plan.json_diff import lookup
 from testbed.topology.editing import implied
 from testbed.topology.editing.arguments import one_of, only_known, same_block, without
 from testbed.topology.editing.change import EditError, operation
@@ -15,7 +16,7 @@ from testbed.topology.editing.keyed import Part, operation_on
 from testbed.topology.editing.kinds import COIP_POOL, OUTPOST, VPC
 from testbed.topology.editing.kinds import LOCAL_GATEWAY_ROUTE_TABLE as TABLE
 from testbed.topology.editing.named import add, change, refuse_used, remove, require
-from testbed.topology.editing.tree import ANY, Data, find, get
+from testbed.topology.editing.tree import ANY, Data, find
 
 GATEWAY = "local_gateway"
 VIF_GROUP = "vif-group"
@@ -269,7 +270,10 @@ def _uses(data: Data, name: str) -> list[Path]:
     uses: list[Path] = [(*path, "vpcs")] if _vpcs(data, name) else []
     if _gateway(data, name).get("vif_group", True):
         uses.append((*path, "vif_group"))
-    return [*uses, *((*path, "coip_pools", pool) for pool in get(data, (*path, "coip_pools"), {}))]
+    return [
+        *uses,
+        *((*path, "coip_pools", pool) for pool in lookup(data, (*path, "coip_pools"), {})),
+    ]
 
 
 def _routes(data: Data, name: str) -> list[Data]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from testbed.errors import Path, dotted, shorten
+from testbed.plan.json_diff import lookup
 from testbed.topology.editing.change import EditError
-from testbed.topology.editing.tree import ANY, Data, get, put, tidy
+from testbed.topology.editing.tree import ANY, Data, put, tidy
 from testbed.topology.report import choices
 from testbed.topology.schema import TopologyForm
 from testbed.topology.schema.shape import shape_at
@@ -59,7 +60,7 @@ class Kind:
 
 def entries(data: Data, kind: Kind, *owners: str) -> Data:
     """Return all objects of a kind and owner, implied ones too, by name."""
-    given = get(data, kind.mapping(owners))
+    given = lookup(data, kind.mapping(owners))
     if kind.implied is None or (kind.whole and given is not None):
         return given or {}
     return {**kind.implied(data, *owners), **(given or {})}
@@ -80,7 +81,7 @@ def add(data: Data, kind: Kind, names: tuple[str, ...], values: Values) -> Data:
     """Copy the data with another object; EditError where its name is taken."""
     if kind.owner is not None:
         require(data, kind.owner, *names[:-1])
-    if kind.inside and get(data, kind.inside) is None:
+    if kind.inside and lookup(data, kind.inside) is None:
         message = f"there is no {kind.inside[-1]} for the {kind.noun}"
         raise EditError(None, message, kind.inside, "add it first")
     if names[-1] in entries(data, kind, *names[:-1]):

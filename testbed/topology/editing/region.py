@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from testbed.errors import Path
+from testbed.plan.json_diff import lookup
 from testbed.topology.editing.change import EditError, make_operation, operation
 from testbed.topology.editing.keyed import (
     Part,
@@ -17,7 +18,7 @@ from testbed.topology.editing.keyed import (
     parameter,
 )
 from testbed.topology.editing.kinds import INTERNET_HOST
-from testbed.topology.editing.tree import Data, get, put
+from testbed.topology.editing.tree import Data, put
 from testbed.topology.schema import FaultForm
 
 FAULTS: Path = ("faults",)
@@ -41,7 +42,7 @@ modify_failover_limits = operation_on(
 
 
 def _declare(data: Data, *, kind: str, target: str, fault: str | None = None, **given: Any) -> Data:
-    there = get(data, FAULTS, [])
+    there = lookup(data, FAULTS, [])
     if fault is not None and any(str(other.get("name")) == fault for other in there):
         raise EditError(None, f"the fault {fault} is declared already", FAULTS, "withdraw it")
     said = {"kind": kind, "target": target, "name": fault, **by_key(PARAMETERS, given)}
@@ -70,7 +71,7 @@ def withdraw_fault(
     """Withdraw the declared faults of a name, or of a kind and target."""
     wanted = {"name": fault, "kind": kind, "target": target}
     given = {key: value for key, value in wanted.items() if value is not None}
-    there = get(data, FAULTS, [])
+    there = lookup(data, FAULTS, [])
     left = [
         other
         for other in there

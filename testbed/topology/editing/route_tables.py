@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal, TypedDict, Unpack
 
 from testbed.errors import Path
+from testbed.plan.json_diff import lookup
 from testbed.topology.editing.arguments import one_of, same_block, without
 from testbed.topology.editing.change import EditError, operation
 from testbed.topology.editing.kinds import OUTPOST, ROUTE_TABLE, SUBNET, VPC
 from testbed.topology.editing.named import add, change, entries, refusal, remove, require
-from testbed.topology.editing.tree import Data, get
+from testbed.topology.editing.tree import Data
 
 MAIN = "main"
 LOCAL = "local"
@@ -212,7 +213,7 @@ def _index(routes: list[Data], destination: str) -> int | None:
 
 def _is_local(data: Data, vpc: str, destination: str) -> bool:
     """Whether a destination is that of the VPC's local route."""
-    blocks = (get(data, ("vpcs", vpc, key)) for key in ("cidr", "ipv6_cidr"))
+    blocks = (lookup(data, ("vpcs", vpc, key)) for key in ("cidr", "ipv6_cidr"))
     return any(block is not None and same_block(block, destination) for block in blocks)
 
 

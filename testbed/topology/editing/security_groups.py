@@ -6,12 +6,13 @@ from ipaddress import ip_network
 from typing import Any, TypedDict, Unpack
 
 from testbed.errors import Path, shorten
+from testbed.plan.json_diff import lookup
 from testbed.topology.editing import implied
 from testbed.topology.editing.change import EditError, operation
 from testbed.topology.editing.kinds import SECURITY_GROUP, VPC
 from testbed.topology.editing.named import add, change, refuse_used, remove, require
 from testbed.topology.editing.traffic import icmp, ports, protocol, same_traffic
-from testbed.topology.editing.tree import Data, get, put
+from testbed.topology.editing.tree import Data, put
 
 DEFAULT = "default"
 ENDS = {"ingress": "source", "egress": "destination"}
@@ -68,7 +69,7 @@ def enable_security_groups(data: Data, *, vpc: str) -> Data:
     """Let a VPC filter as AWS's do: interfaces that name no group have the group `default`."""
     require(data, VPC, vpc)
     mapping = SECURITY_GROUP.mapping((vpc,))
-    return put(data, mapping, get(data, mapping, {}))
+    return put(data, mapping, lookup(data, mapping, {}))
 
 
 @operation
@@ -77,7 +78,7 @@ def disable_security_groups(data: Data, *, vpc: str) -> Data:
     require(data, VPC, vpc)
     mapping = SECURITY_GROUP.mapping((vpc,))
     error = EditError("DependencyViolation", f"The vpc '{vpc}' has security groups", mapping)
-    refuse_used([(*mapping, name) for name in get(data, mapping, {})], error)
+    refuse_used([(*mapping, name) for name in lookup(data, mapping, {})], error)
     return put(data, mapping, None)
 
 

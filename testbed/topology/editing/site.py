@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from testbed.errors import Path
+from testbed.plan.json_diff import lookup
 from testbed.topology.document import Document
 from testbed.topology.editing import implied
 from testbed.topology.editing.change import EditError, make_operation, on_documents, operation
@@ -21,7 +22,7 @@ from testbed.topology.editing.keyed import (
 )
 from testbed.topology.editing.kinds import DEVICE, FIREWALL, HOST, SEGMENT
 from testbed.topology.editing.named import require
-from testbed.topology.editing.tree import Data, get, put, tidy
+from testbed.topology.editing.tree import Data, put, tidy
 from testbed.topology.schema import LinkForm
 
 SITE: Path = ("site",)
@@ -110,7 +111,7 @@ remove_file = on_documents(
 
 
 def _links(data: Data) -> list[Data]:
-    return list(get(data, LINKS, implied.links(data)))
+    return list(lookup(data, LINKS, implied.links(data)))
 
 
 def _stored(data: Data, links: list[Data]) -> Data:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from testbed.errors import Path
+from testbed.plan.json_diff import lookup
 from testbed.topology.editing.arguments import only_known, same_block, without
 from testbed.topology.editing.change import EditError, operation
 from testbed.topology.editing.implied import attachments
@@ -14,7 +15,7 @@ from testbed.topology.editing.kinds import (
     VPC,
 )
 from testbed.topology.editing.named import add, change, entries, refusal, remove, require
-from testbed.topology.editing.tree import Data, get
+from testbed.topology.editing.tree import Data
 from testbed.topology.report import choices
 
 
@@ -99,7 +100,7 @@ def delete_transit_gateway_vpc_attachment(
 ) -> Data:
     """Detach a VPC: its associations and propagations go, static routes to it are blackholes."""
     data = remove(data, TRANSIT_GATEWAY_ATTACHMENT, transit_gateway, transit_gateway_attachment)
-    written = get(data, TRANSIT_GATEWAY_ROUTE_TABLE.mapping((transit_gateway,)), {})
+    written = lookup(data, TRANSIT_GATEWAY_ROUTE_TABLE.mapping((transit_gateway,)), {})
     for name, table in written.items():
         gone = [transit_gateway_attachment]
         values = {
@@ -265,8 +266,8 @@ def delete_transit_gateway_route(
 
 def _first_subnets(data: Data, vpc: str) -> list[str]:
     """Return the VPC's first subnet in each zone of the Region."""
-    name = str(get(data, ("region", "name")))
-    default = get(data, ("region", "zones"), [f"{name[:31]}a"])[0]
+    name = str(lookup(data, ("region", "name")))
+    default = lookup(data, ("region", "zones"), [f"{name[:31]}a"])[0]
     zones: dict[str, str] = {}
     for subnet, entry in entries(data, SUBNET, vpc).items():
         if entry.get("outpost") is None:

@@ -21,16 +21,6 @@ EMPTY = {"local_gateway"}  # keys whose empty mapping is what there is without t
 ANY = "*"  # any key or index, in a pattern; no name is this
 
 
-def get(data: Any, path: Path, default: Any = None) -> Any:
-    """Return what is at `path`; `default` where there is nothing."""
-    for step in path:
-        children = data if isinstance(data, dict) else dict(_children(data))
-        if step not in children:
-            return default
-        data = children[step]
-    return data
-
-
 def find(data: Any, *pattern: str | int, at: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Find all paths that match `pattern`, in which ANY is any key or index, with their values."""
     if not pattern:

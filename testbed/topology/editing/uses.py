@@ -7,7 +7,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from testbed.errors import Path
-from testbed.topology.editing.tree import ANY, Data, find, get
+from testbed.plan.json_diff import lookup
+from testbed.topology.editing.tree import ANY, Data, find
 
 INTERFACES = ("instances", "network_interfaces")
 
@@ -28,7 +29,7 @@ def of_vpc(data: Data, vpc: str) -> Iterator[Path]:
     for key in ("security_groups", "network_acls"):
         yield from _keys(data, *at, key, but="default")
     for key in ("internet_gateway", "egress_only_internet_gateway", "virtual_private_gateway"):
-        if get(data, (*at, key), False) not in (False, None):
+        if lookup(data, (*at, key), False) not in (False, None):
             yield (*at, key)
     for pattern in (
         ("hosted_zones", ANY, "vpcs", ANY),
@@ -157,8 +158,8 @@ def of_coip_pool(data: Data, outpost: str, pool: str) -> Iterator[Path]:
     at = ("outposts", outpost, "local_gateway", "coip_pools", pool, "cidrs")
     for group in INTERFACES:
         for path, address in find(data, group, ANY, "customer_owned_ip"):
-            mine = str(get(data, (*path[:2], "subnet"))) in on_outpost
-            if mine and any(_inside(address, cidr) for cidr in get(data, at, [])):
+            mine = str(lookup(data, (*path[:2], "subnet"))) in on_outpost
+            if mine and any(_inside(address, cidr) for cidr in lookup(data, at, [])):
                 yield path
 
 
@@ -206,7 +207,7 @@ def of_attachment(data: Data, gateway: str, name: str) -> Iterator[Path]:
 
 def of_connection(data: Data, name: str) -> Iterator[Path]:
     """Find the route tables of transit gateways that name a Direct Connect connection."""
-    gateway = get(data, ("site", "direct_connect", name, "transit_vif", "transit_gateway"))
+    gateway = lookup(data, ("site", "direct_connect", name, "transit_vif", "transit_gateway"))
     if gateway is not None:
         yield from of_attachment(data, str(gateway), name)
 

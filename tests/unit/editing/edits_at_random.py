@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
+from testbed.plan.json_diff import lookup
 from testbed.topology.document import Document
 from testbed.topology.editing import OPERATIONS, Change
 from testbed.topology.editing.implied import devices
-from testbed.topology.editing.tree import ANY, find, get
+from testbed.topology.editing.tree import ANY, find
 from testbed.topology.schema.shape import bare
 
 Drawn = dict[str, Any]  # arguments so far
@@ -59,7 +60,7 @@ def interfaces(document: Document, drawn: Drawn) -> list[Any]:
 
 def site_devices(document: Document, _: Drawn) -> list[Any]:
     """The names of the customer's devices."""
-    return list(get(document.data, ("site", "devices"), devices()))
+    return list(lookup(document.data, ("site", "devices"), devices()))
 
 
 def attachments(document: Document, drawn: Drawn) -> list[Any]:
