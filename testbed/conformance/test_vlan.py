@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pytest
@@ -48,13 +48,29 @@ def _tags(packets: Iterable[Any], source: object = None) -> list[str]:
     return sorted(tags)
 
 
+def _addresses(site: Site) -> set[str]:
+    """The addresses of both ends of every virtual interface."""
+    found = (vif.vif for vif in vifs(site.topology))
+    return {str(end.ip) for vif in found for end in (vif.local_address, vif.peer_address)}
+
+
 def _hear(
-    site: Site, sender: Place, places: list[Place], *, real: bool, target: object
+    site: Site,
+    sender: Place,
+    places: list[Place],
+    *,
+    real: bool,
+    target: object,
+    others: Collection[str],
 ) -> tuple[list[Any], str]:
-    """What is heard when an end calls out (a real one: answers), and why it could not call."""
+    """What is heard when an end calls out (a real one: answers), and why it could not call.
+
+    What comes from `others`, who call by themselves at any time, is left out.
+    """
 
     def packets() -> list[Any]:
-        return [packet for capture in heard.values() for packet in capture.packets]
+        found = (packet for capture in heard.values() for packet in capture.packets)
+        return [packet for packet in found if _sender(packet) not in others]
 
     with captures(site, places, NOT_LACP if real else BROADCAST) as heard:
         problem = (ping(site, sender, target).error or "") if real else call_out(site, sender)
@@ -79,8 +95,11 @@ def test_tagged(site: Site, vif: VifSubject) -> None:
         (outside, peer, inside if real else outside, _inside(lag)),
         (inside, own, inside, _inside(lag) if real else _outside(lag)),
     )
+    known = _addresses(site)
     for place, address, caller, places in ends:
-        packets, problem = _hear(site, caller, places, real=real and caller != place, target=peer)
+        others = known - {str(address)}
+        asks = real and caller != place
+        packets, problem = _hear(site, caller, places, real=asks, target=peer, others=others)
         tags = _tags(packets, str(address)) or _tags(packets)
         seen = ", ".join(tags) or f"no frames at {places[0][0]}; {problem or 'nothing arrived'}"
         expect(tags == [wanted], " ".join(place), expected=wanted, seen=seen)
@@ -135,15 +154,15 @@ def test_addresses(site: Site, vif: VifSubject) -> None:
     real = not exists(site, lag.device)
     inside, outside = (lag.ond, vif.ond_interface), (lag.device, vif.device_interface)
     listener = inside if real else outside
+    known = {str(vif.vif.local_address.ip), str(vif.vif.peer_address.ip)}
     for place, caller, heard_at, address in (
         (outside, inside if real else outside, inside, vif.vif.peer_address.ip),
         (inside, inside, listener, vif.vif.local_address.ip),
     ):
-        others = {str(vif.vif.local_address.ip)} if place == outside else set()
-        packets, problem = _hear(
-            site, caller, [heard_at], real=real and place == outside, target=address
-        )
-        sources = sorted({_sender(packet) for packet in packets} - {""} - others)
+        others = known - {str(address)}
+        asks = real and place == outside
+        packets, problem = _hear(site, caller, [heard_at], real=asks, target=address, others=others)
+        sources = sorted({_sender(packet) for packet in packets} - {""})
         seen = f"packets from {', '.join(sources)}" if sources else problem or "no packets"
         expect(
             sources == [str(address)],
