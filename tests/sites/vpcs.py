@@ -33,18 +33,28 @@ def add(draft: Draft) -> None:
 
 
 def _vpc(draft: Draft, name: str, number: int) -> None:
+    """Add a VPC with a subnet in the Region, and one on each of some Outposts of one mode.
+
+    Of two modes they would reach each other one way only: the answer to a request from an
+    untranslated address goes by the VPC's local route, and not through the Region.
+    """
     base = f"10.{number}"
     subnets: Data = {"cloud-" + name: {"cidr": f"{base}.1.0/24"}}
     tables: Data = {}
+    modes: set[bool] = set()
     for place, (rack, outpost) in enumerate(draft.data["outposts"].items()):
         if number > 1 and draft.maybe(0.5):
             continue
-        subnet: Data = {"cidr": f"{base}.{10 + place}.0/24", "outpost": rack}
+        routed = draft.maybe(0.8)
         pools = outpost["local_gateway"].get("coip_pools")
+        if modes - {bool(pools)}:
+            continue
+        modes.add(bool(pools))
+        subnet: Data = {"cidr": f"{base}.{10 + place}.0/24", "outpost": rack}
         if pools:
             subnet["map_customer_owned_ip_on_launch"] = next(iter(pools))
         subnets[f"{rack}-{name}"] = subnet
-        if draft.maybe(0.8):
+        if routed:
             routes = [{"destination": ANYWHERE, "target": f"{rack}.local-gateway"}]
             tables[rack] = {"subnets": [f"{rack}-{name}"], "routes": routes}
     vpc: Data = {"cidr": f"{base}.0.0/16", "subnets": subnets, "route_tables": tables}
