@@ -11,7 +11,7 @@ from testbed.faults.values import Parameter
 from testbed.plan.model import Fault, ManagementCheck, Veth, WireGuard
 
 PORT = 443  # of the tunnels, UDP, and of the management channel, TCP (facts: S4)
-TUNNEL = Parameter("tunnel", "number", "only this one", lowest=1, highest=2)
+TUNNEL = Parameter("tunnel", "number", "only this tunnel", lowest=1, highest=2)
 
 
 def _router(edit: Editing, outpost: str) -> str:
@@ -48,7 +48,7 @@ def _both_ways(ports: list[str], *matches: tuple[str, str]) -> list[str]:
 
 @kind(
     "service-link-cut",
-    "nothing of the service link passes any more, silently; or one tunnel does not",
+    "the service link, or one tunnel, is cut silently",
     "outpost",
     parameters=(TUNNEL,),
     rank=RULES,
@@ -64,7 +64,7 @@ def service_link_cut(edit: Editing, target: Target, fault: Fault) -> None:
 
 @kind(
     "service-link-slow",
-    "the service link is slow or lossy, each way; or one tunnel is",
+    "the service link, or one tunnel, is slow or lossy in both directions",
     "outpost",
     parameters=(*(p for p in QUALITY if p.name in {"delay", "jitter", "loss", "rate"}), TUNNEL),
     rank=QUEUES,
@@ -89,12 +89,16 @@ def slow_ends(edit: Editing, target: Target, fault: Fault) -> list[tuple[str, st
 
 @kind(
     "region-api-down",
-    "the Region's endpoint (TCP 443) does not answer an Outpost, or (region) any",
+    "the Region's endpoint (TCP 443) does not answer an Outpost, or any Outpost (region)",
     "outpost",
     "region",
     parameters=(
         Parameter(
-            "action", "choice", "silently, or with a RST", "drop", choices=("drop", "reject")
+            "action",
+            "choice",
+            "whether to drop silently, or to reject with a RST",
+            "drop",
+            choices=("drop", "reject"),
         ),
     ),
     rank=RULES,
