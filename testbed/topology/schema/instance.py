@@ -18,15 +18,15 @@ from testbed.topology.values import (
     SubnetName,
 )
 
-SUBNET = "Its subnet: the name, or vpc/subnet where two VPCs use the name."
+SUBNET = "Its subnet: the name, or VPC/SUBNET if several VPCs use the name."
 ADDRESS = "Its primary private address. Default: the subnet's first free one from .4 on."
 SECONDARY = "Its secondary private addresses, inside the subnet. Default: none."
 CHECK = (
-    "Whether the VPC drops what is not from or for the interface's own addresses; false for"
+    "Whether the VPC drops packets neither from nor to the interface's own addresses; false for"
     " routers, NAT and other appliances. Default: true."
 )
 COIP = (
-    "Its customer-owned IP address: auto or an address of the Outpost's pools; it stands for the"
+    "Its customer-owned IP address: auto, or an address of the Outpost's pools; it maps to the"
     " primary private address. Default: none, or what its subnet assigns."
 )
 
@@ -35,23 +35,26 @@ ELASTIC_IP = (
     " Default: none."
 )
 IPV6 = "Its IPv6 address, or auto: the subnet's first free one from ::4 on. Default: none."
-ELASTIC_IPS = "Elastic IP addresses of its secondary ones: private address to Elastic IP or auto."
+ELASTIC_IPS = (
+    "Elastic IP addresses of its secondary private addresses: private address to Elastic IP or"
+    " auto."
+)
 GROUPS = "Its security groups, at most 5. Default: the VPC's `default` group."
 
 
 class MetadataOptionsForm(Form):
-    """How an instance's metadata service is used."""
+    """The options of an instance's metadata service."""
 
     http_endpoint: Literal["enabled", "disabled"] = Field(
         "enabled", description="Whether it answers: enabled or disabled. Default: enabled."
     )
     http_tokens: Literal["required", "optional"] = Field(
         "required",
-        description="Whether it wants session tokens, IMDSv2: required or optional. Default:"
+        description="Whether it requires session tokens (IMDSv2): required or optional. Default:"
         " required.",
     )
     http_put_response_hop_limit: int = Field(
-        1, ge=1, le=64, description="How many hops a token's packets go, 1 to 64. Default: 1."
+        1, ge=1, le=64, description="How many hops a token's packets travel, 1 to 64. Default: 1."
     )
 
 
@@ -72,11 +75,11 @@ class InstanceForm(Form):
     type: InstanceType = Field("c5.large", description="Its instance type. Default: c5.large.")
     resource: Resource = Field(
         "ec2",
-        description="What it is to AWS: ec2, ecs, app-mesh, greengrass; on racks only: eks-node,"
-        " rds, elasticache, emr, alb. Default: ec2.",
+        description="Its kind of AWS resource: ec2, ecs, app-mesh, greengrass; on racks only:"
+        " eks-node, rds, elasticache, emr, alb. Default: ec2.",
     )
     placement_group: Name | None = Field(
-        None, description="The placement group it is in. Default: none."
+        None, description="The placement group that it is in. Default: none."
     )
     metadata_options: MetadataOptionsForm = Field(
         MetadataOptionsForm(), description="Its metadata service. Default: IMDSv2 only, one hop."
@@ -85,12 +88,12 @@ class InstanceForm(Form):
         "running", description="running or stopped. Default: running."
     )
     services: list[Service] = Field(
-        default=[], description="What it runs to be reached: http, echo. Default: nothing."
+        default=[], description="Its services: http, echo. Default: nothing."
     )
 
 
 class NetworkInterfaceForm(Form):
-    """An elastic network interface beside the instances' primary ones."""
+    """An elastic network interface other than the instances' primary ones."""
 
     subnet: SubnetName = Field(description=SUBNET)
     address: Address | None = Field(None, description=ADDRESS)
@@ -104,7 +107,7 @@ class NetworkInterfaceForm(Form):
     customer_owned_ip: CustomerOwnedIp | None = Field(None, description=COIP)
     security_groups: list[Name] | None = Field(None, min_length=1, description=GROUPS)
     instance: Name | None = Field(
-        None, description="The instance that it is attached to. Default: it is detached."
+        None, description="The instance that it is attached to. Default: none, it is detached."
     )
     device_index: int | None = Field(
         None,
