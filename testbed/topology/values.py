@@ -123,8 +123,14 @@ def _interface(value: Any) -> IPv4Interface:
             pass
     hint = None
     if isinstance(value, str) and _ADDRESS.fullmatch(value):
-        hint = f"say how long the prefix is: {value}/30"
+        hint = f"add the length of the prefix: {value}/30"
     raise wrong(f"must be an address with its prefix, such as 10.0.0.1/30, is {show(value)}", hint)
+
+
+def _not_unicast(network: object, special: object) -> PydanticCustomError:
+    return wrong(
+        f"{network} is not in the range of ordinary unicast addresses (it is in {special})"
+    )
 
 
 def _cidr(value: Any) -> IPv4Network:
@@ -137,7 +143,7 @@ def _cidr(value: Any) -> IPv4Network:
             message = f"{value} is an address inside a block, not a CIDR block"
             raise wrong(message, f"did you mean {network}?")
         if network is not None and network.network_address in RESERVED:
-            raise wrong(f"{network} is not of ordinary unicast addresses (it is in {RESERVED})")
+            raise _not_unicast(network, RESERVED)
         if network is not None:
             return network
     raise wrong(f"must be a CIDR block such as 10.77.0.0/16, is {show(value)}")
@@ -162,7 +168,7 @@ def _cidr6(value: Any) -> IPv6Network:
             message = f"{value} is an address inside a block, not a CIDR block"
             raise wrong(message, f"did you mean {network}?")
         if network is not None and network.network_address in MULTICAST6:
-            raise wrong(f"{network} is not of ordinary unicast addresses (it is in {MULTICAST6})")
+            raise _not_unicast(network, MULTICAST6)
         if network is not None:
             return network
     raise wrong(f"must be an IPv6 CIDR block such as 2001:db8::/56, is {show(value)}")
@@ -271,13 +277,13 @@ def _target(value: Any) -> RouteTarget:
     hint = f"targets are NAME.KIND, of the kinds {', '.join(OWNED_TARGETS)},"
     hint += f" and {', '.join(SINGLE_TARGETS)}"
     if word in OWNED_TARGETS:
-        hint = f"say whose it is: NAME.{word}"
+        hint = f"write its owner, too: NAME.{word}"
     elif word in SINGLE_TARGETS:
-        hint = f"a VPC has one of them: {word}"
+        hint = f"a VPC has only one, so leave out its name: {word}"
     elif word.replace("_", "-") in (*OWNED_TARGETS, *SINGLE_TARGETS):
         hint = f"did you mean {text.replace('_', '-')}?"
     elif _NAME.match(text):
-        hint = f"say what it is: {text}.local-gateway, {text}.instance and so on; {hint}"
+        hint = f"write its kind, too: {text}.local-gateway, {text}.instance and so on; {hint}"
     raise wrong(f"must be a target such as op-a.local-gateway, is {show(value)}", hint)
 
 
@@ -298,7 +304,7 @@ def _host_interface(value: Any) -> str:
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if _HOST_INTERFACE.match(text) and text not in {".", "..", "lo"}:
         return text
-    raise wrong(f"must be the name of an interface of the host, such as eth1, is {show(value)}")
+    raise wrong(f"must be the name of a host interface, such as eth1, is {show(value)}")
 
 
 def _subnet(value: Any) -> str:
@@ -306,7 +312,7 @@ def _subnet(value: Any) -> str:
     parts = text.split("/")
     if len(parts) <= 2 and all(_NAME.match(part) for part in parts):
         return text
-    raise wrong(f"must be a subnet's name, or vpc/subnet, is {show(value)}")
+    raise wrong(f"must be a subnet's name, or VPC/SUBNET, is {show(value)}")
 
 
 def _domain_name(value: Any) -> str:
@@ -355,7 +361,7 @@ def _protocol(value: Any) -> int | None:
         return value
     hint = None
     if value == -1:
-        hint = "AWS's -1 is 'all' here"
+        hint = "write 'all' instead of AWS's -1"
     raise wrong(f"must be {', '.join(PROTOCOLS)}, all or a number to 255, is {show(value)}", hint)
 
 
