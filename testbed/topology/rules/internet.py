@@ -89,7 +89,7 @@ def _elastic_ips(form: TopologyForm, topology: Topology, report: Report) -> None
                 report.add(at, message, hint)
             owner = owners.setdefault(public, interface.name)
             if owner != interface.name or _twice(interface.elastic_ips, private, public):
-                message = f"Resource.AlreadyAssociated: {owner} already has the Elastic IP address {public}"
+                message = f"Resource.AlreadyAssociated: {owner} already has the Elastic IP {public}"
                 report.add(at, message, "choose a free one, or auto")
 
 

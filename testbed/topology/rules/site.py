@@ -67,12 +67,10 @@ def _devices(topology: Topology, report: Report) -> None:
     for device in site.devices:
         at: Path = ("site", "devices", device.name, "asn")
         if device.name in uplinked and device.asn == topology.region.asn:
-            message = f"AS {device.asn} is also the Region's, but the session is eBGP: the two must differ"
+            message = f"AS {device.asn} is also the Region's, but for eBGP the two must differ"
             report.add(at, message, "give the device another ASN, or the Region (region.asn)")
         if site.wan and device.name in wan and device.asn == site.wan.asn:
-            message = (
-                f"AS {device.asn} is also the WAN's, but the session is eBGP: the two must differ"
-            )
+            message = f"AS {device.asn} is also the WAN's, but for eBGP the two must differ"
             report.add(at, message, "give the device another ASN, or the WAN (site.wan.asn)")
 
 

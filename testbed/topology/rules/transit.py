@@ -47,8 +47,8 @@ def _connection(
     other = pairs.setdefault(ends, connection.name)
     if other != connection.name:
         message = (
-            f"VpcPeeringConnectionAlreadyExists: {other} already connects {connection.requester} and"
-            f" {connection.accepter}"
+            f"VpcPeeringConnectionAlreadyExists: {other} already connects {connection.requester}"
+            f" and {connection.accepter}"
         )
         report.add(path, message, "keep one of them", key=True)
     one, two = (topology.vpcs[name] for name in (connection.requester, connection.accepter))
