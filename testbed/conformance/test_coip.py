@@ -63,13 +63,13 @@ def to_onds(outpost: Outpost) -> list[Place]:
 
 
 def test_reached(site: Site, instance: InstanceSubject) -> None:
-    """The local network reaches an instance at its customer-owned IP address, and is reached.
+    """The local network reaches an instance at its customer-owned IP address, and vice versa.
 
-    Expected: every LAN host's request to the address is answered, and every request of the
-    instance's to a LAN host.
+    Expected: every request of a LAN host to the address is answered, and every request of the
+    instance to a LAN host.
     Source: L4, R1: 1:1 address translation by the local gateway
     Remedy: the customer's devices need the route to the CoIP pool from the local gateway's BGP
-    sessions, the subnet a route to the local gateway.
+    sessions; the subnet needs a route to the local gateway.
     """
     ways, permissions = Ways(site.topology), Permissions(site.topology)
     end, owned, _ = owner(site, instance)
@@ -87,10 +87,10 @@ def test_reached(site: Site, instance: InstanceSubject) -> None:
 
 @pytest.mark.after("coip.reached")
 def test_translated(site: Site, instance: InstanceSubject) -> None:
-    """The local network sees the customer-owned IP address of an instance, never its private one.
+    """The local network sees an instance's customer-owned IP address, never its private one.
 
-    Expected: on the VIFs and at a LAN host all packets of the instance's are from and to its
-    customer-owned address, at the instance all are from and to its private one.
+    Expected: on the VIFs and at a LAN host, all packets of the instance have its customer-owned
+    address; at the instance, all have its private address.
     Source: R1, L4: the VPC's CIDR block is not used
     Remedy: look for an association of the address with another network interface.
     """
@@ -129,10 +129,10 @@ def _expect_pairs(subject: str, wanted: set[tuple[str, str]], found: set[tuple[s
 def test_hairpin(site: Site, instance: InstanceSubject) -> None:
     """Two customer-owned addresses of an Outpost reach each other at the local gateway.
 
-    Expected: an answer; the instance sees the other's customer-owned address, and nothing of it
-    goes to the networking devices.
+    Expected: an answer; the instance sees the other's customer-owned address, and nothing goes to
+    the networking devices.
     Source: L4; docs/fidelity.md: a pool has a propagated route
-    Remedy: both instances' subnets need a route to the local gateway that has the pool's range.
+    Remedy: both instances' subnets need a route to the local gateway that covers the pool's range.
     """
     ways, permissions = Ways(site.topology), Permissions(site.topology)
     end, owned, outpost = owner(site, instance)
@@ -161,12 +161,12 @@ def test_hairpin(site: Site, instance: InstanceSubject) -> None:
 
 
 def test_only_owned(site: Site, instance: InstanceSubject) -> None:
-    """By its private address, no instance is reached from the local network, nor does it get there.
+    """With its private address, no instance reaches the local network or is reached from it.
 
-    Frames to it are put on the VIF by hand, whatever the customer's routes say; an instance
-    without a customer-owned address also sends to a LAN host.
+    Frames to the private address are put on the VIF directly, whatever the customer's routes say;
+    an instance without a customer-owned address also sends to a LAN host.
 
-    Expected: the frame does not get to the VPC's router, the requests do not leave the Outpost.
+    Expected: the frame does not reach the VPC's router, and the requests do not leave the Outpost.
     Source: R1: the VPC's CIDR block is not used; docs/fidelity.md
     Remedy: look for routes to the VPC's CIDR block in the local gateway.
     """

@@ -31,14 +31,14 @@ BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 
 
 def test_outposts(site: Site, outpost: OutpostSubject) -> None:
-    """No packet gets from an Outpost to another one through the Region.
+    """No packet gets from one Outpost to another through the Region.
 
-    Only by both local gateways and the customer's network, where the routes say so; these
-    instances are left out here.
+    They may only use both local gateways and the customer's network, if the routes say so; the
+    check leaves out these instances.
 
-    Expected: nothing of what an instance sends arrives at those of other Outposts.
+    Expected: nothing that an instance sends arrives at those of other Outposts.
     Source: S4, H5: Outposts-to-Outposts traffic routing through the Region is blocked
-    Remedy: look at the VPC's router in the Region: it has to drop what is from another Outpost.
+    Remedy: check the VPC's router in the Region, which must drop packets from another Outpost.
     """
     pairs = [
         (source, other)
@@ -49,11 +49,11 @@ def test_outposts(site: Site, outpost: OutpostSubject) -> None:
 
 
 def test_vpcs(site: Site, vpc: VpcSubject) -> None:
-    """No packet gets from a VPC to another one but by peering, a transit gateway or the customer.
+    """Packets get from one VPC to another only by peering, transit gateway or the customer.
 
-    Expected: nothing of what an instance sends arrives at those of VPCs without such a way.
+    Expected: nothing that an instance sends arrives at those of VPCs without such a path.
     Source: V: a VPC is isolated; H3, H6 for VPCs on one Outpost
-    Remedy: look at the routes of the routers that both VPCs' packets pass.
+    Remedy: check the routes of the routers that carry packets of both VPCs.
     """
     own = vpc.vpc
     pairs = [
@@ -101,16 +101,16 @@ def router_of(site: Site, end: End) -> str:
 
 
 def test_spoofing(site: Site, instance: InstanceSubject) -> None:
-    """An instance sends from its own MAC and IP addresses only.
+    """An instance can send only from its own MAC and IP addresses.
 
-    Frames with a source address of its subnet that is not its own, with one of nobody's, and
-    with a foreign MAC address, to where its own frames are forwarded.
+    The check sends frames with another source address of its subnet, with a nonexistent one, and
+    with a foreign MAC address, to a destination to which its own frames are forwarded.
 
     Expected: the VPC's router forwards the instance's own frames, and none of the others; without
-    source/destination check, those with foreign IP addresses, too.
-    Source: V (anti-spoofing), E eni (source/destination check), 3P (Nitro drops packets with
-    an invalid source)
-    Remedy: leave the source/destination check on where the instance is no appliance.
+    source/destination check, also those with foreign IP addresses.
+    Source: V (anti-spoofing), E eni (source/destination check), 3P (Nitro drops packets with an
+    invalid source)
+    Remedy: leave the source/destination check on, unless the instance is an appliance.
     """
     ways, permissions = Ways(site.topology), Permissions(site.topology)
     end = ways.end(instance.instance.name)
@@ -179,10 +179,10 @@ def _gateway_mac(site: Site, end: End) -> str:
 
 
 def test_broadcast(site: Site, vpc: VpcSubject) -> None:
-    """A VPC has no broadcast domain: broadcasts and multicasts of an instance reach no other.
+    """A VPC has no broadcast domain: an instance's broadcasts and multicasts reach no other.
 
-    Expected: of frames to the limited broadcast address, to the subnet's and to a multicast
-    group, none arrives at another instance.
+    Expected: no frame to the limited broadcast address, the subnet's, or a multicast group arrives
+    at another instance.
     Source: V (subnet sizing: no broadcast; DHCPOptionSet: multicast is not supported)
     Remedy: look for a bridge between network interfaces.
     """

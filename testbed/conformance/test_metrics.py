@@ -83,11 +83,11 @@ def _expect(site: Site, due: float, name: str, metric: str, wanted: int, **dimen
 
 @pytest.mark.after("lag.carrier", "lag.members", "bgp.established", "service-link.management")
 def test_matrix(site: Site, lag: LagSubject, due: float) -> None:
-    """LagStatus and VifBgpSessionState point to no fault, as AWS's diagnostic matrix reads them.
+    """LagStatus and VifBgpSessionState show no fault, as AWS's diagnostic matrix reads them.
 
-    Expected: the LAG up, and both sessions Established (6).
+    Expected: the LAG is up, and both sessions are Established (6).
     Source: F (T1); M3: the matrix of LAG, local gateway and service link; M2
-    Remedy: look where the matrix points to: the LAG or its cables, or a VIF's configuration.
+    Remedy: check what the matrix points to: the LAG or its cables, or a VIF's configuration.
     """
 
     def look() -> dict[str, str]:
@@ -142,11 +142,11 @@ def test_connected_status(site: Site, outpost: OutpostSubject, due: float) -> No
 
 @pytest.mark.after("service-link.management")
 def test_tells_the_truth(site: Site, lag: LagSubject, due: float) -> None:
-    """What the metrics say of the LAG and its sessions is what their own daemons say now.
+    """The metrics of the LAG and its sessions agree with their own daemons.
 
-    Expected: LagStatus as the kernel's bond, VifBgpSessionState as the OND's BGP.
+    Expected: LagStatus agrees with the kernel's bond, VifBgpSessionState with the OND's BGP.
     Source: M1, M3
-    Remedy: look at the agent on the rack's first server (testbed logs) and its management channel.
+    Remedy: check the agent on the rack's first server (testbed logs) and its management channel.
     """
 
     def differs() -> str:
