@@ -214,7 +214,7 @@ def test_route_to_rack(site: Site, lag: LagSubject) -> None:
     Remedy: prefer AS path length 1 over 4; do not alter attributes; put the session into the VRF.
     """
     if not exists(site, lag.device):
-        pytest.skip(f"{lag.device} is a real device: its route table can't be read")
+        pytest.skip(f"{lag.device} is a real device: its route table cannot be read")
     vif = VifSubject(lag, "service-link")
     prefix = lag.outpost.service_link.own_prefix(lag.lag.device)
     command = ["ip", "-o", "route", "get", str(prefix.network_address + 1), "vrf", vif.vrf]
@@ -247,7 +247,7 @@ def test_multipath(site: Site, device: NodeSubject) -> None:
             name, wanted = f"{device}: {prefix}", f"{len(ways)} next hops"
             expect(hops == len(ways), name, expected=wanted, seen=f"{hops} next hops")
     if not applies:
-        pytest.skip(f"{device} has one session with each Outpost: there is nothing to balance over")
+        pytest.skip(f"{device} has one session with each Outpost: there is nothing to balance")
 
 
 @pytest.mark.after("bgp.established")
@@ -259,7 +259,7 @@ def test_bfd(site: Site, vif: VifSubject) -> None:
     Remedy: enable BFD for the session at both ends; allow UDP 3784.
     """
     if not vif.on.lag.bfd:
-        pytest.skip("the file asks for no BFD on it")
+        pytest.skip("the file configures no BFD on it")
     own, peer = vif.vif.local_address.ip, vif.vif.peer_address.ip
     for node, far, name in (
         (vif.on.device, own, device_end(vif)),
@@ -318,7 +318,7 @@ def test_accepted(site: Site, lag: LagSubject) -> None:
     Remedy: order another AS number for one of the local gateways, or let the device replace it.
     """
     if not exists(site, lag.device):
-        pytest.skip(f"{lag.device} is a real device: what it announces can't be read")
+        pytest.skip(f"{lag.device} is a real device: its announcements cannot be read")
     vif = VifSubject(lag, "local-gateway")
     asn, own = vif.vif.local_bgp_asn, {str(p) for p in site.topology.announced(lag.outpost)}
     sessions = sessions_of(site, lag.device, routes=True)

@@ -33,7 +33,7 @@ def outpost_of(site: Site, end: End) -> Outpost:
     """The Outpost of an instance, where its local gateway is in CoIP mode."""
     outpost = site.topology.outposts.get(end.place or "")
     if outpost is None or outpost.local_gateway.mode != "coip":
-        pytest.skip("it is on no Outpost whose local gateway is in CoIP mode")
+        pytest.skip("it is not on an Outpost in CoIP mode")
     return outpost
 
 
@@ -80,7 +80,7 @@ def test_reached(site: Site, instance: InstanceSubject) -> None:
             request = permissions.request(source, destination, way) if way else None
             wanted += [request] if request else []
     if not wanted:
-        pytest.skip("no LAN host has a way to it that filters leave open")
+        pytest.skip("no LAN host can reach it through the filters")
     for request, answer in answered(site, wanted).items():
         expect(answer.ok, request, expected="an answer", seen=answer)
 
@@ -105,7 +105,7 @@ def test_translated(site: Site, instance: InstanceSubject) -> None:
         (None, None),
     )
     if host is None or request is None:
-        pytest.skip("it has no way to a LAN host that filters leave open")
+        pytest.skip("it can reach no LAN host through the filters")
     near, places = (end.name, "eth0"), [(host.name, "eth0"), *vifs(site, outpost)]
     cidr = site.topology.vpcs[end.vpc].cidr
     ours = f"host {host.address} and (host {owned} or net {cidr})"
@@ -157,7 +157,7 @@ def test_hairpin(site: Site, instance: InstanceSubject) -> None:
         none = not any(len(capture.packets) for capture in out.values())
         expect(none, f"{outpost.name} ONDs", expected="nothing of it", seen=counts(out))
         return
-    pytest.skip("no other instance of the Outpost has a way to it by its customer-owned address")
+    pytest.skip("no other instance of the Outpost can reach its customer-owned address")
 
 
 def test_only_owned(site: Site, instance: InstanceSubject) -> None:
@@ -179,7 +179,7 @@ def test_only_owned(site: Site, instance: InstanceSubject) -> None:
     if lag is not None:
         _expect_kept_out(site, lag, end)
     elif end.owned is not None or host is None:
-        pytest.skip("its customer devices are real ones: no frames can be sent from them")
+        pytest.skip("its customer devices are real: the check cannot send frames from them")
     if end.owned is None and host is not None:
         request = Request(end.name, str(host.address))
         onds, near = to_onds(outpost), (names.outpost_vpc(outpost, end.vpc), "lgw")

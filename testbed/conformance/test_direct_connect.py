@@ -216,7 +216,7 @@ def test_endpoint_filters(site: Site, tunnel: TunnelSubject) -> None:
     """
     outpost = tunnel.outpost
     if not outpost.service_link.private_anchors:
-        pytest.skip(f"{outpost.name} has public connectivity: its anchors are in no VPC")
+        pytest.skip(f"{outpost.name} has public connectivity: its anchors are not in a VPC")
     anchor = anchor_place(site, tunnel)
     vpc = names.region_vpc(outpost.service_link.vpc or "")
     gateway = (names.virtual_private_gateway(outpost.service_link.vpc or ""), "vpc")

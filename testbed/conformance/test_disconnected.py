@@ -66,7 +66,7 @@ def test_traffic(site: Site, outpost: OutpostSubject, measure: Callable[..., Mea
         if flow.way.kind == "service-link"
     ]
     if not flows:
-        pytest.skip(f"{len(ways.ends)} machines, and none has a way from or to it")
+        pytest.skip(f"{len(ways.ends)} machines, and none of them has a path from or to it")
     with Streams(site, local) as streams:
         streams.clean(STARTS_S)
         streams.report()

@@ -59,7 +59,7 @@ def interrupt(
     """
     flows = [flow for flow in streams.flows if concerns(flow)]
     if not flows:
-        pytest.skip("no flow that filters let through has a second path")
+        pytest.skip("no flow that passes the filters has a second path")
     within = budget_ms / 1000 + BEYOND_S
     known = set(site.testbed.problems())
     streams.clean(BEFORE_S)
@@ -113,7 +113,7 @@ def test_link(site: Site, streams: Streams, lag: LagSubject, measure: Measure) -
     Remedy: both ends of the LAG must use LACP with fast timers and watch the carrier.
     """
     if len(lag.members) == 1:
-        pytest.skip("the LAG has one cable")
+        pytest.skip("the LAG has only one cable")
     fault = site.testbed.fault("link-down", f"{lag.ond}:{lag.members[0][0]}")
     budget = site.topology.conformance.failover.link
     interrupt(site, streams, measure, f"{lag.name} {lag.members[0][0]}", fault, budget)
@@ -121,7 +121,7 @@ def test_link(site: Site, streams: Streams, lag: LagSubject, measure: Measure) -
 
 def _has_second_lag(lag: LagSubject) -> None:
     if len(lag.outpost.lags) == 1:
-        pytest.skip("the Outpost has one LAG")
+        pytest.skip("the Outpost has only one LAG")
 
 
 @pytest.mark.disruptive
@@ -240,7 +240,7 @@ def test_tunnel(site: Site, streams: Streams, tunnel: TunnelSubject, measure: Me
     Remedy: find out what blocks UDP 443 to one of the anchors.
     """
     if len(site.topology.anchors(tunnel.outpost)) == 1:
-        pytest.skip("the service link has one tunnel")
+        pytest.skip("the service link has only one tunnel")
     number = tunnel.index + 1
     fault = site.testbed.fault("service-link-cut", tunnel.outpost.name, tunnel=number)
     budget = site.topology.conformance.failover.tunnel

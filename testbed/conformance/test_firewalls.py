@@ -181,7 +181,7 @@ def test_symmetric(site: Site, tunnel: TunnelSubject) -> None:
     """
     ways = ways_of(site.topology, tunnel.outpost)
     if len(ways) < 2 or not any(way.firewall for way in ways):
-        pytest.skip("the service link does not have a firewall and another way to choose from")
+        pytest.skip("the service link has no second path beside a firewall")
     walls = {way.name for way in ways if way.firewall}
     out, back = site.settled(
         lambda: taken(site, tunnel, ways),
@@ -194,7 +194,7 @@ def test_symmetric(site: Site, tunnel: TunnelSubject) -> None:
         between = [wall for wall in site.topology.site.firewalls if wall.name in walls & {*back}]
         if not walls & {*out, *back} or (between and _let_in(site, tunnel, between)):
             pytest.skip(f"{seen}: no firewall there keeps state")
-    expect(same, tunnel, expected="out and back by one way", seen=seen)
+    expect(same, tunnel, expected="the same path out and back", seen=seen)
 
 
 @pytest.mark.after("firewalls.passes-udp", "firewalls.passes-tcp")

@@ -153,7 +153,7 @@ def test_spoofing(site: Site, instance: InstanceSubject) -> None:
     name = f"{end} at {router}"
     expect(times[0] > 1, name, expected="its own frames forwarded", seen=f"{times[0] - 1} frames")
     for what, number in zip(forged, times[1:], strict=True):
-        expect(number, name, expected=f"a frame with {what} that gets there", seen=number)
+        expect(number, name, expected=f"a frame with {what} that arrives", seen=number)
         how = "forwarded" if number > 1 else "dropped"
         expect(number == 1, f"{name}: a frame with {what}", expected="dropped", seen=how)
 
@@ -188,7 +188,7 @@ def test_broadcast(site: Site, vpc: VpcSubject) -> None:
     """
     ends = [end for end in Ways(site.topology).instances if end.vpc == vpc.vpc.name]
     if len(ends) == 1:
-        pytest.skip("it has one instance")
+        pytest.skip("it has only one instance")
     places: list[Place] = [(end.name, "eth0") for end in ends]
     with captures(site, places, "icmp and (broadcast or multicast)") as seen:
         for end in ends:

@@ -89,7 +89,7 @@ def test_reached(site: Site, instance: InstanceSubject) -> None:
         requests += [permissions.request(end, other, back) if back else None]
     wanted = [request for request in requests if request]
     if not wanted:
-        pytest.skip("nothing on the local network has a way to it that filters leave open")
+        pytest.skip("nothing on the local network can reach it through the filters")
     for request, answer in answered(site, wanted).items():
         expect(answer.ok, request, expected="an answer", seen=answer)
 
@@ -192,7 +192,7 @@ def test_only_announced(site: Site, outpost: OutpostSubject) -> None:
     require_direct(outpost.outpost)
     lag, ways = emulated(site, outpost.outpost), Ways(site.topology)
     if lag is None:
-        pytest.skip("its customer devices are real ones: no frames can be sent from them")
+        pytest.skip("its customer devices are real: the check cannot send frames from them")
     gateway = outpost.outpost.local_gateway
     static = [route.destination for route in gateway.routes if route.interface]
     source = ways.hosts[0].address if ways.hosts else lag.lag.local_gateway.peer_address.ip
@@ -240,7 +240,7 @@ def test_shared(site: Site, outpost: OutpostSubject, measure: Callable[..., Meas
     """
     require_direct(outpost.outpost)
     if len(outpost.lags) == 1:
-        pytest.skip("it has one networking device")
+        pytest.skip("it has only one networking device")
     end, other, way = _example(site, outpost.outpost)
     permissions = Permissions(site.topology)
     protocol, port = permissions.outgoing(end, way.to) or ("icmp", 0)

@@ -109,7 +109,7 @@ def test_matrix(site: Site, lag: LagSubject, due: float) -> None:
     seen = _settled(site, look, lambda seen: reads(seen) == GOOD, due)
     missing = [metric for metric, value in seen.items() if not value]
     name = lag.name if not missing else f"{lag.name}: {missing[0]}"
-    expect(not missing, name, expected="a datapoint", seen="none of late" if missing else "all")
+    expect(not missing, name, expected="a datapoint", seen="nothing recent" if missing else "all")
     values = ", ".join(f"{metric} {value}" for metric, value in seen.items())
     points_to = reads(seen)
     text = f"{points_to} ({values})"
@@ -163,10 +163,10 @@ def test_tells_the_truth(site: Site, lag: LagSubject, due: float) -> None:
             number = STATES.index(state) + 1 if state in STATES else 1
             pairs.append((f"VifBgpSessionState of {purpose}", value, number))
         return ", ".join(
-            f"{name} {told or 'none of late'}, but it is {real}"
+            f"{name} {told or 'nothing recent'}, but it is {real}"
             for name, told, real in pairs
             if told != str(real)
         )
 
     seen = _settled(site, differs, lambda text: not text, due)
-    expect(not seen, lag.name, expected="metrics that are true", seen=seen or "they are true")
+    expect(not seen, lag.name, expected="true metrics", seen=seen or "true metrics")

@@ -79,7 +79,7 @@ def test_path(site: Site, instance: InstanceSubject) -> None:
     if address := internet(site, end):
         sizes |= _sizes(end.name, address, INTERNET_MTU)
     if not sizes:
-        pytest.skip("it has no way to anybody that filters let it ping")
+        pytest.skip("filters allow it to ping nobody")
 
     def as_expected(request: Request, answer: Answer) -> bool:
         mtu, passes = sizes[request]
@@ -126,7 +126,7 @@ def test_tcp(site: Site, instance: InstanceSubject, measure: Callable[..., Measu
             seen=said or f"{got} bytes",
         )
     if not tried:
-        pytest.skip("filters let it open no connection to a port that nothing uses")
+        pytest.skip("filters allow it no connection to an unused port")
 
 
 def _free_port(site: Site, permissions: Permissions, end: End, other: End, way: Way) -> int | None:

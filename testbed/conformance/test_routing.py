@@ -134,7 +134,7 @@ def _expect_answers(site: Site, vpc: VpcSubject, kinds: set[Kind], *, same: bool
             request = permissions.request(source, other, way)
             requests += [request] if request else []
     if not requests:
-        pytest.skip("no two instances have such a way that filters leave open")
+        pytest.skip("filters leave no such path between two instances")
     for request, answer in answered(site, requests).items():
         expect(answer.ok, request, expected="an answer", seen=answer)
 
@@ -162,7 +162,7 @@ def test_ipv6(site: Site, vpc: VpcSubject) -> None:
     ]
     rows = reach.compare(site.testbed.client, world, wanted) if wanted else []
     if all(row.predicted is None for row in rows):
-        pytest.skip("no two machines of which one is in the VPC have IPv6")
+        pytest.skip("there are no two machines with IPv6, one of them in the VPC")
     for row in rows:
         subject = f"{row.request.source} to {row.request.address}, {row.request.kind}"
         said = "an answer" if row.predicted else f"no answer: {row.reason}"
@@ -208,7 +208,7 @@ def test_targets(site: Site, vpc: VpcSubject) -> None:
     """
     leads = list(_leads(site, vpc.vpc))
     if not leads:
-        pytest.skip("no instance has a route but the local one that it may send to")
+        pytest.skip("no instance may send to a route other than the local one")
     places = dict.fromkeys(place for lead in leads for place in lead.places)
     addresses = " or ".join(f"dst host {lead.request.to}" for lead in leads)
     with captures(site, places, addresses) as seen:
@@ -219,7 +219,7 @@ def test_targets(site: Site, vpc: VpcSubject) -> None:
                 there,
                 lead,
                 expected=f"{lead.request} at {lead.where}",
-                seen="it does not get there",
+                seen="it does not arrive",
             )
 
 
@@ -337,7 +337,7 @@ def test_answers(site: Site, instance: InstanceSubject) -> None:
     for request, answer in answered(site, list(requests)).items():
         reason = requests[request]
         seen = f"{answer}: the request is let in, but {reason}" if reason else answer
-        expect(answer.ok, request, expected="an answer, or a request that is refused", seen=seen)
+        expect(answer.ok, request, expected="an answer, or a refused request", seen=seen)
 
 
 def test_local_gateway(site: Site, outpost: OutpostSubject) -> None:

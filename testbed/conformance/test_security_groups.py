@@ -47,7 +47,7 @@ def kinds(permissions: Permissions, source: End, end: End) -> list[tuple[Protoco
 def _filtered(site: Site, instance: InstanceSubject) -> End:
     end = Ways(site.topology).end(instance.instance.name)
     if not Permissions(site.topology).is_filtered(end):
-        pytest.skip("nothing filters at its network interface")
+        pytest.skip("its network interface is not filtered")
     return end
 
 

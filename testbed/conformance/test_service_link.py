@@ -241,7 +241,7 @@ def test_throughput(
     Remedy: order a faster link; look for loss, and for a limit on the path (testbed capture).
     """
     if site.testbed.is_virtual:
-        pytest.skip("in virtual time a transfer takes no processor's time: its rate means nothing")
+        pytest.skip("in virtual time a transfer takes no processor time, so its rate means nothing")
     source, own = names.service_link(outpost.outpost), inner.overlay_endpoint(outpost.outpost)
     mbps, busy = transfer(site, source, own, names.FABRIC, inner.FABRIC_ENDPOINT)
     rate = measure("throughput", mbps, "Mbit/s", at_least=LEAST_MBPS)

@@ -70,7 +70,7 @@ def test_cables(site: Site, machine: MachineSubject) -> None:
         if isinstance(device, Veth) and device.peer_node in inner:
             places += [(machine.name, interface.name), (device.peer_node, device.peer)]
     if not places:
-        pytest.skip("it has no cable that is AWS's at both ends")
+        pytest.skip("it has no cable with both ends inside AWS")
     expect_up(site, places)
 
 
