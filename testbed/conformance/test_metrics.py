@@ -43,7 +43,7 @@ class Metrics:
         self._samples = [sample for samples in series for sample in samples]
 
     def value(self, metric: str, **dimensions: str) -> str:
-        """The latest value in words; "" where there is none of late."""
+        """The latest value in words; "" if there is no recent one."""
         found = [
             sample
             for sample in self._samples

@@ -81,4 +81,4 @@ def catalogue_table(kinds: Iterable[Kind]) -> Table:
         )
         for kind in kinds
     ]
-    return rows_table("Kinds of faults", ("kind", "target", "parameters", "what it is"), rows)
+    return rows_table("Kinds of faults", ("kind", "target", "parameters", "what happens"), rows)

@@ -112,7 +112,7 @@ def test_what_can_not_be_sent_says_why(testbed: Testbed) -> None:
         desk.send(Ether() / IP(dst=WEB), interface="eth0")
     with pytest.raises(UsageError, match="begin with Ether, IP or IPv6"):
         desk.send(UDP())
-    with pytest.raises(UsageError, match="no filter: 'udp prot 7'"):
+    with pytest.raises(UsageError, match="not a filter: 'udp prot 7'"):
         desk.expect("eth0", "udp prot 7")
 
 

@@ -112,5 +112,5 @@ def test_a_port_that_is_blocked(testbed: Testbed) -> None:
 
 @pytest.mark.testbed(time="real")
 def test_a_port_that_is_taken(testbed: Testbed) -> None:
-    with pytest.raises(NetworkError, match="can't listen on port 80"):
+    with pytest.raises(NetworkError, match="cannot listen on port 80"):
         testbed["a"].throughput("b", seconds=1, port=80)

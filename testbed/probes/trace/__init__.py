@@ -198,7 +198,7 @@ def _check_destination(destination: str) -> IPv4Address | IPv6Address:
         raise UsageError(f"{destination} is not an IP address") from None
     if address.is_multicast or address == BROADCAST:
         hint = "multicast and broadcast are not followed: see testbed capture"
-        raise UsageError(f"can't trace to {destination}: not one host's address", hint=hint)
+        raise UsageError(f"cannot trace to {destination}: not a single host's address", hint=hint)
     return address
 
 

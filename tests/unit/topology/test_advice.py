@@ -28,7 +28,11 @@ def said(sites: tuple[int, int], racks: tuple[int, int], wan: str = "wan: {}") -
 @pytest.mark.parametrize(
     ("sites", "racks", "about"),
     [
-        ((64900, 64900), (64801, 64802), ["n1, n2, s1 are in different places, but all have AS 64900"]),
+        (
+            (64900, 64900),
+            (64801, 64802),
+            ["n1, n2, s1 are in different places, but all have AS 64900"],
+        ),
         ((64900, 64901), (64801, 64801), ["the local gateways of n, s all have AS 64801"]),
         ((64900, 64901), (64801, 64802), []),
     ],
