@@ -92,7 +92,7 @@ def test_what_does_not_come_is_told_with_what_came(testbed: Testbed) -> None:
     ):
         assert desk.ping(web, count=1).ok
     with (
-        pytest.raises(AssertionError, match="none was to come to web eth0, but 1"),
+        pytest.raises(AssertionError, match="none should have come to web eth0, but 1"),
         web.expect("eth0", lambda packet: ICMP in packet and packet[ICMP].type == 8, count=0),
     ):
         assert desk.ping(web, count=1).ok
