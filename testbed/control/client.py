@@ -109,7 +109,7 @@ class Client:
     # Operations
 
     def hello(self, timeout: float | None = None) -> dict[str, Any]:
-        """Return the keeper's name, version, process and start. Raises TimeoutError if it is busy."""
+        """Return name, version, process and start. Raises TimeoutError if the keeper is busy."""
         return self._ask({"op": "hello"}, timeout=timeout)
 
     def apply(
