@@ -63,7 +63,7 @@ def test_members(site: Site, lag: LagSubject) -> None:
 
     Expected: the actor and the partner of each member are synchronised, collecting and
     distributing, and all members have the same partner.
-    Source: A2 (T1); R2: dynamic LAG with LACP, even for a single fibre; a LAG can't span two ONDs
+    Source: A2 (T1); R2: dynamic LAG with LACP, even for a single fibre; a LAG cannot span two ONDs
     Remedy: put every port of the LAG into one port channel of one device, in LACP's active mode.
     """
     for node, interface in ((lag.device, lag.device_bond), (lag.ond, lag.ond_bond)):

@@ -151,7 +151,7 @@ def _transfer(site: Site, end: End, other: End, way: Way, port: int) -> tuple[in
         with site.testbed.client.popen(other.name, serving, until="ready") as server:
             said = next(server.chunks(), b"")
             if b"ready" not in said:
-                return 0, f"{other} can't listen on TCP {port}: {bytes(server.stderr).decode()}"
+                return 0, f"{other} cannot listen on TCP {port}: {bytes(server.stderr).decode()}"
             done = site.testbed[end.name].run(asking, check=False, timeout=PATIENCE_S)
     got = int(done.text) if done.text.strip().isdigit() else 0
     return got, done.stderr.decode(errors="replace").strip()

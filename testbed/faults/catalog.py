@@ -101,7 +101,7 @@ def named(fault_kind: str, taken: Iterable[str]) -> str:
 def compose(plan: Plan, faults: Iterable[Fault]) -> Plan:
     """The plan with the faults in it; the same in whatever order they are given.
 
-    UsageError when one's target is not there, or it can't be done to it.
+    UsageError when one's target is not there, or it cannot be done to it.
     """
     ordered = sorted(faults, key=lambda fault: (KINDS[fault.kind].rank, fault.name))
     editing = Editing(plan, tuple(ordered))

@@ -367,7 +367,7 @@ class Mux(asyncio.Protocol):
         channel = self._channels.get(number)
         if kind == Kind.OPEN:
             if channel is not None or self._accept is None:
-                raise ProtocolError(f"channel {number} can't be opened")
+                raise ProtocolError(f"channel {number} cannot be opened")
             channel = self._channels[number] = Channel(self, number)
             self._accept(channel)
         elif kind == Kind.CLOCK and self._clock is not None:

@@ -130,7 +130,7 @@ class Relay:
         """End a guest in which no time passes: nothing else would ever happen in it."""
         seconds = f"{patience_s():g} s"
         text = f"in testbed {self.name} no virtual time passed for {seconds}: a program in it spins"
-        hint = "it was ended; TESTBED_SPIN_TIMEOUT=SECONDS at `up` gives it more patience"
+        hint = "it was stopped; to wait longer, set TESTBED_SPIN_TIMEOUT=SECONDS for `up`"
         self.reason = HostError(text, hint=hint)
         self.ended.set()
 

@@ -139,7 +139,7 @@ def measure(
 
     `reverse` sends from `destination` to `source`, over connections that the
     source has opened. Needs real time. Raises NetworkError when the
-    connection can't be made, HostError without iperf3.
+    connection cannot be made, HostError without iperf3.
     """
     client.require_real_time("measuring throughput")
     if not 0.5 <= seconds <= 86400 or not 1 <= parallel <= 128:

@@ -31,7 +31,7 @@ Probe = tuple[str, str, int]
 
 
 def start(address: str, protocol: str, port: int) -> socket.socket:
-    """Send one request; OSError where the node itself can't."""
+    """Send one request; OSError where the node itself cannot."""
     six = ":" in address
     family = socket.AF_INET6 if six else socket.AF_INET
     if protocol == "tcp":

@@ -104,7 +104,7 @@ def test_what_does_not_come_is_told_with_what_came(testbed: Testbed) -> None:
 
 def test_what_can_not_be_sent_says_why(testbed: Testbed) -> None:
     desk = testbed["desk"]
-    with pytest.raises(NetworkError, match="can't send from desk, eth0: Message too long"):
+    with pytest.raises(NetworkError, match="cannot send from desk, eth0: Message too long"):
         desk.send(Ether(dst="ff:ff:ff:ff:ff:ff") / IP(dst=WEB) / (b"x" * 2000), interface="eth0")
     with pytest.raises(UsageError, match="no interface 'eth7'"):
         desk.send(Ether(dst="ff:ff:ff:ff:ff:ff") / ARP(pdst=WEB), interface="eth7")
@@ -214,9 +214,9 @@ def test_resolving_names(testbed: Testbed) -> None:
     assert found.server == "10.1.0.2"
     missing = web.resolve("ip-10-1-3-250.us-west-2.compute.internal")
     assert (missing.ok, missing.rcode) == (False, "NXDOMAIN")
-    with pytest.raises(NetworkError, match=r"web can't resolve a.example.: .*timed out"):
+    with pytest.raises(NetworkError, match=r"web cannot resolve a.example.: .*timed out"):
         web.resolve("a.example.", server="192.0.2.1", timeout_s=0.2)
-    with pytest.raises(UsageError, match="can't ask DNS for"):
+    with pytest.raises(UsageError, match="cannot ask DNS for"):
         web.resolve("a..example")
 
 

@@ -227,7 +227,7 @@ def test_a_users_ruleset_is_loaded(client: Client) -> None:
 @pytest.mark.parametrize(
     ("ruleset", "message", "hint"),
     [
-        ("delete table inet nope", "No such file or directory", "has not been defined before"),
+        ("delete table inet nope", "No such file or directory", "is not defined above"),
         ("table inet x {\n  nonsense\n}", "line 2, column 3: Error: syntax error", None),
         ('include "/etc/passwd"', "", None),
         ('include "/etc/pass*"\nnonsense', "line 2", None),

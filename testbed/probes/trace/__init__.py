@@ -177,7 +177,7 @@ def trace(
 
     An ICMP echo request, a TCP SYN or a UDP datagram to `port`; `size` is that
     of the IP packet in bytes, `df` sets Don't Fragment. UsageError for what
-    can't be sent, or followed: multicast.
+    cannot be sent, or followed: multicast.
     """
     address = _check_destination(destination)
     record = client.trace(

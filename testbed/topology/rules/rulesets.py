@@ -24,7 +24,7 @@ COMMANDS = frozenset(("monitor", "list", "describe", "export", "import", "get", 
 
 @dataclass(frozen=True, slots=True)
 class Misplaced:
-    """A statement that a ruleset can't have: its first word, and the line that it is in."""
+    """A statement that a ruleset cannot have: its first word, and the line that it is in."""
 
     line: int
     word: str
