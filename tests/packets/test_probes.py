@@ -107,7 +107,7 @@ def test_a_port_that_is_blocked(testbed: Testbed) -> None:
             testbed["a"].throughput("b", seconds=1)
     finally:
         testbed["b"].run(["nft", "delete table ip t"])
-    assert "let TCP and UDP 5201 through" in str(caught.value.hint)
+    assert "must allow TCP and UDP 5201" in str(caught.value.hint)
 
 
 @pytest.mark.testbed(time="real")

@@ -108,7 +108,7 @@ def test_a_testbed_ends_with_the_process_that_holds_it(
     monkeypatch.setenv("TESTBED_RUNTIME_DIR", str(tmp_path / "run"))
     script = (
         "import os, signal; from packets.test_robustness import cable;"
-        "from testbed import client;"
+        "from testbed.control import client;"
         "client.Client._ask = lambda self, request, _ask=client.Client._ask, **options:"
         " (_ask(self, request, **options), os.kill(os.getpid(), signal.SIGKILL));"
         f"from testbed.testing import Testbed; Testbed.up(cable('held'), vm={vm!r}, hold=True)"
@@ -180,9 +180,9 @@ def answer(payload: bytes) -> dict[str, Any]:
     [
         (b"[" * 200_000, "nested too deeply"),
         (b'{"op": "hello", "x": ' + b'{"a":' * 200_000, "nested too deeply"),
-        (b"\xff", "no JSON"),
+        (b"\xff", "not JSON"),
         (b"[]", "must be an object"),
-        (b" " * (20 << 20), "no JSON"),
+        (b" " * (20 << 20), "not JSON"),
         (b" " * (MAX_REQUEST + 1), "bytes"),
     ],
     ids=["list", "object", "binary", "not an object", "large", "too large"],
