@@ -21,7 +21,7 @@ from typing import Any
 from testbed.conformance import runner
 from testbed.conformance.results import Result
 from testbed.control import registry
-from testbed.lifecycle.bringup import load_topology
+from testbed.lifecycle.installation import load_topology
 from testbed.testing import Testbed
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ CODE = "import json, socket, struct"
 PROGRAMS = {
     "/bin/true": ["true"],
     "interpreter": [sys.executable, "-I", "-S", "-c", CODE],
-    "forked": ["testbed-python", CODE],
+    "forked": ["testbed-send", "lo", "frames"],
 }
 
 

@@ -30,7 +30,7 @@ from timing import KINDS, NAMES
 from testbed.control import registry
 from testbed.errors import NetworkError, TestbedError
 from testbed.kernel import features
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.lower.builder import HOST_SYSCTLS
 from testbed.lower.rack.service_link import public_key
 from testbed.plan.model import (
@@ -43,6 +43,7 @@ from testbed.plan.model import (
     WireGuard,
     WireGuardPeer,
 )
+from testbed.plan.roles import Role
 from testbed.testing import Testbed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,7 +107,7 @@ def throughput_plan(name: str) -> Plan:
             Interface("wg0", tunnel, mtu=1420, addresses=at("WireGuard")),
         )
         nodes.append(
-            Node(own, role="host", group="bench", sysctls=HOST_SYSCTLS, interfaces=interfaces)
+            Node(own, role=Role.HOST, group="bench", sysctls=HOST_SYSCTLS, interfaces=interfaces)
         )
     return Plan(name, tuple(nodes))
 

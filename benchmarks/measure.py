@@ -25,8 +25,10 @@ import report
 from testbed.control.client import Client
 from testbed.errors import NetworkError, TestbedError
 from testbed.lifecycle import start
-from testbed.lifecycle.bringup import bring_up, links_of, load_topology, lower_topology, take_down
+from testbed.lifecycle.bringup import bring_up, links_of, take_down
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.plan.model import Node, Plan
+from testbed.plan.roles import Role
 
 HERE = Path(__file__).resolve().parent
 TOPOLOGY = HERE.parent / "topologies" / "racks.yaml.j2"
@@ -102,7 +104,7 @@ def measure_memory(plan: Plan, vm: str) -> tuple[dict[str, Any], dict[str, Any]]
     The kernel's available memory before and after them, with all their
     programs, once everything is ready.
     """
-    base = Node("base", "host", "base")
+    base = Node("base", Role.HOST, "base")
     with running(plan, (base,), vm) as client:
         before = read_kb(client, "base", "/proc/meminfo", "MemAvailable")
         rss_before = read_kb(client, "base", "/proc/1/status", "VmRSS")
@@ -188,7 +190,7 @@ def measure_peers(
         "floor": base64.b64encode(floor).decode(),
         "mininet": find_mininet(),
     }
-    node = Node("bench", "host", "bench")
+    node = Node("bench", Role.HOST, "bench")
     argv = [sys.executable, str(HERE / "peers.py")]
     with (
         running(Plan("bench-peers", (node,)), (node,), "always" if in_vm else "never") as client,

@@ -24,6 +24,7 @@ from testbed.kernel import namespace, observe
 from testbed.kernel.apply import Kernel
 from testbed.plan.diff import diff
 from testbed.plan.model import Interface, Node, Plan, Route, Veth
+from testbed.plan.roles import Role
 
 EMPTY = Plan("plumbing", ())
 SIZES = ((3, 4), (40, 60), (500, 750))
@@ -52,7 +53,9 @@ def make_plan(nodes: int, links: int) -> Plan:
             target = f"{_dotted((172 << 24) + (link << 8))}/24"
             routes[end].append(Route(target, via=_dotted(low + 1 - number), dev=f"e{link}"))
     made = (
-        Node(f"n{i}", "router", "g", interfaces=tuple(interfaces[i]), routes=tuple(routes[i]))
+        Node(
+            f"n{i}", Role.VPC_ROUTER, "g", interfaces=tuple(interfaces[i]), routes=tuple(routes[i])
+        )
         for i in range(nodes)
     )
     return Plan("plumbing", tuple(made))

@@ -23,6 +23,7 @@ from testbed.errors import NetworkError, TestbedError
 from testbed.kernel import features
 from testbed.lifecycle import start
 from testbed.plan.model import Interface, Netem, Node, Plan, Process, Veth
+from testbed.plan.roles import Role
 from testbed.testing import Testbed
 
 PROBE = Path(__file__).with_name("timing_probe.py")
@@ -51,7 +52,7 @@ def node(number: int, netem: Netem | None = None) -> Node:
     bird = ("bird", "-f", "-c", f"{directory}/bird.conf", "-s", f"{directory}/bird.ctl")
     return Node(
         name,
-        role="router",
+        role=Role.VPC_ROUTER,
         group="bench",
         interfaces=(Interface("eth0", Veth(other, "eth0"), addresses=(f"{own}/24",), netem=netem),),
         files={"bird.conf": BIRD.format(own=own, peer=peer)},

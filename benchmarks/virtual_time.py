@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.plan.model import Bond, Interface, Netem, Plan
 from testbed.testing import Testbed
 

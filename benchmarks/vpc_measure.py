@@ -20,9 +20,11 @@ from typing import Any
 
 from testbed.errors import NetworkError, TestbedError
 from testbed.lifecycle import start
-from testbed.lifecycle.bringup import load_topology, lower_topology, take_down
+from testbed.lifecycle.bringup import take_down
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.lower.builder import Draft, NodeDraft, point_to_point
 from testbed.plan.model import Node, Plan
+from testbed.plan.roles import Role
 from testbed.testing import Testbed, eventually
 
 TOPOLOGY = Path(__file__).resolve().parent / "vpc.yaml.j2"
@@ -65,9 +67,9 @@ def chain(name: str, routers: int, mtu: int, block: int) -> tuple[Node, ...]:
     draft = Draft("chain")
     links = IPv4Network((LINKS.network_address + 256 * block, 24))
     ends = [point_to_point(links, number) for number in range(routers + 1)]
-    first = draft.host(f"{name}-a", "host", name, "")
-    last = draft.host(f"{name}-b", "host", name, "")
-    middle = [draft.router(f"{name}-r{n}", "router", name, "") for n in range(routers)]
+    first = draft.host(f"{name}-a", Role.HOST, name, "")
+    last = draft.host(f"{name}-b", Role.HOST, name, "")
+    middle = [draft.router(f"{name}-r{n}", Role.VPC_ROUTER, name, "") for n in range(routers)]
     nodes = [first, *middle, last]
     for number, (left, right) in enumerate(itertools.pairwise(nodes)):
         addresses = ends[number]

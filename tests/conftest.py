@@ -8,6 +8,7 @@ first, and a group that takes very long is divided. `--record-durations` records
 from __future__ import annotations
 
 import json
+import signal
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell ignores SIGINT in what it runs in the background, and programs inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.register_profile("here", derandomize=not THOROUGH, deadline=None)
     hypothesis.settings.load_profile("here")
     if not hasattr(config, "workerinput"):

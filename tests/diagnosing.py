@@ -17,8 +17,7 @@ from testbed.conformance.results import Result
 from testbed.conformance.subjects import VifSubject
 from testbed.errors import UsageError
 from testbed.faults.catalog import compose, make
-from testbed.lower import names, region
-from testbed.lower.site import direct_connect
+from testbed.lower import names
 from testbed.plan.model import Plan, Veth
 from testbed.topology.model import Topology
 
@@ -177,7 +176,7 @@ def _uplinks(topology: Topology, plan: Plan) -> Iterator[Case]:
     walls = {wall.name: wall for wall in topology.site.firewalls}
     for uplink in subjects.uplinks(topology):
         own = (uplink.uplink.device, "region")
-        far = (names.EDGE, region.edge_interface(uplink.uplink))
+        far = (names.EDGE, names.customer_port(uplink.uplink))
         ends = (own[0], names.EDGE)
         for place in (f"{own[0]}:{own[1]}", f"{far[0]}:{far[1]}"):
             yield _case("link-down", place, "isp.link", *ends)
@@ -201,7 +200,7 @@ def _uplinks(topology: Topology, plan: Plan) -> Iterator[Case]:
 
 def _connections(topology: Topology, plan: Plan) -> Iterator[Case]:
     for vif in subjects.virtual_interfaces(topology):
-        port = direct_connect.device_port(vif.connection)
+        port = names.connection_trunk(vif.connection)
         device = vif.connection.device
         ends = (device, vif.connection.name, names.direct_connect(vif.connection))
         place = f"{device}:{port}.{vif.vif.vlan}"

@@ -58,7 +58,7 @@ def python(uid: int) -> tuple[str, str]:
     """A Python that the user can run the package with, and its PYTHONPATH."""
     path = f"{ROOT}:{sysconfig.get_path('purelib')}"
     code = (
-        "import subprocess, sys, testbed.bringup, pydantic, cryptography, scapy, pytest\n"
+        "import subprocess, sys, testbed.lifecycle.bringup, pydantic, cryptography, scapy, pytest\n"
         "subprocess.run([sys.executable, '-c', ''], check=True)"
     )
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"

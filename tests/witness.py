@@ -1,8 +1,9 @@
 """What a check has changed of the testbed that it looked at: nothing, but counters of packets.
 
-Before and after each check the witness looks at every namespace: routes, policy rules and cached
+Before and after checks the witness looks at every namespace: routes, policy rules and cached
 exceptions to routes, neighbours, the TCP connections of BGP, what connection tracking knows of the
-site's own flows, what LACP counts; at the lengths of the daemons' logs, and at the events.
+site's own flows, what LACP counts; at the lengths of the daemons' logs, and at the events. A
+thorough run looks after each check, a usual one after several, which it then names.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from effort import times
+
 from testbed.conformance.results import Result
-from testbed.lower.rack.service_link import PORT, host_address
+from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
+from testbed.lower.rack.inner import server_address
 from testbed.testing import Testbed
 from testbed.topology.model import Topology
 
@@ -28,19 +32,19 @@ EXACTLY = ("routes", "rules", "sessions", "lacp")
 SLACK_S = 2.0  # what was to stay for that longer than a check took has not gone by itself
 # BIRD of routes over a gateway that is no neighbour, at each of its scans of the kernel's table.
 BY_THEMSELVES = re.compile(r"KRT: Received route \S+ with strange next-hop")
+CHECKS_A_LOOK = times(8, 1)
 REST_S, TRIES = 20.0, 10  # zebra looks at the speed of links 15 s after they have come up
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """Something that was not so before a check."""
+    """Something that was not so before these checks, each with its subject."""
 
-    check: str
-    subject: str
+    checks: tuple[str, ...]
     what: str
 
     def __str__(self) -> str:
-        return f"{self.check} {self.subject}: {self.what}"
+        return f"{', '.join(self.checks)}: {self.what}"
 
 
 class Witness:
@@ -52,6 +56,7 @@ class Witness:
         self._testbed = testbed
         self._tunnels = tunnels(topology)
         self._before: dict[str, Any] = {}
+        self._since: list[str] = []
 
     def __enter__(self) -> Self:
         names = {
@@ -82,6 +87,8 @@ class Witness:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is None:
+            self._compare()
         self._process.close_stdin()
         self._process.__exit__(kind, error, trace)
 
@@ -104,12 +111,20 @@ class Witness:
         return found
 
     def after(self, result: Result, _: int = 0) -> None:
-        """Look after a check; what has changed since the last look is its doing."""
+        """Count a check; look after some. What has changed since the last look is their doing."""
+        self._since.append(f"{result.check} {result.about}")
+        if len(self._since) >= CHECKS_A_LOOK:
+            self._compare()
+
+    def _compare(self) -> None:
+        if not self._since:
+            return
         now = self.look()
         self.looked += 1
         for what in self.differences(self._before, now):
-            self.told.append(Disturbance(result.check, result.about, what))
+            self.told.append(Disturbance(tuple(self._since), what))
         self._before = now
+        self._since.clear()
 
     def differences(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         """What is not as it was, in words."""
@@ -156,7 +171,7 @@ class Witness:
 def tunnels(topology: Topology) -> list[set[str]]:
     """The ends of each tunnel."""
     return [
-        {str(host_address(outpost, index)), str(anchor.address)}
+        {str(server_address(outpost, index)), str(anchor.address)}
         for outpost in topology.outposts.values()
         for index, anchor in enumerate(topology.anchors(outpost))
     ]

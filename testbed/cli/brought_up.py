@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from testbed.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from testbed.lifecycle.installation import Installation
     from testbed.plan.model import Plan
     from testbed.testing import Testbed
     from testbed.topology.model import Topology
@@ -40,36 +41,35 @@ vm_option = click.option(
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The chosen testbed: the running one, or that of `file`, which is yet to be brought up."""
+    """The chosen testbed: the running one, or `new`, which is yet to be brought up."""
 
     plan: Plan
     topology: Topology
-    file: str | None = None
-    settings: dict[str, str] = field(default_factory=dict)
+    new: Installation | None = None
 
 
 def choose(
     file: str | None, settings: Iterable[str], name: str | None, time: str | None = None
 ) -> Chosen:
     """Return the testbed that the options mean. Raises UsageError where they contradict."""
-    from testbed.lifecycle.bringup import (  # noqa: PLC0415
-        load_topology,
-        lower_topology,
-        running,
-        with_time,
-    )
-
     values = parse_settings(settings)
     if file is not None:
-        topology = load_topology(file, values, name)
-        return Chosen(with_time(lower_topology(topology), time, None), topology, file, values)
+        from testbed.lifecycle.installation import read_file  # noqa: PLC0415 - pydantic is slow
+
+        made = read_file(file, values, name, time=time)
+        return Chosen(made.plan, made.topology, made)
     if values:
         raise UsageError(
             "--set needs --topology", hint="a running testbed has its settings already"
         )
     if time:
         raise UsageError("--time needs --topology", hint="a running testbed has its time already")
-    return Chosen(*running(connect(name)))
+    from testbed.conformance.site_subjects import remember  # noqa: PLC0415
+    from testbed.lifecycle.live import running_plan  # noqa: PLC0415
+
+    plan, topology = running_plan(connect(name))
+    remember(topology, plan)
+    return Chosen(plan, topology)
 
 
 @contextlib.contextmanager
@@ -79,12 +79,12 @@ def brought_up(chosen: Chosen, vm: str, timeout_s: float, verb: str) -> Iterator
     It also ends when this process is killed.
     """
     from testbed.control.registry import alive  # noqa: PLC0415
-    from testbed.lifecycle.bringup import bring_up, origin_of, take_down  # noqa: PLC0415
+    from testbed.lifecycle.bringup import bring_up, take_down  # noqa: PLC0415
     from testbed.render.progress import progress  # noqa: PLC0415
     from testbed.testing import Testbed  # noqa: PLC0415
 
     name = chosen.plan.name
-    if chosen.file is None:
+    if chosen.new is None:
         yield Testbed(name)
         return
     if alive(name):
@@ -92,7 +92,7 @@ def brought_up(chosen: Chosen, vm: str, timeout_s: float, verb: str) -> Iterator
     with progress(quiet=not sys.stderr.isatty()) as shown:
         outcome = bring_up(
             chosen.plan,
-            source=origin_of(chosen.file, chosen.settings),
+            made_from=chosen.new.made_from(),
             vm=vm,
             timeout_s=timeout_s,
             hold=True,

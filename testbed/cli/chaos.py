@@ -13,6 +13,8 @@ from testbed.errors import UsageError
 
 if TYPE_CHECKING:
     from testbed.chaos.schedule import Episode
+    from testbed.chaos.verdict import Run
+    from testbed.cli.brought_up import Chosen
 
 
 @verb(
@@ -82,23 +84,7 @@ def command(
     if listing:
         _list(episodes, as_json=as_json)
         return
-    from testbed.chaos.running import run  # noqa: PLC0415
-    from testbed.chaos.table import print_run, progress  # noqa: PLC0415
-    from testbed.lifecycle.bringup import DEFAULT_TIMEOUT_S  # noqa: PLC0415
-    from testbed.render.console import console  # noqa: PLC0415
-
-    with (
-        brought_up(chosen, vm, DEFAULT_TIMEOUT_S, "chaos") as testbed,
-        progress(quiet=as_json) as shown,
-    ):
-        result = run(
-            testbed,
-            chosen.topology,
-            seed,
-            episodes,
-            on_episode=shown.started,
-            on_outcome=shown.ended,
-        )
+    result = _run(chosen, vm, seed, episodes, quiet=as_json)
     if html:
         from testbed.chaos.html import write  # noqa: PLC0415
 
@@ -106,8 +92,31 @@ def command(
     if as_json:
         echo_json(result.to_json())
     else:
+        from testbed.chaos.table import print_run  # noqa: PLC0415
+        from testbed.render.console import console  # noqa: PLC0415
+
         print_run(console(), result, _again(seed, duration, file, time, name, settings))
     context.exit(130 if result.interrupted else result.exit_code)
+
+
+def _run(chosen: Chosen, vm: str, seed: int, episodes: list[Episode], *, quiet: bool) -> Run:
+    """Run the episodes against the testbed that was chosen."""
+    from testbed.chaos.running import run  # noqa: PLC0415
+    from testbed.chaos.table import progress  # noqa: PLC0415
+    from testbed.lifecycle.bringup import DEFAULT_TIMEOUT_S  # noqa: PLC0415
+
+    with (
+        brought_up(chosen, vm, DEFAULT_TIMEOUT_S, "chaos") as testbed,
+        progress(quiet=quiet) as shown,
+    ):
+        return run(
+            testbed,
+            chosen.topology,
+            seed,
+            episodes,
+            on_episode=shown.started,
+            on_outcome=shown.ended,
+        )
 
 
 def _again(

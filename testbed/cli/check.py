@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from testbed.cli.brought_up import brought_up, check_writable, choose, topology_option, vm_option
-from testbed.cli.common import echo_json, json_option, name_option, set_option, verb
+from testbed.cli.common import echo_json, json_option, name_option, set_option, timeout_option, verb
 from testbed.cli.failures import INTERRUPTED
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from testbed.conformance.results import Report
+    from testbed.plan.model import Plan
+    from testbed.testing import Testbed
+    from testbed.topology.model import Topology
 
 
 def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -54,14 +59,7 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[Co
 @click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a report.")
 @click.option("--junit", type=click.Path(dir_okay=False), metavar="FILE", help="Write JUnit XML.")
 @vm_option
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=120.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for the testbed of --topology to be ready.",
-)
+@timeout_option("How long to wait until the testbed of --topology is ready.")
 @name_option()
 @json_option
 @click.pass_context
@@ -92,7 +90,6 @@ def command(
     if one could not run.
     """
     from testbed.conformance import runner  # noqa: PLC0415
-    from testbed.conformance.report.progress import progress  # noqa: PLC0415
 
     if listing:
         _list(names, as_json=as_json)
@@ -102,28 +99,12 @@ def command(
     chosen = choose(file, settings, name)
     interrupted = False
     with brought_up(chosen, vm, timeout, "check") as testbed:
-        with progress(quiet=as_json) as shown:
-            try:
-                report = runner.run(
-                    testbed,
-                    chosen.topology,
-                    names,
-                    disruptive=disruptive,
-                    subjects=subjects,
-                    fail_fast=exitfirst,
-                    on_result=shown.result,
-                    on_start=shown.started,
-                )
-            except runner.Interrupted as interrupt:
-                report, interrupted = interrupt.report, True
-        if html:
-            from testbed.conformance.report.html import write  # noqa: PLC0415
-
-            write(Path(html), report, chosen.plan)
-        if junit:
-            from testbed.conformance.report.junit import write as write_junit  # noqa: PLC0415
-
-            write_junit(Path(junit), report)
+        asked = {"disruptive": disruptive, "subjects": subjects, "fail_fast": exitfirst}
+        try:
+            report = _run(testbed, chosen.topology, names, quiet=as_json, **asked)
+        except runner.Interrupted as interrupt:
+            report, interrupted = interrupt.report, True
+        _write(report, chosen.plan, html, junit)
     if as_json:
         echo_json(report.to_json())
     else:
@@ -132,6 +113,31 @@ def command(
 
         print_report(console(), report, everything=everything)
     context.exit(INTERRUPTED if interrupted else report.exit_code)
+
+
+def _run(
+    testbed: Testbed, topology: Topology, names: tuple[str, ...], *, quiet: bool, **asked: Any
+) -> Report:
+    """Run the checks that were asked for, showing how far they are."""
+    from testbed.conformance import runner  # noqa: PLC0415
+    from testbed.conformance.report.progress import progress  # noqa: PLC0415
+
+    with progress(quiet=quiet) as shown:
+        return runner.run(
+            testbed, topology, names, on_result=shown.result, on_start=shown.started, **asked
+        )
+
+
+def _write(report: Report, plan: Plan, html: str | None, junit: str | None) -> None:
+    """Write the reports that were asked for."""
+    if html:
+        from testbed.conformance.report.html import write  # noqa: PLC0415
+
+        write(Path(html), report, plan)
+    if junit:
+        from testbed.conformance.report.junit import write as write_junit  # noqa: PLC0415
+
+        write_junit(Path(junit), report)
 
 
 def _list(names: tuple[str, ...], *, as_json: bool) -> None:

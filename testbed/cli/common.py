@@ -14,7 +14,7 @@ from testbed.cli.encoding import has_every_character
 from testbed.errors import TestbedError, UsageError, no_such_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from click.shell_completion import CompletionItem
 
@@ -115,6 +115,18 @@ def items(read: Callable[[], Iterable[str]], incomplete: str) -> list[Completion
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
+def timeout_option(help_text: str = "How long to wait.") -> Callable[[Function], Function]:
+    """`--timeout`, in seconds of this machine."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=120.0,
+        show_default=True,
+        metavar="SECONDS",
+        help=help_text,
+    )
+
+
 def name_option(
     help_text: str = "The testbed. Not needed if exactly one runs.",
 ) -> Callable[[Function], Function]:
@@ -163,7 +175,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, str]:
 def choose_name(name: str | None) -> str:
     """Return the name of the testbed that is meant: the one named, else the one that runs."""
     if name is not None:
-        from testbed.lifecycle.bringup import check_name  # noqa: PLC0415
+        from testbed.lifecycle.choices import check_name  # noqa: PLC0415
 
         return check_name(name)
     from testbed.control.registry import dead, running  # noqa: PLC0415
@@ -188,10 +200,30 @@ def connect(name: str | None) -> Client:
 
 
 def read_plan(file: str, settings: Iterable[str], name: str | None) -> Plan:
-    """Return the plan of a topology."""
-    from testbed.lifecycle.bringup import load_topology, lower_topology  # noqa: PLC0415
+    """Return the plan of a topology, as `up` would bring the testbed of its name to it."""
+    from testbed.lifecycle.installation import read_file  # noqa: PLC0415 - pydantic is slow
 
-    return lower_topology(load_topology(file, parse_settings(settings), name))
+    return read_file(file, parse_settings(settings), name, previous=numbers_of).plan
+
+
+def document_of(name: str) -> dict[str, Any]:
+    """Return what a testbed is made from (docs/protocol.md); nothing where none of ours runs."""
+    from testbed.control.client import Client  # noqa: PLC0415
+    from testbed.control.protocol import NAME_PATTERN  # noqa: PLC0415
+    from testbed.control.registry import alive  # noqa: PLC0415
+
+    if not NAME_PATTERN.fullmatch(name) or not alive(name):
+        return {}
+    try:
+        return Client(name).document()
+    except TestbedError:  # another user's, or just ending
+        return {}
+
+
+def numbers_of(name: str) -> Mapping[str, Mapping[str, int]]:
+    """Return the numbers that a testbed's objects have; none where it does not run."""
+    numbers: Mapping[str, Mapping[str, int]] = document_of(name).get("numbers", {})
+    return numbers
 
 
 ipv6_option = click.option("-6", "--ipv6", is_flag=True, help="Use the destination's IPv6 address.")

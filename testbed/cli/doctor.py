@@ -122,7 +122,7 @@ def _chosen(guests: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _print(found: list[Feature], missing: list[Program], guests: list[dict[str, Any]]) -> None:
     from testbed.render.console import console  # noqa: PLC0415
-    from testbed.render.tables import rows_table  # noqa: PLC0415
+    from testbed.render.style import rows_table  # noqa: PLC0415
 
     output = console()
     rows = (

@@ -65,8 +65,8 @@ def command(
 
 def _name_of(word: str, known: list[str]) -> str:
     """The testbed's name: the word itself, or what the topology of that name or file says."""
-    from testbed.lifecycle.bringup import load_topology  # noqa: PLC0415
     from testbed.lifecycle.finding import find  # noqa: PLC0415
+    from testbed.lifecycle.installation import load_topology  # noqa: PLC0415
 
     if word in known and not Path(word).is_file():
         return word

@@ -17,15 +17,27 @@ from testbed.cli.common import (
 KINDS = ("link", "lacp", "bgp", "bfd", "route", "fault")
 
 
-@verb("events", "testbed events\ntestbed events cnd1 --kind bgp --json")
+@verb("events", "testbed events --since 180\ntestbed events cnd1 --kind bgp --json")
 @node_argument("nodes", nargs=-1, metavar="[NODE]...")
 @click.option(
     "--kind", type=click.Choice(KINDS), multiple=True, help="Show only this kind. Repeatable."
 )
+@click.option(
+    "--since",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Show only what has happened since this time.",
+)
 @name_option()
 @json_option
 def command(
-    *, nodes: tuple[str, ...], kind: tuple[str, ...], name: str | None, as_json: bool
+    *,
+    nodes: tuple[str, ...],
+    kind: tuple[str, ...],
+    since: float,
+    name: str | None,
+    as_json: bool,
 ) -> None:
     """Show what has happened: changes of links, LACP, BGP, BFD, routes and faults.
 
@@ -40,7 +52,7 @@ def command(
                 raise unknown_node(node, plan)
     events = [
         event
-        for event in client.events()
+        for event in client.events(since)
         if (not nodes or event["node"] in nodes) and (not kind or event["kind"] in kind)
     ]
     if as_json:

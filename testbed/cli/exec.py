@@ -39,7 +39,7 @@ def command(
     Standard input, output and error are connected to the command, and signals are
     passed on to it.
     """
-    from testbed.control.terminal import is_terminal  # noqa: PLC0415
+    from testbed.control.terminal import is_terminal, run_interactive  # noqa: PLC0415
 
     use_tty = is_terminal() if tty is None else tty
     if use_tty and not is_terminal():
@@ -47,7 +47,7 @@ def command(
     variables = dict(_pair(item, context) for item in env)
     client = connect(name)
     context.exit(
-        client.exec_interactive(node, argv, tty=use_tty, env=terminal_env(tty=use_tty) | variables)
+        run_interactive(client, node, argv, tty=use_tty, env=terminal_env(tty=use_tty) | variables)
     )
 
 

@@ -13,7 +13,7 @@ import click
 from testbed.cli.encoding import has_every_character
 from testbed.control.printable import printable
 from testbed.control.protocol import limits
-from testbed.errors import EXIT_HOST, EXIT_USAGE, TestbedError, TopologyError
+from testbed.errors import EXIT_HOST, EXIT_USAGE, DocumentError, TestbedError, TopologyError, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,6 +102,9 @@ def show(error: TestbedError) -> None:
     if isinstance(error, TopologyError):
         _show_problems(error)
         return
+    if isinstance(error, DocumentError):
+        _show_violations(error)
+        return
     _print("error:", error.message, error.hint)
 
 
@@ -111,7 +114,19 @@ def _show_problems(error: TopologyError) -> None:
         click.echo(f"{place} {problem.object}: {printable(problem.message)}", err=True)
         if problem.hint:
             click.echo(_hint(problem.hint), err=True)
-    count = len(error.problems)
+    _nothing_changed(len(error.problems))
+
+
+def _show_violations(error: DocumentError) -> None:
+    for violation in error.violations:
+        place = click.style(f"{dotted(violation.path)}:", bold=True)
+        click.echo(f"{place} {printable(violation.message)}", err=True)
+        if violation.remedy:
+            click.echo(_hint(violation.remedy), err=True)
+    _nothing_changed(len(error.violations))
+
+
+def _nothing_changed(count: int) -> None:
     total = f"{count} problem{'' if count == 1 else 's'}"
     click.echo(click.style(f"error: {total} found; nothing was changed", fg="red"), err=True)
 

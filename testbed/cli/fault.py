@@ -11,19 +11,9 @@ from testbed.errors import TestbedError
 
 if TYPE_CHECKING:
     from testbed.control.client import Client
-    from testbed.faults.registry import Kind
+    from testbed.faults.registry import FaultKind
     from testbed.plan.model import Fault
     from testbed.probes.impairment import Measured
-
-MEASURED = ("impair", "service-link-slow")
-FIGURES = (  # parameter, figure of Measured, unit
-    ("delay", "delay_ms", " ms"),
-    ("jitter", "jitter_ms", " ms"),
-    ("loss", "loss_percent", "%"),
-    ("reorder", "reorder_percent", "%"),
-    ("duplicate", "duplicate_percent", "%"),
-    ("rate", "rate_mbps", " Mbit/s"),
-)
 
 
 class Kinds(click.Group):
@@ -87,7 +77,7 @@ def command(context: click.Context, *, listed: bool, name: str | None, as_json: 
         context.exit()
 
 
-def _command(kind: Kind) -> click.Command:
+def _command(kind: FaultKind) -> click.Command:
     """The command of one kind."""
     from testbed.faults.targets import WORDS  # noqa: PLC0415
 
@@ -103,7 +93,7 @@ def _command(kind: Kind) -> click.Command:
         params.append(
             click.Option(
                 [f"--{parameter.name}", f"value_{parameter.name}"],
-                metavar=parameter.unit,
+                metavar=parameter.metavar,
                 required=parameter.required,
                 help=f"{parameter.help[0].upper()}{parameter.help[1:]}{default}.",
             )
@@ -117,29 +107,27 @@ def _command(kind: Kind) -> click.Command:
             ["--as", "fault_name"], metavar="FAULT", help="Name the fault [like its kind]."
         ),
     ]
-    if kind.name in MEASURED:
+    if kind.measured:
         text = "Measure the effect with packets [default]."
         params.append(click.Option(["--measure/--no-measure"], default=True, help=text))
     made = Verb(kind.name, params=params, callback=run, help=_sentence(kind), epilog=_example(kind))
     return json_option(name_option()(made))
 
 
-def _sentence(kind: Kind) -> str:
+def _sentence(kind: FaultKind) -> str:
     return f"{kind.help[0].upper()}{kind.help[1:]}."
 
 
-def _example(kind: Kind) -> str:
+def _example(kind: FaultKind) -> str:
     target = {"node": "cnd1", "interface": "cnd1:op-a", "outpost": "op-a", "region": "region"}
     words = ["testbed fault", kind.name, target[kind.targets[0]]]
-    samples = {"duration": "50ms", "rate": "10M", "percent": "1%", "prefix": "10.9.0.0/16"}
-    samples |= {"number": "1400" if kind.name == "mtu" else "100"}
     needed = [p for p in kind.parameters if p.required]
     needed = needed or (list(kind.parameters[:1]) if kind.at_least_one else [])
-    words += [f"--{p.name} {samples.get(p.type, '1')}" for p in needed]
+    words += [f"--{p.name} {p.sample}" for p in needed]
     return f"\b\nExample:\n  {' '.join(words)}"
 
 
-def _inject(context: click.Context, kind: Kind, target: str, given: dict[str, Any]) -> None:
+def _inject(context: click.Context, kind: FaultKind, target: str, given: dict[str, Any]) -> None:
     """Inject the fault and say what has become of it."""
     outer = context.obj or {}
     as_json = given["as_json"] or outer.get("as_json", False)
@@ -166,9 +154,9 @@ def _inject(context: click.Context, kind: Kind, target: str, given: dict[str, An
         measured, problem = _measure(client, row)
     if as_json:
         figures = [each.to_json() | {"expected": wanted} for each, wanted in measured]
-        echo_json(row | ({"measured": figures} if kind.name in MEASURED else {}))
+        echo_json(row | ({"measured": figures} if kind.measured else {}))
     else:
-        _report(client.name, row, measured)
+        _report(client.name, kind, row, measured)
     if problem:
         click.echo(f"{click.style('note:', fg='yellow')} not measured: {problem}", err=True)
 
@@ -200,7 +188,10 @@ def _fault(row: dict[str, Any]) -> Fault:
 
 
 def _report(
-    testbed: str, row: dict[str, Any], measured: list[tuple[Measured, dict[str, float]]]
+    testbed: str,
+    kind: FaultKind,
+    row: dict[str, Any],
+    measured: list[tuple[Measured, dict[str, float]]],
 ) -> None:
     from testbed.render.faults import fault_text  # noqa: PLC0415
 
@@ -208,17 +199,19 @@ def _report(
     if not measured:
         return
     from testbed.render.console import console  # noqa: PLC0415
-    from testbed.render.tables import rows_table  # noqa: PLC0415
+    from testbed.render.style import rows_table  # noqa: PLC0415
 
     rows = []
     for each, wanted in measured:
-        for parameter, figure, unit in FIGURES:
-            asked, got = row["values"].get(parameter), getattr(each, figure)
-            if asked is not None:
-                seen = "nothing arrived" if got is None else f"{got:g}{unit}"
-                whole = f"{wanted[figure]:g}{unit}"
-                end = f"{each.node}:{each.interface}"
-                rows.append((end, parameter, f"{asked:g}{unit}", whole, seen))
+        end = f"{each.node}:{each.interface}"
+        for parameter in kind.parameters:
+            asked = row["values"].get(parameter.name)
+            if asked is None or parameter.narrows:
+                continue
+            got, whole = getattr(each, parameter.figure), wanted[parameter.figure]
+            unit = parameter.unit if parameter.unit == "%" else f" {parameter.unit}"
+            seen = "nothing arrived" if got is None else f"{got:g}{unit}"
+            rows.append((end, parameter.name, f"{asked:g}{unit}", f"{whole:g}{unit}", seen))
     columns = ("sent by", "what", "asked for", "with the link's own", "measured")
     console().print(rows_table(f"Measured with {measured[0][0].frames} frames", columns, rows))
 

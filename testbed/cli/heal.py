@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from testbed.cli.common import connect, echo_json, json_option, name_option, verb
+from testbed.cli.common import connect, echo_json, json_option, name_option, timeout_option, verb
 from testbed.errors import EXIT_NETWORK
 
 if TYPE_CHECKING:
@@ -30,14 +30,7 @@ def complete_faults(
     default=True,
     help="If no fault is left active, wait until everything is ready again [default].",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=120.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait.",
-)
+@timeout_option()
 @name_option()
 @json_option
 @click.pass_context

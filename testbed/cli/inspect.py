@@ -42,7 +42,7 @@ def command(node: str | None, *, name: str | None, as_json: bool) -> None:
     client = connect(name)
     plan, source = client.plan()
     if node is None:
-        _show_nodes(plan, source, as_json=as_json)
+        _show_nodes(plan, source, client.hello()["revision"], as_json=as_json)
         return
     known = {entry.name: entry for entry in plan.nodes}
     if node not in known:
@@ -78,7 +78,7 @@ def _rows(text: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _show_nodes(plan: Plan, source: Any, *, as_json: bool) -> None:
+def _show_nodes(plan: Plan, source: Any, revision: int, *, as_json: bool) -> None:
     rows = [
         {
             "name": node.name,
@@ -91,14 +91,14 @@ def _show_nodes(plan: Plan, source: Any, *, as_json: bool) -> None:
         for node in plan.nodes
     ]
     if as_json:
-        echo_json({"name": plan.name, "source": source, "nodes": rows})
+        echo_json({"name": plan.name, "revision": revision, "source": source, "nodes": rows})
         return
     from testbed.render.console import console  # noqa: PLC0415
-    from testbed.render.tables import rows_table  # noqa: PLC0415
+    from testbed.render.style import rows_table  # noqa: PLC0415
 
     columns = ("name", "group", "role", "addresses", "processes")
     lines = ([row[column] for column in columns] for row in rows)
-    console().print(rows_table(f"Nodes of {plan.name}", columns, lines))
+    console().print(rows_table(f"Nodes of {plan.name}, revision {revision}", columns, lines))
 
 
 def _show_node(node: Node, actual: dict[str, Any]) -> None:

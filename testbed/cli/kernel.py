@@ -83,7 +83,7 @@ def _list(*, as_json: bool) -> None:
         click.echo("there is no user-mode kernel here; `testbed kernel build` builds one")
         return
     from testbed.render.console import console  # noqa: PLC0415
-    from testbed.render.tables import rows_table  # noqa: PLC0415
+    from testbed.render.style import rows_table  # noqa: PLC0415
 
     columns = ("version", "used", "origin", "size", "path", "problems")
     lines = (

@@ -27,7 +27,7 @@ def command(*, topologies: bool, name: str | None, as_json: bool) -> None:
         _list_topologies(as_json=as_json)
         return
     from testbed.control import registry  # noqa: PLC0415
-    from testbed.lifecycle.bringup import check_name  # noqa: PLC0415
+    from testbed.lifecycle.choices import check_name  # noqa: PLC0415
 
     if name is not None:
         check_name(name)
@@ -42,7 +42,7 @@ def command(*, topologies: bool, name: str | None, as_json: bool) -> None:
         return
     from testbed.render.clocks import clock_text  # noqa: PLC0415
     from testbed.render.console import console  # noqa: PLC0415
-    from testbed.render.tables import rows_table  # noqa: PLC0415
+    from testbed.render.style import rows_table  # noqa: PLC0415
 
     columns = ("name", "state", "nodes", "runs in", "since", "time")
     lines = (
@@ -61,7 +61,7 @@ def _list_topologies(*, as_json: bool) -> None:
         echo_json([{"name": e.name, "file": str(e.file), "story": e.story} for e in found])
         return
     from testbed.render.console import console  # noqa: PLC0415
-    from testbed.render.tables import rows_table  # noqa: PLC0415
+    from testbed.render.style import rows_table  # noqa: PLC0415
 
     rows = ((entry.name, entry.story) for entry in found)
     console().print(rows_table("Topologies", ("name", "story"), rows))

@@ -71,7 +71,7 @@ def number(value: float) -> str:
 
 def _print(latest: Series, diagnoses: Sequence[dict[str, Any]]) -> None:
     from testbed.render.console import console  # noqa: PLC0415
-    from testbed.render.tables import rows_table  # noqa: PLC0415
+    from testbed.render.style import rows_table  # noqa: PLC0415
 
     if not latest:
         click.echo("no metrics have arrived yet: the first arrive at the end of a period")

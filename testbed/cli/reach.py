@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,7 @@ from testbed.cli.common import (
 from testbed.errors import EXIT_NETWORK
 
 if TYPE_CHECKING:
+    from testbed.control.client import Client
     from testbed.probes.reach import Reach
 
 EXAMPLE = """
@@ -78,39 +79,43 @@ def command(
     network ACLs, route tables and gateways say, or if these let a request in but
     its answer goes astray.
     """
-    from testbed.lifecycle.bringup import running_topology  # noqa: PLC0415
-    from testbed.probes.reach import compare_all  # noqa: PLC0415
-    from testbed.render.progress import progress  # noqa: PLC0415
-
     client = connect(name)
-    with progress(quiet=as_json) as shown:
-        shown.doing("reading the topology")
-        topology = running_topology(client)
-        shown.doing("sending requests")
-        rows = compare_all(
-            client,
-            topology,
-            sources,
-            destinations,
-            tcp=tcp,
-            udp=udp,
-            icmp=icmp,
-            seconds=seconds,
-            on_progress=lambda done, total: shown.doing(f"{done} of {total} requests measured"),
-        )
+    asked = {"tcp": tcp, "udp": udp, "icmp": icmp, "seconds": seconds}
+    rows = _measured(client, sources, destinations, asked, quiet=as_json)
     wrong = sum(not row.agrees for row in rows)
     one_way = sum(row.one_way and not row.reached for row in rows)
     if as_json:
-        open_ones = sum(row.predicted is None for row in rows)
         counts = {"name": client.name, "ok": not (wrong or one_way), "disagreements": wrong}
-        counts |= {"one_way": one_way}
-        echo_json(
-            counts | {"not_predicted": open_ones, "requests": [row.to_json() for row in rows]}
-        )
+        counts |= {"one_way": one_way, "not_predicted": sum(row.predicted is None for row in rows)}
+        echo_json(counts | {"requests": [row.to_json() for row in rows]})
     else:
         _print(rows, matrix=matrix)
     if wrong or one_way:
         context.exit(EXIT_NETWORK)
+
+
+def _measured(
+    client: Client,
+    sources: tuple[str, ...],
+    destinations: tuple[str, ...],
+    asked: dict[str, Any],
+    *,
+    quiet: bool,
+) -> list[Reach]:
+    """Send the requests that were asked for, and show how many have been measured."""
+    from testbed.lifecycle.live import running_topology  # noqa: PLC0415
+    from testbed.probes.reach import compare_all  # noqa: PLC0415
+    from testbed.render.progress import progress  # noqa: PLC0415
+
+    with progress(quiet=quiet) as shown:
+        shown.doing("reading the topology")
+        topology = running_topology(client)
+        shown.doing("sending requests")
+
+        def measured(done: int, total: int) -> None:
+            shown.doing(f"{done} of {total} requests measured")
+
+        return compare_all(client, topology, sources, destinations, on_progress=measured, **asked)
 
 
 def _print(rows: list[Reach], *, matrix: bool) -> None:

@@ -14,10 +14,10 @@ from testbed.cli.exec import terminal_env
 @click.pass_context
 def command(context: click.Context, node: str, *, name: str | None) -> None:
     """Open a shell in a node."""
-    from testbed.control.terminal import is_terminal  # noqa: PLC0415
+    from testbed.control.terminal import is_terminal, run_interactive  # noqa: PLC0415
 
     tty = is_terminal()
     client = connect(name)
     argv = ["bash", "--norc", "--noprofile", *(["-i"] if tty else [])]
     env = terminal_env(tty=tty) | {"PS1": f"[testbed:{node}] \\w \\$ "}
-    context.exit(client.exec_interactive(node, argv, tty=tty, env=env))
+    context.exit(run_interactive(client, node, argv, tty=tty, env=env))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from testbed.cli.common import (
+    document_of,
     echo_json,
     json_option,
     name_option,
     parse_settings,
     set_option,
+    timeout_option,
     topology_argument,
     verb,
 )
@@ -21,8 +24,10 @@ from testbed.cli.failures import INTERRUPTED
 from testbed.errors import EXIT_NETWORK
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from testbed.lifecycle.bringup import Outcome
-    from testbed.plan.model import Plan
+    from testbed.lifecycle.installation import Installation
     from testbed.render.progress import Progress
 
 
@@ -35,14 +40,7 @@ if TYPE_CHECKING:
 @topology_argument()
 @set_option
 @click.option("--wait/--no-wait", default=True, help="Wait until everything is ready [default].")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=120.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait.",
-)
+@timeout_option()
 @click.option("--timings", is_flag=True, help="Print the milliseconds of each phase.")
 @click.option(
     "--vm",
@@ -99,18 +97,15 @@ def command(
     ordinary user's testbed runs in this kernel if that has all features and lets
     users create namespaces, else in a micro VM.
     """
-    from testbed.control import registry  # noqa: PLC0415
-    from testbed.lifecycle.bringup import bring_up, origin_of, with_time  # noqa: PLC0415
+    from testbed.lifecycle.bringup import bring_up  # noqa: PLC0415
     from testbed.render.progress import progress  # noqa: PLC0415
 
-    variables = parse_settings(settings)
     with progress(quiet=as_json) as shown:
-        plan, spent = _plan(file, variables, name, shown)
-        plan = with_time(plan, time, seed)
-        try:
+        read = _read(file, parse_settings(settings), name, time, seed, shown)
+        with _interruptible(read.made.plan.name, shown):
             outcome = bring_up(
-                plan,
-                source=origin_of(file, variables),
+                read.made.plan,
+                made_from=read.made.made_from(),
                 vm=vm,
                 wait=wait,
                 timeout_s=timeout,
@@ -118,46 +113,95 @@ def command(
                 on_progress=shown.starting,
                 on_event=shown.event,
             )
-        except KeyboardInterrupt:
-            shown.close()
-            left = "is still running" if registry.alive(plan.name) else "nothing of it is left"
-            click.echo(f"interrupted; {plan.name}: {left}", err=True)
-            raise click.exceptions.Exit(INTERRUPTED) from None
-    outcome = replace(outcome, timings=spent | outcome.timings)
+    outcome = replace(outcome, timings=read.spent | outcome.timings)
     if as_json:
-        echo_json(outcome.to_json())
+        echo_json(outcome.to_json() | {"taken_away": read.lost})
     else:
-        _report(outcome, wait=wait, timeout=timeout)
-        if timings:
-            _print_timings(outcome.timings)
+        _report(outcome, wait=wait, timeout=timeout, timings=timings)
     if outcome.pending and not outcome.faults:
         context.exit(EXIT_NETWORK)
 
 
-def _plan(
-    file: str, variables: dict[str, str], name: str | None, shown: Progress
-) -> tuple[Plan, dict[str, float]]:
-    """Return the topology's plan, and how long loading and lowering took in ms."""
+@contextmanager
+def _interruptible(name: str, shown: Progress) -> Iterator[None]:
+    """After Ctrl-C, say what is left of the testbed."""
+    from testbed.control import registry  # noqa: PLC0415
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        shown.close()
+        left = "still runs" if registry.alive(name) else "nothing of it is left"
+        click.echo(f"interrupted; {name}: {left}", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A file's installation, how long that took in ms, and the edits that it does away with."""
+
+    made: Installation
+    spent: dict[str, float]
+    lost: list[dict[str, Any]]
+
+    @property
+    def taken_away(self) -> list[str]:
+        """What to tell of the edits."""
+        from testbed.render.changes import change_text  # noqa: PLC0415
+
+        if not self.lost:
+            return []
+        name = self.made.plan.name
+        head = f"{name} has been edited since it was brought up; the file takes away:"
+        return [head, *(change_text(change) for change in self.lost)]
+
+
+def _read(
+    file: str,
+    variables: dict[str, str],
+    name: str | None,
+    time: str | None,
+    seed: int | None,
+    shown: Progress,
+) -> Read:
+    """Read and plan a file, and compare it with what runs under its name."""
     from testbed.cli.failures import warn  # noqa: PLC0415
-    from testbed.lifecycle.bringup import links_of, load_topology, lower_topology  # noqa: PLC0415
+    from testbed.lifecycle.bringup import links_of  # noqa: PLC0415
+    from testbed.lifecycle.installation import read_file  # noqa: PLC0415
+    from testbed.lifecycle.live import taken_away  # noqa: PLC0415
     from testbed.topology.rules.advice import advice  # noqa: PLC0415
+
+    runs: dict[str, Any] = {"numbers": {}, "edits": []}
+
+    def numbers(own: str) -> Any:
+        runs.update(document_of(own))
+        return runs["numbers"]
 
     shown.doing("reading the topology")
     started = perf_counter()
-    topology = load_topology(file, variables, name)
-    for text in advice(topology):
+    made = read_file(file, variables, name, time=time, seed=seed, previous=numbers)
+    for text in advice(made.topology):
         warn(text)
     loaded = perf_counter()
-    plan = lower_topology(topology)
+    plan = made.plan
     lowered = perf_counter()
     spent = {"load": (loaded - started) * 1000, "lower": (lowered - loaded) * 1000}
     shown.done("load", spent["load"], plan.name)
     shown.done("lower", spent["lower"], f"{len(plan.nodes)} nodes and {links_of(plan)} links")
-    return plan, spent
+    read = Read(made, spent, taken_away(runs["edits"], made.document))
+    for text in read.taken_away:
+        shown.note(text)
+    return read
 
 
-def _report(outcome: Outcome, *, wait: bool, timeout: float) -> None:
+def _report(outcome: Outcome, *, wait: bool, timeout: float, timings: bool) -> None:
     """Say how it went."""
+    _print_outcome(outcome, wait=wait, timeout=timeout)
+    if timings:
+        _print_timings(outcome.timings)
+
+
+def _print_outcome(outcome: Outcome, *, wait: bool, timeout: float) -> None:
     if outcome.first:
         ready = not outcome.pending or bool(outcome.faults)
         state = "is up" if ready else "is built, but not ready"

@@ -33,7 +33,7 @@ def command(
     What is legal but probably a mistake is a warning.
     """
     from testbed.cli.failures import show  # noqa: PLC0415
-    from testbed.lifecycle.bringup import load_topology, lower_topology  # noqa: PLC0415
+    from testbed.lifecycle.installation import read_file  # noqa: PLC0415 - pydantic is slow
     from testbed.topology.rules.advice import advice  # noqa: PLC0415
 
     variables = parse_settings(settings)
@@ -41,9 +41,10 @@ def command(
     for file in files:
         notes: list[str] = []
         try:
-            topology = load_topology(file, variables, notes=notes)
+            made = read_file(file, variables, notes=notes)
+            topology = made.topology
             if topology.faults:  # only a plan tells whether what they are about is there
-                lower_topology(topology)
+                assert made.plan
         except UsageError as error:
             rows.append({"file": file, "ok": False, "error": error.to_json()})
             if not as_json:

@@ -16,7 +16,6 @@ from typing import Any
 
 from testbed.conformance.site import Site
 from testbed.errors import HostError
-from testbed.programs.inline import program
 
 MARK = 0x7E57BED
 TABLES = 0x7E570000  # throw-away tables: this number and the copied one's place
@@ -89,7 +88,7 @@ def unheard(site: Site, *nodes: str) -> Iterator[int]:
     For packets that look like a socket's own, which would be told. HostError if that fails.
     """
     number = 1 + secrets.randbelow(0xFFFF)
-    argv = ["testbed-python", program("unheard"), str(number)]
+    argv = ["testbed-unheard", str(number)]
     with ExitStack() as stack:
         for node in dict.fromkeys(nodes):
             process = site.testbed.client.popen(node, argv, until="ready")

@@ -12,10 +12,11 @@ from scapy.layers.inet import IP, TCP
 
 from testbed.conformance.bgp_wire import PORT, Notification, listen
 from testbed.conformance.daemons import Session, session_of
-from testbed.conformance.probing import Place, exists
+from testbed.conformance.probing import exists
 from testbed.conformance.sessions import DOWN, RECENT_S
 from testbed.conformance.site import Site
 from testbed.errors import NetworkError
+from testbed.plan.model import Place
 
 MD5_OPTION = (19, "MD5")  # TCP's option (RFC 2385), and Scapy's name for it
 LIMIT = re.compile(

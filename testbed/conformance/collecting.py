@@ -14,6 +14,7 @@ from testbed.conformance.expectation import Measurement
 from testbed.conformance.graph import Vertex, graph
 from testbed.conformance.results import BAD, Outcome, Result
 from testbed.conformance.site import Site
+from testbed.conformance.site_subjects import remember
 from testbed.conformance.subjects import SUBJECTS
 from testbed.conformance.suites import FOLDER, Check, describe, name_of
 from testbed.errors import HostError, NetworkError, TestbedError
@@ -37,13 +38,15 @@ def results_of(config: pytest.Config) -> list[Result]:
 def topology_of(config: pytest.Config) -> Topology:
     """The topology under check: of the testbed that --testbed names, or of --topology's file."""
     from testbed.control.client import Client  # noqa: PLC0415
-    from testbed.lifecycle.bringup import load_topology, running_topology  # noqa: PLC0415
+    from testbed.lifecycle.installation import load_topology  # noqa: PLC0415
+    from testbed.lifecycle.live import running_plan  # noqa: PLC0415
 
     if TOPOLOGY in config.stash:
         return config.stash[TOPOLOGY]
     try:
         if name := config.getoption("testbed_name"):
-            topology = running_topology(Client.connect(name))
+            plan, topology = running_plan(Client.connect(name))
+            remember(topology, plan)
         elif file := config.getoption("topology"):
             topology = load_topology(find(file, config.invocation_params.dir), {})
         else:

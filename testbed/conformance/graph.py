@@ -13,13 +13,35 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from testbed.conformance.results import After
 from testbed.conformance.subjects import SUBJECTS
 from testbed.conformance.suites import SUITES, Check, describe, file_of, name_of
 
+if TYPE_CHECKING:
+    from testbed.conformance.results import Result
+
 PACKAGE = "testbed.conformance"
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """The marker `after`: the checks that another one stands on, and for which objects.
+
+    It stands on them for its own object, for what that is part of or stands on, and
+    for its parts: for each of them, or with `every` for at least one. With `part` only
+    objects of that kind count, such as the VIFs named ``op.lag1.service-link``.
+    """
+
+    checks: tuple[str, ...]
+    part: str = ""
+    every: bool = False
+
+    def concerns(self, result: Result, own: frozenset[str], keys: frozenset[str]) -> bool:
+        """Whether a result is about what a check for this object stands on."""
+        if self.part and not any(key.endswith(f".{self.part}") for key in result.keys):
+            return False
+        return bool(result.keys & keys or result.within & own)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from scapy.layers.dns import DNS, DNSQR
 
 from testbed.conformance.site import Site
-from testbed.programs.inline import program
 
 ANSWER_S = 3.0
 CODES = {0: "NOERROR", 2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED"}
@@ -41,8 +40,8 @@ def ask(
         for number, (name, kind) in enumerate(questions, start=1)
     ]
     task = {"server": server, "seconds": seconds, "questions": messages}
-    argv = ["testbed-python", program("questions")]
-    rows = json.loads(site.testbed[node].run(argv, input=json.dumps(task).encode()).text)
+    done = site.testbed[node].run(["testbed-questions"], input=json.dumps(task).encode())
+    rows = json.loads(done.text)
     replies = [_reply(row, kind) for row, (_, kind) in zip(rows, questions, strict=True)]
     return dict(zip(questions, replies, strict=True))
 

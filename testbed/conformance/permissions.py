@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from testbed.conformance.requesting import Protocol, Request
-from testbed.conformance.ways import End, Way
+from testbed.conformance.ways import Way, WayEnd
 from testbed.predict.filters import Direction, check_acl, check_groups
 from testbed.predict.packet import NUMBERS, Dropped, Packet
 from testbed.topology.model import EVERYWHERE, NetworkAcl, SecurityGroup, Topology
@@ -28,7 +28,7 @@ class Permissions:
         self.topology = topology
 
     def allows(
-        self, source: End, destination: End, way: Way, protocol: Protocol, port: int
+        self, source: WayEnd, destination: WayEnd, way: Way, protocol: Protocol, port: int
     ) -> bool:
         """Whether a request on this way, and its answer, pass all filters of both ends."""
         sent = Packet.request(source.address, way.to, protocol, port)
@@ -46,7 +46,7 @@ class Permissions:
             and self._acl_lets(source, sent.answer(), "ingress")
         )
 
-    def outgoing(self, source: End, to: IPv4Address) -> tuple[Protocol, int] | None:
+    def outgoing(self, source: WayEnd, to: IPv4Address) -> tuple[Protocol, int] | None:
         """A kind of request to an address that the source's own filters let out; None: none."""
         for protocol, port in OUTGOING:
             packet = Packet.request(source.address, to, protocol, port)
@@ -56,7 +56,7 @@ class Permissions:
                 return protocol, port
         return None
 
-    def opening(self, source: End, destination: End, way: Way) -> tuple[Protocol, int] | None:
+    def opening(self, source: WayEnd, destination: WayEnd, way: Way) -> tuple[Protocol, int] | None:
         """A kind of request that is let through and always answered; None: there is none."""
         ports = [("tcp", port) for port in self.boundaries(source, destination, "tcp")]
         for protocol, port in (*COMMON, *ports):
@@ -64,19 +64,19 @@ class Permissions:
                 return protocol, port  # type: ignore[return-value]
         return None
 
-    def request(self, source: End, destination: End, way: Way) -> Request | None:
+    def request(self, source: WayEnd, destination: WayEnd, way: Way) -> Request | None:
         """A request that has to be answered; None where the filters let none through."""
         found = self.opening(source, destination, way)
         return Request(source.name, str(way.to), *found) if found else None
 
-    def groups(self, end: End) -> list[SecurityGroup]:
+    def groups(self, end: WayEnd) -> list[SecurityGroup]:
         """The security groups of an instance's interface."""
         if end.interface is None:
             return []
         own = set(end.interface.security_groups)
         return [g for g in self.topology.vpcs[end.vpc].security_groups if g.name in own]
 
-    def boundaries(self, source: End, destination: End, protocol: Protocol) -> list[int]:
+    def boundaries(self, source: WayEnd, destination: WayEnd, protocol: Protocol) -> list[int]:
         """The ports at both sides of the boundaries of the rules that are about such requests."""
         traffic = [rule.traffic for group in self.groups(destination) for rule in group.ingress]
         traffic += [rule.traffic for group in self.groups(source) for rule in group.egress]
@@ -89,29 +89,29 @@ class Permissions:
                 found |= {first - 1, first, last, last + 1}
         return sorted(port for port in found if 0 < port < 65536)
 
-    def is_filtered(self, end: End) -> bool:
+    def is_filtered(self, end: WayEnd) -> bool:
         """Whether an instance has security groups, or a network ACL that does not allow all."""
         return bool(self.groups(end)) or any(not acl.opens(EVERYWHERE) for acl in self._acls(end))
 
-    def _acls(self, end: End) -> list[NetworkAcl]:
+    def _acls(self, end: WayEnd) -> list[NetworkAcl]:
         acl = self._acl_of(end) if end.interface else None
         return [acl] if acl else []
 
-    def _subnet(self, end: End) -> tuple[str, str] | None:
+    def _subnet(self, end: WayEnd) -> tuple[str, str] | None:
         return (end.vpc, end.interface.subnet) if end.interface else None
 
-    def _group_lets(self, end: End, packet: Packet, direction: Direction) -> bool:
+    def _group_lets(self, end: WayEnd, packet: Packet, direction: Direction) -> bool:
         return end.interface is None or _lets_through(
             check_groups, self.topology, end.interface, packet, direction
         )
 
-    def _acl_lets(self, end: End, packet: Packet, direction: Direction) -> bool:
+    def _acl_lets(self, end: WayEnd, packet: Packet, direction: Direction) -> bool:
         if end.interface is None:
             return True
         subnet = self.topology.subnet(end.vpc, end.interface.subnet)
         return _lets_through(check_acl, self.topology, subnet, packet, direction)
 
-    def _acl_of(self, end: End) -> NetworkAcl | None:
+    def _acl_of(self, end: WayEnd) -> NetworkAcl | None:
         assert end.interface is not None
         name = self.topology.subnet(end.vpc, end.interface.subnet).network_acl
         acls = self.topology.vpcs[end.vpc].network_acls

@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from testbed.conformance.expectation import expect
-from testbed.conformance.site import Site
+from testbed.conformance.requesting import Answer, Request, send
+from testbed.conformance.site import SETTLE_S, Site
 from testbed.errors import NetworkError
-from testbed.plan.model import Veth
+from testbed.plan.model import Place, Veth
 from testbed.probes.capture import Capture
 from testbed.probes.ping import HEADERS, PingResult, parse
-from testbed.programs.inline import program
 
-Place = tuple[str, str]  # node, interface
-PYTHON = "testbed-python"
 CONNECT_S = 2.0
+BROADCAST, DISCARD = "255.255.255.255", 9  # a port that a filter for pings does not concern
 NO_CARRIER = "no carrier"  # the keeper's word for it: the other end is down, or the cable is out
-# They run in the node, possibly in an emulated guest: they import as little as they can.
-_INJECT = """
-import socket, sys
-name, mac = sys.argv[1:]
-if mac:
-    out = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
-else:
-    out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    out.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name.encode())
-for line in sys.stdin:
-    packet = bytes.fromhex(line)
-    to = (name, 0x0800, 0, 0, bytes.fromhex(mac)) if mac else (socket.inet_ntoa(packet[16:20]), 0)
-    try:
-        out.sendto(packet, to)
-    except OSError as error:
-        sys.exit(error.strerror)
-"""
-# UDP to the port "discard": what a filter for pings does not concern.
-_CALL = """
-import socket, sys
-sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-try:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, sys.argv[1].encode())
-    sock.sendto(b"", ("255.255.255.255", 9))
-except OSError as error:
-    sys.exit(f"{sys.argv[1]}: {error.strerror}")
-"""
-_CONNECT = """
-import socket, sys
-sock = socket.socket()
-if sys.argv[1]:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, sys.argv[1].encode())
-if sys.argv[5]:
-    sock.bind((sys.argv[5], 0))
-sock.settimeout(float(sys.argv[4]))
-try:
-    sock.connect((sys.argv[2], int(sys.argv[3])))
-except OSError as error:
-    sys.exit(error.strerror or str(error))
-"""
 
 
 def exists(site: Site, node: str) -> bool:
@@ -124,12 +84,19 @@ def ping(
     return parse(done.text, done.stderr.decode(errors="replace"))
 
 
+def expect_answer(site: Site, place: Place, answerer: Place, address: object) -> None:
+    """Fail where the other end of a cable or VLAN does not come to answer a ping."""
+    result = site.settled(lambda: ping(site, place, address), lambda result: result.ok, SETTLE_S)
+    seen = result.error or "an answer"
+    expect(result.ok, " ".join(answerer), expected=f"{address} answers", seen=seen)
+
+
 def call_out(site: Site, place: Place) -> str:
     """Send a broadcast out of an interface, with its own address; why it could not, or ""."""
     node, interface = place
-    done = site.testbed[node].run([PYTHON, _CALL, interface], check=False)
-    said = done.stderr.decode(errors="replace").strip().splitlines()
-    return "" if done.returncode == 0 else (said[-1] if said else "it could not be sent")
+    call = Request(node, BROADCAST, "udp", DISCARD, device=interface)
+    answer = send(site, [call], seconds=0)[call]
+    return f"{interface}: {_words(answer)}" if answer.local else ""
 
 
 def inject(site: Site, place: Place, *packets: Any, mac: str | None = None) -> str:
@@ -137,12 +104,15 @@ def inject(site: Site, place: Place, *packets: Any, mac: str | None = None) -> s
 
     With the address of who is to receive them no route is needed.
     """
+    return sent(site, place, mac.replace(":", "") if mac else "packets", packets)
+
+
+def sent(site: Site, place: Place, how: str, packets: Iterable[Any]) -> str:
+    """Have `testbed-send` send Scapy's packets out of an interface; why it could not, or ""."""
     node, interface = place
     lines = "".join(f"{bytes(packet).hex()}\n" for packet in packets)
-    digits = (mac or "").replace(":", "")
-    done = site.testbed[node].run(
-        [PYTHON, _INJECT, interface, digits], input=lines.encode(), check=False
-    )
+    argv = ["testbed-send", interface, how]
+    done = site.testbed[node].run(argv, input=lines.encode(), check=False)
     return done.stderr.decode(errors="replace").strip() if done.returncode else ""
 
 
@@ -168,11 +138,17 @@ def connect(
     Without an interface in `place` the node's routes decide.
     """
     node, interface = place
-    argv = [PYTHON, _CONNECT, interface, str(destination), str(port), f"{wait_s:g}", source]
-    done = site.testbed[node].run(argv, check=False)
-    if done.returncode == 0:
-        return "connected"
-    return done.stderr.decode(errors="replace").strip() or "not connected"
+    request = Request(
+        node, str(destination), "tcp", port, device=interface or None, source=source or None
+    )
+    answer = send(site, [request], wait_s)[request]
+    return "connected" if answer.answer == "open" else _words(answer)
+
+
+def _words(answer: Answer) -> str:
+    """Why a request was not answered, in the kernel's words."""
+    name = "ECONNREFUSED" if answer.answer == "refused" else answer.error
+    return os.strerror(getattr(errno, name)) if name else "timed out"
 
 
 def half_open(
@@ -189,7 +165,7 @@ def half_open(
     """
     node, interface = place
     asked = (interface, str(own), str(destination), str(port), f"{wait_s:g}")
-    return site.testbed[node].run([PYTHON, program("half_open"), *asked]).text
+    return site.testbed[node].run(["testbed-half-open", *asked]).text
 
 
 def birdc(site: Site, node: str, *words: str) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from testbed.conformance.probing import Place, captures
+from testbed.conformance.probing import captures
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import TunnelSubject, behind
-from testbed.lower import names, region
-from testbed.lower.rack.service_link import PORT, host_address
-from testbed.lower.site import direct_connect
-from testbed.lower.site.firewall import OUTSIDE, inside_port
+from testbed.lower import names
+from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
+from testbed.lower.rack.inner import server_address
+from testbed.plan.model import Place
 from testbed.topology.model import Outpost, Topology
 
 LOOK_S = 4.0
@@ -38,24 +38,24 @@ def ways_of(topology: Topology, outpost: Outpost) -> list[RegionWay]:
     devices = {lag.customer_device for lag in outpost.lags}
     for wall in site.firewalls:
         if any(rack.name == outpost.name for rack in behind(topology, wall.name)):
-            inside = tuple((wall.name, inside_port(link.device)) for link in wall.inside)
+            inside = tuple((wall.name, names.inside_port(link.device)) for link in wall.inside)
             own = str(wall.outside.addresses[0].ip)
-            found.append(RegionWay(wall.name, True, inside, (wall.name, OUTSIDE), own))
+            found.append(RegionWay(wall.name, True, inside, (wall.name, names.REGION_PORT), own))
     for uplink in site.region_uplinks:
         if uplink.device in devices:
-            edge = (names.EDGE, region.edge_interface(uplink))
+            edge = (names.EDGE, names.customer_port(uplink))
             found.append(RegionWay(f"{uplink.device}'s link", False, (edge,), edge))
     for connection in site.direct_connects:
         kinds = {vif.kind for vif in connection.virtual_interfaces}
         if "public" in kinds and connection.device in devices:
-            edge = (names.EDGE, direct_connect.port(connection))
+            edge = (names.EDGE, names.connection_port(connection))
             found.append(RegionWay(connection.name, False, (edge,), edge))
     return found
 
 
 def taken(site: Site, tunnel: TunnelSubject, ways: list[RegionWay]) -> tuple[list[str], list[str]]:
     """The ways that the last packets of a tunnel have taken, out and back."""
-    server, anchor = str(host_address(tunnel.outpost, tunnel.index)), tunnel.anchor_address
+    server, anchor = str(server_address(tunnel.outpost, tunnel.index)), tunnel.anchor_address
     translated = [way.address for way in ways if way.address]
     places = {place for way in ways for place in (*way.out, way.back)}
     mine = " or ".join(f"host {address}" for address in (server, *translated))

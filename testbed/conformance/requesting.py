@@ -10,7 +10,6 @@ from typing import Literal
 
 from testbed.conformance.apart import apart
 from testbed.conformance.site import Site
-from testbed.programs.inline import program
 
 Protocol = Literal["icmp", "tcp", "udp"]
 ANSWER_S = 0.5  # for those that are not to be answered: longer than any way takes
@@ -97,8 +96,7 @@ def send(site: Site, requests: Iterable[Request], seconds: float = ANSWER_S) -> 
         own = by_node[node]
         rows = [asdict(r) | ({"mark": mark} if r.size else {}) for r in own]
         task = json.dumps({"seconds": seconds, "requests": rows}).encode()
-        argv = ["testbed-python", program("request")]
-        answers = json.loads(site.testbed[node].run(argv, input=task).text)
+        answers = json.loads(site.testbed[node].run(["testbed-requests"], input=task).text)
         return dict(zip(own, map(_answer, answers), strict=True))
 
     found: dict[Request, Answer] = {}

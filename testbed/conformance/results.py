@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from testbed.conformance.expectation import Measurement
+from testbed.conformance.graph import After, graph
 from testbed.conformance.suites import SUITES
 from testbed.errors import EXIT_HOST, EXIT_NETWORK
 
@@ -55,26 +56,6 @@ class Result:
         return row | {"suite": self.suite, "measurements": measurements}
 
 
-@dataclass(frozen=True, slots=True)
-class After:
-    """The marker `after`: the checks that another one stands on, and for which objects.
-
-    It stands on them for its own object, for what that is part of or stands on, and
-    for its parts: for each of them, or with `every` for at least one. With `part` only
-    objects of that kind count, such as the VIFs named ``op.lag1.service-link``.
-    """
-
-    checks: tuple[str, ...]
-    part: str = ""
-    every: bool = False
-
-    def concerns(self, result: Result, own: frozenset[str], keys: frozenset[str]) -> bool:
-        """Whether a result is about what a check for this object stands on."""
-        if self.part and not any(key.endswith(f".{self.part}") for key in result.keys):
-            return False
-        return bool(result.keys & keys or result.within & own)
-
-
 @dataclass(slots=True)
 class Report:
     """All results of a run, in the order in which they were run."""
@@ -99,8 +80,6 @@ class Report:
     @property
     def diagnosis(self) -> Result | None:
         """The failure that no other one stands below: the likely cause of those above it."""
-        from testbed.conformance.graph import graph  # noqa: PLC0415 - which needs `After`
-
         order = {check: number for number, check in enumerate(graph())}
         failed = self.of("failed")
         return min(failed, key=lambda result: order.get(result.check, len(order)), default=None)

@@ -136,15 +136,6 @@ def run(
     HostError where pytest itself could not run, Interrupted after Ctrl-C.
     """
     check_names(names)
-
-    def wanted(item: pytest.Item) -> bool:
-        name = name_of(item.path, getattr(item, "originalname", item.name))
-        if names and not {name, suite_of(item.path)} & set(names):
-            return False
-        if not disruptive and item.get_closest_marker("disruptive"):
-            return False
-        return not subjects or bool(collecting.keys_of(item) & set(subjects))
-
     suites = [suite for suite in SUITES if not names or _touches(suite, names)]
     options = ["--exitfirst"] if fail_fast else []
     report = Report(
@@ -153,6 +144,7 @@ def run(
         environment=environment_of(testbed),
     )
     asks = bool(names or subjects) and not alone
+    wanted = _wanted(names, subjects, disruptive=disruptive)
     collector = _Collector(testbed, topology, wanted, on_result, on_start, asks=asks)
     started = time.monotonic()
     interrupted = False
@@ -169,6 +161,22 @@ def run(
     if not report.problem:
         report.problem = _nothing_checked(report)
     return report
+
+
+def _wanted(
+    names: Collection[str], subjects: Collection[str], *, disruptive: bool
+) -> Callable[[pytest.Item], bool]:
+    """Return what says of a check whether it was asked for."""
+
+    def wanted(item: pytest.Item) -> bool:
+        name = name_of(item.path, getattr(item, "originalname", item.name))
+        if names and not {name, suite_of(item.path)} & set(names):
+            return False
+        if not disruptive and item.get_closest_marker("disruptive"):
+            return False
+        return not subjects or bool(collecting.keys_of(item) & set(subjects))
+
+    return wanted
 
 
 def _nothing_checked(report: Report) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from testbed.conformance.probing import Place, exists
+from testbed.conformance.probing import exists
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import OutpostSubject, TunnelSubject, UplinkSubject, VifSubject
-from testbed.lower import names, region
+from testbed.lower import names
 from testbed.lower.rack import inner
-from testbed.lower.site.firewall import OUTSIDE, inside_port
-from testbed.lower.vpc.overlay import NEAR
-from testbed.plan.model import Veth
+from testbed.plan.model import Place, Veth
 from testbed.topology.model import Outpost, Topology
 
 
@@ -25,7 +23,7 @@ def anchor_place(site: Site, tunnel: TunnelSubject) -> Place:
 
 def edge_end(uplink: UplinkSubject) -> Place:
     """The Region's end of a link to it: that of the host's interface, where a device is real."""
-    return names.EDGE, region.edge_interface(uplink.uplink)
+    return names.EDGE, names.customer_port(uplink.uplink)
 
 
 def uplinks_of(site: Site, outpost: Outpost) -> list[Place]:
@@ -40,8 +38,8 @@ def uplinks_of(site: Site, outpost: Outpost) -> list[Place]:
             if interface.master == names.VRF_SERVICE_LINK and (name, interface.name) not in places:
                 places.append((name, interface.name))
     for wall in site.topology.site.firewalls:
-        ports = [inside_port(u.device) for u in wall.inside if u.device in devices]
-        places += [(wall.name, port) for port in (*ports, *([OUTSIDE] if ports else ()))]
+        ports = [names.inside_port(u.device) for u in wall.inside if u.device in devices]
+        places += [(wall.name, port) for port in (*ports, *([names.REGION_PORT] if ports else ()))]
     return [place for place in places if exists(site, place[0])]
 
 
@@ -65,7 +63,7 @@ def overlays(topology: Topology, outpost: Outpost) -> list[tuple[str, Place, IPv
     found = []
     for vpc in topology.vpcs.values():
         if any(subnet.outpost == outpost.name for subnet in vpc.subnets):
-            place = (names.outpost_vpc(outpost, vpc.name), NEAR)
+            place = (names.outpost_vpc(outpost, vpc.name), names.OVERLAY_PORT)
             far = inner.overlay_link(outpost, vpc)[1].ip
             found.append((f"VPC {vpc.name} on {outpost.name}", place, far))
     return found

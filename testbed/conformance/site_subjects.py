@@ -8,12 +8,9 @@ from functools import lru_cache
 from ipaddress import IPv4Address
 
 from testbed.lower import lower, names
-from testbed.lower.builder import interface_name
-from testbed.lower.site.firewall import inside_port
 from testbed.plan.model import Node, Plan, Veth
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Segment, Topology
-
-REGION_PORT, WAN_PORT = "region", "wan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +21,7 @@ class MachineSubject:
     """
 
     name: str
-    role: str
+    role: Role
     serves: frozenset[str]
 
     def __str__(self) -> str:
@@ -114,14 +111,23 @@ class _Same:
         return id(self.topology)
 
 
+_PLANS: dict[_Same, Plan] = {}
+
+
 @lru_cache(maxsize=8)
 def _plan_of(topology: _Same) -> Plan:
     return lower(topology.topology)
 
 
+def remember(topology: Topology, plan: Plan) -> None:
+    """Note what is built of a topology that runs: its objects keep the numbers they have had."""
+    _PLANS[_Same(topology)] = plan
+
+
 def plan_of(topology: Topology) -> Plan:
     """What is built of a topology, without any fault."""
-    return _plan_of(_Same(topology))
+    same = _Same(topology)
+    return _PLANS.get(same) or _plan_of(same)
 
 
 def machines(topology: Topology) -> list[MachineSubject]:
@@ -137,7 +143,7 @@ def machines(topology: Topology) -> list[MachineSubject]:
 def _serves(topology: Topology, node: Node) -> frozenset[str]:
     if node.group in topology.outposts:
         return frozenset({node.group})
-    if node.group == "region" and node.role != "instance":
+    if node.group == REGION and node.role != Role.INSTANCE:
         return frozenset(topology.outposts)
     return frozenset()
 
@@ -155,22 +161,22 @@ def _links(topology: Topology) -> Iterator[LinkSubject]:
     for link in site.links:
         one, other = link.devices
         ends = (
-            LinkEnd(one, interface_name(f"{link.vrf}_", other), link.addresses[0].ip, asns[one]),
-            LinkEnd(other, interface_name(f"{link.vrf}_", one), link.addresses[1].ip, asns[other]),
+            LinkEnd(one, names.link_port(link.vrf, other), link.addresses[0].ip, asns[one]),
+            LinkEnd(other, names.link_port(link.vrf, one), link.addresses[1].ip, asns[other]),
         )
         yield LinkSubject(ends, link.vrf, link.quality.mtu, _behind(topology, link.vrf, one))
     for wall in site.firewalls:
         for uplink in wall.inside:
             own, far = (address.ip for address in uplink.addresses)
-            device = LinkEnd(uplink.device, REGION_PORT, own, asns[uplink.device])
-            inside = LinkEnd(wall.name, inside_port(uplink.device), far, wall.asn)
+            device = LinkEnd(uplink.device, names.REGION_PORT, own, asns[uplink.device])
+            inside = LinkEnd(wall.name, names.inside_port(uplink.device), far, wall.asn)
             serves = _behind(topology, names.VRF_SERVICE_LINK, uplink.device)
             vrf = names.VRF_SERVICE_LINK
             yield LinkSubject((device, inside), vrf, uplink.quality.mtu, serves)
     for uplink in site.wan.uplinks if site.wan else ():
         own, far = (address.ip for address in uplink.addresses)
-        device = LinkEnd(uplink.device, WAN_PORT, own, asns[uplink.device])
-        port = interface_name("cust-", uplink.device)
+        device = LinkEnd(uplink.device, names.WAN_PORT, own, asns[uplink.device])
+        port = names.customer_port(uplink)
         assert site.wan is not None
         router = LinkEnd(names.WAN, port, far, site.wan.asn)
         vrf = names.VRF_LOCAL_GATEWAY
@@ -208,7 +214,7 @@ def segments(topology: Topology) -> list[SegmentSubject]:
     real = {device.name for device in topology.site.devices if device.host_interfaces}
     found = []
     for segment in topology.site.segments:
-        lan = interface_name("lan_", segment.name)
+        lan = names.lan_port(segment.name)
         routers = [(n, lan, address.ip) for n, address in segment.routers if n not in real]
         hosts = [
             (host.name, "eth0", host.address.ip)

@@ -1,4 +1,7 @@
-"""What the tags of a check's source stand for: AWS's pages, and the items of its checklists."""
+"""What the tags of sources stand for, in the docstrings of checks and wherever `facts:` stands.
+
+docs/sources.md is made of this table: a tag that is used has an entry, and an entry is used.
+"""
 
 from __future__ import annotations
 
@@ -6,57 +9,123 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-GUIDES = "https://docs.aws.amazon.com/outposts/latest/"
-WHITEPAPER = (
-    "https://docs.aws.amazon.com/whitepapers/latest/aws-outposts-high-availability-design/"
-    "aws-outposts-high-availability-design.html"
-)
-# The pages by tag, as docs/fidelity.md and the docstrings use them.
-PAGES = {
-    "R1": ("Local network connectivity for Outposts racks", "userguide/local-rack"),
-    "R1b": (
-        "Local network connectivity, second generation",
-        "network-userguide/outposts-rack2ndgen-local-rack",
+GUIDES = "https://docs.aws.amazon.com/outposts/latest"
+WHITEPAPER = "https://docs.aws.amazon.com/whitepapers/latest/aws-outposts-high-availability-design"
+BLOGS = "https://aws.amazon.com/blogs/compute"
+SOURCES: dict[str, tuple[str, str]] = {
+    "R1": ("Local network connectivity for Outposts racks", f"{GUIDES}/userguide/local-rack.html"),
+    "R2": (
+        "Site requirements for Outposts racks",
+        f"{GUIDES}/userguide/outposts-requirements.html",
     ),
-    "R2": ("Site requirements for Outposts racks", "userguide/outposts-requirements"),
-    "R2b": (
-        "Site requirements, second generation",
-        "network-userguide/outposts-rack2ndgen-requirements",
+    "R2c": (
+        "Site requirements, second generation, single rack",
+        f"{GUIDES}/network-userguide/outposts-rack2ndgen-requirements-single-rack.html",
     ),
-    "S1": ("Connectivity through service link", "userguide/service-links"),
-    "S1s": ("Service link of Outposts servers", "server-userguide/service-links"),
-    "S2": ("Service link private connectivity", "userguide/private-connectivity"),
-    "S3": ("Service link public connectivity", "userguide/sl-public-connectivity"),
-    "S4": ("Firewalls and the service link", "userguide/firewalls-sl"),
-    "T1": ("Rack network troubleshooting checklist", "userguide/network-troubleshoot"),
-    "T2": ("Server network troubleshooting", "server-userguide/network-troubleshoot"),
-    "L1": ("Local gateways", "userguide/outposts-local-gateways"),
-    "L2": ("Local gateway routes", "userguide/manage-lgw-routes"),
-    "L3": ("Local gateway routing domains", "userguide/routing-domains"),
-    "L4": ("Customer-owned IP address pools", "userguide/coip-pools"),
-    "L5": ("Local gateway route tables", "userguide/routing"),
-    "M1": ("CloudWatch metrics for Outposts", "userguide/outposts-cloudwatch-metrics"),
-    "M4": ("Monitoring local gateway connectivity", "userguide/monitor-lgw-connectivity"),
-    "W": ("How AWS Outposts works", "userguide/how-outposts-works"),
+    "S1": ("Connectivity through service link", f"{GUIDES}/userguide/service-links.html"),
+    "S2": (
+        "Service link private connectivity",
+        f"{GUIDES}/userguide/private-connectivity.html",
+    ),
+    "S4": ("Firewalls and the service link", f"{GUIDES}/userguide/firewalls-sl.html"),
+    "T1": (
+        "Rack network troubleshooting checklist",
+        f"{GUIDES}/userguide/network-troubleshoot.html",
+    ),
+    "T2": (
+        "Server network troubleshooting",
+        f"{GUIDES}/server-userguide/network-troubleshoot.html",
+    ),
+    "L1": ("Local gateways", f"{GUIDES}/userguide/outposts-local-gateways.html"),
+    "L2": ("Local gateway route table routes", f"{GUIDES}/userguide/manage-lgw-routes.html"),
+    "L3": (
+        "Multiple local gateway routing domains",
+        f"{GUIDES}/network-userguide/routing-domains.html",
+    ),
+    "L4": ("Customer-owned IP address pools", f"{GUIDES}/userguide/coip-pools.html"),
+    "M1": (
+        "CloudWatch metrics for Outposts",
+        f"{GUIDES}/userguide/outposts-cloudwatch-metrics.html",
+    ),
+    "M2": (
+        "AWS Compute blog: new network metrics of racks (VIFs)",
+        f"{BLOGS}/improving-network-observability-with-new-aws-outposts-racks-network-metrics/",
+    ),
+    "M3": (
+        "AWS Compute blog: LAG metrics of racks",
+        f"{BLOGS}/enhancing-network-observability-with-new-aws-outposts-racks-lag-metrics/",
+    ),
+    "M4": (
+        "Monitoring local gateway connectivity",
+        f"{GUIDES}/userguide/monitor-lgw-connectivity.html",
+    ),
+    "H1": (
+        "High availability whitepaper: network attachment",
+        f"{WHITEPAPER}/network-attachment.html",
+    ),
+    "H2": (
+        "High availability whitepaper: anchor connectivity",
+        f"{WHITEPAPER}/anchor-connectivity.html",
+    ),
+    "H3": (
+        "High availability whitepaper: application/workload routing",
+        f"{WHITEPAPER}/applicationworkload-routing.html",
+    ),
+    "H4": (
+        "High availability whitepaper: thinking in terms of failure modes",
+        f"{WHITEPAPER}/thinking-in-terms-of-failure-modes.html",
+    ),
+    "H5": (
+        "High availability whitepaper: intra-VPC routing",
+        f"{WHITEPAPER}/intra-vpc-routing.html",
+    ),
+    "H6": (
+        "High availability whitepaper: inter-VPC routing",
+        f"{WHITEPAPER}/inter-vpc-routing.html",
+    ),
+    "N4": (
+        "Authorize the server: Outpost Configuration Tool",
+        f"{GUIDES}/install-server/authorize-4.html",
+    ),
+    "W": ("How AWS Outposts works", f"{GUIDES}/userguide/how-outposts-works.html"),
+    "P": (
+        "AWS Prescriptive Guidance: networking at the edge",
+        "https://docs.aws.amazon.com/prescriptive-guidance/latest/hybrid-cloud-best-practices/networking.html",
+    ),
+    "V": (
+        "Amazon VPC user guide, as of 2023",
+        "https://github.com/awsdocs/amazon-vpc-user-guide",
+    ),
+    "EC2": (
+        "Amazon EC2 user guide, as of 2023",
+        "https://github.com/awsdocs/amazon-ec2-user-guide",
+    ),
+    "EKS": (
+        "Amazon EKS user guide: local clusters on Outposts",
+        "https://github.com/awsdocs/amazon-eks-user-guide",
+    ),
+    "botocore": (
+        "AWS's own models of its interfaces, botocore 1.44.5",
+        "https://github.com/boto/botocore",
+    ),
+    "3P": (
+        "third party: notes of AWS's talks on VPC",
+        "https://l2dy.github.io/notes/Cloud/AWS/AWS-VPC",
+    ),
 }
-# Without an address of their own: parts of a whitepaper, blogs, models.
-TITLES = {
-    "H": ("High availability whitepaper", WHITEPAPER),
-    "M2": ("AWS Compute blog, 6 August 2025: VIF metrics", ""),
-    "M3": ("AWS Compute blog, 30 April 2026: LAG metrics", ""),
-    "P": ("AWS Prescriptive Guidance: hybrid cloud networking", ""),
-    "V": ("Amazon VPC user guide", ""),
-}
+# AWS's troubleshooting checklists (T1; G: T2); docs/conformance.md has their items.
 CHECKLISTS = {
     "A": "Outpost networking device to customer device",
     "B": "Direct Connect public virtual interface",
     "C": "Direct Connect private virtual interface",
     "D": "ISP",
     "E": "two firewalls",
-    "F": "matrix of metrics",
+    "F": "metrics",
     "G": "Outposts server",
 }
-_TAG = re.compile(r"\b(?:[RSTLMHN]\d[a-z]?|[A-G]\d{1,2}|[WPV])\b")
+_TAG = re.compile(
+    r"(?<![\w.-])(?:[RSTLMHN]\d[a-z]?|[A-G]\d{1,2}|[WPV]|EC2|EKS|botocore|3P)(?![\w-])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +151,9 @@ def parts(source: str) -> Iterator[Part]:
 
 def meaning(tag: str) -> Part:
     """What a tag stands for; without title where it is not known."""
-    if tag in PAGES:
-        title, page = PAGES[tag]
-        return Part(tag, title, f"{GUIDES}{page}.html")
-    if tag in TITLES or tag[0] == "H":
-        return Part(tag, *TITLES.get(tag, TITLES["H"]))
+    if tag in SOURCES:
+        return Part(tag, *SOURCES[tag])
     if tag[0] in CHECKLISTS and tag[1:].isdigit():
-        page = PAGES["T2" if tag[0] == "G" else "T1"][1]
         title = f"AWS's checklist {tag[0]}, {CHECKLISTS[tag[0]]}: item {tag[1:]}"
-        return Part(tag, title, f"{GUIDES}{page}.html")
+        return Part(tag, title, SOURCES["T2" if tag[0] == "G" else "T1"][1])
     return Part(tag)

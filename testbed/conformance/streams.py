@@ -6,7 +6,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,10 +14,9 @@ from typing import Any, Self
 from testbed.conformance.expectation import NO_DATA
 from testbed.conformance.permissions import Permissions
 from testbed.conformance.site import Site
-from testbed.conformance.ways import End, Kind, Way, Ways
+from testbed.conformance.ways import Way, WayEnd, WayKind, Ways
 from testbed.control.client import RemoteProcess
 from testbed.errors import HostError, TestbedError
-from testbed.programs.inline import program
 
 INTERVAL_S = 0.02
 LANES = 2  # source ports of a flow: hashes spread what is in no tunnel over ONDs and LAG members
@@ -25,15 +24,15 @@ GRACE_S = 0.6
 CLEAN_S = 0.8  # without any loss: longer than BFD takes to find a failure (300 ms x 3)
 SLACK_S = 60.0
 ECHO_PORT, OWN_PORT = 7, 7007
-KINDS: tuple[Kind, ...] = ("local-gateway", "service-link", "local-gateways")
+KINDS: tuple[WayKind, ...] = ("local-gateway", "service-link", "local-gateways")
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
     """Requests from one end to another; `port` is None for pings."""
 
-    source: End
-    destination: End
+    source: WayEnd
+    destination: WayEnd
     way: Way
     port: int | None
 
@@ -59,7 +58,7 @@ class Outage:
 def choose(site: Site) -> list[Flow]:
     """A flow of each kind for each Outpost: to the local network, the Region, other Outposts."""
     ways, permissions = Ways(site.topology), Permissions(site.topology)
-    found: dict[tuple[Kind, frozenset[str | None]], Flow] = {}
+    found: dict[tuple[WayKind, frozenset[str | None]], Flow] = {}
     ends = sorted(ways.ends, key=lambda end: end.interface is not None)  # LAN hosts first
     for source in ends:
         for other in ways.instances:
@@ -73,7 +72,9 @@ def choose(site: Site) -> list[Flow]:
     return list(found.values())
 
 
-def _flow(site: Site, permissions: Permissions, source: End, other: End, way: Way) -> Flow | None:
+def _flow(
+    site: Site, permissions: Permissions, source: WayEnd, other: WayEnd, way: Way
+) -> Flow | None:
     services = site.topology.instances[other.name].services
     for port in (ECHO_PORT,) if "echo" in services else (OWN_PORT, ECHO_PORT):
         if permissions.allows(source, other, way, "udp", port):
@@ -115,7 +116,7 @@ class Streams:
         self._stack.close()
 
     def _serve(self, stack: ExitStack, node: str, port: int) -> None:
-        argv = ["testbed-python", program("stream"), "echo", str(port)]
+        argv = ["testbed-stream", "echo", str(port)]
         server = stack.enter_context(self.site.testbed.client.popen(node, argv, until="ready"))
         said = next(server.chunks(time.monotonic() + SLACK_S), b"")
         if b"ready" not in said:
@@ -175,7 +176,7 @@ class _Sender:
             for flow in flows
         ]
         task = json.dumps({"interval": interval_s, "grace": GRACE_S, "flows": rows})
-        argv = ["testbed-python", program("stream"), "send", task]
+        argv = ["testbed-stream", "send", task]
         self._process: RemoteProcess = site.testbed.client.popen(node, argv, clock=True)
         self._changed = threading.Condition()
         self._messages: list[dict[str, Any]] = []
@@ -249,8 +250,3 @@ class _Sender:
         rows = self.tell("report")["report"]
         phases = [[Outage(**phase) for phase in row] for row in rows]
         return dict(zip(self._flows, phases, strict=True))
-
-
-def involving(flows: Iterable[Flow], place: str) -> list[Flow]:
-    """The flows of an Outpost."""
-    return [flow for flow in flows if place in {flow.source.place, flow.destination.place}]

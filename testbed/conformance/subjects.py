@@ -14,7 +14,6 @@ from typing import Literal, Protocol
 
 from testbed.conformance import site_subjects
 from testbed.lower import names
-from testbed.lower.rack import OND_MEMBER, member_names
 from testbed.topology.model import (
     DirectConnect,
     Instance,
@@ -76,8 +75,8 @@ class LagSubject:
     @property
     def members(self) -> list[tuple[str, str]]:
         """Each cable's two interfaces: (of the OND, of the customer device)."""
-        inside = member_names(self.ond_bond, self.lag, OND_MEMBER)
-        return list(zip(inside, member_names(self.device_bond, self.lag), strict=True))
+        inside = names.lag_members(self.ond_bond, self.lag, names.OND_MEMBER)
+        return list(zip(inside, names.lag_members(self.device_bond, self.lag), strict=True))
 
     @property
     def keys(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.permissions import Permissions
-from testbed.conformance.probing import Place, captures, exists
+from testbed.conformance.probing import captures, exists
 from testbed.conformance.requesting import Request, answered, until
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, LagSubject, VifSubject
@@ -21,15 +21,16 @@ from testbed.conformance.watching import (
     pairs,
     send_frames,
 )
-from testbed.conformance.ways import End, Ways
+from testbed.conformance.ways import WayEnd, Ways
 from testbed.lower import names
+from testbed.plan.model import Place
 from testbed.topology.model import Outpost
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
 FORWARDED_S = 0.5  # for a packet that must not come, once it has got to the local gateway
 
 
-def outpost_of(site: Site, end: End) -> Outpost:
+def outpost_of(site: Site, end: WayEnd) -> Outpost:
     """The Outpost of an instance, where its local gateway is in CoIP mode."""
     outpost = site.topology.outposts.get(end.place or "")
     if outpost is None or outpost.local_gateway.mode != "coip":
@@ -37,7 +38,7 @@ def outpost_of(site: Site, end: End) -> Outpost:
     return outpost
 
 
-def owner(site: Site, instance: InstanceSubject) -> tuple[End, IPv4Address, Outpost]:
+def owner(site: Site, instance: InstanceSubject) -> tuple[WayEnd, IPv4Address, Outpost]:
     """An instance with a customer-owned IP address, the address, and its Outpost."""
     end = Ways(site.topology).end(instance.instance.name)
     outpost = outpost_of(site, end)
@@ -192,7 +193,7 @@ def test_only_owned(site: Site, instance: InstanceSubject) -> None:
         expect(not answer.ok, request, expected="no answer", seen=answer)
 
 
-def _expect_kept_out(site: Site, lag: LagSubject, end: End) -> None:
+def _expect_kept_out(site: Site, lag: LagSubject, end: WayEnd) -> None:
     """A frame to the private address gets to the local gateway and no further."""
     outpost, vif = lag.outpost, VifSubject(lag, "local-gateway")
     source = vif.vif.peer_address.ip

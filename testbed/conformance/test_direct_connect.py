@@ -11,7 +11,7 @@ from scapy.packet import Raw
 
 from testbed.conformance.bgp_ends import limit_reached
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import Place, captures, exists, expect_up, inject, ping
+from testbed.conformance.probing import captures, exists, expect_answer, expect_up, inject
 from testbed.conformance.service_link_ways import anchor_place
 from testbed.conformance.session_routes import Announced, announced
 from testbed.conformance.sessions import steady
@@ -22,9 +22,9 @@ from testbed.conformance.subjects import (
     VirtualInterfaceSubject,
 )
 from testbed.lower import names
-from testbed.lower.bgp import symbol
-from testbed.lower.rack.service_link import PORT, host_address
-from testbed.lower.site.direct_connect import PUBLIC_LIMIT, TRUNK, device_port, port
+from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
+from testbed.lower.rack.inner import server_address
+from testbed.plan.model import Place
 
 ARRIVES_S = 4.0
 # What the ways between rack, LAN and virtual interface stand on.
@@ -40,21 +40,21 @@ EPHEMERAL = 40001
 
 def _customer(vif: VirtualInterfaceSubject) -> Place:
     """The customer device's VLAN interface."""
-    return vif.connection.device, f"{device_port(vif.connection)}.{vif.vif.vlan}"
+    return vif.connection.device, f"{names.connection_trunk(vif.connection)}.{vif.vif.vlan}"
 
 
 def _amazon(vif: VirtualInterfaceSubject) -> Place:
     """The router that the virtual interface ends in, and its interface."""
     kind, target = vif.vif.kind, vif.vif.target
     routers = {"private": f"region.vgw-{target}", "transit": f"region.tgw-{target}"}
-    return routers.get(kind, names.EDGE), port(vif.connection)
+    return routers.get(kind, names.EDGE), names.connection_port(vif.connection)
 
 
 def _announced(
     site: Site, vif: VirtualInterfaceSubject, ok: Callable[[Announced], object]
 ) -> Announced:
     """What both ends announce, from Amazon's side."""
-    return announced(site, _amazon(vif)[0], symbol(port(vif.connection)), ok)
+    return announced(site, _amazon(vif)[0], names.symbol(names.connection_port(vif.connection)), ok)
 
 
 @pytest.mark.after("site.powered")
@@ -68,9 +68,9 @@ def test_link(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
     """
     vif = virtual_interface
     device, interface = _customer(vif)
-    ends = [(names.direct_connect(vif.connection), TRUNK)]
+    ends = [(names.direct_connect(vif.connection), names.TRUNK)]
     if exists(site, device):
-        ends = [(device, device_port(vif.connection)), *ends]
+        ends = [(device, names.connection_trunk(vif.connection)), *ends]
     expect_up(site, ends)
     if exists(site, device):
         done = site.testbed[device].run(
@@ -95,13 +95,7 @@ def test_peer_answers(site: Site, virtual_interface: VirtualInterfaceSubject) ->
         (_customer(vif), _amazon(vif), own),
     ):
         if exists(site, place[0]):
-            result = site.settled(
-                lambda place=place, address=address: ping(site, place, address),  # type: ignore[misc]
-                lambda result: result.ok,
-                SETTLE_S,
-            )
-            seen = result.error or "an answer"
-            expect(result.ok, " ".join(answerer), expected=f"{address} answers", seen=seen)
+            expect_answer(site, place, answerer, address)
 
 
 @pytest.mark.after("direct-connect.link", "direct-connect.peer-answers")
@@ -143,7 +137,7 @@ def test_established(site: Site, virtual_interface: VirtualInterfaceSubject) -> 
     expect(row["ok"], name, expected="Established", seen=seen)
     for row in site.rows("bgp", node=vif.connection.device, neighbor=own):
         expect(row["ok"], name, expected="Established", seen=row["state"])
-    seen = steady(site, node, symbol(port(vif.connection)), far)
+    seen = steady(site, node, names.symbol(names.connection_port(vif.connection)), far)
     expect(seen == "stays Established", name, expected="no flap", seen=seen)
 
 
@@ -184,7 +178,7 @@ def test_advertised(site: Site, virtual_interface: VirtualInterfaceSubject) -> N
     for prefix, what in needed:
         covered = any(prefix.subnet_of(route) for route in routes)
         expect(covered, f"{vif}: {prefix}", expected=f"{what} advertised", seen=seen)
-    number, limit = len(routes), vif.vif.prefix_limit or PUBLIC_LIMIT
+    number, limit = len(routes), vif.vif.limit
     expect(number <= limit, vif, expected=f"at most {limit} prefixes", seen=f"{number} prefixes")
 
 
@@ -220,7 +214,7 @@ def test_endpoint_filters(site: Site, tunnel: TunnelSubject) -> None:
     anchor = anchor_place(site, tunnel)
     vpc = names.region_vpc(outpost.service_link.vpc or "")
     gateway = (names.virtual_private_gateway(outpost.service_link.vpc or ""), "vpc")
-    server, far = str(host_address(outpost, tunnel.index)), tunnel.anchor_address
+    server, far = str(server_address(outpost, tunnel.index)), tunnel.anchor_address
     mark = b"to the endpoint"
     ip, back = IP(src=server, dst=far), IP(src=far, dst=server)
     probes = {

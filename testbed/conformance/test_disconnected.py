@@ -16,7 +16,7 @@ from testbed.conformance.streams import Streams, choose
 from testbed.conformance.subjects import OutpostSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.test_dns import private_name
-from testbed.conformance.ways import End, Ways
+from testbed.conformance.ways import WayEnd, Ways
 from testbed.errors import NetworkError
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
@@ -37,7 +37,7 @@ def cut(site: Site, outpost: OutpostSubject) -> Iterator[None]:
     site.settled(site.testbed.problems, lambda problems: not set(problems) - known, READY_S)
 
 
-def _here(site: Site, outpost: OutpostSubject) -> list[End]:
+def _here(site: Site, outpost: OutpostSubject) -> list[WayEnd]:
     found = [e for e in Ways(site.topology).instances if e.place == outpost.outpost.name]
     if not found:
         pytest.skip("no instance runs on it")
@@ -92,7 +92,7 @@ def test_services(site: Site, outpost: OutpostSubject) -> None:
 
     Expected: with Route 53 Resolver on the Outpost the VPC's private names resolve, without it no
     name does; instance metadata is answered; both work after the repair.
-    Source: facts: 6 (Route 53 Resolver on Outposts), S1; docs/fidelity.md (metadata)
+    Source: botocore (Route 53 Resolver on Outposts), S1; docs/fidelity.md (metadata)
     Remedy: opt in to Route 53 Resolver on the Outpost, or give instances your own DNS server.
     """
     ends = _here(site, outpost)
@@ -125,7 +125,7 @@ def _expect_name(resolved: bool, subject: str, *, wanted: bool) -> None:
     expect(resolved == wanted, subject, expected=words[wanted], seen=words[resolved])
 
 
-def _metadata(site: Site, end: End) -> str:
+def _metadata(site: Site, end: WayEnd) -> str:
     """The instance's ID as its metadata service says it, or what is said instead."""
     node = site.testbed[end.name]
     try:

@@ -9,20 +9,21 @@ from scapy.layers.inet import IP
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.naming import Question, Reply, ask, servers
-from testbed.conformance.probing import Place, captures
+from testbed.conformance.probing import captures
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, OutpostSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import came, pairs
-from testbed.conformance.ways import End, Ways
+from testbed.conformance.ways import WayEnd, Ways
 from testbed.lower import names
+from testbed.plan.model import Place
 from testbed.topology.model import Topology, Vpc
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
 LINK_LOCAL = "169.254.169.253"
 
 
-def user(site: Site, instance: InstanceSubject) -> tuple[End, Vpc]:
+def user(site: Site, instance: InstanceSubject) -> tuple[WayEnd, Vpc]:
     """An instance that uses its VPC's resolver."""
     vpc = site.topology.vpcs[instance.instance.vpc]
     if not vpc.dns_support or None not in vpc.dhcp_options.servers:
@@ -35,7 +36,7 @@ def private_name(topology: Topology, address: IPv4Address) -> str:
     return f"ip-{str(address).replace('.', '-')}.{topology.region.internal_domain}"
 
 
-def _expect(site: Site, end: End, server: str, wanted: dict[Question, Reply]) -> None:
+def _expect(site: Site, end: WayEnd, server: str, wanted: dict[Question, Reply]) -> None:
     answers = ask(site, end.name, server, list(wanted))
     for question, reply in wanted.items():
         name, kind = question
@@ -65,7 +66,7 @@ def test_instances(site: Site, instance: InstanceSubject) -> None:
 
     Expected: ip-10-0-0-1.REGION.compute.internal resolves to the address, and the address to the
     name.
-    Source: V (vpc-dns); facts: 6
+    Source: V (vpc-dns); botocore (Route 53 Resolver on Outposts)
     Remedy: for an Outpost the resolver is behind the service link, unless it has Route 53 Resolver:
     see dns.resolver.
     """
@@ -130,7 +131,7 @@ def test_resolver(site: Site, outpost: OutpostSubject) -> None:
     Expected: on an Outpost with Route 53 Resolver, the query reaches that resolver and does not
     leave the Outpost, because it knows the VPC's private names; otherwise the query reaches the
     VPC's resolver in the Region, over the service link.
-    Source: V (vpc-dns), K; facts: 6 (Route 53 Resolver on Outposts)
+    Source: V (vpc-dns), EKS; botocore (Route 53 Resolver on Outposts)
     Remedy: opt in to Route 53 Resolver on the Outpost, or check the service link.
     """
     here = [end for end in Ways(site.topology).instances if end.place == outpost.outpost.name]

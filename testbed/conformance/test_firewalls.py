@@ -17,13 +17,14 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Raw
 
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import Place, captures, exists, inject, neighbour
+from testbed.conformance.probing import captures, exists, inject, neighbour
 from testbed.conformance.region_ways import taken, ways_of
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import NodeSubject, TunnelSubject, behind
-from testbed.lower import names, region
-from testbed.lower.rack.service_link import PORT, host_address
-from testbed.lower.site.firewall import OUTSIDE, inside_port
+from testbed.lower import names
+from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
+from testbed.lower.rack.inner import server_address
+from testbed.plan.model import Place
 from testbed.topology.model import Firewall
 
 ARRIVES_S = 4.0
@@ -72,11 +73,11 @@ def _way(site: Site, firewall: NodeSubject) -> _Way:
         pytest.skip("no emulated device, or no Outpost with public connectivity, is behind it")
     return _Way(
         before=(devices[0], "region"),
-        inside=(wall.name, inside_port(devices[0])),
-        insides=tuple((wall.name, inside_port(link.device)) for link in wall.inside),
-        outside=(wall.name, OUTSIDE),
-        beyond=(names.EDGE, region.edge_interface(wall.outside)),
-        server=str(host_address(racks[0], 0)),
+        inside=(wall.name, names.inside_port(devices[0])),
+        insides=tuple((wall.name, names.inside_port(link.device)) for link in wall.inside),
+        outside=(wall.name, names.REGION_PORT),
+        beyond=(names.EDGE, names.customer_port(wall.outside)),
+        server=str(server_address(racks[0], 0)),
         anchor=str(site.topology.anchors(racks[0])[-1].address),
         endpoint=str(site.topology.region.outposts_address),
     )
@@ -302,16 +303,16 @@ def _let_in(site: Site, tunnel: TunnelSubject, walls: list[Firewall]) -> bool:
     nobody = str(tunnel.outpost.service_link.infrastructure_cidr.broadcast_address - 1)
     ip = IP(src=tunnel.anchor_address, dst=nobody)
     answer = ip / UDP(sport=PORT, dport=PORT) / Raw(b"an answer to nobody")
-    inner = [(w.name, inside_port(link.device)) for w in walls for link in w.inside]
-    outer = [(w.name, OUTSIDE) for w in walls]
+    inner = [(w.name, names.inside_port(link.device)) for w in walls for link in w.inside]
+    outer = [(w.name, names.REGION_PORT) for w in walls]
     with captures(site, [*inner, *outer], FILTER) as heard:
 
         def came(places: list[Place]) -> int:
             return sum(_same(p, answer) for place in places for p in heard[place].packets)
 
         for wall in walls:
-            beyond = (names.EDGE, region.edge_interface(wall.outside))
-            mac = site.plan.node(wall.name).interface(OUTSIDE).mac
+            beyond = (names.EDGE, names.customer_port(wall.outside))
+            mac = site.plan.node(wall.name).interface(names.REGION_PORT).mac
             inject(site, beyond, answer, mac=mac)
         site.settled(lambda: came(outer), lambda number: number == len(walls), ARRIVES_S)
         return bool(site.settled(lambda: came(inner), bool, FORWARDED_S))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import IPv4Address
 from itertools import permutations
 
 import pytest
@@ -11,14 +12,15 @@ from scapy.layers.l2 import Ether
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.permissions import Permissions
-from testbed.conformance.probing import Place, captures
+from testbed.conformance.probing import captures
 from testbed.conformance.requesting import Request, send
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, OutpostSubject, VpcSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import came, echo_request, ports, send_frames
-from testbed.conformance.ways import End, Ways
+from testbed.conformance.ways import WayEnd, Ways
 from testbed.lower import names
+from testbed.plan.model import Place
 from testbed.probes.capture import Capture
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
@@ -64,7 +66,7 @@ def test_vpcs(site: Site, vpc: VpcSubject) -> None:
     _expect_apart(site, pairs, "no instance of another VPC is without a way to it")
 
 
-def _expect_apart(site: Site, pairs: list[tuple[End, End]], otherwise: str) -> None:
+def _expect_apart(site: Site, pairs: list[tuple[WayEnd, WayEnd]], otherwise: str) -> None:
     """What the first of a pair sends does not arrive at the second, where no way leads there."""
     ways = Ways(site.topology)
     apart = [(one, other) for one, other in pairs if ways.leads_nowhere(one, other.address)]
@@ -94,7 +96,7 @@ def _ends(packet: Ether) -> tuple[str, str]:
     return packet[IP].src, packet[IP].dst
 
 
-def router_of(site: Site, end: End) -> str:
+def router_of(site: Site, end: WayEnd) -> str:
     """The node of the VPC router that an instance is connected to."""
     outpost = site.topology.outposts.get(end.place or "")
     return names.outpost_vpc(outpost, end.vpc) if outpost else names.region_vpc(end.vpc)
@@ -108,8 +110,8 @@ def test_spoofing(site: Site, instance: InstanceSubject) -> None:
 
     Expected: the VPC's router forwards the instance's own frames, and none of the others; without
     source/destination check, also those with foreign IP addresses.
-    Source: V (anti-spoofing), E eni (source/destination check), 3P (Nitro drops packets with an
-    invalid source)
+    Source: V (anti-spoofing), EC2 eni (source/destination check), 3P (Nitro drops packets with
+    an invalid source)
     Remedy: leave the source/destination check on, unless the instance is an appliance.
     """
     ways, permissions = Ways(site.topology), Permissions(site.topology)
@@ -127,19 +129,7 @@ def test_spoofing(site: Site, instance: InstanceSubject) -> None:
     )
     if target is None:
         pytest.skip("it may ping nobody")
-    subnet = site.topology.subnet(end.vpc, end.interface.subnet)
-    interface = site.plan.node(end.name).interface("eth0")
-    neighbour = next(a for a in reversed(list(subnet.cidr.hosts())) if a != end.address)
-    hardware, gateway = str(interface.mac), _gateway_mac(site, end)
-    own = echo_request(end.address, target, src=hardware, dst=gateway)
-    forged = {
-        "a foreign MAC address": echo_request(end.address, target, src=FOREIGN_MAC, dst=gateway)
-    }
-    if end.interface.source_destination_check:
-        forged["an address of the subnet's"] = echo_request(
-            neighbour, target, src=hardware, dst=gateway
-        )
-        forged["an address of nobody's"] = echo_request(FOREIGN, target, src=hardware, dst=gateway)
+    own, forged = _own_and_forged(site, end, target)
     frames = [own, *forged.values()]
     for number, frame in enumerate(frames, start=1):
         frame[ICMP].id = number
@@ -158,11 +148,28 @@ def test_spoofing(site: Site, instance: InstanceSubject) -> None:
         expect(number == 1, f"{name}: a frame with {what}", expected="dropped", seen=how)
 
 
+def _own_and_forged(site: Site, end: WayEnd, target: IPv4Address) -> tuple[Ether, dict[str, Ether]]:
+    """An instance's own echo request, and those that it must not send, by what is wrong."""
+    assert end.interface is not None
+    subnet = site.topology.subnet(end.vpc, end.interface.subnet)
+    neighbour = next(a for a in reversed(list(subnet.cidr.hosts())) if a != end.address)
+    ends = {
+        "src": str(site.plan.node(end.name).interface("eth0").mac),
+        "dst": _gateway_mac(site, end),
+    }
+    foreign = ends | {"src": FOREIGN_MAC}
+    forged = {"a foreign MAC address": echo_request(end.address, target, **foreign)}
+    if end.interface.source_destination_check:
+        forged["an address of the subnet's"] = echo_request(neighbour, target, **ends)
+        forged["an address of nobody's"] = echo_request(FOREIGN, target, **ends)
+    return echo_request(end.address, target, **ends), forged
+
+
 def _all(seen: Mapping[Place, Capture]) -> list[Ether]:
     return [packet for capture in seen.values() for packet in capture.packets]
 
 
-def _gateway_mac(site: Site, end: End) -> str:
+def _gateway_mac(site: Site, end: WayEnd) -> str:
     """The MAC address of an instance's default gateway, from its own neighbour table."""
     subnet = site.topology.subnet(end.vpc, end.interface.subnet if end.interface else "")
     node = site.testbed[end.name]

@@ -9,17 +9,16 @@ from __future__ import annotations
 import pytest
 
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import Place, exists, expect_up, ping, route_to
+from testbed.conformance.probing import exists, expect_answer, expect_up, route_to
 from testbed.conformance.service_link_ways import edge_end
 from testbed.conformance.session_routes import Announced, Routes, announced
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, UplinkSubject
 from testbed.lower import names
-from testbed.lower.bgp import symbol
-from testbed.lower.rack.service_link import host_address
+from testbed.lower.rack.inner import server_address
+from testbed.plan.model import Place
 
-DEVICE_PORT = "region"
 # What the ways between the rack and the provider stand on.
 BELOW = (
     *("lag.carrier", "lag.members", "vlan.tagged", "vlan.addresses", "vlan.peer-answers"),
@@ -30,12 +29,12 @@ BELOW = (
 
 
 def _device_end(uplink: UplinkSubject) -> Place:
-    return uplink.uplink.device, DEVICE_PORT
+    return uplink.uplink.device, names.REGION_PORT
 
 
 def _protocol(uplink: UplinkSubject) -> str:
     """The session's name in the BIRD of the Region's edge."""
-    return symbol(f"customer-{uplink.uplink.device}")
+    return names.symbol(f"customer-{uplink.uplink.device}")
 
 
 def _is_translated(site: Site, uplink: UplinkSubject) -> bool:
@@ -71,13 +70,7 @@ def test_peer_answers(site: Site, uplink: UplinkSubject) -> None:
         if exists(site, place[0]) and not (
             answerer[0] != names.EDGE and _filters(site, answerer[0])
         ):
-            result = site.settled(
-                lambda place=place, address=address: ping(site, place, address),  # type: ignore[misc]
-                lambda result: result.ok,
-                SETTLE_S,
-            )
-            seen = result.error or "an answer"
-            expect(result.ok, " ".join(answerer), expected=f"{address} answers", seen=seen)
+            expect_answer(site, place, answerer, address)
 
 
 def _filters(site: Site, node: str) -> bool:
@@ -179,7 +172,7 @@ def test_way_out(site: Site, uplink: UplinkSubject) -> None:
             if lag.device not in devices or not exists(site, lag.device):
                 continue
             looked = True
-            source = host_address(outpost, lag.lag.device - 1)
+            source = server_address(outpost, lag.lag.device - 1)
             arrives = f"{lag.device_bond}.{lag.lag.service_link.vlan}"
             for anchor in site.topology.anchors(outpost):
                 seen = route_to(site, lag.device, anchor.address, source=source, iif=arrives)

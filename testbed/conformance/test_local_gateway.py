@@ -10,7 +10,7 @@ from scapy.layers.inet import IP
 
 from testbed.conformance.expectation import Measurement, expect
 from testbed.conformance.permissions import Permissions
-from testbed.conformance.probing import Place, captures
+from testbed.conformance.probing import captures
 from testbed.conformance.requesting import Request, answered, send
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, LagSubject, OutpostSubject, VifSubject
@@ -28,8 +28,9 @@ from testbed.conformance.watching import (
     untagged_between,
     vlans,
 )
-from testbed.conformance.ways import End, Way, Ways
+from testbed.conformance.ways import Way, WayEnd, Ways
 from testbed.lower import names
+from testbed.plan.model import Place
 from testbed.topology.model import Outpost
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
@@ -40,9 +41,9 @@ FIRST_PORT = 33000
 FORWARDED_S = 0.5  # for packets that must not come, once they have got to the local gateway
 
 
-def outside(ways: Ways, end: End) -> list[tuple[End, Way]]:
+def outside(ways: Ways, end: WayEnd) -> list[tuple[WayEnd, Way]]:
     """What reaches an instance through its local gateway: LAN hosts, else other Outposts' ends."""
-    found: dict[str, list[tuple[End, Way]]] = {"local-gateway": [], "local-gateways": []}
+    found: dict[str, list[tuple[WayEnd, Way]]] = {"local-gateway": [], "local-gateways": []}
     for other in ways.ends:
         way = ways.way(other, end)
         if other != end and way is not None and way.kind in found:
@@ -56,7 +57,7 @@ def require_direct(outpost: Outpost) -> None:
         pytest.skip("the local gateway translates addresses: see the suite coip")
 
 
-def announced(site: Site, outpost: Outpost, end: End) -> bool:
+def announced(site: Site, outpost: Outpost, end: WayEnd) -> bool:
     """Whether an instance is in a subnet that the local gateway announces."""
     subnets = site.topology.announced_subnets(outpost)
     return end.place == outpost.name and any(
@@ -94,7 +95,7 @@ def test_reached(site: Site, instance: InstanceSubject) -> None:
         expect(answer.ok, request, expected="an answer", seen=answer)
 
 
-def _example(site: Site, outpost: Outpost) -> tuple[End, End, Way]:
+def _example(site: Site, outpost: Outpost) -> tuple[WayEnd, WayEnd, Way]:
     """An instance of the Outpost's, somebody outside that it reaches by ping, and the way."""
     ways, permissions = Ways(site.topology), Permissions(site.topology)
     for end in ways.instances:
@@ -165,7 +166,7 @@ def _expect_vlan(lag: LagSubject, place: Place, tags: set[int | None]) -> None:
     )
 
 
-def _ttls(packets: object, end: End, way: Way) -> set[int]:
+def _ttls(packets: object, end: WayEnd, way: Way) -> set[int]:
     """The TTLs of the requests."""
     wanted = (str(end.address), str(way.to))
     return {p[IP].ttl for p in packets if IP in p and (p[IP].src, p[IP].dst) == wanted}  # type: ignore[attr-defined]

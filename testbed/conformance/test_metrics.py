@@ -86,7 +86,7 @@ def test_matrix(site: Site, lag: LagSubject, due: float) -> None:
     """LagStatus and VifBgpSessionState show no fault, as AWS's diagnostic matrix reads them.
 
     Expected: the LAG is up, and both sessions are Established (6).
-    Source: F (T1); M3: the matrix of LAG, local gateway and service link; M2
+    Source: F1 (T1); M3: the matrix of LAG, local gateway and service link; M2
     Remedy: check what the matrix points to: the LAG or its cables, or a VIF's configuration.
     """
 
@@ -121,7 +121,7 @@ def test_vif_connection(site: Site, vif: VifSubject, due: float) -> None:
     """VifConnectionStatus and VifBgpSessionState say that the VIF works.
 
     Expected: VifConnectionStatus 1, VifBgpSessionState 6 (Established).
-    Source: F (T1); M1; M2: 1 AS number or peer address, 2 port or address, 3 version, 4 and 5 path
+    Source: F1 (T1); M1; M2: 1 AS number or peer address, 2 port or address, 3 version, 4 and 5 path
     Remedy: see bgp.asns, bgp.port and vlan.peer-answers for the VIF.
     """
     dimensions = {"VirtualInterfaceId": _vif_id(vif)}
@@ -134,7 +134,7 @@ def test_connected_status(site: Site, outpost: OutpostSubject, due: float) -> No
     """ConnectedStatus says that the Outpost is connected to its Region.
 
     Expected: 1.
-    Source: F, G1 (T1, T2); M1: an average below 1 means that the connection is impaired
+    Source: F1, G1 (T1, T2); M1: an average below 1 means that the connection is impaired
     Remedy: see the checks of the service link.
     """
     _expect(site, due, str(outpost), "ConnectedStatus", 1, OutpostId=outpost.outpost.name)

@@ -14,17 +14,16 @@ from testbed.conformance.requesting import Answer, Request, until
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject
 from testbed.conformance.suites import CONNECTIVITY
-from testbed.conformance.ways import End, Way, Ways
-from testbed.programs.inline import program
+from testbed.conformance.ways import Way, WayEnd, Ways
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
-INTERNET_MTU = 1500  # facts: E mtu
+INTERNET_MTU = 1500  # facts: EC2 mtu
 TRANSFER = 100_000  # bytes
 PORT = 7007  # of the transfer's own server, where no rule says otherwise
 PATIENCE_S = 30.0
 
 
-def examples(site: Site, end: End) -> Iterator[tuple[End, Way]]:
+def examples(site: Site, end: WayEnd) -> Iterator[tuple[WayEnd, Way]]:
     """One other end for each kind of way from an instance, with the way there."""
     ways = Ways(site.topology)
     seen = set()
@@ -36,7 +35,7 @@ def examples(site: Site, end: End) -> Iterator[tuple[End, Way]]:
         yield other, way
 
 
-def internet(site: Site, end: End) -> IPv4Address | None:
+def internet(site: Site, end: WayEnd) -> IPv4Address | None:
     """A host on the internet that an instance reaches by an internet gateway of its VPC's."""
     region = site.topology.region
     if end.interface is None or region.internet is None or not end.interface.elastic_ips:
@@ -60,7 +59,7 @@ def test_path(site: Site, instance: InstanceSubject) -> None:
     through a transit gateway, 1300 over the service link, 1500 to the local network and the
     internet; for one byte more an ICMP error "fragmentation needed" (type 3, code 4) with that MTU,
     or a refusal by the sender's own interface.
-    Source: S1 (1300), P (1500 by the local gateway), E mtu
+    Source: S1 (1300), P (1500 by the local gateway), EC2 mtu
     Remedy: if the MTU is smaller, check the interfaces of the underlay; without an ICMP error,
     check network ACLs and firewalls that drop ICMP type 3, code 4.
     """
@@ -107,7 +106,7 @@ def test_tcp(site: Site, instance: InstanceSubject, measure: Callable[..., Measu
     100 kB in each direction, between the instance and one other end for each kind of path.
 
     Expected: all bytes arrive.
-    Source: S1, P; E mtu: path MTU discovery needs ICMP type 3, code 4
+    Source: S1, P; EC2 mtu: path MTU discovery needs ICMP type 3, code 4
     Remedy: allow ICMP type 3, code 4, or clamp the TCP MSS where it is lost.
     """
     end = Ways(site.topology).end(instance.instance.name)
@@ -129,7 +128,9 @@ def test_tcp(site: Site, instance: InstanceSubject, measure: Callable[..., Measu
         pytest.skip("filters allow it no connection to an unused port")
 
 
-def _free_port(site: Site, permissions: Permissions, end: End, other: End, way: Way) -> int | None:
+def _free_port(
+    site: Site, permissions: Permissions, end: WayEnd, other: WayEnd, way: Way
+) -> int | None:
     """A port that filters let through and that no service of the other end's uses."""
     services = [
         *(i.services for i in site.topology.instances.values() if i.name == other.name),
@@ -142,12 +143,12 @@ def _free_port(site: Site, permissions: Permissions, end: End, other: End, way: 
     return None
 
 
-def _transfer(site: Site, end: End, other: End, way: Way, port: int) -> tuple[int, str]:
+def _transfer(site: Site, end: WayEnd, other: WayEnd, way: Way, port: int) -> tuple[int, str]:
     """How many bytes came back, and what the client said instead."""
-    python = ["testbed-python", program("transfer")]
     with apart(site, (end.name, other.name)) as mark:  # no path MTU is known there
-        serving = [*python, "serve", str(mark), str(port), str(TRANSFER)]
-        asking = [*python, "ask", str(mark), str(way.to), str(port), str(TRANSFER)]
+        numbers = (str(port), str(TRANSFER))
+        serving = ["testbed-transfer", "serve", str(mark), *numbers]
+        asking = ["testbed-transfer", "ask", str(mark), str(way.to), *numbers]
         with site.testbed.client.popen(other.name, serving, until="ready") as server:
             said = next(server.chunks(), b"")
             if b"ready" not in said:

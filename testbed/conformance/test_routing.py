@@ -13,14 +13,15 @@ import pytest
 from testbed.conformance.expectation import expect
 from testbed.conformance.one_way import asked_of
 from testbed.conformance.permissions import Permissions
-from testbed.conformance.probing import Place, captures
+from testbed.conformance.probing import captures
 from testbed.conformance.requesting import Request, answered, send
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, OutpostSubject, VpcSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import pairs, ports
-from testbed.conformance.ways import End, Kind, Ways
+from testbed.conformance.ways import WayEnd, WayKind, Ways
 from testbed.lower import names
+from testbed.plan.model import Place
 from testbed.predict import World
 from testbed.predict.routes import INTERFACES
 from testbed.probes import reach
@@ -53,7 +54,7 @@ def _destination(route: VpcRoute | Ipv6Route) -> str:
 
 
 def expected_state(topology: Topology, vpc: Vpc, route: VpcRoute | Ipv6Route) -> str:
-    """The state of a route: a blackhole where what it leads to does not run (facts: V, E eni)."""
+    """The state of a route: a blackhole where what it leads to does not run (facts: V, EC2 eni)."""
     kind, name = route.target.kind, route.target.name
     if kind in INTERFACES:
         interface = topology.network_interfaces.get(name)
@@ -70,7 +71,7 @@ def test_states(site: Site, vpc: VpcSubject) -> None:
     The check examines the kernel's routes on the VPC's routers in the Region and on Outposts.
 
     Expected: active; blackhole if the target is stopped, detached or deleted.
-    Source: V (route tables), API (State)
+    Source: V (route tables), botocore (State)
     Remedy: check the target of the route, and what changed the router's table.
     """
     wanted = {
@@ -123,7 +124,7 @@ def test_between_vpcs(site: Site, vpc: VpcSubject) -> None:
     _expect_answers(site, vpc, {"peering", "transit", "hairpin"}, same=False)
 
 
-def _expect_answers(site: Site, vpc: VpcSubject, kinds: set[Kind], *, same: bool) -> None:
+def _expect_answers(site: Site, vpc: VpcSubject, kinds: set[WayKind], *, same: bool) -> None:
     ways, permissions = Ways(site.topology), Permissions(site.topology)
     requests = []
     for source, other in permutations(ways.instances, 2):
@@ -284,7 +285,7 @@ def sample(
     return next((a for a in candidates if not any(a in prefix for prefix in longer)), None)
 
 
-def _places(topology: Topology, vpc: Vpc, end: End, route: VpcRoute) -> tuple[Place, ...]:
+def _places(topology: Topology, vpc: Vpc, end: WayEnd, route: VpcRoute) -> tuple[Place, ...]:
     """Where a packet by the route has to be seen; none where that is not looked at."""
     kind, name = route.target.kind, route.target.name
     assert end.interface is not None
@@ -314,7 +315,7 @@ def _places(topology: Topology, vpc: Vpc, end: End, route: VpcRoute) -> tuple[Pl
     return ((nodes[kind], ANY),) if kind in nodes else ()
 
 
-def _interface(interface: NetworkInterface, end: End) -> tuple[Place, ...]:
+def _interface(interface: NetworkInterface, end: WayEnd) -> tuple[Place, ...]:
     if interface.instance is None or interface.instance == end.name:
         return ()
     return ((interface.instance, f"eth{interface.device_index}"),)

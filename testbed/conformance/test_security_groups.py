@@ -12,14 +12,14 @@ from testbed.conformance.requesting import Answer, Protocol, Request, until
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject
 from testbed.conformance.suites import CONNECTIVITY
-from testbed.conformance.ways import End, Ways
+from testbed.conformance.ways import WayEnd, Ways
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
 CLOSED = 9  # discard: a port that files seldom open
 SETTLE_S = 4.0
 
 
-def cases(site: Site, end: End) -> Iterator[tuple[Request, bool]]:
+def cases(site: Site, end: WayEnd) -> Iterator[tuple[Request, bool]]:
     """Requests to an instance from everybody with a way to it, and whether they are let through."""
     ways, permissions = Ways(site.topology), Permissions(site.topology)
     for source in ways.ends:
@@ -31,7 +31,7 @@ def cases(site: Site, end: End) -> Iterator[tuple[Request, bool]]:
             yield Request(source.name, str(way.to), protocol, port), allowed
 
 
-def kinds(permissions: Permissions, source: End, end: End) -> list[tuple[Protocol, int]]:
+def kinds(permissions: Permissions, source: WayEnd, end: WayEnd) -> list[tuple[Protocol, int]]:
     """The kinds of request that tell the rules from others.
 
     Without UDP: a port that nothing listens on is told from a filtered one by ICMP
@@ -44,7 +44,7 @@ def kinds(permissions: Permissions, source: End, end: End) -> list[tuple[Protoco
     return list(dict.fromkeys(found))
 
 
-def _filtered(site: Site, instance: InstanceSubject) -> End:
+def _filtered(site: Site, instance: InstanceSubject) -> WayEnd:
     end = Ways(site.topology).end(instance.instance.name)
     if not Permissions(site.topology).is_filtered(end):
         pytest.skip("its network interface is not filtered")
@@ -59,7 +59,7 @@ def test_allowed(site: Site, instance: InstanceSubject) -> None:
     the instance. Answers pass security groups without a rule.
 
     Expected: an answer to every allowed request.
-    Source: V (security groups are stateful; network ACLs are not), E conntrack
+    Source: V (security groups are stateful; network ACLs are not), EC2 conntrack
     Remedy: compare the rules of both ends' security groups and of both subnets' network ACLs,
     including those for answers (ports 1024 to 65535).
     """

@@ -12,15 +12,16 @@ from scapy.packet import Raw
 
 from testbed.conformance.apart import unheard
 from testbed.conformance.expectation import Measurement, expect
-from testbed.conformance.probing import Place, captures, connect, inject, neighbour, ping
+from testbed.conformance.probing import captures, connect, inject, neighbour, ping
 from testbed.conformance.service_link_ways import anchor_place, on_the_way, overlays, uplinks_of
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, TunnelSubject, VifSubject
 from testbed.conformance.transfer import transfer
 from testbed.lower import names
 from testbed.lower.rack import inner
-from testbed.lower.rack.management import endpoint_of
-from testbed.lower.rack.service_link import PORT, host_address
+from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
+from testbed.lower.rack.inner import management_endpoint, server_address
+from testbed.plan.model import Place
 from testbed.topology.model import INTERNAL
 
 MTU = 1500
@@ -123,7 +124,7 @@ def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
     Remedy: raise the MTU of the link that drops them to 1500; allow UDP 443 to 443.
     """
     host, place = (tunnel.host, "eth0"), anchor_place(site, tunnel)
-    source, mark = host_address(tunnel.outpost, tunnel.index), f"out {tunnel.name}".encode()
+    source, mark = server_address(tunnel.outpost, tunnel.index), f"out {tunnel.name}".encode()
     # The tunnel itself would keep what it hears of the path's MTU.
     with unheard(site, host[0], place[0]) as number:
         out = _datagram(source, tunnel.anchor_address, PORT, mark, number)
@@ -155,7 +156,7 @@ def test_region_reachable(site: Site, outpost: OutpostSubject) -> None:
     rack = outpost.outpost
     if rack.service_link.private_anchors:
         pytest.skip(f"{rack.name} has private connectivity: it does not use the provider")
-    source, address = host_address(rack, 0), endpoint_of(site.topology, rack)
+    source, address = server_address(rack, 0), management_endpoint(site.topology, rack)
     place = (names.outpost_host(rack, 0), "eth0")
     seen = site.settled(
         lambda: connect(site, place, address, PORT, source=str(source)),
@@ -177,7 +178,10 @@ def test_management(site: Site, outpost: OutpostSubject) -> None:
     Remedy: allow TCP 1025-65535 to 443, from the infrastructure subnet to AWS.
     """
     rack = outpost.outpost
-    address, source = endpoint_of(site.topology, rack), str(host_address(rack, 0))
+    address, source = (
+        management_endpoint(site.topology, rack),
+        str(server_address(rack, 0)),
+    )
     host = (names.outpost_host(rack, 0), "eth0")
     name = f"{host[0]} to {address} TCP {PORT}"
     seen = connect(site, host, address, PORT, source=source)
@@ -323,7 +327,7 @@ def test_two_paths(site: Site, outpost: OutpostSubject) -> None:
         pytest.skip("an OND is drained: all traffic is on the other one")
     for lag in outpost.lags:
         vif = VifSubject(lag, "service-link")
-        address = host_address(rack, lag.lag.device - 1)
+        address = server_address(rack, lag.lag.device - 1)
         place = (lag.ond, vif.ond_interface)
         with captures(site, [place], f"dst host {address} and udp port {PORT}") as heard:
             number = site.settled(lambda c=heard[place]: len(c.packets), bool, ARRIVES_S)  # type: ignore[misc]
@@ -341,7 +345,7 @@ def test_initiated_from_the_outpost(site: Site, tunnel: TunnelSubject) -> None:
     Remedy: deny connections from outside, at the firewall and on the path to the infrastructure
     subnet.
     """
-    place, address = anchor_place(site, tunnel), host_address(tunnel.outpost, tunnel.index)
+    place, address = anchor_place(site, tunnel), server_address(tunnel.outpost, tunnel.index)
     name = f"{tunnel.anchor} to {tunnel.host} ({address})"
     own = tunnel.anchor_address
     with captures(site, [place], f"src host {address} and udp dst port {NEW_PORT}") as heard:
@@ -352,7 +356,12 @@ def test_initiated_from_the_outpost(site: Site, tunnel: TunnelSubject) -> None:
     answered = seen in {"connected", "Connection refused"}
     expect(not answered, f"{name} TCP {PORT}", expected="no answer", seen=seen)
     answers = len(heard[place].packets)
-    expect(not answers, f"{name} UDP {PORT}", expected="no answer", seen=f"{answers} answers")
+    expect(
+        not answers,
+        f"{name} UDP {PORT}",
+        expected="no answer",
+        seen=f"{answers} answers",
+    )
 
 
 @pytest.mark.disruptive

@@ -26,9 +26,9 @@ from testbed.conformance.site_subjects import (
 from testbed.conformance.watching import send_frames
 from testbed.lower import names
 from testbed.plan.model import TABLE_MAIN, Veth
+from testbed.plan.roles import SITE
 
 DEFAULT = "0.0.0.0/0"
-SITE_GROUP = "site"
 DOWN = {"administratively down", "missing"}
 PROBE = "0.0.0.0"  # noqa: S104 - the sender's address of an ARP probe (RFC 5227)
 ARRIVES_S = 2.0
@@ -63,7 +63,7 @@ def test_cables(site: Site, machine: MachineSubject) -> None:
     Remedy: the inside of a rack and the Region are AWS's: open a support case.
     """
     plan = plan_of(site.topology)
-    inner = {node.name for node in plan.nodes if node.group != SITE_GROUP}
+    inner = {node.name for node in plan.nodes if node.group != SITE}
     places = []
     for interface in plan.node(machine.name).interfaces if machine.name in inner else ():
         device = interface.device

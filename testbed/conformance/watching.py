@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import Ether
 
-from testbed.conformance.probing import Place, exists
+from testbed.conformance.probing import exists, sent
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import LagSubject
+from testbed.errors import NetworkError
 from testbed.lower import names
-from testbed.plan.model import Loopback
+from testbed.plan.model import Loopback, Place
 from testbed.probes.capture import Capture
-from testbed.programs.inline import program
 from testbed.topology.model import Outpost
 
 Address = IPv4Address | str
@@ -46,9 +45,9 @@ def pairs(packets: Iterable[Any]) -> set[tuple[str, str]]:
 
 def send_frames(site: Site, place: Place, frames: Sequence[Any]) -> None:
     """Send Scapy frames from an interface as they are."""
-    task = {"interface": place[1], "frames": [bytes(frame).hex() for frame in frames]}
-    argv = ["testbed-python", program("frames")]
-    site.testbed[place[0]].run(argv, input=json.dumps(task).encode())
+    problem = sent(site, place, "frames", frames)
+    if problem:
+        raise NetworkError(f"{' '.join(place)} can't send a frame: {problem}")
 
 
 def echo_request(source: Address, destination: Address, **layers: Any) -> Any:

@@ -24,7 +24,7 @@ from testbed.topology.model import (
     TransitGateway,
 )
 
-Kind = Literal[
+WayKind = Literal[
     "inside",  # one VPC, in one place: on one Outpost, or in the Region
     "service-link",  # one end on an Outpost, the other in the Region
     "local-gateway",  # between an Outpost and the local network
@@ -35,7 +35,7 @@ Kind = Literal[
     "lan",  # between hosts of the customer's
     "other",
 ]
-MTU: dict[Kind, int] = {  # facts: E mtu, S1, P; docs/fidelity.md
+MTU: dict[WayKind, int] = {  # facts: EC2 mtu, S1, P; docs/fidelity.md
     "inside": 9001,
     "service-link": 1300,
     "local-gateway": 1500,
@@ -46,7 +46,7 @@ MTU: dict[Kind, int] = {  # facts: E mtu, S1, P; docs/fidelity.md
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class WayEnd:
     """A machine that sends and answers: a running instance, or a host of the customer's.
 
     `interface` is an instance's primary network interface, `place` its Outpost
@@ -85,7 +85,7 @@ class Way:
     `mtu` is None where it is not known.
     """
 
-    kind: Kind
+    kind: WayKind
     to: IPv4Address
     seen: IPv4Address
     mtu: int | None = None
@@ -95,8 +95,8 @@ class Way:
 class _Hop:
     """Where one packet gets: None for what nothing is said of."""
 
-    kind: Kind
-    end: End | None
+    kind: WayKind
+    end: WayEnd | None
     seen: IPv4Address
     crosses: bool = False  # the service link
 
@@ -109,32 +109,32 @@ class Ways:
         self.customer = CustomerNetwork(topology)
 
     @cached_property
-    def instances(self) -> list[End]:
+    def instances(self) -> list[WayEnd]:
         """All instances that run."""
         found = []
         for instance in self.topology.instances.values():
             if instance.state == "running":
                 interface = self.topology.network_interfaces[instance.name]
                 place = self.topology.place_of(interface)
-                found.append(End(instance.name, instance.address, interface, place))
+                found.append(WayEnd(instance.name, instance.address, interface, place))
         return found
 
     @cached_property
-    def hosts(self) -> list[End]:
+    def hosts(self) -> list[WayEnd]:
         """All hosts on LAN segments."""
         hosts = self.topology.site.hosts
-        return [End(host.name, host.address.ip, segment=host.segment) for host in hosts]
+        return [WayEnd(host.name, host.address.ip, segment=host.segment) for host in hosts]
 
     @property
-    def ends(self) -> list[End]:
+    def ends(self) -> list[WayEnd]:
         """Everything that can send and answer."""
         return [*self.instances, *self.hosts]
 
-    def end(self, name: str) -> End:
+    def end(self, name: str) -> WayEnd:
         """The instance or host of that name."""
         return next(end for end in self.ends if end.name == name)
 
-    def way(self, source: End, destination: End, to: IPv4Address | None = None) -> Way | None:
+    def way(self, source: WayEnd, destination: WayEnd, to: IPv4Address | None = None) -> Way | None:
         """The way there and back, to any of its addresses or to this one; None: there is none."""
         for address in [to] if to else destination.addresses:
             there = self._send(source, address)
@@ -151,11 +151,11 @@ class Ways:
             return Way(there.kind, address, there.seen, mtu)
         return None
 
-    def leads_nowhere(self, source: End, to: IPv4Address) -> bool:
+    def leads_nowhere(self, source: WayEnd, to: IPv4Address) -> bool:
         """Whether no packet of the source's may get to anybody at that address."""
         return self._send(source, to) is None
 
-    def _send(self, source: End, to: IPv4Address) -> _Hop | None:
+    def _send(self, source: WayEnd, to: IPv4Address) -> _Hop | None:
         if source.interface is None:
             islands = self.customer.of_segment(source.segment or "")
             return self._customer(islands, to, source.address, "local-gateway")
@@ -167,7 +167,7 @@ class Ways:
         except NotPredicted:
             return _Hop("other", None, source.address)
 
-    def _follow(self, source: End, target: Target, to: IPv4Address) -> _Hop | None:
+    def _follow(self, source: WayEnd, target: Target, to: IPv4Address) -> _Hop | None:
         """From an instance to the target of its route."""
         if target.kind in INTERFACES:
             check_destination(self.topology, self.topology.network_interfaces[target.name], to)
@@ -184,7 +184,7 @@ class Ways:
             return self._transit(source, self.topology.region.transit_gateways[target.name], to)
         return _Hop("other", None, source.address)
 
-    def _inside(self, source: End, vpc: str, to: IPv4Address, kind: Kind) -> _Hop | None:
+    def _inside(self, source: WayEnd, vpc: str, to: IPv4Address, kind: WayKind) -> _Hop | None:
         """To an address of a VPC: never from one Outpost to another (facts: S4, H5)."""
         for end in self.instances:
             if end.vpc == vpc and end.interface and to in end.interface.addresses:
@@ -196,13 +196,13 @@ class Ways:
                 return _Hop(kind, end, source.address, crosses or self._via_region(source, vpc))
         return None
 
-    def _via_region(self, source: End, vpc: str) -> bool:
+    def _via_region(self, source: WayEnd, vpc: str) -> bool:
         """Whether a peering connection is only in the Region, for want of subnets here."""
         if source.place is None or vpc == source.vpc:
             return False
         return all(s.outpost != source.place for s in self.topology.vpcs[vpc].subnets)
 
-    def _outward(self, source: End, outpost: Outpost, to: IPv4Address) -> _Hop | None:
+    def _outward(self, source: WayEnd, outpost: Outpost, to: IPv4Address) -> _Hop | None:
         """Through the local gateway (facts: L1 to L3); in CoIP mode with a CoIP only (R1)."""
         gateway = outpost.local_gateway
         assert source.interface is not None
@@ -226,14 +226,14 @@ class Ways:
         islands: set[str],
         to: IPv4Address,
         seen: IPv4Address,
-        kind: Kind,
+        kind: WayKind,
         origin: Outpost | None = None,
     ) -> _Hop | None:
         """Through the customer's network, to a host or to what a local gateway announces."""
         for host in self.hosts:
             if host.address == to:
                 here = self.customer.of_segment(host.segment or "") & islands
-                way: Kind = "local-gateway" if origin else "lan"
+                way: WayKind = "local-gateway" if origin else "lan"
                 return _Hop(way, host, seen) if here else None
         outpost = self.customer.outpost_for(to, islands)
         if outpost is None:
@@ -250,7 +250,7 @@ class Ways:
         end = self._owner(outpost, to)
         return _Hop(kind, end, seen) if end else None
 
-    def _owner(self, outpost: Outpost, to: IPv4Address) -> End | None:
+    def _owner(self, outpost: Outpost, to: IPv4Address) -> WayEnd | None:
         """Who has the address at an Outpost's local gateway."""
         coip = outpost.local_gateway.mode == "coip"
         subnets = {(s.vpc, s.name) for s in self.topology.announced_subnets(outpost)}
@@ -276,7 +276,7 @@ class Ways:
         )
         return _Hop("other", None, seen) if any(to in prefix for prefix in announced) else None
 
-    def _transit(self, source: End, gateway: TransitGateway, to: IPv4Address) -> _Hop | None:
+    def _transit(self, source: WayEnd, gateway: TransitGateway, to: IPv4Address) -> _Hop | None:
         """By the route table that the VPC's attachment is associated with."""
         own = gateway.attachment_of(source.vpc)
         assert source.interface is not None
@@ -324,5 +324,5 @@ class Ways:
         return max((prefix.prefixlen for prefix in prefixes if to in prefix), default=0)
 
 
-def _is_on_outpost(end: End | None) -> bool:
+def _is_on_outpost(end: WayEnd | None) -> bool:
     return end is not None and end.place is not None

@@ -31,6 +31,16 @@ if TYPE_CHECKING:
     OnEvent = Callable[[dict[str, Any]], None]
 
 
+def application(
+    plan: Plan, made_from: Mapping[str, Any] | None, *, wait: bool, timeout_s: float
+) -> dict[str, Any]:
+    """Return what is sent of a plan for it to be applied (docs/protocol.md)."""
+    from testbed.plan import codec  # noqa: PLC0415 - most commands don't need plans
+
+    how = {"plan": codec.to_json(plan), "wait": wait, "timeout_s": timeout_s}
+    return how | dict(made_from or {})
+
+
 class Client:
     """A running testbed, as its clients see it."""
 
@@ -84,6 +94,7 @@ class Client:
         *,
         on_event: OnEvent | None = None,
         timeout: float | None = None,
+        on_turn: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         decode: Callable[[bytes], dict[str, Any]] = message_of,
     ) -> dict[str, Any]:
         """Send a request, pass on its events, and return its result or raise its error."""
@@ -102,7 +113,9 @@ class Client:
                         self.lease = connection
                         stack.pop_all()
                     return result
-                if on_event:
+                if on_turn and message.get("event") == "turn":
+                    connection.queue_message(on_turn(protocol.message_of(frame[1])))
+                elif on_event:
                     on_event(message)
         raise ended(self.name)
 
@@ -118,23 +131,37 @@ class Client:
         *,
         wait: bool = True,
         timeout_s: float = 120.0,
-        source: Any = None,
+        made_from: Mapping[str, Any] | None = None,
+        revision: int | None = None,
         hold: bool = False,
         on_event: OnEvent | None = None,
     ) -> dict[str, Any]:
         """Update the testbed to `plan`; with `wait`, wait until it is ready, up to `timeout_s`.
 
-        With `hold` the testbed ends with the connection that is then `lease`:
-        when that is closed, and when this process ends, however it ends.
+        `made_from` has the ``document``, the ``numbers`` and the ``source`` of the plan, as
+        JSON. With a `revision` it is refused, with ConflictError, where the testbed has
+        another one by now. With `hold` the testbed ends with the connection that is then
+        `lease`: when that is closed, and when this process ends, however it ends.
 
-        Returns ``changed``, ``steps``, ``timings`` in ms for each
+        Returns ``changed``, ``steps``, ``revision``, ``timings`` in ms for each
         phase, and ``pending``: what is not ready, with its state.
         """
-        from testbed.plan import codec  # noqa: PLC0415 - most commands don't need plans
-
-        request = {"op": "apply", "plan": codec.to_json(plan), "wait": wait}
-        request |= {"timeout_s": timeout_s, "source": source, "hold": hold}
+        request = application(plan, made_from, wait=wait, timeout_s=timeout_s)
+        request |= {"op": "apply", "revision": revision, "hold": hold}
         return self._ask(request, on_event=on_event)
+
+    def apply_in_turn(
+        self,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+        *,
+        on_event: OnEvent | None = None,
+    ) -> dict[str, Any]:
+        """Bring the testbed to what `change` makes of what runs, while nobody else can change it.
+
+        `change` is given what `document` returns, and returns an `application`; it has 10
+        seconds. The result is that of `apply`.
+        """
+        return self._ask({"op": "apply", "turn": True}, on_event=on_event, on_turn=change)
 
     def plan_json(self) -> dict[str, Any]:
         """Return what is running, as the keeper sends it: ``plan`` and ``source``."""
@@ -146,6 +173,10 @@ class Client:
 
         answer = self.plan_json()
         return codec.from_json(answer["plan"]), answer.get("source")
+
+    def document(self, *, plan: bool = False) -> dict[str, Any]:
+        """What the testbed is made from (docs/protocol.md); with `plan` its plan's JSON, too."""
+        return self._ask({"op": "document", "plan": plan}, decode=protocol.message_of)
 
     def status(self) -> dict[str, Any]:
         """Return the state of everything (docs/commands/status.md)."""
@@ -191,10 +222,24 @@ class Client:
         """Stop the testbed. Returns when everything in it is gone."""
         self._ask({"op": "stop"})
 
-    def events(self) -> list[dict[str, Any]]:
-        """Return what has happened, oldest first (docs/commands/events.md)."""
-        events: list[dict[str, Any]] = self._ask({"op": "events"})["events"]
+    def events(self, since: float = 0.0) -> list[dict[str, Any]]:
+        """Return what has happened since then (s), oldest first (docs/commands/events.md)."""
+        events: list[dict[str, Any]] = self._ask({"op": "events", "since": since})["events"]
         return events
+
+    def watch(self, revision: int | None = None) -> Iterator[dict[str, Any]]:
+        """Messages about what changes, from a revision on or from now (docs/protocol.md).
+
+        It goes on until it is closed, or the testbed ends (HostError).
+        """
+        request = {"op": "watch", "revision": revision}
+        with contextlib.closing(self._open(request)) as connection:
+            while frame := connection.receive():
+                message = message_of(frame[1])
+                if "error" in message:
+                    raise error_from_json(message["error"])
+                yield message
+        raise ended(self.name)
 
     def resources(self) -> dict[str, int]:
         """Return what the keeper uses: processes, descriptors, memory (docs/protocol.md)."""
@@ -303,19 +348,6 @@ class Client:
         }
         request |= {"layer": layer, "count": count, "interval_s": interval_s}
         return int(self._ask(request)["sent"])
-
-    def exec_interactive(
-        self,
-        node: str,
-        argv: Sequence[str],
-        *,
-        tty: bool,
-        env: Mapping[str, str] | None = None,
-    ) -> int:
-        """Run a command on this process's standard streams. Returns its exit status."""
-        from testbed.control.terminal import run_interactive  # noqa: PLC0415
-
-        return run_interactive(self, node, argv, tty=tty, env=env)
 
     def logs(
         self, node: str, process: str | None = None, *, follow: bool = False

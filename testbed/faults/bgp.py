@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from testbed.errors import UsageError
 from testbed.faults import bird_text, frr_text
@@ -22,23 +23,33 @@ from testbed.faults.registry import (
 from testbed.faults.values import Parameter
 from testbed.plan.effective import network_of
 from testbed.plan.model import Abort, Fault, Node
+from testbed.plan.roles import Role
 
+Speaker = BirdText | FrrText
 PORT = 179
 DRAINED_PREPEND = 3  # path length 4 in all, as testbed.lower.rack has it (facts: R1, R2)
 DRAINED_PREFERENCE = 50  # as testbed.lower.rack has it
-OND = "outpost-networking-device"
 _ANNOUNCED = re.compile(
     r"(      if net = \S+ then \{\n)(?:        bgp_path\.prepend\((?:[0-9]+)\);\n)*"
 )
 
 
-def speaker_of(node: Node) -> BirdText | FrrText:
+def speaker_of(node: Node) -> Speaker:
     """The configuration of the node's BGP daemon; UsageError when it runs none."""
     if bird_text.FILE in node.files:
         return BirdText(node.files[bird_text.FILE])
     if frr_text.FILE in node.files:
         return FrrText(node.files[frr_text.FILE])
     raise UsageError(f"{node.name} does not speak BGP", hint="testbed inspect shows what it runs")
+
+
+def reconfigure(edit: Editing, target: Target, change: Callable[[Speaker, str], None]) -> Speaker:
+    """Change what the daemon's configuration says of each of the targeted sessions."""
+    speaker = speaker_of(edit.node(target.node))
+    for neighbor in neighbors_of(edit, target):
+        change(speaker, neighbor)
+    edit.change_file(target.node, speaker.file, speaker.text)
+    return speaker
 
 
 def _networks(edit: Editing, target: Target) -> tuple[str, ...]:
@@ -128,12 +139,16 @@ def bgp_blocked(edit: Editing, target: Target, fault: Fault) -> None:
         Parameter(
             "side",
             "choice",
-            "whose number is wrong: the neighbour's or the node's own",
+            "whose AS number is wrong: the neighbour's (remote) or its own (local)",
             "remote",
             choices=("remote", "local"),
         ),
         Parameter(
-            "asn", "number", "the wrong number [the right one plus 1]", lowest=1, highest=4294967294
+            "asn",
+            "number",
+            "the wrong AS number [the right one plus 1]",
+            lowest=1,
+            highest=4294967294,
         ),
     ),
     rank=CONFIGURATION,
@@ -141,15 +156,16 @@ def bgp_blocked(edit: Editing, target: Target, fault: Fault) -> None:
 def bgp_wrong_asn(edit: Editing, target: Target, fault: Fault) -> None:
     """Change the AS number in the daemon's configuration."""
     right = speaker_of(edit.original(target.node))
-    speaker = speaker_of(edit.node(target.node))
     local = text(fault, "side") == "local"
-    for neighbor in neighbors_of(edit, target):
+
+    def change(speaker: Speaker, neighbor: str) -> None:
         wrong = int(number(fault, "asn")) or right.asns(neighbor)[not local] + 1
         if local:
             speaker.set_local_asn(neighbor, wrong)
         else:
             speaker.set_remote_asn(neighbor, wrong)
-    edit.change_file(target.node, speaker.file, speaker.text)
+
+    reconfigure(edit, target, change)
 
 
 def _ipv4(prefix: str) -> str:
@@ -163,15 +179,13 @@ def _ipv4(prefix: str) -> str:
     "a prefix, or every one, is no longer announced, on all sessions or those of an interface",
     "node",
     "interface",
-    parameters=(Parameter("prefix", "prefix", "the prefix that is not announced [every one]"),),
+    parameters=(Parameter("prefix", "prefix", "the prefix that is withdrawn [every one]"),),
     rank=WITHDRAWALS,
 )
 def route_withdrawn(edit: Editing, target: Target, fault: Fault) -> None:
     """Reject the prefix in the sessions' export filters."""
-    speaker = speaker_of(edit.node(target.node))
-    for neighbor in neighbors_of(edit, target):
-        speaker.withdraw(neighbor, _ipv4(text(fault, "prefix")))
-    edit.change_file(target.node, speaker.file, speaker.text)
+    prefix = _ipv4(text(fault, "prefix"))
+    reconfigure(edit, target, lambda speaker, neighbor: speaker.withdraw(neighbor, prefix))
 
 
 @kind(
@@ -187,14 +201,8 @@ def route_leaked(edit: Editing, target: Target, fault: Fault) -> None:
 
     Sessions of the same routing table that have no export filter announce it, too.
     """
-    speaker = speaker_of(edit.node(target.node))
-    for neighbor in neighbors_of(edit, target):
-        speaker.announce(neighbor, _ipv4(text(fault, "prefix")), _symbol(fault))
-    edit.change_file(target.node, speaker.file, speaker.text)
-
-
-def _symbol(fault: Fault) -> str:
-    return f"fault_{fault.name.replace('-', '_')}"
+    prefix, symbol = _ipv4(text(fault, "prefix")), f"fault_{fault.name.replace('-', '_')}"
+    reconfigure(edit, target, lambda speaker, neighbor: speaker.announce(neighbor, prefix, symbol))
 
 
 @kind(
@@ -203,16 +211,12 @@ def _symbol(fault: Fault) -> str:
     "node",
     rank=DRAINS,
 )
-def device_drained(edit: Editing, target: Target, fault: Fault) -> None:
+def device_drained(edit: Editing, target: Target, _: Fault) -> None:
     """Prepend on all sessions of a customer's device; an OND as AWS does it."""
-    if edit.original(target.node).role == OND:
+    if edit.original(target.node).role == Role.NETWORKING_DEVICE:
         _drain_ond(edit, target.node)
         return
-    speaker = speaker_of(edit.node(target.node))
-    for neighbor in neighbors_of(edit, target):
-        speaker.prepend(neighbor, DRAINED_PREPEND)
-    edit.change_file(target.node, speaker.file, speaker.text)
-    _ = fault
+    reconfigure(edit, target, lambda speaker, neighbor: speaker.prepend(neighbor, DRAINED_PREPEND))
 
 
 def _drain_ond(edit: Editing, name: str) -> None:
@@ -220,7 +224,7 @@ def _drain_ond(edit: Editing, name: str) -> None:
     group = edit.original(name).group
     drained = {fault.target for fault in edit.faults if fault.kind == "device-drained"}
     for node in edit.nodes():
-        if node.role != OND or node.group != group:
+        if node.role != Role.NETWORKING_DEVICE or node.group != group:
             continue
         if node.name == name:
             _edit_uplinks(edit, node.name, DRAINED_PREPEND)

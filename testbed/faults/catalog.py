@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.errors import UsageError
 from testbed.faults import bgp, firewall, lag, link, node, service_link, session
 from testbed.faults.editing import Editing
-from testbed.faults.registry import KINDS, Kind
+from testbed.faults.registry import KINDS, FaultKind
 from testbed.faults.targets import resolve
 from testbed.faults.values import Value, seconds
 from testbed.plan.model import Fault, Plan
@@ -26,7 +26,7 @@ NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 SHORTEST_S = 0.01
 
 
-def find(name: str) -> Kind:
+def find(name: str) -> FaultKind:
     """The kind of fault `name`; UsageError, naming likely ones, when there is none."""
     if kind := KINDS.get(name):
         return kind
@@ -65,7 +65,7 @@ def make(
     return Fault(found.name, target, given, at, lasts, every, name)
 
 
-def _values(kind: Kind, values: Mapping[str, Any]) -> dict[str, Value]:
+def _values(kind: FaultKind, values: Mapping[str, Any]) -> dict[str, Value]:
     given: dict[str, Value] = {}
     for name, value in values.items():
         parameter = kind.parameter(name)
@@ -79,8 +79,8 @@ def _values(kind: Kind, values: Mapping[str, Any]) -> dict[str, Value]:
     for parameter in kind.parameters:
         if parameter.required and parameter.name not in given:
             raise UsageError(f"{kind.name} needs {parameter.name}: {parameter.help}")
-    if kind.at_least_one and not set(given) - {"ends", "tunnel"}:
-        names = [p.name for p in kind.parameters if p.name not in {"ends", "tunnel"}]
+    names = [p.name for p in kind.parameters if not p.narrows]
+    if kind.at_least_one and not given.keys() & set(names):
         raise UsageError(f"{kind.name} needs one of {', '.join(names)}")
     defaults = {p.name: p.default for p in kind.parameters if p.default is not None}
     return {

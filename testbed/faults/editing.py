@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from testbed.plan.model import Bond, Fault, Interface, Node, Plan, Veth, Vlan
+from testbed.plan.model import Bond, Fault, Interface, Node, Place, Plan, Veth, Vlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-End = tuple[str, str]  # node, interface
 BEFORE_CONNTRACK = -310  # priority of nft's chains: before `raw`
 
 
@@ -117,7 +116,7 @@ def with_vlans(node: Node, name: str) -> list[str]:
     return names
 
 
-def far_end(editing: Editing, node: str, name: str) -> End | None:
+def far_end(editing: Editing, node: str, name: str) -> Place | None:
     """The interface at the other end of a cable, LAG or VLAN; None where it ends elsewhere."""
     interface = editing.original(node).interface(name)
     device = interface.device

@@ -21,16 +21,14 @@ _OUTWARD = re.compile(r"oifname\s+(\"[^\"]+\"|\{[^}]*\}|[\w.-]+)")
     "a node drops or rejects some packets that it forwards, sends or receives",
     "node",
     parameters=(
-        Parameter(
-            "protocol", "choice", "the protocol of the packets", choices=("tcp", "udp", "icmp")
-        ),
-        Parameter("port", "ports", "their destination port, with tcp or udp"),
-        Parameter("source", "prefix", "the source of the packets"),
-        Parameter("destination", "prefix", "the destination of the packets"),
+        Parameter("protocol", "choice", "the packets' protocol", choices=("tcp", "udp", "icmp")),
+        Parameter("port", "ports", "the packets' destination port, with tcp or udp"),
+        Parameter("source", "prefix", "the packets' source"),
+        Parameter("destination", "prefix", "the packets' destination"),
         Parameter(
             "action",
             "choice",
-            "whether to drop silently, or to reject with an ICMP error",
+            "drop packets silently, or reject them with an ICMP error",
             "drop",
             choices=("drop", "reject"),
         ),

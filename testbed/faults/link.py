@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from testbed.errors import UsageError
-from testbed.faults.editing import Editing, End, Target, far_end, members, with_vlans
+from testbed.faults.editing import Editing, Target, far_end, members, with_vlans
 from testbed.faults.registry import QUEUES, REMOVALS, kind, number, text
 from testbed.faults.values import Parameter
 from testbed.plan.effective import NodeView
-from testbed.plan.model import Bond, Bridge, Fault, Netem, Vlan
+from testbed.plan.model import Bond, Bridge, Fault, Netem, Place, Vlan
 from testbed.plan.queueing import queue_limit
 
 QUALITY = (
@@ -21,7 +21,12 @@ QUALITY = (
     Parameter("rate", "rate", "the highest rate"),
 )
 ENDS = Parameter(
-    "ends", "choice", "only this interface, or both ends", "one", choices=("one", "both")
+    "ends",
+    "choice",
+    "only this interface, or both ends",
+    "one",
+    choices=("one", "both"),
+    narrows=True,
 )
 
 
@@ -132,7 +137,7 @@ def fibre_one_way(edit: Editing, target: Target, fault: Fault) -> None:
         add_netem(edit, target.node, name, replace(fault, values={"loss": 100.0}))
 
 
-def _ends(edit: Editing, target: Target, fault: Fault) -> list[End]:
+def _ends(edit: Editing, target: Target, fault: Fault) -> list[Place]:
     """The interface, and the other end's if that was asked for."""
     own = (target.node, target.interface)
     if text(fault, "ends") != "both":
@@ -148,7 +153,15 @@ def _ends(edit: Editing, target: Target, fault: Fault) -> list[End]:
     "an interface and its VLANs, or both ends, have a smaller MTU",
     "interface",
     parameters=(
-        Parameter("mtu", "number", "the MTU in bytes", required=True, lowest=576, highest=9216),
+        Parameter(
+            "mtu",
+            "number",
+            "the MTU in bytes",
+            required=True,
+            lowest=576,
+            highest=9216,
+            example="1400",
+        ),
         ENDS,
     ),
 )
@@ -177,6 +190,7 @@ def mtu(edit: Editing, target: Target, fault: Fault) -> None:
     ),
     rank=QUEUES,
     at_least_one=True,
+    measured=True,
 )
 def impair(edit: Editing, target: Target, fault: Fault) -> None:
     """Add netem to the interface, of a LAG to each member."""

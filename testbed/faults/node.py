@@ -56,13 +56,13 @@ def route_missing(edit: Editing, target: Target, fault: Fault) -> None:
     "node",
     parameters=(
         Parameter("destination", "prefix", "the route's destination", required=True),
-        Parameter("via", "prefix", "the neighbour that the route leads to", required=True),
+        Parameter("via", "address", "the neighbour that the route leads to", required=True),
     ),
     rank=CONFIGURATION,
 )
 def route_wrong(edit: Editing, target: Target, fault: Fault) -> None:
     """Add a route that is preferred to what a daemon brings, in the table of the way out."""
-    via = text(fault, "via").removesuffix("/32")
+    via = text(fault, "via")
     node = edit.original(target.node)
     way = next((i for i in node.interfaces if any(_neighbour(a, via) for a in i.addresses)), None)
     if way is None:

@@ -21,11 +21,14 @@ LEAKS, DRAINS, WITHDRAWALS, CONFIGURATION, LINKS, QUEUES, RULES, REMOVALS = rang
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """A kind of fault.
 
-    `targets` says what its target may be; `lasts_s` is how long it lasts
-    where nothing else is asked for (None: until it is healed).
+    Its form in a topology file, its command and help, and its rows in the docs are made of
+    this. `targets` says what its target may be; `lasts_s` is how long it lasts where nothing
+    else is asked for (None: until it is healed). With `at_least_one` it needs a value of a
+    parameter that does not narrow it. One that is `measured` impairs packets, so that what it
+    achieves can be shown.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Kind:
     rank: int = LINKS
     lasts_s: float | None = None
     at_least_one: bool = False
+    measured: bool = False
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter `name`; Python's spelling of it is one, too."""
@@ -43,7 +47,7 @@ class Kind:
         return next((p for p in self.parameters if p.name == wanted), None)
 
 
-KINDS: dict[str, Kind] = {}
+KINDS: dict[str, FaultKind] = {}
 
 
 def kind(
@@ -54,13 +58,13 @@ def kind(
     rank: int = LINKS,
     lasts_s: float | None = None,
     at_least_one: bool = False,
+    measured: bool = False,
 ) -> Callable[[Change], Change]:
     """Register the function below as what a kind of fault does."""
 
     def register(change: Change) -> Change:
-        KINDS[name] = Kind(
-            name, help_text, targets, change, parameters, rank, lasts_s, at_least_one
-        )
+        about = (parameters, rank, lasts_s, at_least_one, measured)
+        KINDS[name] = FaultKind(name, help_text, targets, change, *about)
         return change
 
     return register

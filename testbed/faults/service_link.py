@@ -6,17 +6,20 @@ from testbed.errors import UsageError
 from testbed.faults.editing import Editing, Target, chain
 from testbed.faults.link import QUALITY, add_netem
 from testbed.faults.registry import QUEUES, RULES, kind, number, text
-from testbed.faults.targets import REGION
 from testbed.faults.values import Parameter
-from testbed.plan.model import Fault, ManagementCheck, Veth, WireGuard
+from testbed.plan.checks import ManagementCheck
+from testbed.plan.model import Fault, Veth, WireGuard
+from testbed.plan.roles import REGION, Role
 
 PORT = 443  # of the tunnels, UDP, and of the management channel, TCP (facts: S4)
-TUNNEL = Parameter("tunnel", "number", "only this tunnel", lowest=1, highest=2)
+TUNNEL = Parameter(
+    "tunnel", "number", "only this tunnel, 1 or 2", lowest=1, highest=2, narrows=True
+)
 
 
 def _router(edit: Editing, outpost: str) -> str:
     """The node in which the Outpost's tunnels end."""
-    return next(n.name for n in edit.nodes() if n.role == "service-link" and n.group == outpost)
+    return next(n.name for n in edit.nodes() if n.role == Role.SERVICE_LINK and n.group == outpost)
 
 
 def _ports(edit: Editing, outpost: str, tunnel: int) -> list[str]:
@@ -69,6 +72,7 @@ def service_link_cut(edit: Editing, target: Target, fault: Fault) -> None:
     parameters=(*(p for p in QUALITY if p.name in {"delay", "jitter", "loss", "rate"}), TUNNEL),
     rank=QUEUES,
     at_least_one=True,
+    measured=True,
 )
 def service_link_slow(edit: Editing, target: Target, fault: Fault) -> None:
     """Add netem between the rack's service link router and its servers, at both ends."""
@@ -96,7 +100,7 @@ def slow_ends(edit: Editing, target: Target, fault: Fault) -> list[tuple[str, st
         Parameter(
             "action",
             "choice",
-            "whether to drop silently, or to reject with a RST",
+            "drop packets silently, or reject them with a RST",
             "drop",
             choices=("drop", "reject"),
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from testbed.faults import frr_text
-from testbed.faults.bgp import neighbors_of, speaker_of
+from testbed.faults.bgp import neighbors_of, reconfigure
 from testbed.faults.editing import Editing, Target, chain
 from testbed.faults.registry import CONFIGURATION, kind, number
 from testbed.faults.values import Parameter
@@ -22,15 +22,11 @@ UNSIGNED = "ip saddr {} tcp dport 179 tcp flags syn / syn,ack tcp option md5sig 
 )
 def bgp_md5(edit: Editing, target: Target, fault: Fault) -> None:
     """Configure a password that the other end does not know: both drop what the other sends."""
-    speaker = speaker_of(edit.node(target.node))
-    neighbors = neighbors_of(edit, target)
-    for neighbor in neighbors:
-        speaker.sign(neighbor, KEY)
-    edit.change_file(target.node, speaker.file, speaker.text)
+    speaker = reconfigure(edit, target, lambda speaker, neighbor: speaker.sign(neighbor, KEY))
     if speaker.file == frr_text.FILE:
         # bgpd tells the kernel of no key for the listening socket of a VRF that comes up after
         # its configuration was read: rules refuse what is not signed instead.
-        rules = [UNSIGNED.format(neighbor) for neighbor in neighbors]
+        rules = [UNSIGNED.format(neighbor) for neighbor in neighbors_of(edit, target)]
         edit.add_table(target.node, fault, chain("input", *rules))
 
 
@@ -48,10 +44,8 @@ def bgp_md5(edit: Editing, target: Target, fault: Fault) -> None:
 )
 def bgp_prefix_limit(edit: Editing, target: Target, fault: Fault) -> None:
     """Limit what is received: NOTIFICATION Cease, maximum number of prefixes (RFC 4486)."""
-    speaker = speaker_of(edit.node(target.node))
-    for neighbor in neighbors_of(edit, target):
-        speaker.limit(neighbor, int(number(fault, "limit")))
-    edit.change_file(target.node, speaker.file, speaker.text)
+    limit = int(number(fault, "limit"))
+    reconfigure(edit, target, lambda speaker, neighbor: speaker.limit(neighbor, limit))
 
 
 @kind(
@@ -63,7 +57,4 @@ def bgp_prefix_limit(edit: Editing, target: Target, fault: Fault) -> None:
 )
 def bfd_missing(edit: Editing, target: Target, _: Fault) -> None:
     """Take BFD off the sessions: the other side's BFD session stays down, BGP's does not mind."""
-    speaker = speaker_of(edit.node(target.node))
-    for neighbor in neighbors_of(edit, target):
-        speaker.without_bfd(neighbor)
-    edit.change_file(target.node, speaker.file, speaker.text)
+    reconfigure(edit, target, lambda speaker, neighbor: speaker.without_bfd(neighbor))

@@ -12,19 +12,18 @@ from typing import TYPE_CHECKING, Literal
 from testbed.errors import UsageError, no_such_node
 from testbed.faults.editing import Target
 from testbed.plan.model import Bond, Loopback, Node, Plan, Vrf
+from testbed.plan.roles import REGION, Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Accepted = Literal["node", "interface", "outpost", "region"]
-REGION = "region"
-ONDS = "outpost-networking-device"
 _LAG = re.compile(r"(?P<outpost>[^:]+)\.lag(?P<number>[0-9]+)")
 WORDS: dict[Accepted, str] = {
     "node": "NODE",
     "interface": "NODE:INTERFACE",
     "outpost": "OUTPOST",
-    "region": "region",
+    "region": REGION,
 }
 
 
@@ -44,7 +43,7 @@ def resolve(plan: Plan, text: str, accepted: Sequence[Accepted]) -> Target:
 
 def outposts_of(plan: Plan) -> list[str]:
     """The Outposts of a plan."""
-    groups = (node.group for node in plan.nodes if node.role == "service-link")
+    groups = (node.group for node in plan.nodes if node.role == Role.SERVICE_LINK)
     return list(dict.fromkeys(groups))
 
 
@@ -61,7 +60,7 @@ def _node_or_interface(plan: Plan, text: str, accepted: Sequence[Accepted]) -> T
         known = [
             n.name.rpartition(".ond")[2]
             for n in plan.nodes
-            if n.group == outpost and n.role == ONDS
+            if n.group == outpost and n.role == Role.NETWORKING_DEVICE
         ]
         hint = ", ".join(f"{outpost}.lag{number}" for number in known)
         raise UsageError(f"{outpost} has no LAG {lag['number']}", hint=f"it has {hint}")

@@ -1,7 +1,8 @@
 """Parameters of faults, and how their values are written.
 
 Every value is a text ("50ms", "10M", "2%") or a plain number in the
-parameter's own unit; in a `Fault` it is a number in that unit, or a text.
+parameter's own unit; in a `Fault` it is a number in that unit, or a text. Durations are in
+ms, rates in Mbit/s, shares in percent.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from testbed.errors import UsageError
 from testbed.quantities import (
@@ -21,11 +23,8 @@ from testbed.quantities import (
     span_s,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 Value = str | int | float
-Type = Literal["duration", "rate", "percent", "number", "ports", "prefix", "choice"]
+Type = Literal["duration", "rate", "percent", "number", "ports", "prefix", "address", "choice"]
 
 _SHARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?%?")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
@@ -34,10 +33,12 @@ LONGEST_S = 366 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a kind of fault.
+    """A parameter of a kind of fault: all that a file, the command line and people need of it.
 
-    Without a `default` it may be left out, unless it is `required`. A number
-    is between `lowest` and `highest`; `choices` are what a choice may be.
+    Without a `default` it may be left out, unless it is `required`. A number is between
+    `lowest` and `highest`; `choices` are what a choice may be. One that `narrows` says which
+    part of the target is meant, not what happens to it. `example` is for the help; without
+    one its type has one.
     """
 
     name: str
@@ -48,51 +49,58 @@ class Parameter:
     choices: tuple[str, ...] = ()
     lowest: int = 0
     highest: int = 0
+    narrows: bool = False
+    example: str = ""
+
+    @property
+    def metavar(self) -> str:
+        """Return what stands for a value in a command line, such as TIME."""
+        return TYPES[self.type].metavar or "|".join(self.choices)
 
     @property
     def unit(self) -> str:
-        """What a value looks like, in a word for people."""
-        return {
-            "duration": "TIME",
-            "rate": "RATE",
-            "percent": "PERCENT",
-            "number": "N",
-            "ports": "PORT[-PORT]",
-            "prefix": "PREFIX",
-            "choice": "|".join(self.choices),
-        }[self.type]
+        """Return the unit that its values have in a `Fault`; "" where they have none."""
+        return TYPES[self.type].unit
+
+    @property
+    def figure(self) -> str:
+        """Return the name of the figure that a measurement has for it."""
+        return f"{self.name}_{TYPES[self.type].figure}"
+
+    @property
+    def sample(self) -> str:
+        """Return a value for an example."""
+        return self.example or TYPES[self.type].example
+
+    def text(self, value: Value) -> str:
+        """Return a value as it is given on the command line."""
+        return f"{value:g}{self.unit}" if isinstance(value, float) else f"{value}{self.unit}"
 
     def parse(self, value: Any) -> Value:
-        """The value in the parameter's unit; UsageError with what it may be."""
-        parsers: dict[str, Callable[[Any], Value]] = {
-            "duration": _duration,
-            "rate": _rate,
-            "percent": _percent,
-            "number": self._number,
-            "ports": _ports,
-            "prefix": _prefix,
-            "choice": self._choice,
-        }
+        """Return the value in the parameter's unit; UsageError with what it may be."""
+        given = value if type(value) in {int, float} else str(value)
         try:
-            return parsers[self.type](value if type(value) in {int, float} else str(value))
+            return TYPES[self.type].parse(self, given)
         except ValueError as error:
             message = f"{self.name} {str(value)[:60]!r} is not {error}"
             raise UsageError(message) from None
 
-    def _number(self, value: Value) -> int:
-        wanted = f"a whole number from {self.lowest} to {self.highest}"
-        try:
-            number = int(str(value))
-        except ValueError:
-            raise ValueError(wanted) from None
-        if not self.lowest <= number <= self.highest:
-            raise ValueError(wanted)
-        return number
 
-    def _choice(self, value: Value) -> str:
-        if value not in self.choices:
-            raise ValueError(f"one of {', '.join(self.choices)}")
-        return str(value)
+def _number(parameter: Parameter, value: Value) -> int:
+    wanted = f"a whole number from {parameter.lowest} to {parameter.highest}"
+    try:
+        number = int(str(value))
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not parameter.lowest <= number <= parameter.highest:
+        raise ValueError(wanted)
+    return number
+
+
+def _choice(parameter: Parameter, value: Value) -> str:
+    if value not in parameter.choices:
+        raise ValueError(f"one of {', '.join(parameter.choices)}")
+    return str(value)
 
 
 def _quantity(value: Value, read: Callable[[str], float], highest: float, what: str) -> float:
@@ -105,12 +113,12 @@ def _quantity(value: Value, read: Callable[[str], float], highest: float, what: 
     return round(number, 9)
 
 
-def _duration(value: Value) -> float:
+def _duration(_: Parameter, value: Value) -> float:
     what = "a time up to 10 s such as 50ms"
     return _quantity(value, lambda text: delay_ms(text, 1.0), LONGEST_DELAY_MS, what)
 
 
-def _rate(value: Value) -> float:
+def _rate(_: Parameter, value: Value) -> float:
     what = "a rate such as 10M or 1Gbit"
     number = _quantity(value, lambda text: rate_mbps(text, 1.0), HIGHEST_RATE_MBPS, what)
     if not number:
@@ -118,7 +126,7 @@ def _rate(value: Value) -> float:
     return number
 
 
-def _percent(value: Value) -> float:
+def _percent(_: Parameter, value: Value) -> float:
     return _quantity(value, _share, 100.0, "a share from 0 to 100%")
 
 
@@ -127,7 +135,7 @@ def _share(text: str) -> float:
     return float(match[1]) if match else math.nan
 
 
-def _ports(value: Value) -> str:
+def _ports(_: Parameter, value: Value) -> str:
     match = _PORTS.fullmatch(str(value))
     if match:
         first, last = int(match[1]), int(match[2] or match[1])
@@ -136,13 +144,44 @@ def _ports(value: Value) -> str:
     raise ValueError("a port or a range of ports such as 1024-65535")
 
 
-def _prefix(value: Value) -> str:
+def _prefix(_: Parameter, value: Value) -> str:
     from ipaddress import ip_network  # noqa: PLC0415 - slow to import
 
     try:
         return str(ip_network(str(value)))
     except ValueError:
         raise ValueError("an address or a CIDR block such as 10.0.0.0/8") from None
+
+
+def _address(_: Parameter, value: Value) -> str:
+    from ipaddress import ip_address  # noqa: PLC0415 - slow to import
+
+    try:
+        return str(ip_address(str(value)))
+    except ValueError:
+        raise ValueError("an address such as 10.0.0.1") from None
+
+
+class _Form(NamedTuple):
+    """How the values of a type are written, kept, measured and read."""
+
+    metavar: str
+    unit: str
+    figure: str
+    example: str
+    parse: Callable[[Parameter, Value], Value]
+
+
+TYPES: dict[Type, _Form] = {
+    "duration": _Form("TIME", "ms", "ms", "50ms", _duration),
+    "rate": _Form("RATE", "Mbit/s", "mbps", "10M", _rate),
+    "percent": _Form("PERCENT", "%", "percent", "1%", _percent),
+    "number": _Form("N", "", "", "100", _number),
+    "ports": _Form("PORT[-PORT]", "", "", "443", _ports),
+    "prefix": _Form("PREFIX", "", "", "10.9.0.0/16", _prefix),
+    "address": _Form("ADDRESS", "", "", "10.9.0.1", _address),
+    "choice": _Form("", "", "", "", _choice),
+}
 
 
 def seconds(value: Any, name: str) -> float:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testbed.errors import UsageError
+from testbed.guest.channel import FrameType
 from testbed.guest.gate import DOORBELL, Call, told, unpack, untold
-from testbed.guest.mux import Kind
 
 if TYPE_CHECKING:
     import socket
@@ -232,7 +232,7 @@ class Calendar(asyncio.Protocol):
         """Send `data` as soon as the guest stands still, or lets time pass."""
         self._outgoing += data
         # Leave to send on waits until the guest needs it: its moment would be the host's.
-        self._urgent = self._urgent or data[0] != Kind.WINDOW
+        self._urgent = self._urgent or data[0] != FrameType.WINDOW
         if self._urgent or not self._running:
             self._soon()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from testbed.errors import UsageError
 from testbed.keeper.clock import Clock
-from testbed.keeper.connection import Connection
+from testbed.keeper.connection import Caller
 from testbed.keeper.execute import Execution
 from testbed.keeper.processes import ProcessTable, Running
 from testbed.kernel.namespace import enter, preserved
@@ -29,7 +29,7 @@ class Capturing(Execution):
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Caller,
         processes: ProcessTable,
         clock: Clock,
         namespaces: dict[str, int],

@@ -15,8 +15,11 @@ class ClientGone(Exception):  # noqa: N818 - an event, not an error
     """The client closed the connection."""
 
 
-class Connection:
-    """Reads and writes frames. Writing to a client that has gone raises ClientGone."""
+class Caller:
+    """A client, by its connection: frames to and from it.
+
+    Writing to one that has gone raises ClientGone.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -75,7 +78,7 @@ class Connection:
 
 
 @contextlib.asynccontextmanager
-async def while_open(connection: Connection) -> AsyncIterator[None]:
+async def while_open(connection: Caller) -> AsyncIterator[None]:
     """Cancel the block, with ClientGone, when the client closes its connection."""
     task = asyncio.current_task()
     assert task is not None

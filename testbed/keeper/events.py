@@ -22,7 +22,7 @@ from testbed.kernel.monitor import Monitor
 from testbed.plan.model import NODE_DIRECTORY
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container
 
     from testbed.keeper.clock import Clock
     from testbed.plan.model import Plan
@@ -58,11 +58,16 @@ def session_change(line: str, sessions: Container[str]) -> tuple[str, str, str] 
     return None
 
 
-class Recorder:
-    """Watches a testbed's nodes and keeps what has changed."""
+def _row(event: tuple[float, str, str, str, str]) -> dict[str, Any]:
+    return dict(zip(FIELDS, event, strict=True))
 
-    def __init__(self, clock: Clock) -> None:
+
+class Recorder:
+    """Watches a testbed's nodes and keeps what has changed; `tell` hears of each event, too."""
+
+    def __init__(self, clock: Clock, tell: Callable[[dict[str, Any]], None]) -> None:
         self._clock = clock
+        self._tell = tell
         self._events: deque[tuple[float, str, str, str, str]] = deque(maxlen=KEPT)
         self._count = 0
         self._looking: set[str] = set()
@@ -72,10 +77,10 @@ class Recorder:
         self._offsets: dict[Path, int] = {}
         self._inotify: Inotify | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """All events that are kept, oldest first, and how many are no longer."""
-        events = [dict(zip(FIELDS, event, strict=True)) for event in self._events]
-        return {"events": events, "dropped": self._count - len(events)}
+    def to_json(self, since: float = 0.0) -> dict[str, Any]:
+        """The events since then (s) that are kept, oldest first, and how many are no longer."""
+        events = [_row(event) for event in self._events if event[0] >= since]
+        return {"events": events, "dropped": self._count - len(self._events)}
 
     @property
     def kept(self) -> int:
@@ -119,6 +124,7 @@ class Recorder:
         once = sys.intern
         event = (self._clock.elapsed(), once(node), once(kind), once(subject), once(state))
         self._events.append(event)
+        self._tell({"event": "occurred", **_row(event)})
 
     def _read_monitor(self, node: str, monitor: Monitor) -> None:
         try:

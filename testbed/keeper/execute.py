@@ -16,7 +16,7 @@ from typing import Any
 from testbed.control.protocol import CREDIT, STDIN_WINDOW, Frame, message_of
 from testbed.errors import UsageError
 from testbed.keeper.clock import Clock, Drive
-from testbed.keeper.connection import ClientGone, Connection
+from testbed.keeper.connection import Caller, ClientGone
 from testbed.keeper.processes import ProcessTable, Running
 
 CHUNK = 65536
@@ -31,7 +31,7 @@ def set_window(terminal: int, rows: int, columns: int) -> None:
 class Execution:
     """One command: its process and the descriptors that lead to it."""
 
-    def __init__(self, connection: Connection, processes: ProcessTable, clock: Clock) -> None:
+    def __init__(self, connection: Caller, processes: ProcessTable, clock: Clock) -> None:
         self._clock = clock
         self._drive: Drive | None = None
         self._until = b""  # what it has to write before it no longer needs time

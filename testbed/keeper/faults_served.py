@@ -2,63 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
-from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+import contextlib
+from typing import Any
 
 from testbed.errors import HostError, UsageError
-from testbed.keeper.connection import Connection, while_open
-from testbed.keeper.events import Recorder
+from testbed.keeper.changing import DEFAULT_WAIT_S, ChangeOperations
+from testbed.keeper.connection import Caller, while_open
 from testbed.plan.diff import diff
-
-if TYPE_CHECKING:
-    from testbed.keeper.clock import Clock
-    from testbed.keeper.faults import Faults
-    from testbed.keeper.processes import ProcessTable
-    from testbed.plan.model import Plan
-
-DEFAULT_WAIT_S = 120.0
+from testbed.plan.model import Plan
 
 
-class FaultOperations:
+class FaultOperations(ChangeOperations):
     """The part of the keeper that faults are about."""
 
-    name: str
-    clock: Clock
-    _plan: Plan
-    _effective: Plan
-    _faults: Faults
-    _processes: ProcessTable
-    _recorder: Recorder | None
-    _established: bool
-    _writing: asyncio.Lock
-
-    @abstractmethod
-    def _change(self, plan: Plan, steps: list[Any]) -> dict[str, float]: ...
-
-    @abstractmethod
-    def _record(self) -> None: ...
-
-    @abstractmethod
-    async def _wait_ready(
-        self, connection: Connection, timeout_s: float, *, at_least_s: float = 0.0
-    ) -> dict[str, Any]: ...
-
-    async def fault(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def fault(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Put a fault into force, or on the schedule (docs/faults.md)."""
         async with while_open(connection), self._writing:
             self._require_established()
             with self.clock.driven():
                 return self._faults.inject(self._plan, request)
 
-    async def heal(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def heal(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """End faults; with `wait`, until everything is as it should be again if none is left."""
-        async with while_open(connection), self._writing:
+        async with while_open(connection), contextlib.AsyncExitStack() as turn:
+            await turn.enter_async_context(self._writing)
             self._require_established()
             names = [str(name) for name in request.get("names") or ()]
             declared = bool(request.get("declared", True))
             with self.clock.driven():
                 healed = self._faults.heal(self._plan, names, declared=declared)
+                await turn.aclose()
                 waited: dict[str, Any] = {"pending": [], "hopeless": None}
                 if healed and request.get("wait", True) and not self._faults.active():
                     timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
@@ -95,7 +68,7 @@ class FaultOperations:
     def note(self, node: str, kind: str, subject: str, state: str) -> None:
         """Record something that the keeper itself has done."""
         if self._recorder is None:
-            self._recorder = Recorder(self.clock)
+            self._recorder = self._new_recorder()
         self._recorder.add(node, kind, subject, state)
 
     def elapsed(self) -> float:

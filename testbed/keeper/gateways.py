@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from testbed.plan.model import BgpCheck, LocalGatewayCheck
+from testbed.plan.checks import BgpCheck, LocalGatewayCheck
 
 if TYPE_CHECKING:
     from testbed.kernel.observe import RouteState
-    from testbed.plan.model import GatewayPort, GatewayRoute
+    from testbed.plan.checks import GatewayPort, GatewayRoute
 
 Row = dict[str, Any]
 

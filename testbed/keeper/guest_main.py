@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import asyncio
 
-    from testbed.guest.mux import Channel, Mux
+    from testbed.guest.channel import Channel
+    from testbed.guest.mux import Mux
 
 NAMELESS = "testbed"
 FILE_LIMIT = 1024 * 1024
@@ -169,7 +170,7 @@ async def _serve(parameters: dict[str, Any]) -> None:
     import importlib
     import signal
 
-    from testbed.guest.mux import FRAME, Kind, Mux, streams
+    from testbed.guest.mux import Mux, streams
 
     module, _, name = parameters["keeper"].partition(":")
     keeper = getattr(importlib.import_module(module), name)(
@@ -206,11 +207,16 @@ async def _serve(parameters: dict[str, Any]) -> None:
     if tasks:
         await asyncio.wait(tasks, timeout=LAST_WORDS_S)
     await mux.drained()
-    # A blocking write returns when the host has taken this and all before it;
-    # nobody has channel 0.
-    os.set_blocking(port, True)
-    os.write(port, FRAME.pack(Kind.CLOSE, 0, 0))
-    if parameters["port"]:
+    _say_farewell(port, is_terminal=bool(parameters["port"]))
+
+
+def _say_farewell(port: int, *, is_terminal: bool) -> None:
+    """Close channel 0, which nobody has, once the host has taken all before it."""
+    from testbed.guest.channel import FRAME, FrameType
+
+    os.set_blocking(port, True)  # a blocking write returns when the host has taken it
+    os.write(port, FRAME.pack(FrameType.CLOSE, 0, 0))
+    if is_terminal:
         import termios
 
         termios.tcdrain(port)

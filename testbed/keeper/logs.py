@@ -7,16 +7,14 @@ from pathlib import Path
 
 from testbed.control.protocol import Frame
 from testbed.errors import UsageError
-from testbed.keeper.connection import Connection
+from testbed.keeper.connection import Caller
 from testbed.plan.model import Node
 
 CHUNK = 65536
 FOLLOW_INTERVAL_S = 0.2
 
 
-async def send_logs(
-    connection: Connection, node: Node, process: str | None, *, follow: bool
-) -> None:
+async def send_logs(connection: Caller, node: Node, process: str | None, *, follow: bool) -> None:
     """Send the log of `process`, or of all of the node's, and with `follow` what is added later."""
     known = [entry.name for entry in node.processes]
     if process is not None and process not in known:
@@ -36,7 +34,7 @@ async def send_logs(
             return
 
 
-async def _send_from(connection: Connection, path: Path, offset: int) -> int:
+async def _send_from(connection: Caller, path: Path, offset: int) -> int:
     while data := _read(path, offset):
         await connection.send_stream(Frame.STDOUT, data)
         offset += len(data)

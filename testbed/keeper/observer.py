@@ -22,7 +22,7 @@ from testbed.keeper.processes import ProcessTable
 from testbed.kernel import observe
 from testbed.kernel.apply import Kernel
 from testbed.kernel.wireguard import PeerState
-from testbed.plan.model import (
+from testbed.plan.checks import (
     BgpCheck,
     Check,
     LagCheck,
@@ -30,12 +30,11 @@ from testbed.plan.model import (
     ListenCheck,
     LocalGatewayCheck,
     ManagementCheck,
-    Plan,
     RouteCheck,
     TableRouteCheck,
     TunnelCheck,
-    WireGuard,
 )
+from testbed.plan.model import Plan, WireGuard
 from testbed.programs.management.metrics import FILE, NAMESPACE
 
 HANDSHAKE_MAX_AGE_S = 180  # WireGuard gives up a session after REJECT_AFTER_TIME
@@ -218,7 +217,7 @@ class Observer:
         return row | {"ok": alive, "state": state, "nexthops": hops}
 
     def _table_route(self, check: TableRouteCheck) -> Row:
-        """A route is active where each of its destinations leads somewhere (facts: API)."""
+        """A route is active where each of its destinations leads somewhere (facts: botocore)."""
         families = [AF_INET6 if ":" in text else AF_INET for text in check.destinations]
         routes = [
             self.table(check.node, check.table, family).get(destination)

@@ -10,39 +10,21 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from testbed.programs import services
+from testbed import programs
+from testbed.programs import PROGRAMS
 from testbed.programs.launcher import LONGEST, MOST_DESCRIPTORS, NUMBER
 
-PYTHON = (sys.executable, "-I", "-S")
-HERE = str(Path(services.__file__).parents[2])
-RUN = (
-    "import sys; from importlib import import_module; sys.path.insert(0, sys.argv.pop(1));"
-    " import_module(sys.argv.pop(1)).main(sys.argv[1:])"
-)
-MODULES = {
-    "testbed-services": "testbed.programs.services",
-    "testbed-prober": "testbed.programs.requests",
-    "testbed-metadata": "testbed.programs.metadata",
-    "testbed-carrier": "testbed.kernel.carrier",
-    "testbed-link-meter": "testbed.programs.link_meter",
-    "testbed-capture": "testbed.programs.capture.program",
-    "testbed-management": "testbed.programs.management.program",
-}
-CODE = "testbed-python"
-"""The program whose first argument is Python code, as of ``python -I -S -c``."""
+PYTHON = (sys.executable, "-I", "-S", str(Path(programs.__file__).with_name("__main__.py")))
 
 
 def is_program(name: str) -> bool:
-    """Whether a program is one of these."""
-    return name == CODE or name in MODULES
+    """Whether a program is one of the testbed's own."""
+    return name in PROGRAMS
 
 
 def words(argv: Sequence[str]) -> list[str]:
     """Return the argument vector of an interpreter that runs the program."""
-    name, *rest = argv
-    if name == CODE:
-        return [*PYTHON, "-c", *rest]
-    return [*PYTHON, "-c", RUN, HERE, MODULES[name], *rest]
+    return [*PYTHON, *argv]
 
 
 class Prepared:
@@ -56,7 +38,7 @@ class Prepared:
         if self._control is not None:
             return
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        argv = [*PYTHON, "-c", RUN, HERE, "testbed.programs.launcher", *MODULES.values()]
+        argv = words(["testbed-launcher"])
         with Path(os.devnull).open("r+b") as nothing, theirs:
             streams = (theirs.fileno(), nothing.fileno(), nothing.fileno())
             actions = [(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in enumerate(streams)]
@@ -79,11 +61,9 @@ class Prepared:
         `namespaces` are those that it is to be in and this process is not.
         """
         name, *rest = argv
-        module = MODULES.get(name)
         task = {
             "name": name,
-            "module": module,
-            "code": rest.pop(0) if module is None else None,
+            "module": PROGRAMS[name],
             "argv": rest,
             "env": dict(env),
             "cwd": cwd,

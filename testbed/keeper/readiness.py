@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from testbed.errors import HostError
 from testbed.keeper.observer import NO_HANDSHAKE, Observer
 from testbed.keeper.stability import Stability
-from testbed.plan.model import (
+from testbed.plan.checks import (
     BgpCheck,
     Check,
     LocalGatewayCheck,
-    Plan,
     RouteCheck,
     TableRouteCheck,
     TunnelCheck,
 )
+from testbed.plan.model import Plan
 
 if TYPE_CHECKING:
     from testbed.keeper.processes import ProcessTable, Running
@@ -47,7 +47,7 @@ class Look:
 
 
 async def watch(
-    plan: Plan,
+    plan: Callable[[], Plan],
     kernel: Kernel,
     processes: ProcessTable,
     timeout_s: float,
@@ -58,14 +58,17 @@ async def watch(
 
     All has to be ready after `at_least_s` seconds: what daemons have just been told may take
     some time to show.
+    `plan` is asked each time: where it has become another one, that is waited for.
     Raises HostError when a daemon of the plan dies meanwhile, or refused its configuration.
     """
     begun = time.monotonic()
     deadline = begun + timeout_s
     waits = iter(CALL_AGAIN_S)
     next_call = time.monotonic() + next(waits)
-    waiting = _Waiting(plan, kernel, processes)
+    waiting = _Waiting(plan(), kernel, processes)
     while True:
+        if waiting.plan is not plan():
+            waiting = _Waiting(plan(), kernel, processes)
         started = time.monotonic()
         processes.reap()
         if dead := processes.dead():

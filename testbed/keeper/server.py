@@ -20,30 +20,27 @@ from typing import Any
 from testbed import __version__
 from testbed.control.protocol import PROTOCOL_VERSION
 from testbed.errors import HostError, TestbedError, UsageError, no_such_node
-from testbed.keeper import looking, readiness, resources, status
+from testbed.keeper import looking, resources, status
 from testbed.keeper.capture import Capturing
 from testbed.keeper.clock import Clock
-from testbed.keeper.connection import ClientGone, Connection, while_open
+from testbed.keeper.connection import Caller, ClientGone, while_open
 from testbed.keeper.events import Recorder
 from testbed.keeper.execute import Execution
-from testbed.keeper.faults import Faults, Settling
-from testbed.keeper.faults_served import DEFAULT_WAIT_S, FaultOperations
+from testbed.keeper.faults import Faults
+from testbed.keeper.faults_served import FaultOperations
+from testbed.keeper.ledger import Ledger
 from testbed.keeper.logs import send_logs
 from testbed.keeper.processes import ProcessTable
-from testbed.keeper.stability import YOUNG_S
 from testbed.keeper.trace import trace
+from testbed.keeper.watching import Watchers
 from testbed.kernel.apply import Kernel
 from testbed.kernel.host_interfaces import Outside
-from testbed.plan import codec
-from testbed.plan.diff import diff
 from testbed.plan.model import Plan
-from testbed.plan.replaced import replaced
-from testbed.plan.steps import ReloadProcess, StartProcess
 
 FIRST_APPLY_TIMEOUT_S = 60.0
 LONGEST_ADVANCE_S = 366 * 86400.0
 ADVANCE_REPORTS = 100
-Handler = Callable[["Keeper", Connection, dict[str, Any]], Awaitable[dict[str, Any]]]
+Handler = Callable[["Keeper", Caller, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class Keeper(FaultOperations):
@@ -68,11 +65,14 @@ class Keeper(FaultOperations):
         self._plan = Plan(name, ())
         self._effective = self._plan
         self._faults = Faults(self)
-        self._source: Any = None
+        self._ledger = Ledger()
+        self._watchers = Watchers(self._state, self.elapsed)
         self._started = time.time()
         self._established = False
+        self._applying = 0
         self._writing = asyncio.Lock()
         self._stopped = asyncio.Event()
+        self._stopping = False
 
     def _namespace(self, node: str) -> int:
         return self._kernel.fd(node)
@@ -85,7 +85,7 @@ class Keeper(FaultOperations):
 
     async def _first_apply_deadline(self) -> None:
         await asyncio.sleep(FIRST_APPLY_TIMEOUT_S)
-        if not self._established and not self._writing.locked():
+        if not self._established and not self._applying:
             self._stopped.set()
 
     def abandon(self) -> None:
@@ -105,7 +105,7 @@ class Keeper(FaultOperations):
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Serve one connection, which carries one request."""
-        connection = Connection(reader, writer)
+        connection = Caller(reader, writer)
         with contextlib.suppress(ClientGone):
             try:
                 request = await connection.receive_message()
@@ -127,11 +127,11 @@ class Keeper(FaultOperations):
 
     # Operations
 
-    async def unknown(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def unknown(self, _: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Refuse what no handler is for."""
         raise UsageError(f"unknown operation {request.get('op')!r}")
 
-    async def hello(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+    async def hello(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """Who this is."""
         return {
             "name": self.name,
@@ -141,159 +141,65 @@ class Keeper(FaultOperations):
             "started": self._started,
             "nodes": len(self._plan.nodes),
             "ready": self._established,
+            "revision": self._ledger.revision,
             "kernel": os.uname().release,
             "guest": os.environ.get("TESTBED_GUEST"),
             "clock": self.clock.to_json(),
         }
 
-    async def plan(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
-        """What runs, and what it was made from."""
-        return {"plan": codec.to_json(self._plan), "source": self._source}
-
-    async def apply(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
-        """Bring the testbed to a plan. A first one that does not come through ends it."""
-        try:
-            if self._writing.locked():
-                await connection.send({"event": "queued"})
-            async with while_open(connection), self._writing:
-                self._check_time(request["plan"])
-                with self.clock.driven():
-                    result = await self._apply(connection, request)
-            await connection.send({"event": "applied"})
-        except BaseException:
-            if not self._established:
-                self._stopped.set()
-            raise
-        self._established = True
-        return result
-
-    def _check_time(self, plan: dict[str, Any]) -> None:
-        """Refuse a plan whose time is another one than this testbed's."""
-        asked = str(plan.get("time", "real"))
-        if asked == self.clock.kind:
-            return
-        own = self.clock.kind
-        hint = f"use --time {own}, or take it down first: testbed down -n {self.name}"
-        raise UsageError(f"testbed {self.name} runs in {own} time, not in {asked} time", hint=hint)
-
-    async def _apply(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
-        plan = codec.from_json(request["plan"])
-        _, ending = self._faults.proposed(plan)
-        notices = [*replaced(self._plan, plan), *ending]
-        for text in notices:
-            await connection.send({"event": "replaces", "text": text})
-        await connection.send({"event": "phase", "phase": "apply", "state": "start"})
-        # From here on nothing is awaited: a fault may come into force meanwhile.
-        started = time.perf_counter()
-        faults, _ = self._faults.proposed(plan)
-        effective = self._faults.effective(plan, faults)
-        steps = diff(self._effective, effective)
-        steps += self._processes.restarts(effective, steps)
-        timings = {"diff": (time.perf_counter() - started) * 1000}
-        if steps:
-            self._kernel.check(steps)
-            timings |= self._change(effective, steps)
-        self._plan, self._effective, self._source = plan, effective, request.get("source")
-        if self.clock.kind == "virtual":
-            self._record()
-        self._faults.adopt(plan, faults)
-        waited: dict[str, Any] = {"pending": [], "hopeless": None}
-        try:
-            for phase, ms in timings.items():
-                await connection.send({"event": "phase", "phase": phase, "state": "done", "ms": ms})
-            if request.get("wait", True):
-                started = time.perf_counter()
-                timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
-                told = any(isinstance(step, StartProcess | ReloadProcess) for step in steps)
-                waited = await self._wait_ready(connection, timeout, at_least_s=YOUNG_S * told)
-                timings["ready"] = (time.perf_counter() - started) * 1000
-        finally:  # whether the client has waited or not
-            self._faults.begin()
-            self._record()
-        return {
-            "changed": bool(steps),
-            "faults": self._faults.active(),
-            "steps": len(steps),
-            "notices": notices,
-            "timings": timings,
-        } | waited
-
     def _record(self) -> None:
         """Record what happens from now on: in real time, from when the testbed is ready."""
         if self._recorder is None:
-            self._recorder = Recorder(self.clock)
+            self._recorder = self._new_recorder()
         self._recorder.follow(self._effective, self._namespaces())
+
+    def _new_recorder(self) -> Recorder:
+        return Recorder(self.clock, self._watchers.tell)
 
     def _namespaces(self) -> dict[str, int]:
         return {node: self._kernel.fd(node) for node in self._kernel.nodes()}
 
-    def _change(self, plan: Plan, steps: list[Any]) -> dict[str, float]:
-        """Carry out the steps; when one fails, what ran before is built anew."""
-        try:
-            timings = self._kernel.apply(steps)
-            self._publish()
-        except Exception as problem:
-            self._processes.forget(node.name for node in (*self._effective.nodes, *plan.nodes))
-            if self._recorder is not None:
-                self._recorder.close()
-            self._kernel.close()
-            self._build_anew(problem)
-            raise
-        return timings
-
-    def _build_anew(self, problem: Exception) -> None:
-        """Build what ran before `problem` again; the testbed ends when that fails, too."""
-        try:
-            self._kernel.apply(diff(Plan(self.name, ()), self._effective))
-            self._publish()
-        except Exception as error:
-            self._stopped.set()
-            message = f"{problem}; then what ran before could not be built again: {error}"
-            raise HostError(message, hint="the testbed has ended: start it again") from error
-
-    def _publish(self) -> None:
-        nodes = self._namespaces()
-        self._processes.keep_views(nodes)
-        self._on_nodes(nodes)
-
-    async def _wait_ready(
-        self, connection: Connection, timeout_s: float, *, at_least_s: float = 0.0
-    ) -> dict[str, Any]:
-        """Wait until every check of the plan holds: what does not, and why none is waited for.
-
-        With faults in force not everything need hold: nor is it waited for any longer
-        when what does not hold has stayed the same as long as it took to become so.
-        """
-        total = len(self._plan.checks)
-        settling = Settling()
-        rows: list[dict[str, str]] = []
-        async for look in readiness.watch(
-            self._plan, self._kernel, self._processes, timeout_s, at_least_s=at_least_s
-        ):
-            rows = [{"title": title, "state": state} for title, state in look.pending]
-            event = {"event": "waiting", "done": total - len(rows), "total": total}
-            await connection.send(event | {"pending": [row["title"] for row in rows]})
-            over = settling.is_over([row["title"] for row in rows])
-            if self._faults.active():
-                if over:
-                    break
-            elif look.hopeless:
-                return {"pending": rows, "hopeless": look.hopeless}
-        return {"pending": rows, "hopeless": None}
-
-    async def status(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+    async def status(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """The state of everything, as documented in docs/commands/status.md."""
-        result = status.status(self._plan, self._kernel, self._processes)
+        result = self._state()
         result["faults"] = self._faults.rows()
-        return result | {"clock": self.clock.to_json()}
+        return result | {"revision": self._ledger.revision, "clock": self.clock.to_json()}
 
-    async def events(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
+        return status.status(self._plan, self._kernel, self._processes)
+
+    async def events(self, _: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """What has happened (docs/commands/events.md)."""
         if self._recorder is None:
             return {"events": [], "dropped": 0}
-        return self._recorder.to_json()
+        return self._recorder.to_json(float(request.get("since") or 0.0))
 
-    async def advance(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def watch(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """Tell what changes, from a revision on or from now, until the client closes."""
+        revision = request.get("revision")
+        async with while_open(connection):
+            with self._watchers.joined() as watcher:
+                for message in self._missed(revision):
+                    await connection.send(message)
+                while True:
+                    await connection.send(await watcher.next())
+
+    def _missed(self, revision: int | None) -> list[dict[str, Any]]:
+        """What a watcher is told of the time before it came, in order."""
+        known = self._ledger.revision
+        begin = {"event": "watching", "revision": known, "at": self.clock.elapsed()}
+        if revision is None:
+            return [begin]
+        rows, lost = self._ledger.since(revision)
+        told: list[dict[str, Any]] = [{"event": "revision", **row} for row in rows]
+        if self._recorder is not None:
+            since = self._ledger.time_of(revision)
+            events = self._recorder.to_json(since)["events"]
+            told += [{"event": "occurred", **event} for event in events]
+        told.sort(key=lambda message: float(message["at"]))
+        return [*([{"event": "missed", "messages": lost}] if lost else []), *told, begin]
+
+    async def advance(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Let so many seconds pass."""
         seconds = float(request["seconds"])
         if not 0 <= seconds <= LONGEST_ADVANCE_S:
@@ -308,19 +214,19 @@ class Keeper(FaultOperations):
                     await connection.send({"event": "advanced", "seconds": elapsed})
         return {"clock": self.clock.to_json()}
 
-    async def execute(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def execute(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Run a command in a node."""
         self._need_node(request)
         return {"returncode": await Execution(connection, self._processes, self.clock).run(request)}
 
-    async def capture(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def capture(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Capture packets of any number of interfaces."""
         for row in request["interfaces"]:
             self._need_node(row)
         capturing = Capturing(connection, self._processes, self.clock, self._namespaces())
         return {"returncode": await capturing.run(request)}
 
-    async def logs(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def logs(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Send the logs of a node's daemons."""
         node = self._need_node(request)
         await send_logs(
@@ -328,28 +234,28 @@ class Keeper(FaultOperations):
         )
         return {}
 
-    async def observe(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def observe(self, _: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """The state of single nodes, or of all."""
         names = request.get("nodes")
         nodes = self._plan.nodes if names is None else [self._need_node({"node": n}) for n in names]
         return {"nodes": {n.name: looking.node_state(n, self._kernel.fd(n.name)) for n in nodes}}
 
-    async def ask(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def ask(self, _: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Put commands to a routing daemon."""
         return {"replies": looking.ask(self._need_node(request), request)}
 
-    async def send(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def send(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Send packets from a node."""
         node = self._need_node(request)
         async with while_open(connection):
             with self.clock.driven():
                 return {"sent": await looking.send(node, self._kernel.fd(node.name), request)}
 
-    async def resources(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+    async def resources(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """What the keeper holds."""
         return resources.held(self._recorder.kept if self._recorder else 0)
 
-    async def trace(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+    async def trace(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Send one marked packet; what the kernel shows of it (docs/protocol.md)."""
         self._need_node(request)
         async with while_open(connection):
@@ -364,8 +270,9 @@ class Keeper(FaultOperations):
             names = [node.name for node in self._plan.nodes]
             raise no_such_node(name, self.name, names) from None
 
-    async def stop(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+    async def stop(self, _: Caller, __: dict[str, Any]) -> dict[str, Any]:
         """End the testbed. Everything is gone once the connection closes."""
+        self._stopping = True
         async with self._writing:
             self._faults.close()
             if self._recorder is not None:
@@ -381,12 +288,14 @@ class Keeper(FaultOperations):
 HANDLERS: dict[str, Handler] = {
     "hello": Keeper.hello,
     "plan": Keeper.plan,
+    "document": Keeper.document,
     "advance": Keeper.advance,
     "apply": Keeper.apply,
     "fault": Keeper.fault,
     "heal": Keeper.heal,
     "status": Keeper.status,
     "events": Keeper.events,
+    "watch": Keeper.watch,
     "exec": Keeper.execute,
     "capture": Keeper.capture,
     "logs": Keeper.logs,

@@ -17,7 +17,7 @@ from testbed.keeper.sessions import SIGNATURES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed.plan.model import BgpCheck
+    from testbed.plan.checks import BgpCheck
 
 # A limit of prefixes takes BIRD 0.3 s after the first of them, FRR less.
 YOUNG_S = 0.5

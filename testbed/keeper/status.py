@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from testbed.keeper.observer import Observer
-from testbed.plan.model import HostInterface, Node, Plan, TableRouteCheck, Veth
+from testbed.plan.checks import TableRouteCheck
+from testbed.plan.model import HostInterface, Node, Plan, Veth
 
 if TYPE_CHECKING:
     from testbed.keeper.processes import ProcessTable

@@ -1,14 +1,11 @@
 """Carrying out steps: the only code that changes the kernel.
 
 A `Kernel` holds the namespaces of one testbed. Steps of one kind are sent
-together, in one packet for each namespace; interface numbers are chosen here
-so that nothing has to be looked up.
+together, in one packet for each namespace.
 """
 
 from __future__ import annotations
 
-import itertools
-import os
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -16,24 +13,20 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed.errors import HostError
-from testbed.kernel import connections, namespace, nftables, refusals, wireguard
+from testbed.kernel import connections, namespace, nftables, refusals
 from testbed.kernel import messages as m
-from testbed.kernel.netlink import NetlinkSocket, attribute, u32
+from testbed.kernel.links import LOOPBACK, Links, Namespace
+from testbed.kernel.netlink import NetlinkSocket
 from testbed.plan import steps as s
-from testbed.plan.model import Bond, HostInterface, Interface, Veth, Vlan, Vxlan, WireGuard
+from testbed.plan.model import HostInterface, Vlan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from testbed.kernel.host_interfaces import Outside
     from testbed.kernel.netlink import Failure, Message
 
     OnPhase = Callable[[str, str, float], None]
-
-FIRST_INDEX = 16  # the kernel makes some devices by itself: sit0, bond0, …
-# For what is made from another namespace: kernel 6.1 wants the number to be free there, too.
-FIRST_WIDE_INDEX = 1 << 16
-_LOOPBACK = 1
 
 _PHASES: dict[type, str] = {
     s.StopProcess: "stop",
@@ -109,33 +102,6 @@ class NoPrograms:
 
 
 @dataclass(slots=True)
-class _Namespace:
-    """A namespace with its netlink socket, and what is known of its interfaces."""
-
-    fd: int
-    socket: NetlinkSocket
-    indexes: dict[str, int] = field(default_factory=lambda: {"lo": _LOOPBACK})
-    interfaces: dict[str, Interface] = field(default_factory=dict)
-    came_up: set[str] = field(default_factory=set)
-
-    def index(self, name: str, *, far: bool = False) -> int:
-        """The number of an interface, the same one when it is made anew.
-
-        Odd for the `far` end of a cable: the kernel puts off for up to a second
-        what follows from the carrier of a link whose other end has its number.
-        """
-        number = self.indexes.get(name)
-        if number is None:
-            number = FIRST_INDEX + 2 * len(self.indexes) + far
-            self.indexes[name] = number
-        return number
-
-    def close(self) -> None:
-        self.socket.close()
-        os.close(self.fd)
-
-
-@dataclass(slots=True)
 class _Batch:
     """Messages for some namespaces, each with the step that it belongs to."""
 
@@ -159,10 +125,8 @@ class Kernel:
     def __init__(self, programs: Programs | None = None, outside: Outside | None = None) -> None:
         namespace.raise_file_limit()
         self._programs: Programs = programs or NoPrograms()
-        self._outside = outside
-        self._nodes: dict[str, _Namespace] = {}
-        self._settle: dict[str, list[int]] = {}
-        self._wide_indexes = itertools.count(FIRST_WIDE_INDEX)
+        self._nodes: dict[str, Namespace] = {}
+        self._links = Links(self._nodes, outside)
 
     def fd(self, node: str) -> int:
         """The file descriptor of the node's namespace; KeyError when there is none."""
@@ -191,7 +155,7 @@ class Kernel:
                 node.socket.send(attached)
             node.close()
         self._nodes.clear()
-        self._settle.clear()
+        self._links.forget()
 
     def apply(self, steps: Iterable[s.Step], on_phase: OnPhase | None = None) -> dict[str, float]:
         """Carry out the steps in order; milliseconds by phase.
@@ -208,7 +172,7 @@ class Kernel:
             for kind, same in groupby(some, _kind):
                 self._carry_out(kind, list(same))
             if phase == "links":
-                self._settle_links()
+                self._links.settle()
             taken = (time.perf_counter() - start) * 1000
             timings[phase] = timings.get(phase, 0.0) + taken
             if on_phase:
@@ -229,6 +193,10 @@ class Kernel:
                     except HostError as error:
                         if "Interface does not exist" not in error.message:
                             raise
+
+    def call_again(self, node: str, interface: str) -> None:
+        """Make a WireGuard interface call its peers now; sessions that it has are dropped."""
+        self._links.call_again(node, interface)
 
     def _carry_out(self, kind: tuple[type, bool], steps: list[s.Step]) -> None:
         special = {
@@ -251,7 +219,7 @@ class Kernel:
             self._encode(batch, step)
         self._send(batch)
         if kind[0] is s.CreateInterface or kind[0] is s.SetInterface:
-            self._finish_interfaces(steps)
+            self._links.finish(steps)
 
     # Nodes
 
@@ -264,9 +232,9 @@ class Kernel:
                 socket = NetlinkSocket()
                 socket.keep()
                 fd = namespace.out_of_the_way(socket.namespace())
-                node = self._nodes[step.node] = _Namespace(fd, socket)
+                node = self._nodes[step.node] = Namespace(fd, socket)
                 namespace.write_sysctls(step.node, step.sysctls)
-                self._raise_first([step], node.socket.send([m.set_up(_LOOPBACK, True)]))
+                self._raise_first([step], node.socket.send([m.set_up(LOOPBACK, True)]))
 
     def _delete_nodes(self, steps: list[s.DeleteNode]) -> None:
         for step in steps:
@@ -297,11 +265,11 @@ class Kernel:
     def _encode(self, batch: _Batch, step: s.Step) -> None:
         if isinstance(step, s.CreateInterface):
             if isinstance(step.interface.device, HostInterface):
-                self._attach(step.node, step.interface, step.interface.device)
+                self._links.attach(step.node, step.interface, step.interface.device)
             else:
-                batch.add(*self._create(step))
+                batch.add(*self._links.create(step))
         elif isinstance(step, s.SetInterface):
-            batch.add(step.node, step, *self._set(self._nodes[step.node], step))
+            batch.add(step.node, step, *self._links.change(step))
         elif isinstance(step, s.SetNetem):
             index = self._nodes[step.node].indexes[step.interface]
             qdiscs = m.set_netem(index, step.netem) if step.netem else (m.delete_qdisc(index),)
@@ -309,108 +277,6 @@ class Kernel:
         else:
             indexes = self._nodes[step.node].indexes
             batch.add(step.node, step, _SIMPLE[type(step)](step, indexes))
-
-    def _create(self, step: s.CreateInterface) -> tuple[str, s.Step, Message]:
-        interface, device = step.interface, step.interface.device
-        here = self._nodes[step.node]
-        if isinstance(device, WireGuard | Vxlan) and interface.name not in here.indexes:
-            here.indexes[interface.name] = next(self._wide_indexes)
-        index = here.index(interface.name)
-        here.interfaces[interface.name] = interface
-        if isinstance(device, Veth) and step.peer is not None:
-            there = self._nodes[device.peer_node]
-            peer_index = there.index(device.peer, far=True)
-            there.interfaces[device.peer] = step.peer
-            up = interface.up and interface.master is None
-            message = m.create_veth(interface, index, step.peer, peer_index, there.fd, up=up)
-            if up:
-                here.came_up.add(interface.name)
-            return step.node, step, message
-        if isinstance(device, WireGuard):
-            return device.socket_node, step, m.create_link(interface, index, namespace=here.fd)
-        if isinstance(device, Vxlan):
-            return device.underlay_node, step, m.create_link(interface, index, namespace=here.fd)
-        parent = here.indexes[device.parent] if isinstance(device, Vlan) else None
-        return step.node, step, m.create_link(interface, index, parent=parent)
-
-    def _attach(self, node: str, interface: Interface, device: HostInterface) -> None:
-        if self._outside is None:
-            raise HostError(f"{node}: no host interface can be attached here: {device.interface}")
-        here = self._nodes[node]
-        index = here.indexes.setdefault(interface.name, next(self._wide_indexes))
-        here.interfaces[interface.name] = interface
-        self._outside.attach(device.interface, interface, index, here.fd)
-
-    def _set(self, here: _Namespace, step: s.SetInterface) -> Iterator[Message]:
-        interface, changed = step.interface, step.changed
-        name, index = interface.name, here.indexes[interface.name]
-        old = here.interfaces.get(name)
-        here.interfaces[name] = interface
-        if "device" in changed and isinstance(interface.device, Bond):
-            yield from self._change_bond(index, old, interface.device)
-        if "master" in changed:
-            yield m.set_up(index, False)  # a bond takes its members only while they are down
-            master = here.indexes[interface.master] if interface.master else 0
-            yield m.set_link(index, u32(m.IFLA_MASTER, master))
-        if "mtu" in changed and interface.mtu is not None:
-            yield m.set_link(index, u32(m.IFLA_MTU, interface.mtu))
-        if "mac" in changed and interface.mac is not None:
-            mac = m.hardware_address(interface.mac)
-            yield m.set_link(index, attribute(m.IFLA_ADDRESS, mac))
-        if "up" in changed:
-            if name not in here.came_up:
-                yield m.set_up(index, interface.up)
-            if interface.up and not self._acts_at_once(index, interface):
-                self._settle.setdefault(step.node, []).append(index)
-
-    def _acts_at_once(self, index: int, interface: Interface) -> bool:
-        """Whether the kernel will act on the link's carrier without being asked to."""
-        device = interface.device
-        if not isinstance(device, Veth):
-            return False
-        there = self._nodes.get(device.peer_node)
-        return there is not None and there.indexes.get(device.peer) != index
-
-    def _change_bond(self, index: int, old: Interface | None, new: Bond) -> Iterator[Message]:
-        yield m.change_bond(index, m.bond_settings(new))
-        if old is None or not isinstance(old.device, Bond) or old.device.lacp_rate != new.lacp_rate:
-            yield m.set_up(index, False)
-            yield m.change_bond(index, m.lacp_rate(new))
-
-    def _finish_interfaces(self, steps: list[s.Step]) -> None:
-        """What has to be done inside the namespaces once the interfaces are there."""
-        with namespace.preserved():
-            for step in steps:
-                if isinstance(step, s.CreateInterface):
-                    if isinstance(step.interface.device, WireGuard):
-                        self._configure_wireguard(step.node, step.interface)
-                elif isinstance(step, s.SetInterface):
-                    self._nodes[step.node].came_up.discard(step.interface.name)
-                    device = step.interface.device
-                    if "device" in step.changed and isinstance(device, WireGuard):
-                        self._configure_wireguard(step.node, step.interface)
-                    if "sysctls" in step.changed:
-                        namespace.enter(self.fd(step.node))
-                        namespace.write_sysctls(step.node, step.interface.sysctls.items())
-
-    def call_again(self, node: str, interface: str) -> None:
-        """Make a WireGuard interface call its peers now; sessions that it has are dropped."""
-        with namespace.preserved():
-            self._configure_wireguard(node, self._nodes[node].interfaces[interface])
-
-    def _configure_wireguard(self, node: str, interface: Interface) -> None:
-        assert isinstance(interface.device, WireGuard)
-        namespace.enter(self.fd(node))
-        try:
-            wireguard.configure(interface.name, interface.device)
-        except OSError as error:
-            raise HostError(f"{node}: WireGuard {interface.name}: {error.strerror}") from error
-
-    def _settle_links(self) -> None:
-        """Make the kernel act on the carrier of new links now, not up to a second later."""
-        settle, self._settle = self._settle, {}
-        for node, indexes in settle.items():
-            self._nodes[node].socket.send([m.get_link(index) for index in indexes])
 
     # Sending
 

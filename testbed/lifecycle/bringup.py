@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from testbed.control import registry
 from testbed.control.client import Client
-from testbed.control.protocol import NAME_PATTERN
 from testbed.errors import HostError, TestbedError, UsageError
 from testbed.kernel import host_interfaces
 from testbed.lifecycle import start
-from testbed.lifecycle.finding import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from testbed.control.frames import Connection
     from testbed.plan.model import Plan
-    from testbed.topology.model import Topology
 
 DEFAULT_TIMEOUT_S = 120.0
 HELLO_TIMEOUT_S = 2.0
@@ -51,6 +47,7 @@ class Outcome:
     faults: list[str] = field(default_factory=list)
     hopeless: str | None = None
     lease: Connection | None = None
+    revision: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As `testbed up --json` prints it."""
@@ -58,6 +55,7 @@ class Outcome:
             "name": self.name,
             "started": self.first,
             "changed": self.changed,
+            "revision": self.revision,
             "steps": self.steps,
             "nodes": self.nodes,
             "links": self.links,
@@ -70,85 +68,6 @@ class Outcome:
         }
 
 
-def check_name(name: str) -> str:
-    """The name, if a testbed can have it; else UsageError."""
-    if NAME_PATTERN.fullmatch(name):
-        return name
-    hint = "lower-case letters, digits and inner hyphens, at most 32 characters"
-    raise UsageError(f"{name[:80]!r} is no name for a testbed", hint=hint)
-
-
-def load_topology(
-    path: str | os.PathLike[str],
-    settings: Mapping[str, str],
-    name: str | None = None,
-    *,
-    notes: list[str] | None = None,
-) -> Topology:
-    """Load a topology, given as a file or by name, as `name` instead of its own name if given.
-
-    Devices' own configurations are parsed, too; `notes` gets those that can't be here.
-    """
-    from testbed.lifecycle import device_configs  # noqa: PLC0415
-    from testbed.topology.file.load import load  # noqa: PLC0415 - pydantic is slow to import
-
-    file = find(path)
-    topology = load(file, settings)
-    told = device_configs.parse(topology, file.parent)
-    if notes is not None:
-        notes += told
-    return replace(topology, name=check_name(name)) if name is not None else topology
-
-
-def lower_topology(topology: Topology) -> Plan:
-    """The plan of a topology."""
-    from testbed.lower import lower  # noqa: PLC0415 - so are jinja2 and cryptography
-
-    return lower(topology)
-
-
-def with_time(plan: Plan, time: str | None, seed: int | None) -> Plan:
-    """The plan with another time, real or virtual, and seed than its topology's, if given."""
-    if time not in {None, "real", "virtual"}:
-        raise UsageError(f"time {time!r} is none of real, virtual")
-    if time is not None:
-        plan = replace(plan, time="virtual" if time == "virtual" else "real")
-    if seed is None:
-        return plan
-    if not 0 <= seed < 2**63:
-        raise UsageError(f"seed {seed} is not between 0 and 2^63 - 1")
-    return replace(plan, seed=seed)
-
-
-def origin_of(source: object, settings: Mapping[str, str] | None) -> dict[str, Any] | None:
-    """What the keeper is told that a plan is made from: a file and settings, or None."""
-    if not isinstance(source, str | os.PathLike):
-        return None
-    return {"file": str(find(source).absolute()), "settings": dict(settings or {})}
-
-
-def running_topology(client: Client) -> Topology:
-    """The topology of what runs, as of `running`."""
-    return running(client)[1]
-
-
-def running(client: Client) -> tuple[Plan, Topology]:
-    """The plan of what runs, and its topology, read again from the file that it is from.
-
-    UsageError when it is from no file, or the file no longer says what runs.
-    """
-    plan, source = client.plan()
-    file = source.get("file") if isinstance(source, dict) else None
-    if file is None:
-        hint = f"bring it to a topology file: testbed up FILE -n {client.name}"
-        raise UsageError(f"testbed {client.name} was brought up from no file", hint=hint)
-    topology = load_topology(file, source.get("settings") or {}, client.name)
-    if with_time(lower_topology(topology), plan.time, plan.seed) != plan:
-        hint = f"bring the testbed to it: testbed up {file} -n {client.name}"
-        raise UsageError(f"{file} is not what testbed {client.name} runs any more", hint=hint)
-    return plan, topology
-
-
 def links_of(plan: Plan) -> int:
     """How many cables the plan has."""
     ends = sum(i.device.kind == "veth" for node in plan.nodes for i in node.interfaces)
@@ -158,7 +77,7 @@ def links_of(plan: Plan) -> int:
 def bring_up(
     plan: Plan,
     *,
-    source: Any = None,
+    made_from: Mapping[str, Any] | None = None,
     vm: str = "auto",
     wait: bool = True,
     timeout_s: float = DEFAULT_TIMEOUT_S,
@@ -173,7 +92,7 @@ def bring_up(
     deadline leaves the testbed running, and `pending` says what is not ready.
     `take` names host interfaces that are attached though the host uses them.
     With `hold` it ends with this process if it is started here, from its first
-    moment on.
+    moment on. `made_from` is what the plan was made from, as `Client.apply` takes it.
     """
     name = plan.name
     host_interfaces.require(plan, take)
@@ -187,7 +106,7 @@ def bring_up(
             plan,
             wait=wait,
             timeout_s=timeout_s,
-            source=source,
+            made_from=made_from,
             hold=hold and first,
             on_event=on_event,
         )
@@ -197,8 +116,21 @@ def bring_up(
         raise
     finally:
         start.let_go(name)
+    timings = ({"start": starting} if first else {}) | dict(result.get("timings") or {})
+    return _outcome(plan, result, first=first, timings=timings, lease=client.lease)
+
+
+def _outcome(
+    plan: Plan,
+    result: Mapping[str, Any],
+    *,
+    first: bool,
+    timings: dict[str, float],
+    lease: Connection | None,
+) -> Outcome:
+    """What the keeper's answer to an `apply` says."""
     return Outcome(
-        name=name,
+        name=plan.name,
         first=first,
         changed=bool(result["changed"]),
         steps=int(result["steps"]),
@@ -208,8 +140,9 @@ def bring_up(
         notices=list(result.get("notices") or ()),
         faults=list(result.get("faults") or ()),
         hopeless=result.get("hopeless"),
-        timings=({"start": starting} if first else {}) | dict(result.get("timings") or {}),
-        lease=client.lease,
+        timings=timings,
+        lease=lease,
+        revision=int(result.get("revision") or 0),
     )
 
 

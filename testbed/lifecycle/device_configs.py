@@ -17,7 +17,7 @@ from testbed.errors import Problem, TopologyError
 from testbed.kernel.packages import PACKAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from testbed.topology.model import Device, Topology
 
@@ -38,16 +38,18 @@ VRF_NAMED = {
 Found = tuple[int, int, str, str | None]  # line, column, message, hint
 
 
-def parse(topology: Topology, directory: Path = Path()) -> list[str]:
+def parse(
+    topology: Topology, directory: Path = Path(), *, parsed: Collection[str] = ()
+) -> list[str]:
     """Parse every device's own configuration; notes about those that cannot be parsed here.
 
-    The files are in `directory`. Raises TopologyError with all problems, each with its file
-    and line.
+    The files are in `directory`; texts among `parsed` are right. Raises TopologyError with
+    all problems, each with its file and line.
     """
     problems: list[Problem] = []
     notes: list[str] = []
     for device in topology.site.devices:
-        if device.config is None:
+        if device.config is None or device.config in parsed:
             continue
         program = "bird" if device.daemon == "bird" else "bgpd"
         file = str(directory / (device.config_file or device.name))

@@ -11,11 +11,15 @@ from testbed.lower.region import transit_gateway
 from testbed.lower.site import direct_connect, internet, real
 from testbed.plan.model import Plan
 from testbed.topology.model import Topology
+from testbed.topology.numbers import Numbers
 
 
-def lower(topology: Topology) -> Plan:
-    """The plan of a topology: deterministic, complete, and needing no rights to compute."""
-    draft = Draft(topology.name)
+def lower(topology: Topology, numbers: Numbers | None = None) -> Plan:
+    """Return the plan of a topology: deterministic, complete, and needing no rights to compute.
+
+    What is numbered here and not in the topology keeps the `numbers` that it had.
+    """
+    draft = Draft(topology.name, Numbers() if numbers is None else numbers)
     direct_connect.lower(draft, topology)
     region.lower(draft, topology)
     internet.lower(draft, topology)
@@ -29,4 +33,4 @@ def lower(topology: Topology) -> Plan:
     for entry in topology.vpcs.values():
         vpc.lower(draft, topology, entry)
     plan = replace(draft.build(), time=topology.time, seed=topology.seed)
-    return faults.lower(real.take_out(plan, topology), topology)
+    return faults.lower(real.take_out(plan, topology), topology, draft.numbers)

@@ -7,12 +7,14 @@ processes and readiness checks of the daemon that the node runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
+from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.templating import environment
-from testbed.plan.model import TABLE_MAIN, BgpCheck, Process
+from testbed.plan.checks import BgpCheck
+from testbed.plan.model import TABLE_MAIN, Process
 from testbed.topology.model import Daemon
 
 HOLD_S = 90  # Direct Connect's; AWS documents no timers for Outposts (docs/fidelity.md)
@@ -111,13 +113,7 @@ class Router:
         return any(session.bfd for instance in self.instances for session in instance.sessions)
 
 
-def symbol(text: str) -> str:
-    """A name as BIRD accepts it: letters, digits and underscores."""
-    name = text.replace("-", "_").replace(".", "_")
-    return f"_{name}" if name[0].isdigit() else name
-
-
-environment.filters["symbol"] = symbol
+environment.filters["symbol"] = names.symbol
 environment.globals.update(
     hold=HOLD_S,
     keepalive=KEEPALIVE_S,
@@ -144,8 +140,11 @@ def configure(
     """Give `node` the files, processes and checks of a BGP router.
 
     `config` is a complete configuration that replaces the generated one; its
-    sessions have names of its own, so that no checks are added on this side.
+    sessions have names of its own, so that no checks are added on this side. A node keeps the
+    router ID that it had: with another one a daemon begins all its sessions anew.
     """
+    number = draft.numbers.claim("router-id", node.name, first=int(router.router_id))
+    router = replace(router, router_id=IPv4Address(number))
     if daemon == "bird":
         _configure_bird(node, config or _render("bird.conf.j2", router, node))
     else:
@@ -159,7 +158,7 @@ def configure(
                 BgpCheck(
                     node=node.name,
                     daemon=daemon,
-                    protocol=symbol(name) if daemon == "bird" else name,
+                    protocol=names.symbol(name) if daemon == "bird" else name,
                     neighbor=str(session.neighbor),
                     title=session.title,
                 )

@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 
+from testbed.plan.checks import Check
 from testbed.plan.model import (
-    Check,
     Interface,
-    Kind,
+    LinkKind,
     Loopback,
     Neighbor,
     Netem,
@@ -22,7 +22,9 @@ from testbed.plan.model import (
     Veth,
 )
 from testbed.plan.queueing import queue_limit
+from testbed.plan.roles import Role
 from testbed.topology.model import Quality
+from testbed.topology.numbers import Numbers
 
 IFNAMSIZ = 15  # characters, without the terminating zero
 ETHERNET_MTU = 1500
@@ -81,7 +83,7 @@ class NodeDraft:
     """A node under construction."""
 
     name: str
-    role: str
+    role: Role
     group: str
     title: str
     sysctls: dict[str, str]
@@ -97,7 +99,7 @@ class NodeDraft:
     def add(
         self,
         name: str,
-        device: Kind,
+        device: LinkKind,
         *,
         mtu: int | None = None,
         master: str | None = None,
@@ -198,16 +200,17 @@ class NodeDraft:
 class Draft:
     """A plan under construction."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, numbers: Numbers | None = None) -> None:
         self.name = name
+        self.numbers = Numbers() if numbers is None else numbers
         self.nodes: dict[str, NodeDraft] = {}
         self.checks: list[Check] = []
 
-    def router(self, name: str, role: str, group: str, title: str) -> NodeDraft:
+    def router(self, name: str, role: Role, group: str, title: str) -> NodeDraft:
         """Add a node that forwards packets."""
         return self._add(NodeDraft(name, role, group, title, dict(ROUTER_SYSCTLS)))
 
-    def host(self, name: str, role: str, group: str, title: str) -> NodeDraft:
+    def host(self, name: str, role: Role, group: str, title: str) -> NodeDraft:
         """Add a node that does not forward packets."""
         return self._add(NodeDraft(name, role, group, title, dict(HOST_SYSCTLS)))
 

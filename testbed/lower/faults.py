@@ -2,41 +2,61 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections import Counter
 from dataclasses import replace
 
-from testbed.errors import Problem, TopologyError, UsageError
+from testbed.errors import DocumentError, UsageError, Violation
 from testbed.faults import catalog
 from testbed.plan.model import Fault, Plan
 from testbed.topology.model import FaultDeclaration, Topology
+from testbed.topology.numbers import Numbers
 
 
-def lower(plan: Plan, topology: Topology) -> Plan:
-    """The plan with the topology's faults.
+def lower(plan: Plan, topology: Topology, numbers: Numbers) -> Plan:
+    """Return the plan with the topology's faults.
 
-    Raises TopologyError with every fault that is not possible, and where it is.
+    Raises DocumentError with every fault that is not possible, and where it is.
     """
     faults: list[Fault] = []
-    problems: list[Problem] = []
-    taken = [declared.name for declared in topology.faults if declared.name]
-    for declared in topology.faults:
-        name = declared.name or catalog.named(declared.kind, taken)
+    violations: list[Violation] = []
+    names = _names(topology.faults, numbers)
+    for declared, name in zip(topology.faults, names, strict=True):
         try:
-            if declared.name and taken.count(name) > 1:
+            if names.count(name) > 1:
                 raise UsageError(f"several faults are called {name}")  # noqa: TRY301
             fault = catalog.make(
                 declared.kind, declared.target, declared.values, **declared.times, name=name
             )
             catalog.compose(plan, [*(each for each in faults if not each.at_s), fault])
         except UsageError as error:
-            problems.append(_problem(topology, declared, error))
+            violations.append(Violation(declared.path, "faults", error.message, error.hint))
         else:
             faults.append(fault)
-            taken.append(name)
-    if problems:
-        raise TopologyError(problems)
+    if violations:
+        raise DocumentError(violations)
     return replace(plan, faults=tuple(faults)) if faults else plan
 
 
-def _problem(topology: Topology, declared: FaultDeclaration, error: UsageError) -> Problem:
-    place = declared.place or Problem(topology.name, 1, 1, "faults", "")
-    return replace(place, message=error.message, hint=error.hint)
+def _names(faults: tuple[FaultDeclaration, ...], numbers: Numbers) -> list[str]:
+    """The faults' names: their own, else their kind, with a number from the second on.
+
+    One without a name keeps its number for as long as the file says the same of it.
+    """
+    own = {declared.name for declared in faults}
+    alike: Counter[str] = Counter()
+    found = []
+    for declared in faults:
+        name = declared.name
+        if not name:
+            given = (re.fullmatch(rf"{re.escape(declared.kind)}(?:-(\d+))?", each) for each in own)
+            taken = {int(match[1] or 1) for match in given if match}
+            said = {**declared.values, **declared.times, "target": declared.target}
+            what = json.dumps(said, sort_keys=True)
+            alike[what] += 1
+            kind = f"fault/{declared.kind}"
+            number = numbers.claim(kind, f"{what} {alike[what]}", taken=taken)
+            name = declared.kind if number == 1 else f"{declared.kind}-{number}"
+        found.append(name)
+    return found

@@ -1,9 +1,21 @@
-"""Names of nodes, interfaces, VRFs and tables that more than one lowering function uses."""
+"""Names of nodes, interfaces, VRFs and tables: what the lowering makes and checks look for.
+
+The conformance suites import nothing else of the lowering but this module and the addresses of
+`testbed.lower.rack.inner`.
+"""
 
 from __future__ import annotations
 
 from testbed.lower.builder import interface_name
-from testbed.topology.model import Anchor, DirectConnect, Lag, Outpost, TransitGateway, Vpc
+from testbed.topology.model import (
+    Anchor,
+    DirectConnect,
+    Lag,
+    Outpost,
+    TransitGateway,
+    Uplink,
+    Vpc,
+)
 
 VRF_SERVICE_LINK = "sl"
 VRF_LOCAL_GATEWAY = "lgw"
@@ -12,6 +24,11 @@ TABLE_LOCAL_GATEWAY = 1002
 TABLE_VIF_GROUP = 1003
 
 OND_BOND = "bond0"
+OND_MEMBER = "uplink"
+REGION_PORT = "region"  # a customer device's or firewall's, towards the Region
+WAN_PORT = "wan"  # a customer device's
+TRUNK = "customer"  # a Direct Connect location's, towards the customer
+OVERLAY_PORT = "sl"  # a VPC router's on an Outpost, towards the Region
 
 EDGE = "region.edge"
 FABRIC = "region.fabric"
@@ -130,3 +147,45 @@ def customer_bond(outpost: Outpost, lag: Lag) -> str:
 def session(outpost: Outpost, lag: Lag, suffix: str) -> str:
     """The name of a session with an OND in the customer device's daemon."""
     return f"{customer_bond(outpost, lag)}-{suffix}"
+
+
+def lag_members(bond: str, lag: Lag, prefix: str | None = None) -> list[str]:
+    """The names of a LAG's member interfaces on one side."""
+    stem = prefix or f"{bond}_"
+    return [f"{stem}{index}" for index in range(1, lag.members + 1)]
+
+
+def link_port(vrf: str, other: str) -> str:
+    """A customer device's interface of its link to another one."""
+    return interface_name(f"{vrf}_", other)
+
+
+def lan_port(segment: str) -> str:
+    """A customer device's interface on a LAN segment."""
+    return interface_name("lan_", segment)
+
+
+def inside_port(device: str) -> str:
+    """A firewall's interface towards a customer device."""
+    return interface_name("in-", device)
+
+
+def customer_port(uplink: Uplink) -> str:
+    """The interface of the Region's edge, or of the WAN, towards a customer device or firewall."""
+    return interface_name("cust-", uplink.device)
+
+
+def connection_port(connection: DirectConnect) -> str:
+    """The interface, of the router that a virtual interface ends in, towards the connection."""
+    return interface_name("dx-", connection.name)
+
+
+def connection_trunk(connection: DirectConnect) -> str:
+    """The customer device's interface that is the connection; leaves room for a VLAN suffix."""
+    return interface_name("dx-", connection.name, limit=10)
+
+
+def symbol(text: str) -> str:
+    """A name as BIRD accepts it: letters, digits and underscores."""
+    name = text.replace("-", "_").replace(".", "_")
+    return f"_{name}" if name[0].isdigit() else name

@@ -10,8 +10,9 @@ from testbed.plan.model import (
     Bond,
     HostInterface,
     Interface,
-    Kind,
+    LinkKind,
     Loopback,
+    Place,
     Plan,
     Route,
     Veth,
@@ -23,8 +24,6 @@ from testbed.plan.model import (
 
 if TYPE_CHECKING:
     from testbed.plan.steps import Attribute
-
-End = tuple[str, str]  # node, interface
 
 
 class NodeChange:
@@ -261,7 +260,7 @@ class Changes:
         return change is None or change.fresh or interface in change.deleted
 
     @cached_property
-    def held_elsewhere(self) -> list[End]:
+    def held_elsewhere(self) -> list[Place]:
         """Interfaces of namespaces that go, which use a namespace that stays.
 
         A namespace dies some time after its last user; what it still holds of
@@ -271,7 +270,7 @@ class Changes:
         ends = []
         for view in [*self.removed, *going]:
             for interface in view.interfaces.values():
-                device: Kind = interface.device
+                device: LinkKind = interface.device
                 if isinstance(device, HostInterface):
                     ends.append((view.name, interface.name))
                 held = None
@@ -312,7 +311,7 @@ def _needs_new_interface(old: Interface, new: Interface) -> bool:
     return not _changes_live(old.device, new.device) or _settings_taken_back(old, new)
 
 
-def _changes_live(old: Kind, new: Kind) -> bool:
+def _changes_live(old: LinkKind, new: LinkKind) -> bool:
     if isinstance(old, WireGuard) and isinstance(new, WireGuard):
         return old.socket_node == new.socket_node
     if isinstance(old, Bond) and isinstance(new, Bond):
@@ -320,6 +319,6 @@ def _changes_live(old: Kind, new: Kind) -> bool:
     return old == new
 
 
-def _lacp_rate_changed(old: Kind, new: Kind) -> bool:
+def _lacp_rate_changed(old: LinkKind, new: LinkKind) -> bool:
     """The kernel changes the rate of a bond only while it is down."""
     return isinstance(old, Bond) and isinstance(new, Bond) and old.lacp_rate != new.lacp_rate

@@ -7,11 +7,11 @@ compiled from their annotations at first use. Members of a union carry their
 
 from __future__ import annotations
 
-import types
 from dataclasses import MISSING, Field, fields, is_dataclass
+from enum import StrEnum
 from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from testbed.errors import UsageError
 from testbed.plan.model import Plan
@@ -89,15 +89,13 @@ def _decoder(hint: Any) -> Decoder:
     origin, arguments = get_origin(hint), get_args(hint)
     if is_dataclass(hint):
         return _dataclass_decoder(hint)
-    if origin in {Union, types.UnionType}:
-        return _union_decoder(arguments)
+    if origin is None:
+        return _enum_decoder(hint) if issubclass(hint, StrEnum) else _scalar_decoder(hint)
     if origin is tuple:
         return _tuple_decoder(arguments[0])
     if origin is dict:
         return _dict_decoder(arguments[1])
-    if origin is Literal:
-        return _literal_decoder(arguments)
-    return _scalar_decoder(hint)
+    return _literal_decoder(arguments) if origin is Literal else _union_decoder(arguments)
 
 
 def _dataclass_decoder(cls: Any) -> Decoder:
@@ -180,6 +178,16 @@ def _literal_decoder(choices: tuple[Any, ...]) -> Decoder:
         if data not in choices:
             raise _wrong(where, "one of " + ", ".join(map(str, choices)), data)
         return data
+
+    return decode
+
+
+def _enum_decoder(cls: type[StrEnum]) -> Decoder:
+    def decode(data: Any, where: str) -> Any:
+        try:
+            return cls(data)
+        except ValueError:
+            raise _wrong(where, f"one of {', '.join(cls)}", data) from None
 
     return decode
 

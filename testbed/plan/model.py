@@ -15,10 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from testbed.plan.checks import Check
+from testbed.plan.roles import Role
+
 TABLE_MAIN = 254
-TABLE_LOCAL = 255
 SLOW = "2:2"  # the class of the packets that a classified Netem is for
 RESOLV_CONF = "resolv.conf"  # a file of a node's that its programs find in /etc
+Place = tuple[str, str]  # a node and one of its interfaces, by name
 NODE_DIRECTORY = "/run/node"  # in the keeper's private /run: NODE_DIRECTORY/<node>/<file>
 
 
@@ -131,7 +134,7 @@ class HostInterface:
     kind: ClassVar[str] = "host"
 
 
-Kind = Loopback | Veth | Bond | Vlan | Vrf | Bridge | Dummy | WireGuard | Vxlan | HostInterface
+LinkKind = Loopback | Veth | Bond | Vlan | Vrf | Bridge | Dummy | WireGuard | Vxlan | HostInterface
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ class Interface:
     """
 
     name: str
-    device: Kind
+    device: LinkKind
     mac: str | None = None
     mtu: int | None = None
     up: bool = True
@@ -258,15 +261,13 @@ class Abort:
 class Node:
     """A network namespace with everything in it.
 
-    `role` and `group` say what it stands for ("outpost-networking-device",
-    "op-a"), for people and pictures only. `nftables` is one ruleset in nft's
-    own language, `own_ruleset` whether a user has written it. `files` map a
-    file name to its text; they are found in NODE_DIRECTORY/<name>/ by the
-    node's processes.
+    `role` and `group` say what it stands for and where. `nftables` is one ruleset in nft's own
+    language, `own_ruleset` whether a user has written it. `files` map a file name to its text;
+    the node's processes find them in NODE_DIRECTORY/<name>/.
     """
 
     name: str
-    role: str
+    role: Role
     group: str
     title: str = ""
     sysctls: dict[str, str] = field(default_factory=dict)
@@ -294,170 +295,6 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkCheck:
-    """The interface has carrier."""
-
-    node: str
-    interface: str
-    kind: ClassVar[str] = "link"
-
-
-@dataclass(frozen=True, slots=True)
-class LagCheck:
-    """Every member of the bond is collecting and distributing towards one partner."""
-
-    node: str
-    interface: str
-    members: tuple[str, ...]
-    title: str
-    kind: ClassVar[str] = "lag"
-
-
-@dataclass(frozen=True, slots=True)
-class BgpCheck:
-    """The BGP session `protocol` of the node's daemon is Established.
-
-    For BIRD `protocol` is its name there; for FRR it is ``VRF neighbour``.
-    """
-
-    node: str
-    daemon: Literal["bird", "frr"]
-    protocol: str
-    neighbor: str
-    title: str
-    kind: ClassVar[str] = "bgp"
-
-
-@dataclass(frozen=True, slots=True)
-class TunnelCheck:
-    """The WireGuard interface has a fresh handshake with `peer` (a WireGuardPeer's name)."""
-
-    node: str
-    interface: str
-    peer: str
-    title: str
-    kind: ClassVar[str] = "tunnel"
-
-
-@dataclass(frozen=True, slots=True)
-class RouteCheck:
-    """The routing table has exactly this destination, or (`longest`) leads to it by any prefix."""
-
-    node: str
-    table: int
-    destination: str
-    title: str
-    match: Literal["exact", "longest"] = "exact"
-    kind: ClassVar[str] = "route"
-
-
-@dataclass(frozen=True, slots=True)
-class TableRouteCheck:
-    """A route of a route table of AWS's is active or a blackhole, as `state` says.
-
-    `destinations` are what the node's kernel table has for it; `owner`,
-    `route_table`, `destination`, `target` and `origin` say whose it is, in
-    AWS's words.
-    """
-
-    node: str
-    table: int
-    destinations: tuple[str, ...]
-    owner: str
-    route_table: str
-    destination: str
-    target: str
-    origin: str
-    title: str
-    state: Literal["active", "blackhole"] = "active"
-    kind: ClassVar[str] = "table_route"
-
-
-@dataclass(frozen=True, slots=True)
-class ListenCheck:
-    """Something listens on the port in the node."""
-
-    node: str
-    protocol: Literal["tcp", "udp"]
-    port: int
-    title: str
-    kind: ClassVar[str] = "listen"
-
-
-@dataclass(frozen=True, slots=True)
-class ManagementCheck:
-    """The collector of metrics in the node says that `subject` is connected."""
-
-    node: str
-    subject: str
-    title: str
-    kind: ClassVar[str] = "management"
-
-
-RouteState = Literal["pending", "active", "blackhole"]
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayPort:
-    """A way into and out of a route table: an interface and, if any, BIRD's session on it.
-
-    `role` is what it stands for ("vif", "vpc").
-    """
-
-    role: str
-    name: str
-    node: str
-    interface: str
-    protocol: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayRoute:
-    """A route of a route table, and the state that it is expected in.
-
-    Its state is what the kernel's `table` has for the destination; a route
-    that leads `through` a kind of port also needs one that works.
-    """
-
-    destination: str
-    target: str
-    origin: Literal["static", "propagated"]
-    table: int
-    expected: RouteState = "active"
-    through: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalGatewayCheck:
-    """The route table of a local gateway: its ports work, its routes are as expected.
-
-    `mode` cannot be changed without making the table anew; `lacks` says what
-    it needs before it can be active.
-    """
-
-    node: str
-    title: str
-    mode: str
-    ports: tuple[GatewayPort, ...] = ()
-    routes: tuple[GatewayRoute, ...] = ()
-    lacks: tuple[str, ...] = ()
-    kind: ClassVar[str] = "local-gateway"
-
-
-Check = (
-    LinkCheck
-    | LagCheck
-    | BgpCheck
-    | TunnelCheck
-    | RouteCheck
-    | TableRouteCheck
-    | LocalGatewayCheck
-    | ListenCheck
-    | ManagementCheck
-)
-
-
-@dataclass(frozen=True, slots=True)
 class Fault:
     """Something that is wrong in a testbed on purpose: a change of its plan.
 
@@ -482,7 +319,7 @@ class Plan:
 
     Where `time` is virtual, idle time is skipped and chance begins with `seed`.
     `faults` are those that the topology declares; `nodes` are without them
-    (`testbed.faults.compose`).
+    (`testbed.faults.catalog.compose`).
     """
 
     name: str

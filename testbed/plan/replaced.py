@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from testbed.plan.model import LocalGatewayCheck, Plan
+from testbed.plan.checks import LocalGatewayCheck
+from testbed.plan.model import Plan
 
 
 def replaced(old: Plan, new: Plan) -> list[str]:

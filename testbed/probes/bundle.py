@@ -78,7 +78,7 @@ def gather(client: Client) -> tuple[dict[str, bytes], dict[str, str]]:
         "status.json": client.status,
         "events.json": lambda: {"events": client.events()},
         "console.log": lambda: console.Reader(client.name).read(),
-        "topology.txt": lambda: topology_text(client),
+        "document.json": client.document,
     }
     errors: dict[str, str] = {}
     files: dict[str, bytes] = {}
@@ -162,15 +162,6 @@ def arrays_of(text: str) -> list[Any]:
         position = len(text) - len(rest) + end
         values.append(value)
     return values
-
-
-def topology_text(client: Client) -> str:
-    """The topology file as it is now; empty where the testbed was made from something else."""
-    source = client.plan_json().get("source")
-    file = source.get("file") if isinstance(source, dict) else None
-    if not file or not Path(file).is_file():
-        return ""
-    return f"# {Path(file).resolve()}\n{Path(file).read_text(errors='replace')}"
 
 
 def _about(client: Client, took_s: float) -> dict[str, Any]:

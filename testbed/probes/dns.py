@@ -12,52 +12,8 @@ if TYPE_CHECKING:
 
     from testbed.control.client import Client
 
-PORT = 53
 GRACE_S = 30.0  # for a slow guest to start Python
 ATTEMPTS = 2  # as resolv.conf(5) has it
-# Runs in the node, possibly in an emulated guest: imports as little as it can.
-_SCRIPT = """
-import socket, sys
-servers, timeout, attempts = sys.argv[1].split(), float(sys.argv[2]), int(sys.argv[3])
-query = sys.stdin.buffer.read()
-if not servers:
-    with open("/etc/resolv.conf") as file:
-        lines = [line.split() for line in file]
-    servers = [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
-if not servers:
-    sys.exit("no name server in /etc/resolv.conf")
-def exchange(server, kind):
-    family = socket.AF_INET6 if ":" in server else socket.AF_INET
-    with socket.socket(family, kind) as sock:
-        sock.settimeout(timeout)
-        sock.connect((server, 53))
-        if kind == socket.SOCK_DGRAM:
-            sock.send(query)
-            while True:
-                data = sock.recv(65535)
-                if data[:2] == query[:2]:
-                    return data
-        sock.sendall(len(query).to_bytes(2, "big") + query)
-        data = b""
-        while len(data) < 2 or len(data) < 2 + int.from_bytes(data[:2], "big"):
-            more = sock.recv(65535)
-            if not more:
-                raise OSError("connection closed")
-            data += more
-        return data[2:]
-problem = ""
-for server in servers * attempts:
-    try:
-        data = exchange(server, socket.SOCK_DGRAM)
-        if len(data) > 2 and data[2] & 2:
-            data = exchange(server, socket.SOCK_STREAM)
-    except OSError as error:
-        problem += f"{server}: {error.strerror or error}; "
-        continue
-    sys.stdout.buffer.write(server.encode() + b"\\n" + data)
-    sys.exit()
-sys.exit(problem.rstrip("; "))
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +70,7 @@ def resolve(
         query = dns.message.make_query(name, type.upper())
     except (dns.exception.DNSException, ValueError) as error:
         raise UsageError(f"cannot ask DNS for {name!r}, type {type!r}: {error}") from None
-    argv = ["testbed-python", _SCRIPT]
-    argv += [server or "", f"{timeout_s:g}", str(ATTEMPTS)]
+    argv = ["testbed-resolve", f"{timeout_s:g}", str(ATTEMPTS), *([server] if server else [])]
     done = client.run(node, argv, input=query.to_wire(), timeout=6 * ATTEMPTS * timeout_s + GRACE_S)
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip() or "no answer"

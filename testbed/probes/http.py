@@ -16,18 +16,6 @@ if TYPE_CHECKING:
     from testbed.control.client import Client
 
 GRACE_S = 30.0  # for a slow guest to start Python
-# Runs in the node, possibly in an emulated guest: imports as little as it can.
-_SCRIPT = """
-import os, socket, sys
-host, port, timeout = sys.argv[1:]
-try:
-    sock = socket.create_connection((host, int(port)), float(timeout))
-    sock.sendall(sys.stdin.buffer.read())
-    while data := sock.recv(65536):
-        sys.stdout.buffer.write(data)
-except OSError as error:
-    sys.exit(error.strerror or str(error))
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +60,7 @@ def get(client: Client, node: str, url: str, *, timeout_s: float = 5.0) -> HttpR
         raise UsageError(f"not an http URL: {url!r}")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n"
-    argv = ["testbed-python", _SCRIPT]
-    argv += [parts.hostname, str(parts.port or 80), f"{timeout_s:g}"]
+    argv = ["testbed-fetch", parts.hostname, str(parts.port or 80), f"{timeout_s:g}"]
     done = client.run(node, argv, input=request.encode(), timeout=timeout_s + GRACE_S)
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip() or "no answer"

@@ -12,7 +12,7 @@ from testbed.faults.catalog import compose
 from testbed.faults.editing import Editing, Target, far_end, members
 from testbed.faults.service_link import slow_ends
 from testbed.faults.targets import resolve
-from testbed.plan.model import Bond, Fault, Netem
+from testbed.plan.model import Bond, Fault, Netem, Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from testbed.control.client import Client
     from testbed.plan.model import Plan
 
-    End = tuple[str, str]
 
 SPACING_S = 0.001
 SMALL_BITS, LARGE_BITS = 64 * 8, 1400 * 8
@@ -55,7 +54,7 @@ class Measured:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def ends_of(plan: Plan, fault: Fault) -> list[tuple[End, End]]:
+def ends_of(plan: Plan, fault: Fault) -> list[tuple[Place, Place]]:
     """The interfaces that a fault impairs and those that receive from them; of a LAG one member.
 
     None of what ends outside of the plan's cables.
@@ -75,7 +74,7 @@ def ends_of(plan: Plan, fault: Fault) -> list[tuple[End, End]]:
     return pairs
 
 
-def expected(plan: Plan, faults: Sequence[Fault], end: End) -> dict[str, float]:
+def expected(plan: Plan, faults: Sequence[Fault], end: Place) -> dict[str, float]:
     """What the interface shall do to packets with all faults and what it has of itself."""
     interface = compose(plan, faults).node(end[0]).interface(end[1])
     netem = interface.netem or Netem()
@@ -83,13 +82,13 @@ def expected(plan: Plan, faults: Sequence[Fault], end: End) -> dict[str, float]:
     return {name: getattr(netem, name) for name in (*names, "rate_mbps")}
 
 
-def _impaired(edit: Editing, target: Target, fault: Fault) -> list[End]:
+def _impaired(edit: Editing, target: Target, fault: Fault) -> list[Place]:
     own = (target.node, target.interface)
     far = far_end(edit, *own) if fault.values.get("ends") == "both" else None
     return [own, far] if far else [own]
 
 
-def measure(client: Client, pair: tuple[End, End], values: Mapping[str, Any]) -> Measured:
+def measure(client: Client, pair: tuple[Place, Place], values: Mapping[str, Any]) -> Measured:
     """Send frames from the first end and see how they arrive at the other.
 
     NetworkError when the program that measures does not run.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from testbed.errors import HostError, TestbedError, UsageError, no_such_node
-from testbed.programs.requests import ANSWERED, REFUSED
 
 if TYPE_CHECKING:
     from testbed.control.client import Client
@@ -23,6 +24,7 @@ WAIT_S = 1.0  # for an answer, the first time
 ATTEMPTS = 3  # before a difference counts: a first packet may wait for neighbours
 GRACE_S = 60.0  # for a slow guest
 TRACED = 10  # of what is not as predicted: the rest is like it
+ANSWERED, REFUSED, SILENT = "answered", "refused", "silent"
 REACHED = (ANSWERED, REFUSED)  # something at the far end spoke
 
 Predicted = tuple[bool | None, str, bool]
@@ -161,14 +163,14 @@ def measure(
 
     def run(source: str) -> dict[Request, str]:
         own = by_source[source]
-        rows = [[str(entry.address), entry.protocol, entry.port] for entry in own]
-        task = json.dumps({"seconds": seconds, "probes": rows}).encode()
+        rows = [{"to": str(r.address), "protocol": r.protocol, "port": r.port} for r in own]
+        task = json.dumps({"seconds": seconds, "requests": rows}).encode()
         limit = GRACE_S + seconds * (1 + len(rows) // 100)
-        done = client.run(source, ["testbed-prober"], input=task, timeout=limit)
+        done = client.run(source, ["testbed-requests"], input=task, timeout=limit)
         if done.returncode:
             hint = done.stderr.decode(errors="replace").strip() or None
             raise HostError(f"probing from {source} failed", hint=hint)
-        return dict(zip(own, json.loads(done.stdout), strict=True))
+        return dict(zip(own, map(_measured, json.loads(done.stdout)), strict=True))
 
     seen: dict[Request, str] = {}
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -181,6 +183,14 @@ def measure(
             pool.shutdown(cancel_futures=True)
             raise
     return seen
+
+
+def _measured(row: dict[str, Any]) -> str:
+    """What came of a request in a word, or an error in the kernel's."""
+    if row["answer"]:
+        return REFUSED if row["answer"] == "refused" else ANSWERED
+    code = getattr(errno, row["error"] or "ETIMEDOUT")
+    return SILENT if code == errno.ETIMEDOUT else os.strerror(code).lower()
 
 
 def compare_all(

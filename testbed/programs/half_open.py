@@ -1,6 +1,6 @@
-"""Runs inside a node: asks whether a TCP port is open without opening a connection.
+"""`testbed-half-open`: asks whether a TCP port is open without opening a connection.
 
-``half_open.py INTERFACE OWN ADDRESS PORT SECONDS`` sends a SYN from the address OWN and a port
+``testbed-half-open INTERFACE OWN ADDRESS PORT SECONDS`` sends a SYN from the address OWN and a port
 that nothing uses, and prints what comes back: "open" (SYN and ACK), "refused" (RST), an ICMP
 error in the kernel's words, or "timed out". This kernel knows no such connection and resets
 it, so that what listens there is never told of it.
@@ -75,15 +75,11 @@ def ask(interface: str, own: str, to: str, port: int, seconds: float) -> str:
     return "timed out"
 
 
-def main() -> None:
-    """Do what the command line says."""
-    interface, own, to, port, seconds = sys.argv[1:]
+def main(argv: list[str]) -> None:
+    """`testbed-half-open INTERFACE OWN ADDRESS PORT SECONDS`."""
+    interface, own, to, port, seconds = argv
     try:
         said = ask(interface, own, to, int(port), float(seconds))
     except OSError as error:
         said = error.strerror or str(error)
     sys.stdout.write(said)
-
-
-if __name__ == "__main__":
-    main()

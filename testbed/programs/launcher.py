@@ -1,4 +1,4 @@
-"""Starts Python programs by forking: an interpreter that is there takes a tenth of the time.
+"""`testbed-launcher`: starts Python programs by forking, in a tenth of an interpreter's time.
 
 The keeper starts it once, with a socket as its standard input. Each message on it is a
 program as JSON with descriptors: its standard streams, the namespaces that it is to be in,
@@ -23,6 +23,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from testbed.kernel import namespace
+from testbed.programs import PROGRAMS
 
 LONGEST = 128 * 1024
 MOST_DESCRIPTORS = 250
@@ -32,14 +33,14 @@ STANDARD_STREAMS = 3
 USUAL = ("ctypes", "errno", "select", "selectors", "time")
 
 
-def main(modules: Sequence[str]) -> None:
+def main(_: list[str]) -> None:
     """Start what the keeper asks for, until it has ended; run the program in each child."""
-    for name in (*USUAL, *modules):
+    for name in (*USUAL, *PROGRAMS.values()):
         import_module(name)
     control = socket.socket(fileno=os.dup(0))
     gc.freeze()  # a collection in a child would copy every page
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, LONGEST, MOST_DESCRIPTORS)
+        message, descriptors = socket.recv_fds(control, LONGEST, MOST_DESCRIPTORS)[:2]
         if not message:
             return
         task = json.loads(message)
@@ -110,7 +111,7 @@ def end(task: dict[str, Any]) -> NoReturn:
     """
     status = 0
     try:
-        run(task)
+        import_module(task["module"]).main(task["argv"])
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
         if status and not isinstance(error.code, int):
@@ -122,16 +123,3 @@ def end(task: dict[str, Any]) -> NoReturn:
         with contextlib.suppress(OSError):
             stream.flush()
     os._exit(status)
-
-
-def run(task: dict[str, Any]) -> None:
-    """Run the program as the interpreter's main program."""
-    sys.argv = ["-c", *task["argv"]]
-    if task["module"]:
-        import_module(task["module"]).main(sys.argv[1:])
-    else:
-        exec(compile(task["code"], "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,6 +1,6 @@
-"""Measuring a link from inside: frames sent at one end, and how they arrive at the other.
+"""`testbed-link-meter`: sends frames at one end of a link, and tells how they arrive at the other.
 
-Run in the nodes at both ends (`testbed-link-meter`). Frames are Ethernet's
+It runs in the nodes at both ends. Frames are Ethernet's
 own, of the Ethertype for local experiments (IEEE 802 clause 9.2.4), so that
 members of LAGs and interfaces without an address can be measured, too. Both
 ends read the same kernel's clock, so that one-way delays are exact.
@@ -100,9 +100,9 @@ def _stamp(extra: list[tuple[int, int, bytes]]) -> int:
     return time.time_ns()
 
 
-def main(arguments: list[str]) -> None:
+def main(argv: list[str]) -> None:
     """`send INTERFACE RUN COUNT SPACING BURST` or `receive INTERFACE RUN IDLE`."""
-    action, interface, run, *rest = arguments
+    action, interface, run, *rest = argv
     tag = run.encode().ljust(16, b"\0")[:16]
     if action == "send":
         count, spacing, burst = rest

@@ -1,12 +1,11 @@
-"""The instance metadata service of a VPC router: HTTP at 169.254.169.254 (IMDSv1 and v2).
+"""`testbed-metadata`: serves instance metadata at 169.254.169.254 (IMDSv1 and v2).
 
-Runs as a process of its own in a VPC router's node, so it stays in the
-standard library and imports little. Its file has what each instance may read,
+It runs in a VPC router's node. Its file has what each instance may read,
 as a tree of names; it is read again when it has changed, so that sessions
 outlive a change. An instance is known by its private address: the router's
 ruleset lets nothing here that is not from the interface which has it.
 
-Requests, answers and status codes are those of the EC2 user guide (facts: E,
+Requests, answers and status codes are those of the EC2 user guide (facts: EC2,
 instance metadata): a session token is made by PUT and is good for its
 instance only; where IMDSv2 is required everything else needs one; the answer
 to PUT goes as few hops as the instance's hop limit says.
@@ -19,12 +18,11 @@ import hmac
 import json
 import os
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from testbed.programs.services import Connection, Server
+from testbed.programs.services import Server, TcpClient
 
 ADDRESS = "169.254.169.254"
 PORT = 80
@@ -171,7 +169,7 @@ class Service:
         found: dict[str, Any] | None = self._content["instances"].get(name)
         return found
 
-    def handle(self, connection: Connection) -> None:
+    def handle(self, connection: TcpClient) -> None:
         """Answer one request and close."""
         head, end, _ = connection.inbox.partition(b"\r\n\r\n")
         if not end:
@@ -196,7 +194,3 @@ def main(argv: list[str]) -> None:
     server = Server(name)
     server.listen(PORT, Service(Path(file)).handle, ADDRESS)
     server.run()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Runs inside a node: sends DNS questions over UDP and prints the answers as JSON.
+"""`testbed-questions`: sends DNS questions over UDP and prints the answers as JSON.
 
 Standard input is a JSON object: ``server``, ``seconds`` to wait, and ``questions``,
 messages in hexadecimal. The output is a list of messages, null without an answer.
@@ -46,11 +46,8 @@ def receive(selector: selectors.BaseSelector, answers: list[str | None], until: 
             selector.unregister(key.fileobj)
 
 
-def main() -> None:
-    """Ask what standard input says."""
+def main(_: list[str]) -> None:
+    """`testbed-questions`."""
     task = json.load(sys.stdin)
     questions = [bytes.fromhex(question) for question in task["questions"]]
     json.dump(ask(task["server"], questions, task["seconds"]), sys.stdout)
-
-
-main()

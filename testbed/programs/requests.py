@@ -1,16 +1,17 @@
-"""`testbed-prober`: sends many requests from one node at once and says what came of each.
+"""`testbed-requests`: sends requests, many at once, and prints what came back for each, as JSON.
 
-Runs as a process of its own inside a node, maybe in an emulated guest:
-standard library only. Standard input is a JSON object: ``seconds`` to wait
-for an answer, and ``probes``, a list of [address, protocol, port]. Standard
-output is a JSON list with, for each, ``answered``, ``refused`` (the far end
-itself said no: TCP's RST, ICMP's port unreachable), ``silent``, or what else
-an ICMP error or the own kernel said.
+Standard input is a JSON object: ``seconds`` to wait, and ``requests``, each an
+object with ``to`` (an address), ``protocol`` ("icmp", "tcp", "udp"), ``port``,
+and if wanted ``size`` (bytes of the IP packet, sent with DF; ICMP only),
+``source`` (an address of the node's), ``device`` (an interface or VRF),
+``source_port`` and ``mark`` (of the socket, for policy rules). The output is a
+list of objects: ``answer`` ("reply", "open", "refused" or null), ``error``, the
+ICMP error's ``sender`` and ``mtu``, the answer's ``ttl`` and ``peer``,
+``local`` where this node's kernel did not send it, and ``ms``, how long it took.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -19,88 +20,163 @@ import socket
 import struct
 import sys
 import time
+from typing import Any
 
-ANSWERED, REFUSED, SILENT = "answered", "refused", "silent"
-PAYLOAD = b"testbed reach"
-ECHO_REQUEST, ECHO_REQUEST6 = (
-    struct.pack("!BBHHH", kind, 0, 0, 0, 1) + PAYLOAD for kind in (8, 128)
-)
-IP_RECVERR, IPV6_RECVERR = 11, 25
+IP_MTU_DISCOVER, PROBE, DONT = 10, 3, 0
+IP_RECVERR, IP_RECVTTL, IP_TTL = 11, 12, 2
+IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 23, 25, 51, 52
+SO_MARK = 36
+MSG_ERRQUEUE = 0x2000
+FROM_ICMP, FROM_ICMPV6 = 2, 3
+HEADERS, HEADERS_IPV6 = 28, 48
+PAYLOAD = b"testbed"
+BROADCAST = "255.255.255.255"
 AT_ONCE = 400  # requests, with a descriptor for each
-Probe = tuple[str, str, int]
+ECHO, ECHO_IPV6 = 8, 128
+SOCKETS = {
+    "icmp": (socket.SOCK_DGRAM, socket.IPPROTO_ICMP),
+    "udp": (socket.SOCK_DGRAM, 0),
+    "tcp": (socket.SOCK_STREAM, 0),
+}
 
 
-def start(address: str, protocol: str, port: int) -> socket.socket:
-    """Send one request; OSError where the node itself cannot."""
-    six = ":" in address
-    family = socket.AF_INET6 if six else socket.AF_INET
-    if protocol == "tcp":
-        sock = socket.socket(family, socket.SOCK_STREAM)
+def start(request: dict[str, Any]) -> socket.socket:
+    """Send one request; its socket, which is not blocking. OSError where the node itself can't."""
+    protocol, size = request["protocol"], request.get("size")
+    six = ":" in request["to"]
+    kind, number = SOCKETS[protocol]
+    number = socket.IPPROTO_ICMPV6 if six and number else number
+    sock = socket.socket(socket.AF_INET6 if six else socket.AF_INET, kind, number)
+    sock.setblocking(False)
+    if device := request.get("device"):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+    if mark := request.get("mark"):
+        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
+    level = socket.IPPROTO_IPV6 if six else socket.SOL_IP
+    sock.setsockopt(level, IPV6_RECVERR if six else IP_RECVERR, 1)
+    if request["to"] == BROADCAST:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.setsockopt(level, IPV6_RECVHOPLIMIT if six else IP_RECVTTL, 1)
+    if protocol != "tcp":
+        option = IPV6_MTU_DISCOVER if six else IP_MTU_DISCOVER
+        sock.setsockopt(level, option, PROBE if size else DONT)
+    if request.get("source") or request.get("source_port"):
+        sock.bind((request.get("source") or "", request.get("source_port") or 0))
+    address = (request["to"], 0 if protocol == "icmp" else request["port"])
+    code = sock.connect_ex(address)
+    if code not in (0, errno.EINPROGRESS):
+        raise OSError(code, os.strerror(code))
+    if protocol == "icmp":
+        headers = HEADERS_IPV6 if six else HEADERS
+        payload = PAYLOAD.ljust((size or 0) - headers, b"\0")
+        sock.send(struct.pack("!BBHHH", ECHO_IPV6 if six else ECHO, 0, 0, 0, 1) + payload)
     elif protocol == "udp":
-        sock = socket.socket(family, socket.SOCK_DGRAM)
-    else:
-        icmp = socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP
-        sock = socket.socket(family, socket.SOCK_DGRAM, icmp)
-    try:
-        sock.setblocking(False)
-        if protocol == "tcp":
-            with contextlib.suppress(BlockingIOError):
-                sock.connect((address, port))
-        else:
-            level = socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP
-            sock.setsockopt(level, IPV6_RECVERR if six else IP_RECVERR, 1)
-            sock.connect((address, port if protocol == "udp" else 0))
-            echo = ECHO_REQUEST6 if six else ECHO_REQUEST
-            sock.send(PAYLOAD if protocol == "udp" else echo)
-    except BaseException:
-        sock.close()
-        raise
+        sock.send(PAYLOAD)
     return sock
 
 
-def outcome(sock: socket.socket) -> str:
-    """What made the socket ready."""
-    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if not code and sock.type != socket.SOCK_STREAM:
-        try:
-            sock.recv(2000)
-        except OSError as error:
-            code = error.errno or errno.EIO
-    return spoken(code) if code else ANSWERED
+def icmp_error(sock: socket.socket) -> dict[str, Any] | None:
+    """What the ICMP error says that the socket has got; None without one."""
+    try:
+        _, notes, _, _ = sock.recvmsg(4096, 512, MSG_ERRQUEUE)
+    except OSError:
+        return None
+    for level, kind, data in notes:
+        if (level, kind) in {
+            (socket.SOL_IP, IP_RECVERR),
+            (socket.IPPROTO_IPV6, IPV6_RECVERR),
+        }:
+            code, origin, *_, info, _ = struct.unpack("=IBBBBII", data[:16])
+            said: dict[str, Any] = {"error": errno.errorcode.get(code, str(code))}
+            if origin == FROM_ICMP:
+                said["sender"] = socket.inet_ntoa(data[20:24])
+            elif origin == FROM_ICMPV6:
+                said["sender"] = socket.inet_ntop(socket.AF_INET6, data[24:40])
+            if code == errno.EMSGSIZE:
+                said["mtu"] = info
+            if code == errno.ECONNREFUSED:
+                said = {"answer": "refused"}
+            return said
+    return None
 
 
-def spoken(code: int) -> str:
-    """An error in words; what is only too late is silence."""
-    if code == errno.ECONNREFUSED:
-        return REFUSED
-    return SILENT if code == errno.ETIMEDOUT else os.strerror(code).lower()
+def outcome(sock: socket.socket) -> dict[str, Any] | None:
+    """What came for a socket that is ready; None for nothing yet."""
+    if said := icmp_error(sock):
+        return said
+    try:
+        return received(sock)
+    except BlockingIOError:
+        return None
+    except ConnectionRefusedError:
+        return {"answer": "refused"}
+    except OSError as error:
+        return {"error": word(error)}
 
 
-def probe(probes: list[Probe], seconds: float) -> list[str]:
+def received(sock: socket.socket) -> dict[str, Any]:
+    """The answer; OSError where the socket has got an error instead."""
+    if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(code, "")
+    if sock.type == socket.SOCK_STREAM:
+        return {"answer": "open", "peer": sock.getpeername()[0]}
+    _, notes, _, peer = sock.recvmsg(65536, 64)
+    ttl = [
+        struct.unpack("=i", data)[0] for _, kind, data in notes if kind in {IP_TTL, IPV6_HOPLIMIT}
+    ]
+    return {"answer": "reply", "peer": peer[0], "ttl": ttl[0] if ttl else None}
+
+
+def word(error: OSError) -> str:
+    """The name of an error, such as EHOSTUNREACH."""
+    return errno.errorcode.get(error.errno or 0, str(error.errno))
+
+
+def begin(
+    selector: selectors.BaseSelector,
+    results: list[dict[str, Any]],
+    index: int,
+    request: dict[str, Any],
+) -> None:
+    """Send a request and have the selector watch for what comes back."""
+    try:
+        sock = start(request)
+    except OSError as error:
+        results[index]["error"] = word(error)
+        results[index]["local"] = True
+        return
+    results[index]["at"] = time.monotonic()
+    tcp = sock.type == socket.SOCK_STREAM
+    selector.register(sock, selectors.EVENT_WRITE if tcp else selectors.EVENT_READ, index)
+
+
+def ask(requests: list[dict[str, Any]], seconds: float) -> list[dict[str, Any]]:
     """Send these, wait, and say what came of each."""
-    results = [SILENT] * len(probes)
-    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
-        for index, entry in enumerate(probes):
-            try:
-                sock = stack.enter_context(start(*entry))
-            except OSError as error:
-                results[index] = spoken(error.errno or errno.EIO)
+    selector = selectors.DefaultSelector()
+    results: list[dict[str, Any]] = [{"answer": None, "error": None} for _ in requests]
+    for index, request in enumerate(requests):
+        begin(selector, results, index, request)
+    deadline = time.monotonic() + seconds
+    while selector.get_map() and (left := deadline - time.monotonic()) > 0:
+        for key, _ in selector.select(left):
+            sock = key.fileobj
+            assert isinstance(sock, socket.socket)
+            if (found := outcome(sock)) is None:
                 continue
-            tcp = sock.type == socket.SOCK_STREAM
-            selector.register(sock, selectors.EVENT_WRITE if tcp else selectors.EVENT_READ, index)
-        deadline = time.monotonic() + seconds
-        while selector.get_map() and (left := deadline - time.monotonic()) > 0:
-            for key, _ in selector.select(left):
-                assert isinstance(key.fileobj, socket.socket)
-                results[key.data] = outcome(key.fileobj)
-                selector.unregister(key.fileobj)
+            result = results[key.data]
+            result.update(found, ms=(time.monotonic() - result["at"]) * 1000)
+            selector.unregister(sock)
+            sock.close()
+    for key in list(selector.get_map().values()):
+        key.fileobj.close()  # type: ignore[union-attr]
+    selector.close()
     return results
 
 
 def main(_: list[str]) -> None:
-    """`testbed-prober`."""
+    """`testbed-requests`."""
     task = json.load(sys.stdin)
-    probes, results = task["probes"], []
-    for first in range(0, len(probes), AT_ONCE):
-        results += probe(probes[first : first + AT_ONCE], task["seconds"])
+    requests, results = task["requests"], []
+    for first in range(0, len(requests), AT_ONCE):
+        results += ask(requests[first : first + AT_ONCE], task["seconds"])
     json.dump(results, sys.stdout)

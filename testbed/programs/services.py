@@ -1,9 +1,8 @@
-"""Small servers for instances and hosts: HTTP on TCP 80, echo on TCP and UDP 7.
+"""`testbed-services`: small servers for instances and hosts, HTTP on TCP 80, echo on TCP and UDP 7.
 
 What stands for a service of AWS's has HTTP on 80 and 443, without TLS.
 
-Runs as a process of its own in each node that offers a service, so it stays
-in the standard library and imports little. An HTTP answer names the node and
+An HTTP answer names the node and
 the client's address as the node sees it, so that address translation on the
 way shows.
 """
@@ -15,7 +14,6 @@ import functools
 import os
 import selectors
 import socket
-import sys
 from collections.abc import Callable
 
 HTTP_PORT = 80
@@ -25,7 +23,7 @@ MAX_REQUEST = 65536
 MAX_PENDING = 1 << 20  # bytes that a client may leave unread before it is cut off
 
 
-class Connection:
+class TcpClient:
     """A TCP client of one of the services."""
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
@@ -66,7 +64,7 @@ class Server:
         self.name = name
         self.selector = selectors.DefaultSelector()
 
-    def listen(self, port: int, handle: Callable[[Connection], None], address: str = "") -> None:
+    def listen(self, port: int, handle: Callable[[TcpClient], None], address: str = "") -> None:
         """Accept TCP connections on `port`; `handle` is called when one has new data."""
         families = [socket.AF_INET]
         if not address and has_ipv6():
@@ -89,10 +87,10 @@ class Server:
 
         self.selector.register(sock, selectors.EVENT_READ, answer)
 
-    def _accept(self, listener: socket.socket, handle: Callable[[Connection], None]) -> None:
+    def _accept(self, listener: socket.socket, handle: Callable[[TcpClient], None]) -> None:
         sock, address = listener.accept()
         sock.setblocking(False)
-        connection = Connection(sock, f"{address[0]}:{address[1]}")
+        connection = TcpClient(sock, f"{address[0]}:{address[1]}")
 
         def ready(events: int) -> None:
             try:
@@ -111,13 +109,13 @@ class Server:
 
         self.selector.register(sock, selectors.EVENT_READ, ready)
 
-    def _watch(self, connection: Connection, ready: Callable[[int], None]) -> None:
+    def _watch(self, connection: TcpClient, ready: Callable[[int], None]) -> None:
         events = 0 if connection.closing else selectors.EVENT_READ
         if connection.outbox:
             events |= selectors.EVENT_WRITE
         self.selector.modify(connection.sock, events, ready)
 
-    def _read(self, connection: Connection, handle: Callable[[Connection], None]) -> None:
+    def _read(self, connection: TcpClient, handle: Callable[[TcpClient], None]) -> None:
         data = connection.sock.recv(65536)
         if not data:
             connection.closing = True
@@ -129,12 +127,12 @@ class Server:
             connection.outbox = b""
 
     @staticmethod
-    def _write(connection: Connection) -> None:
+    def _write(connection: TcpClient) -> None:
         if connection.outbox:
             sent = connection.sock.send(connection.outbox)
             connection.outbox = connection.outbox[sent:]
 
-    def http(self, connection: Connection) -> None:
+    def http(self, connection: TcpClient) -> None:
         """Answer one request and close."""
         if b"\r\n\r\n" in connection.inbox:
             connection.outbox = http_response(self.name, connection.inbox, connection.peer)
@@ -143,7 +141,7 @@ class Server:
             print(f"http {connection.peer} {line!r}", flush=True)  # noqa: T201 - the access log
 
     @staticmethod
-    def echo(connection: Connection) -> None:
+    def echo(connection: TcpClient) -> None:
         """Send back what came."""
         connection.outbox += connection.inbox
         connection.inbox = b""
@@ -167,7 +165,3 @@ def main(argv: list[str]) -> None:
         server.listen(ECHO_PORT, server.echo)
         server.echo_udp(ECHO_PORT)
     server.run()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

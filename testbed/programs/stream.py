@@ -1,6 +1,6 @@
-"""Runs inside a node: constant requests to several addresses, and when answers were missing.
+"""`testbed-stream`: constant requests to several addresses, and when answers were missing.
 
-``stream.py echo PORT`` answers UDP. ``stream.py send TASK`` sends what TASK, a JSON
+``testbed-stream echo PORT`` answers UDP. ``testbed-stream send TASK`` sends what TASK, a JSON
 object, says: ``interval`` and ``grace`` in seconds (after which a request counts as
 lost) and ``flows``, each with ``to``, ``protocol`` ("icmp", "udp"), ``port`` and
 ``count``, how many sockets (and so source ports) it has. It prints a JSON object
@@ -174,13 +174,10 @@ def echo(port: int) -> None:
                 sock.sendto(data, peer)
 
 
-def main() -> None:
-    """Do what the command line says."""
-    role, what = sys.argv[1:]
+def main(argv: list[str]) -> None:
+    """`testbed-stream echo PORT` or `testbed-stream send TASK`."""
+    role, what = argv
     if role == "echo":
         echo(int(what))
     else:
         Sender(json.loads(what)).run()
-
-
-main()

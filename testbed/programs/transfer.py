@@ -1,8 +1,8 @@
-"""Runs inside a node: carries bytes over TCP, both ways.
+"""`testbed-transfer`: carries bytes over TCP, both ways.
 
-``serve MARK PORT BYTES`` says "ready", takes BYTES from one client and sends as many;
-``ask MARK ADDRESS PORT BYTES`` does the other half, and prints how many it got. MARK is that
-of the sockets, for policy rules.
+``testbed-transfer serve MARK PORT BYTES`` says "ready", takes BYTES from one client and sends
+as many; ``testbed-transfer ask MARK ADDRESS PORT BYTES`` does the other half, and prints how
+many it got. MARK is that of the sockets, for policy rules.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def ask(mark: int, address: str, port: int, number: int) -> None:
         sys.stdout.write(f"{take(sock, number)}\n")
 
 
-def main() -> None:
-    """Do what the command line says; a failure is one line, and status 1."""
-    role, mark, *rest = sys.argv[1:]
+def main(argv: list[str]) -> None:
+    """Serve or ask; a failure is one line on standard error, and status 1."""
+    role, mark, *rest = argv
     try:
         if role == "serve":
             serve(int(mark), int(rest[0]), int(rest[1]))
@@ -62,6 +62,3 @@ def main() -> None:
             ask(int(mark), rest[0], int(rest[1]), int(rest[2]))
     except OSError as error:
         sys.exit(error.strerror or str(error))
-
-
-main()

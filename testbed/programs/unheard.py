@@ -1,7 +1,7 @@
-"""Runs inside a node: has its kernel not hear of path MTUs that are about one kind of packet.
+"""`testbed-unheard`: keeps path MTUs that are about one kind of packet from its node's kernel.
 
-``unheard.py NUMBER`` drops ICMP errors "fragmentation needed" about IP packets with that number
-(their identification), says "ready", and goes on until standard input ends. The kernel
+``testbed-unheard NUMBER`` drops ICMP errors "fragmentation needed" about IP packets with that
+number (their identification), says "ready", and goes on until standard input ends. The kernel
 takes the rules away with this process, however that ends.
 """
 
@@ -21,19 +21,16 @@ table ip testbed-unheard-{number} {{
 """
 
 
-def main() -> None:
+def main(argv: list[str]) -> None:
     """Load the rules, and keep them until the end of standard input."""
     library = ctypes.CDLL("libnftables.so.1")
     library.nft_ctx_new.restype = ctypes.c_void_p
     library.nft_ctx_new.argtypes = [ctypes.c_uint32]
     library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     context = library.nft_ctx_new(0)
-    rules = RULES.format(number=int(sys.argv[1]))
+    rules = RULES.format(number=int(argv[0]))
     if library.nft_run_cmd_from_buffer(context, rules.encode()):
         sys.exit("no rules")
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.read()
-
-
-main()

@@ -126,6 +126,7 @@ def open_shell(item: pytest.Item, text: str) -> None:
 
 
 def _choose_nodes(testbed: Testbed) -> None:
+    from testbed.control.terminal import run_interactive  # noqa: PLC0415
     from testbed.errors import TestbedError  # noqa: PLC0415
 
     names = [node.name for node in testbed.nodes]
@@ -141,6 +142,6 @@ def _choose_nodes(testbed: Testbed) -> None:
             testbed.node(chosen)
             argv = ["bash", "--norc", "--noprofile", "-i"]
             prompt = {"PS1": f"[{testbed.name}:{chosen}] \\w \\$ "}
-            testbed.client.exec_interactive(chosen, argv, tty=True, env=prompt)
+            run_interactive(testbed.client, chosen, argv, tty=True, env=prompt)
         except TestbedError as error:
             print(f"{error.message}\n{error.hint or ''}".rstrip())  # noqa: T201

@@ -13,6 +13,12 @@ TEMPORARY = "pytest's cache"
 def add(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("testbed", "network testbeds")
+    _add_testbeds(group)
+    _add_failures(group)
+
+
+def _add_testbeds(group: pytest.OptionGroup) -> None:
+    """Add what says which testbeds there are, and where and how they run."""
     group.addoption(
         "--topology",
         metavar="TOPOLOGY",
@@ -49,6 +55,10 @@ def add(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave testbeds running at the end, and print their names",
     )
+
+
+def _add_failures(group: pytest.OptionGroup) -> None:
+    """Add what is kept of tests that fail."""
     group.addoption(
         "--testbed-pcap",
         nargs="?",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from testbed.render.tables import size_text
+from testbed.render.style import size_text
 
 if TYPE_CHECKING:
     from rich.table import Table

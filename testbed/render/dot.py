@@ -7,15 +7,16 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from testbed.errors import HostError
+from testbed.plan.roles import REGION, SITE, Role
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from testbed.plan.model import Node
-    from testbed.render.picture import Edge, End, Picture
+    from testbed.render.picture import Edge, EdgeEnd, Picture
 
 DOT_TIMEOUT_S = 120
-COLORS = {"region": "#e8f0fe", "site": "#f3f3f3"}
+COLORS = {REGION: "#e8f0fe", SITE: "#f3f3f3"}
 RACK_COLOR = "#fff1e0"
 VISITED_COLOR, DROPPED_COLOR = "#137333", "#c5221f"
 STYLES = {
@@ -26,11 +27,21 @@ STYLES = {
 }
 # From top to bottom, by group and role: what is connected most is next to each other.
 ROWS = {
-    "region": {"instance": 0, "vpc-router": 1, "region-fabric": 1, "region-edge": 3},
-    "site": {"host": 4, "lan-segment": 5, "wan": 5, "customer-network-device": 6},
+    REGION: {
+        Role.INSTANCE: 0,
+        Role.VPC_ROUTER: 1,
+        Role.REGION_FABRIC: 1,
+        Role.REGION_EDGE: 3,
+    },
+    SITE: {Role.HOST: 4, Role.LAN_SEGMENT: 5, Role.WAN: 5, Role.CUSTOMER_DEVICE: 6},
 }
-RACK_ROWS = {"outpost-networking-device": 7, "vpc-router": 9, "outpost-server": 9, "instance": 10}
-OTHER_ROW = {"region": 2, "site": 5}
+RACK_ROWS = {
+    Role.NETWORKING_DEVICE: 7,
+    Role.VPC_ROUTER: 9,
+    Role.SERVER: 9,
+    Role.INSTANCE: 10,
+}
+OTHER_ROW = {REGION: 2, SITE: 5}
 RACK_OTHER_ROW = 8
 MARKED = ', color="#d1242f", penwidth=3, class=marked'
 MERMAID_LINKS = {"link": "---", "lag": "===", "tunnel": "-.-", "overlay": "-.-"}
@@ -38,7 +49,7 @@ MERMAID_LINKS = {"link": "---", "lag": "===", "tunnel": "-.-", "overlay": "-.-"}
 
 def heading(group: str) -> str:
     """What a picture calls a group."""
-    return {"region": "Region", "site": "Customer's site"}.get(group, f"Outpost {group}")
+    return {REGION: "Region", SITE: "Customer's site"}.get(group, f"Outpost {group}")
 
 
 def edge_lines(edge: Edge) -> list[str]:
@@ -128,9 +139,9 @@ def _ranks(rows: dict[str, int], numbers: dict[str, str]) -> list[str]:
     return lines
 
 
-def _ends(picture: Picture) -> dict[str, list[End]]:
+def _ends(picture: Picture) -> dict[str, list[EdgeEnd]]:
     """The ends of cables at each node, those without an address left out."""
-    found: dict[str, list[End]] = {
+    found: dict[str, list[EdgeEnd]] = {
         node.name: [] for nodes in picture.groups.values() for node in nodes
     }
     for edge in picture.edges:
@@ -140,7 +151,7 @@ def _ends(picture: Picture) -> dict[str, list[End]]:
     return found
 
 
-def _html(node: Node, ends: list[End], hops: str) -> str:
+def _html(node: Node, ends: list[EdgeEnd], hops: str) -> str:
     """A node's label: its name, the packet's hops, what it is, its interfaces, their addresses."""
     lines = [f"<b>{_escaped(node.name)}</b>"]
     if hops:

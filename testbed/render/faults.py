@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from testbed.faults.catalog import KINDS
 from testbed.faults.targets import WORDS
-from testbed.render.tables import rows_table
+from testbed.render.style import rows_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.table import Table
 
-    from testbed.faults.registry import Kind
+    from testbed.faults.registry import FaultKind
     from testbed.faults.values import Parameter
 
-UNITS = {"delay": "ms", "jitter": "ms", "loss": "%", "reorder": "%", "duplicate": "%"}
-UNITS |= {"rate": "Mbit/s"}
 
-
-def values_text(values: dict[str, Any]) -> str:
+def values_text(row: dict[str, Any]) -> str:
     """The values of a fault's parameters, as they are given on the command line."""
-    return " ".join(
-        f"--{name} {f'{value:g}' if isinstance(value, float) else value}{UNITS.get(name, '')}"
-        for name, value in values.items()
-    )
+    parameters = {parameter.name: parameter for parameter in KINDS[row["kind"]].parameters}
+    given = row["values"].items()
+    return " ".join(f"--{name} {parameters[name].text(value)}" for name, value in given)
 
 
 def schedule_text(row: dict[str, Any]) -> str:
@@ -39,7 +36,7 @@ def schedule_text(row: dict[str, Any]) -> str:
 
 def fault_text(row: dict[str, Any]) -> str:
     """A fault in one line."""
-    parts = [f"{row['kind']} {row['target']}", values_text(row["values"]), schedule_text(row)]
+    parts = [f"{row['kind']} {row['target']}", values_text(row), schedule_text(row)]
     return f"fault {row['name']} is {row['state']}: {' '.join(part for part in parts if part)}"
 
 
@@ -54,7 +51,7 @@ def faults_table(rows: Iterable[dict[str, Any]]) -> Table:
                 row["name"],
                 row["kind"],
                 row["target"],
-                values_text(row["values"]),
+                values_text(row),
                 schedule_text(row),
                 row["state"] if not row.get("reason") else f"{row['state']}: {row['reason']}",
                 "" if row["since"] is None else f"{row['since']:.1f} s",
@@ -66,11 +63,11 @@ def faults_table(rows: Iterable[dict[str, Any]]) -> Table:
 
 def parameter_text(parameter: Parameter) -> str:
     """A parameter in a few words."""
-    text = f"--{parameter.name} {parameter.unit}"
+    text = f"--{parameter.name} {parameter.metavar}"
     return text if parameter.required else f"[{text}]"
 
 
-def catalogue_table(kinds: Iterable[Kind]) -> Table:
+def catalogue_table(kinds: Iterable[FaultKind]) -> Table:
     """All kinds of faults."""
     rows = [
         (

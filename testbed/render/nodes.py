@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from testbed.render import words
-from testbed.render.tables import rows_table
+from testbed.render.style import rows_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,17 +6,17 @@ from dataclasses import asdict, dataclass, replace
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING, Any, Literal
 
-from testbed.plan.model import BgpCheck, Bond, Interface, Node, Plan, Veth, Vlan, Vxlan, WireGuard
+from testbed.plan.checks import BgpCheck
+from testbed.plan.model import Bond, Interface, Node, Plan, Veth, Vlan, Vxlan, WireGuard
+from testbed.plan.roles import REGION, SITE
 from testbed.render import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-TOP, MIDDLE = "region", "site"  # groups with a place of their own in a picture
-
 
 @dataclass(frozen=True, slots=True)
-class End:
+class EdgeEnd:
     """One end of a connection."""
 
     node: str
@@ -42,8 +42,8 @@ class Edge:
     """
 
     kind: Literal["link", "lag", "tunnel", "overlay"]
-    a: End
-    b: End
+    a: EdgeEnd
+    b: EdgeEnd
     members: int = 1
     note: str = ""
     vlans: tuple[VlanPair, ...] = ()
@@ -63,8 +63,8 @@ class Visit:
 class Session:
     """A BGP session between two nodes, and what its check calls it."""
 
-    a: End
-    b: End
+    a: EdgeEnd
+    b: EdgeEnd
     title: str
 
 
@@ -110,7 +110,7 @@ class Picture:
 
 def draw(plan: Plan) -> Picture:
     """The picture of a plan."""
-    groups: dict[str, list[Node]] = {TOP: [], MIDDLE: []}
+    groups: dict[str, list[Node]] = {REGION: [], SITE: []}
     for node in plan.nodes:
         groups.setdefault(node.group, []).append(node)
     sessions = tuple(_sessions(plan))
@@ -141,7 +141,7 @@ def _hops_over(edge: Edge, visits: Sequence[Visit]) -> Iterator[int]:
 
 
 def _rank(group: str) -> int:
-    return {TOP: 0, MIDDLE: 1}.get(group, 2)
+    return {REGION: 0, SITE: 1}.get(group, 2)
 
 
 def _downwards(edge: Edge, ranks: dict[str, int]) -> Edge:
@@ -154,8 +154,8 @@ def _downwards(edge: Edge, ranks: dict[str, int]) -> Edge:
     return Edge(edge.kind, edge.b, edge.a, edge.members, edge.note, vlans)
 
 
-def _end(node: Node, interface: Interface) -> End:
-    return End(node.name, interface.name, interface.addresses)
+def _end(node: Node, interface: Interface) -> EdgeEnd:
+    return EdgeEnd(node.name, interface.name, interface.addresses)
 
 
 def _cables(plan: Plan, over: set[str]) -> Iterator[Edge]:
@@ -279,15 +279,15 @@ def _sessions(plan: Plan) -> Iterator[Session]:
         if local is None or pair in seen:
             continue
         seen.add(pair)
-        far = End(owner[check.neighbor], "", (check.neighbor,))
+        far = EdgeEnd(owner[check.neighbor], "", (check.neighbor,))
         yield Session(local, far, check.title)
 
 
-def _local(node: Node, neighbor: str) -> End | None:
+def _local(node: Node, neighbor: str) -> EdgeEnd | None:
     """The node's end of its subnet with the neighbour."""
     for interface in node.interfaces:
         for address in interface.addresses:
             entry = IPv4Interface(address)
             if IPv4Interface(neighbor).ip in entry.network and str(entry.ip) != neighbor:
-                return End(node.name, interface.name, (str(entry.ip),))
+                return EdgeEnd(node.name, interface.name, (str(entry.ip),))
     return None

@@ -10,7 +10,7 @@ from rich.tree import Tree
 
 from testbed.plan.model import WireGuard
 from testbed.render import words
-from testbed.render.tables import rows_table
+from testbed.render.style import rows_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

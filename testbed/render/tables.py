@@ -1,20 +1,21 @@
-"""Tables: of a testbed's state, of what is not ready, of a plan."""
+"""Tables of a testbed's state, and of what is not ready."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
 from testbed.render.clocks import clock_text, duration_text
+from testbed.render.faults import faults_table
+from testbed.render.style import cell, size_text, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
 Row = dict[str, Any]
 
@@ -95,32 +96,6 @@ EXPENDABLE = {
 SHORT = ("nodes", "links", "routes", "management", "listeners")
 
 
-def table(title: str, *columns: str) -> Table:
-    """An empty table in the house style."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    return made
-
-
-def cell(value: Any) -> Text:
-    """A value as a cell shows it; nothing for None."""
-    if value is None:
-        return Text("")
-    if isinstance(value, list | tuple):
-        return Text(", ".join(_item(item) for item in value))
-    return Text(str(value))
-
-
-def _item(item: Any) -> str:
-    if not isinstance(item, dict):
-        return str(item)
-    if "name" in item:
-        return str(item["name"]) if item.get("ok", True) else f"{item['name']}: {item.get('state')}"
-    words = [str(item[key]) for key in ("via", "dev") if item.get(key)]
-    return " ".join(words if item.get("alive", True) else [*words, "(dead)"])
-
-
 def _formatted(key: str, row: Row) -> Text:
     value = row.get(key)
     if key == "handshake_age_s" and value is not None:
@@ -130,16 +105,6 @@ def _formatted(key: str, row: Row) -> Text:
     if key in {"rx_bytes", "tx_bytes"} and value is not None:
         return Text(size_text(int(value)))
     return cell(value)
-
-
-def size_text(count: int) -> str:
-    """A number of bytes."""
-    size = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"
 
 
 def state_cell(row: Row) -> Text:
@@ -156,7 +121,8 @@ def print_status(console: Console, status: Mapping[str, Any], *, everything: boo
     Nodes, links, routes and services are listed only as far as they are not
     ok, unless `everything` is asked for.
     """
-    summary = table(f"Testbed {status.get('name', '')}", "subject", "ok", "of")
+    revision = f", revision {status['revision']}" if status.get("revision") else ""
+    summary = table(f"Testbed {status.get('name', '')}{revision}", "subject", "ok", "of")
     for subject, (heading, _) in SUBJECTS.items():
         rows = status.get(subject) or []
         good = sum(bool(row.get("ok")) for row in rows)
@@ -166,8 +132,6 @@ def print_status(console: Console, status: Mapping[str, Any], *, everything: boo
     if (clock := status.get("clock")) and clock.get("time") == "virtual":
         console.print(Text(f"time: {clock_text(clock)}"))
     if faults := status.get("faults"):
-        from testbed.render.faults import faults_table  # noqa: PLC0415
-
         console.print(faults_table(faults))
     for subject in SUBJECTS:
         rows = sorted(status.get(subject) or [], key=lambda row: bool(row.get("ok")))
@@ -218,12 +182,4 @@ def pending_table(pending: Sequence[Mapping[str, str]]) -> Table:
     made = table("Not ready", "what", "state")
     for row in pending:
         made.add_row(Text(row.get("title", "")), Text(row.get("state", ""), style="bold red"))
-    return made
-
-
-def rows_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A plain table of values."""
-    made = table(title, *columns)
-    for row in rows:
-        made.add_row(*(value if isinstance(value, Text) else cell(value) for value in row))
     return made

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from testbed.plan.roles import REGION, SITE, Role
 from testbed.render.dot import heading
-from testbed.render.picture import MIDDLE, TOP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,48 +17,18 @@ if TYPE_CHECKING:
 NARROW, WIDE = 64, 100  # columns of a picture
 NO_BREAK = "\u00a0"
 RACK_COLUMNS = 44  # the least that a rack's box takes
-LABELS = {
-    "region-edge": "edge",
-    "region-fabric": "fabric",
-    "service-link-anchor": "anchors",
-    "customer-network-device": "devices",
-    "wan": "WAN",
-    "lan-segment": "LANs",
-    "host": "hosts",
-    "outpost-networking-device": "ONDs",
-    "local-gateway": "local gateway",
-    "customer-owned-ip": "CoIP",
-    "service-link": "service link",
-    "outpost-server": "servers",
-    "vpc-router": "VPC routers",
-    "instance": "instances",
-    "dns-resolver": "DNS",
-    "internet-gateway": "IGW",
-    "egress-only-internet-gateway": "egress-only",
-    "nat-gateway": "NAT gateways",
-    "vpc-endpoint": "endpoints",
-    "virtual-private-gateway": "VGW",
-    "transit-gateway": "TGW",
-    "outposts-endpoint": "Outposts API",
-    "aws-service": "services",
-    "internet": "internet",
-    "internet-host": "hosts",
-    "direct-connect": "DX locations",
-    "firewall": "firewalls",
-}
-ADDRESSED = {"instance", "host", "outpost-server", "service-link-anchor"}
 
 
 def to_text(picture: Picture, columns: int = WIDE) -> str:
     """The picture with lists of LAGs, tunnels and BGP sessions below it."""
     width = max(NARROW, min(columns, WIDE))
-    racks = [group for group in picture.groups if group not in {TOP, MIDDLE}]
+    racks = [group for group in picture.groups if group not in {REGION, SITE}]
     lines: list[str] = []
-    if TOP in picture.groups:
-        lines += _box(picture, TOP, width)
-        lines += _stem("│", _cross_links(picture, TOP, MIDDLE), width)
-    if MIDDLE in picture.groups:
-        lines += _box(picture, MIDDLE, width)
+    if REGION in picture.groups:
+        lines += _box(picture, REGION, width)
+        lines += _stem("│", _cross_links(picture, REGION, SITE), width)
+    if SITE in picture.groups:
+        lines += _box(picture, SITE, width)
     beside = max(1, min(len(racks), (width + 2) // (RACK_COLUMNS + 2)))
     for start in range(0, len(racks), beside):
         lines += _row(picture, racks[start : start + beside], width, beside)
@@ -115,17 +85,16 @@ def _box(picture: Picture, group: str, width: int) -> list[str]:
 
 
 def _roles(nodes: Sequence[Node]) -> Iterator[tuple[str, list[str]]]:
-    order = list(LABELS)
-    roles = dict.fromkeys(node.role for node in nodes)
-    for role in sorted(roles, key=lambda role: order.index(role) if role in order else len(order)):
-        yield LABELS.get(role, role), [_named(node) for node in nodes if node.role == role]
+    for role in Role:
+        if named := [_named(node) for node in nodes if node.role == role]:
+            yield role.label, named
 
 
 def _named(node: Node) -> str:
     """A node's name without its group's, with its address where it has one to be reached at."""
     name = node.name.removeprefix(f"{node.group}.")
     addresses = [a for i in node.interfaces for a in i.addresses]
-    if node.role in ADDRESSED and addresses:
+    if node.role.addressed and addresses:
         return f"{name}{NO_BREAK}{addresses[0].partition('/')[0]}"
     return name
 
@@ -175,7 +144,7 @@ def _tunnel_rows(picture: Picture) -> Iterator[str]:
 def _site_rows(picture: Picture) -> Iterator[str]:
     for edge in picture.edges:
         groups = {picture.group_of(edge.a.node), picture.group_of(edge.b.node)}
-        if edge.kind == "link" and groups == {MIDDLE}:
+        if edge.kind == "link" and groups == {SITE}:
             yield _ends(edge)
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from testbed.probes.ping import PingResult, Rtt
 from testbed.probes.throughput import Throughput
-from testbed.render.tables import rows_table
+from testbed.render.style import rows_table
 from testbed.render.words import rate
 
 

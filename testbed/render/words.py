@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from testbed.plan.model import SLOW, TABLE_MAIN, Veth, WireGuard
 
 if TYPE_CHECKING:
-    from testbed.plan.model import Check, Interface, Kind, Netem, Process, Route, Rule
+    from testbed.plan.checks import Check
+    from testbed.plan.model import Interface, LinkKind, Netem, Process, Route, Rule
 
 
-def device(kind: Kind) -> str:
+def device(kind: LinkKind) -> str:
     """What an interface is, with everything that its kind has."""
     if isinstance(kind, WireGuard):
         return f"wireguard socket in {kind.socket_node}, port {kind.listen_port}"

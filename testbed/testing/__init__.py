@@ -7,7 +7,7 @@ from testbed.testing.node import InterfaceState, Node
 from testbed.testing.places import Link, Outpost
 from testbed.testing.polling import eventually
 from testbed.testing.states import Counters, Lag, LagMember, NftCounter, Tunnel
-from testbed.testing.testbed import Testbed, plan_of
+from testbed.testing.testbed import Testbed
 
 __all__ = [
     "Counters",
@@ -21,5 +21,4 @@ __all__ = [
     "Testbed",
     "Tunnel",
     "eventually",
-    "plan_of",
 ]

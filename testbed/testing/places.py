@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.errors import UsageError, no_such_node
-from testbed.plan.model import Interface, Node, Veth
+from testbed.plan.model import Interface, Node, Place, Veth
+from testbed.plan.roles import Role
 
 if TYPE_CHECKING:
     from testbed.plan.model import Plan
@@ -14,13 +15,8 @@ if TYPE_CHECKING:
     from testbed.testing.states import Counters, Lag, Tunnel
     from testbed.testing.testbed import Testbed
 
-    End = tuple[str, str]  # a node's name and its interface's
 
-CUSTOMER_DEVICE, INSTANCE = "customer-network-device", "instance"
-NETWORKING_DEVICE, SERVER = "outpost-networking-device", "outpost-server"
-
-
-def require_role(plan: Plan, name: str, roles: tuple[str, ...], what: str) -> None:
+def require_role(plan: Plan, name: str, roles: tuple[Role, ...], what: str) -> None:
     """Raise UsageError if the node `name` does not exist or has another role."""
     fitting = [node.name for node in plan.nodes if node.role in roles]
     if name in fitting:
@@ -62,7 +58,7 @@ class Link:
         return self._plan_node(self.a.name).interface(self.cables[0][0])
 
     @property
-    def ends(self) -> list[tuple[End, End]]:
+    def ends(self) -> list[tuple[Place, Place]]:
         """Return both ends of each cable, as (node, interface)."""
         return [((self.a.name, one), (self.b.name, other)) for one, other in self.cables]
 
@@ -108,8 +104,8 @@ class Outpost:
     def __init__(self, testbed: Testbed, name: str) -> None:
         self._testbed = testbed
         self.name = name
-        groups = {node.group for node in testbed.plan.nodes if node.role == NETWORKING_DEVICE}
-        groups |= {node.group for node in testbed.plan.nodes if node.role == SERVER}
+        groups = {node.group for node in testbed.plan.nodes if node.role == Role.NETWORKING_DEVICE}
+        groups |= {node.group for node in testbed.plan.nodes if node.role == Role.SERVER}
         if name not in groups:
             hint = f"Outposts: {', '.join(sorted(groups))}" if groups else None
             raise UsageError(f"no Outpost {name!r} in {testbed.name}", hint=hint)
@@ -117,33 +113,33 @@ class Outpost:
     def __repr__(self) -> str:
         return f"<Outpost {self.name} of {self._testbed.name}>"
 
-    def _nodes(self, role: str) -> list[node.Node]:
+    def _nodes(self, role: Role) -> list[node.Node]:
         names = [n.name for n in self._testbed.plan.nodes if (n.group, n.role) == (self.name, role)]
         return [self._testbed.node(name) for name in names]
 
     @property
     def devices(self) -> list[node.Node]:
         """Return its Outpost networking devices."""
-        return self._nodes(NETWORKING_DEVICE)
+        return self._nodes(Role.NETWORKING_DEVICE)
 
     @property
     def servers(self) -> list[node.Node]:
         """Return its servers, which hold the service link's tunnels."""
-        return self._nodes(SERVER)
+        return self._nodes(Role.SERVER)
 
     @property
     def instances(self) -> list[node.Node]:
         """Return the instances on it."""
-        return self._nodes(INSTANCE)
+        return self._nodes(Role.INSTANCE)
 
     @property
     def local_gateway(self) -> node.Node:
         """Return its local gateway. Raises UsageError if it has none."""
-        found = self._nodes("local-gateway")
+        found = self._nodes(Role.LOCAL_GATEWAY)
         if not found:
             raise UsageError(f"Outpost {self.name} has no local gateway")
         return found[0]
 
     def service_link(self) -> list[Tunnel]:
         """Return the tunnels of its service link."""
-        return [tunnel for node in self._nodes("service-link") for tunnel in node.tunnels()]
+        return [tunnel for node in self._nodes(Role.SERVICE_LINK) for tunnel in node.tunnels()]

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from testbed.control.client import Client
 from testbed.errors import NetworkError, UsageError
-from testbed.lifecycle.bringup import (
-    address_of,
-    bring_up,
-    load_topology,
-    lower_topology,
-    origin_of,
-    running_topology,
-    take_down,
-    with_time,
-)
+from testbed.lifecycle.bringup import DEFAULT_TIMEOUT_S, address_of, bring_up, take_down
+from testbed.lifecycle.choices import with_time
+from testbed.plan import codec
 from testbed.plan.model import Plan
+from testbed.plan.roles import Role
 from testbed.testing import places
 from testbed.testing.node import Node
 from testbed.testing.polling import POLL_S, eventually
@@ -28,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from testbed.control.frames import Connection
+    from testbed.lifecycle.live import Edit
     from testbed.probes.capture import Capture
     from testbed.probes.reach import Reach
     from testbed.probes.trace import Probing, Protocol, Trace
@@ -39,6 +34,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class State(NamedTuple):
+    """What a testbed can be brought to: a plan, and what that was made from."""
+
+    plan: Plan
+    made_from: dict[str, Any]
+
+
 class Testbed:
     """A running testbed."""
 
@@ -48,8 +50,8 @@ class Testbed:
         self.client = Client(name)
         self.name = name
         self._plan: Plan | None = None
-        self._original: Plan | None = None
-        self._origin: Any = None  # what the original was made from
+        self._original: State | None = None
+        self._revision: int | None = None  # of the original, where that is what runs
         self._how: dict[str, Any] = {}  # it was brought up: where, in which time, from what
         self._lease: Connection | None = None
 
@@ -75,20 +77,21 @@ class Testbed:
         does. `take` names host interfaces to attach even though the host uses them. With `hold`
         the testbed ends with this process, even if that is killed, unless it ran before.
         """
-        plan = with_time(plan_of(source, settings, name), time, seed)
-        testbed = cls(plan.name)
-        testbed._original, testbed._origin = plan, origin_of(source, settings)
+        state = state_of(source, settings, name, time=time, seed=seed)
+        testbed = cls(state.plan.name)
+        testbed._original = state
         testbed._how = {"vm": vm, "timeout_s": timeout_s, "take": take}
         testbed._bring_up(hold=hold)
         return testbed
 
     def _bring_up(self, *, hold: bool) -> None:
         assert self._original is not None
-        outcome = bring_up(self._original, source=self._origin, hold=hold, **self._how)
+        plan, made_from = self._original
+        outcome = bring_up(plan, made_from=made_from, hold=hold, **self._how)
         if outcome.pending and not outcome.faults:
             take_down(self.name)
             raise _not_ready(outcome.pending, self._how["timeout_s"], outcome.hopeless)
-        self._plan = self._original
+        self._plan, self._revision = plan, outcome.revision
         self._lease = outcome.lease
 
     def down(self) -> None:
@@ -127,13 +130,13 @@ class Testbed:
 
     def device(self, name: str) -> Node:
         """Return the customer device or Outpost networking device `name`."""
-        roles = (places.CUSTOMER_DEVICE, places.NETWORKING_DEVICE)
+        roles = (Role.CUSTOMER_DEVICE, Role.NETWORKING_DEVICE)
         places.require_role(self.plan, name, roles, "network device")
         return Node(self, name)
 
     def instance(self, name: str) -> Node:
         """Return the instance `name`."""
-        places.require_role(self.plan, name, (places.INSTANCE,), "instance")
+        places.require_role(self.plan, name, (Role.INSTANCE,), "instance")
         return Node(self, name)
 
     def link(self, a: Node | str, b: Node | str) -> places.Link:
@@ -153,9 +156,11 @@ class Testbed:
     def plan(self) -> Plan:
         """Return the running plan."""
         if self._plan is None:
-            self._plan, source = self.client.plan()
+            answer = self.client.document(plan=True)
+            self._plan = codec.from_json(answer["plan"])
             if self._original is None:
-                self._original, self._origin = self._plan, source
+                made_from = {"document": answer["document"], "numbers": answer["numbers"]}
+                self._original, self._revision = State(self._plan, made_from), answer["revision"]
         return self._plan
 
     def address(self, destination: Node | str) -> str:
@@ -187,6 +192,7 @@ class Testbed:
         icmp: bool = False,
     ) -> list[Reach]:
         """Measure who reaches whom, and compare it with AWS's rules, as `testbed reach` does."""
+        from testbed.lifecycle.live import running_topology  # noqa: PLC0415
         from testbed.probes.reach import compare_all  # noqa: PLC0415
 
         topology = running_topology(self.client)
@@ -196,9 +202,9 @@ class Testbed:
         """Return the state of everything, as `testbed status --json` prints it."""
         return self.client.status()
 
-    def events(self) -> list[dict[str, Any]]:
-        """Return what has happened, oldest first, as `testbed events --json` prints it."""
-        return self.client.events()
+    def events(self, since: float = 0.0) -> list[dict[str, Any]]:
+        """Return what has happened since then (s), oldest first, as `testbed events --json`."""
+        return self.client.events(since)
 
     def trace(
         self,
@@ -255,14 +261,42 @@ class Testbed:
         Raises NetworkError if not everything is ready within `timeout_s` seconds although no
         fault is active. The fixture restores the original after the test.
         """
-        plan = with_time(plan_of(source, settings, self.name), self.plan.time, self.plan.seed)
-        origin = self._origin if source is self._original else origin_of(source, settings)
+        assert self.plan
+        time, seed = self.plan.time, self.plan.seed
+        state = state_of(
+            source,
+            settings,
+            self.name,
+            time=time,
+            seed=seed,
+            numbers=lambda _: self.client.document()["numbers"],
+        )
+        return self._apply(state, wait=wait, timeout_s=timeout_s)
+
+    def _apply(self, state: State, **how: Any) -> dict[str, Any]:
         self._plan = None
-        result = self.client.apply(plan, wait=wait, timeout_s=timeout_s, source=origin)
-        self._plan = plan
-        if result.get("pending") and not result.get("faults"):
-            raise _not_ready(result["pending"], timeout_s, result["hopeless"])
+        result = self.client.apply(state.plan, made_from=state.made_from, **how)
+        self._plan = state.plan
+        _require_ready(result, how.get("timeout_s", DEFAULT_TIMEOUT_S))
         return result
+
+    def edit(
+        self, change: Edit, *, wait: bool = True, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> dict[str, Any]:
+        """Change the testbed's document, live, as operations of `testbed.topology.editing` do.
+
+        `change` is given the document that runs and returns the one that is to be. Raises
+        DocumentError, with AWS's error codes, where the rules refuse it, and errors as of
+        `apply`. The fixture puts the original back after the test.
+        """
+        from testbed.lifecycle.live import edit  # noqa: PLC0415 - pydantic is slow to import
+
+        assert self.plan
+        self._plan = None
+        edited = edit(self.client, change, wait=wait, timeout_s=timeout_s)
+        self._plan = edited.installation.plan
+        _require_ready(edited.result, timeout_s)
+        return edited.result
 
     def fault(self, kind: str, target: str, **values: Any) -> Fault:
         """Return a fault for a `with` block, healed at its end (docs/faults.md).
@@ -291,11 +325,11 @@ class Testbed:
     def restore(self) -> None:
         """Restore what `up` brought up: heal faults that were not declared, undo `apply`."""
         rows = self.client.heal(declared=False)["faults"]
-        if self._original is not None and any(row["state"] == "healed" for row in rows):
-            self._plan = None
-        if self._original is not None and self._plan is not self._original:
-            self.apply(self._original)
-            self._plan = self._original
+        if self._original is None:
+            return
+        healed = any(row["state"] == "healed" for row in rows)
+        if healed or self.client.hello()["revision"] != self._revision:
+            self._revision = int(self._apply(self._original)["revision"])
 
     def settle(self, timeout_s: float = 30.0) -> list[str]:
         """Wait until the testbed is again as it was brought up.
@@ -305,8 +339,9 @@ class Testbed:
         """
         assert self.plan is not None
         assert self._original is not None
-        result = self.client.apply(self._original, timeout_s=timeout_s, source=self._origin)
-        self._plan = self._original
+        plan, made_from = self._original
+        result = self.client.apply(plan, made_from=made_from, timeout_s=timeout_s)
+        self._plan, self._revision = plan, int(result["revision"])
         if result.get("faults"):  # declared: it was brought up with some things not in order
             return []
         return [f"{row['title']}: {row['state']}" for row in result["pending"]]
@@ -318,13 +353,33 @@ class Testbed:
         return problems(self.status())
 
 
-def plan_of(source: Source, settings: Mapping[str, str] | None, name: str | None) -> Plan:
-    """Return the plan of a topology or plan, under `name` if given."""
-    if isinstance(source, Plan):
-        return replace(source, name=name) if name else source
+def state_of(
+    source: Source,
+    settings: Mapping[str, str] | None,
+    name: str | None,
+    *,
+    time: str | None = None,
+    seed: int | None = None,
+    numbers: Callable[[str], Mapping[str, Mapping[str, int]]] | None = None,
+) -> State:
+    """Return the state of a testbed of a topology or a plan.
+
+    `numbers` returns the numbers of its objects if it is already running.
+    """
+    from testbed.lifecycle.installation import lower_topology, read_file  # noqa: PLC0415 - slow
+
     if isinstance(source, str | Path):
-        return lower_topology(load_topology(source, settings or {}, name))
-    return lower_topology(replace(source, name=name) if name else source)
+        how: dict[str, Any] = {} if numbers is None else {"previous": numbers}
+        made = read_file(source, settings or {}, name, time=time, seed=seed, **how)
+        return State(made.plan, made.made_from())
+    plan = source if isinstance(source, Plan) else lower_topology(source)
+    plan = with_time(plan, time, seed)
+    return State(replace(plan, name=name) if name else plan, {})
+
+
+def _require_ready(result: Mapping[str, Any], timeout_s: float) -> None:
+    if result.get("pending") and not result.get("faults"):
+        raise _not_ready(result["pending"], timeout_s, result["hopeless"])
 
 
 def _not_ready(

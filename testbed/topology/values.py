@@ -1,4 +1,4 @@
-"""Scalar types of the topology file: names, addresses, numbers and quantities.
+"""Scalar types of the topology file: names, targets, numbers and quantities.
 
 Each is a pydantic type with a sentence of its own for what is wrong and,
 where it helps, a hint with the remedy.
@@ -8,20 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import (
-    AddressValueError,
-    IPv4Address,
-    IPv4Interface,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    NetmaskValueError,
-)
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from testbed.errors import shorten
 from testbed.quantities import (
     DELAY,
     HIGHEST_RATE_MBPS,
@@ -30,7 +22,6 @@ from testbed.quantities import (
     delay_ms,
     rate_mbps,
 )
-from testbed.topology.file.position import shorten
 from testbed.topology.model import Target as RouteTarget
 from testbed.topology.model import TargetKind
 
@@ -53,22 +44,15 @@ SINGLE_TARGETS: tuple[TargetKind, ...] = (  # of which a VPC has one
 )
 INTERFACE_TARGETS = ("instance", "network-interface")  # of a local gateway's static routes
 HOST_INTERFACE_PATTERN = r"^[^\s/:@]{1,15}$"  # what the kernel allows, without its separators
-LONGEST_IPV6 = 49  # characters, with a prefix length
 MIN_MTU, MAX_MTU = 576, 9216
-AMAZON_PROVIDED_DNS = "AmazonProvidedDNS"
 
 _NAME = re.compile(NAME_PATTERN[:-1] + r"\Z")
 _HOST_INTERFACE = re.compile(HOST_INTERFACE_PATTERN[:-1] + r"\Z")
-_OCTETS = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
-_ADDRESS = re.compile(_OCTETS)
-_PREFIX = re.compile(_OCTETS + r"/[0-9]{1,2}")
-_AWS_PREFIX_LIST = re.compile(r"com\.amazonaws\.[a-z0-9-]{1,32}\.[a-z0-9-]{1,32}")
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}(?:\.[a-z0-9-]{1,32}){0,2}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?|\*")
 _RATE = re.compile(RATE)
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]{0,15}\.[a-z0-9][a-z0-9-]{0,15}")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
-MANAGED_LIST = re.compile(r"com\.amazonaws\.[a-z0-9-]{1,40}\.[a-z0-9-]{1,40}")
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
 
 
@@ -90,11 +74,16 @@ def show(value: Any) -> str:
     return "nothing" if value is None else f"'{shorten(str(value))}'"
 
 
+def is_name(text: str) -> bool:
+    """Whether a text may be the name of something."""
+    return bool(_NAME.match(text))
+
+
 def _name(value: Any) -> str:
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise wrong(f"must be a name, is {show(value)}")
     text = str(value)
-    if _NAME.match(text):
+    if is_name(text):
         return text
     slug = re.sub(r"[^a-z0-9]+", "-", text.lower()[:NAME_LENGTH]).strip("-")
     rule = f"1 to {NAME_LENGTH} lower-case letters, digits and hyphens"
@@ -102,103 +91,10 @@ def _name(value: Any) -> str:
     raise wrong(f"{show(text)} is not a name: {rule}, a letter or digit at both ends", hint)
 
 
-# No block begins in these, so that an address counted from a block's begin always exists.
-RESERVED, MULTICAST6 = IPv4Network("240.0.0.0/4"), IPv6Network("ff00::/8")
-
-
-def _address(value: Any) -> IPv4Address:
-    if isinstance(value, str) and _ADDRESS.fullmatch(value):
-        try:
-            return IPv4Address(value)
-        except AddressValueError:
-            pass
-    raise wrong(f"must be an IPv4 address such as 10.0.0.1, is {show(value)}")
-
-
-def _interface(value: Any) -> IPv4Interface:
-    if isinstance(value, str) and _PREFIX.fullmatch(value):
-        try:
-            return IPv4Interface(value)
-        except (AddressValueError, NetmaskValueError):
-            pass
-    hint = None
-    if isinstance(value, str) and _ADDRESS.fullmatch(value):
-        hint = f"add the length of the prefix: {value}/30"
-    raise wrong(f"must be an address with its prefix, such as 10.0.0.1/30, is {show(value)}", hint)
-
-
-def _not_unicast(network: object, special: object) -> PydanticCustomError:
-    return wrong(
-        f"{network} is not in the range of ordinary unicast addresses (it is in {special})"
-    )
-
-
-def _cidr(value: Any) -> IPv4Network:
-    if isinstance(value, str) and _PREFIX.fullmatch(value):
-        try:
-            network = IPv4Network(value, strict=False)
-        except (AddressValueError, NetmaskValueError):
-            network = None
-        if network is not None and str(network) != value:
-            message = f"{value} is an address inside a block, not a CIDR block"
-            raise wrong(message, f"did you mean {network}?")
-        if network is not None and network.network_address in RESERVED:
-            raise _not_unicast(network, RESERVED)
-        if network is not None:
-            return network
-    raise wrong(f"must be a CIDR block such as 10.77.0.0/16, is {show(value)}")
-
-
-def _address6(value: Any) -> IPv6Address:
-    if isinstance(value, str) and len(value) <= LONGEST_IPV6 and "%" not in value:
-        try:
-            return IPv6Address(value)
-        except AddressValueError:
-            pass
-    raise wrong(f"must be an IPv6 address such as 2001:db8::1, is {show(value)}")
-
-
-def _cidr6(value: Any) -> IPv6Network:
-    if isinstance(value, str) and "/" in value and len(value) <= LONGEST_IPV6 and "%" not in value:
-        try:
-            network = IPv6Network(value, strict=False)
-        except (AddressValueError, NetmaskValueError):
-            network = None
-        if network is not None and IPv6Address(value.partition("/")[0]) != network.network_address:
-            message = f"{value} is an address inside a block, not a CIDR block"
-            raise wrong(message, f"did you mean {network}?")
-        if network is not None and network.network_address in MULTICAST6:
-            raise _not_unicast(network, MULTICAST6)
-        if network is not None:
-            return network
-    raise wrong(f"must be an IPv6 CIDR block such as 2001:db8::/56, is {show(value)}")
-
-
-def _ipv6_address(value: Any) -> IPv6Address | Literal["auto"]:
-    return "auto" if value == "auto" else _address6(value)
-
-
-def _cidr_or_list(value: Any) -> IPv4Network | IPv6Network | str:
-    """A CIDR block of either family, or the name of a prefix list."""
-    text = value if isinstance(value, str) else ""
-    if _AWS_PREFIX_LIST.fullmatch(text) or (_NAME.match(text) and not text[0].isdigit()):
-        return text
-    return _any_cidr(value)
-
-
-def _any_cidr(value: Any) -> IPv4Network | IPv6Network:
-    """A CIDR block of either family."""
-    return _cidr6(value) if isinstance(value, str) and ":" in value else _cidr(value)
-
-
 def _service(value: Any) -> str:
     if isinstance(value, str) and _SERVICE.fullmatch(value):
         return value
     raise wrong(f"must be an AWS service's name such as s3, ec2 or ecr.api, is {show(value)}")
-
-
-def _elastic_ip(value: Any) -> IPv4Address | Literal["auto"]:
-    return "auto" if value == "auto" else _address(value)
 
 
 def _whole(value: Any, lowest: int, highest: int, what: str) -> int:
@@ -269,7 +165,7 @@ def _target(value: Any) -> RouteTarget:
     text = value if isinstance(value, str) else ""
     owner, _, word = text.rpartition(".")
     for kind in OWNED_TARGETS:
-        if word == kind and _NAME.match(owner):
+        if word == kind and is_name(owner):
             return RouteTarget(kind, owner)
     for kind in SINGLE_TARGETS:
         if text == kind:
@@ -282,7 +178,7 @@ def _target(value: Any) -> RouteTarget:
         hint = f"a VPC has only one, so leave out its name: {word}"
     elif word.replace("_", "-") in (*OWNED_TARGETS, *SINGLE_TARGETS):
         hint = f"did you mean {text.replace('_', '-')}?"
-    elif _NAME.match(text):
+    elif is_name(text):
         hint = f"write its kind, too: {text}.local-gateway, {text}.instance and so on; {hint}"
     raise wrong(f"must be a target such as op-a.local-gateway, is {show(value)}", hint)
 
@@ -290,14 +186,17 @@ def _target(value: Any) -> RouteTarget:
 def _gateway_target(value: Any) -> str:
     text = value if isinstance(value, str) else ""
     owner, _, word = text.rpartition(".")
-    if text == "vif-group" or (word in INTERFACE_TARGETS and _NAME.match(owner)):
+    if text == "vif-group" or (word in INTERFACE_TARGETS and is_name(owner)):
         return text
     hint = "targets are vif-group, INSTANCE.instance and INTERFACE.network-interface"
     raise wrong(f"must be the target of a local gateway route, is {show(value)}", hint)
 
 
-def _customer_owned_ip(value: Any) -> IPv4Address | Literal["auto"]:
-    return "auto" if value == "auto" else _address(value)
+def _pool(value: Any) -> str:
+    parts = value.split("/") if isinstance(value, str) else []
+    if len(parts) == 2 and all(is_name(part) for part in parts):
+        return str(value)
+    raise wrong(f"must be a customer-owned IP pool, OUTPOST/POOL, is {show(value)}")
 
 
 def _host_interface(value: Any) -> str:
@@ -310,7 +209,7 @@ def _host_interface(value: Any) -> str:
 def _subnet(value: Any) -> str:
     text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
     parts = text.split("/")
-    if len(parts) <= 2 and all(_NAME.match(part) for part in parts):
+    if len(parts) <= 2 and all(is_name(part) for part in parts):
         return text
     raise wrong(f"must be a subnet's name, or VPC/SUBNET, is {show(value)}")
 
@@ -321,35 +220,6 @@ def _domain_name(value: Any) -> str:
     if len(text) <= 253 and all(_LABEL.fullmatch(label) for label in labels):
         return text
     raise wrong(f"must be a domain name such as corp.internal, is {show(value)}")
-
-
-def _name_server(value: Any) -> IPv4Address | str:
-    return value if value == AMAZON_PROVIDED_DNS else _address(value)
-
-
-def _is_address6(text: str) -> bool:
-    try:
-        IPv6Address(text)
-    except AddressValueError:
-        return False
-    return True
-
-
-def _peer(value: Any) -> IPv4Network | IPv6Network | str:
-    text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
-    if "/" in text and text[0].isdigit() and "." in text:
-        return _cidr(text)
-    if ":" in text and "/" in text:
-        return _cidr6(text)
-    parts = text.split("/")
-    if MANAGED_LIST.fullmatch(text) or (
-        len(parts) <= 2 and all(_NAME.match(part) for part in parts)
-    ):
-        return text
-    hint = f"did you mean {text}/32?" if _ADDRESS.fullmatch(text) else None
-    if len(text) <= LONGEST_IPV6 and _is_address6(text):
-        hint = f"did you mean {text}/128?"
-    raise wrong(f"must be a CIDR block, a security group or a prefix list, is {show(value)}", hint)
 
 
 def _protocol(value: Any) -> int | None:
@@ -396,69 +266,41 @@ def _plain_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
-def _type(
+def typed(
     validator: Callable[[Any], Any], kind: str = "string", **schema: Any
 ) -> tuple[PlainValidator, WithJsonSchema]:
+    """Return what makes a type of the file's out of a function that checks a value."""
     return PlainValidator(validator), WithJsonSchema({"type": kind, **schema})
 
 
-_ADDRESS_SCHEMA = rf"^{_OCTETS}$"
-_PREFIX_SCHEMA = rf"^{_OCTETS}/[0-9]{{1,2}}$"
-_ADDRESS6_SCHEMA = r"^[0-9a-fA-F:.]{2,45}$"
-_PREFIX6_SCHEMA = r"^[0-9a-fA-F:.]{2,45}/[0-9]{1,3}$"
-
-Name = Annotated[str, *_type(_name, pattern=NAME_PATTERN)]
-Address = Annotated[IPv4Address, *_type(_address, pattern=_ADDRESS_SCHEMA)]
-Interface = Annotated[IPv4Interface, *_type(_interface, pattern=_PREFIX_SCHEMA)]
-Cidr = Annotated[IPv4Network, *_type(_cidr, pattern=_PREFIX_SCHEMA)]
-Destination = Annotated[
-    IPv4Network | IPv6Network | str,
-    *_type(
-        _cidr_or_list,
-        pattern=rf"{_PREFIX_SCHEMA}|{_PREFIX6_SCHEMA}|{NAME_PATTERN}|^{_AWS_PREFIX_LIST.pattern}$",
-    ),
-]
-AnyCidr = Annotated[
-    IPv4Network | IPv6Network, *_type(_any_cidr, pattern=rf"{_PREFIX_SCHEMA}|{_PREFIX6_SCHEMA}")
-]
-Cidr6 = Annotated[IPv6Network, *_type(_cidr6, pattern=_PREFIX6_SCHEMA)]
-Ipv6Address = Annotated[
-    IPv6Address | Literal["auto"], *_type(_ipv6_address, pattern=rf"^auto$|{_ADDRESS6_SCHEMA}")
-]
-ElasticIp = Annotated[
-    IPv4Address | Literal["auto"], *_type(_elastic_ip, pattern=rf"^(auto|{_OCTETS})$")
-]
-ServiceName = Annotated[str, *_type(_service, pattern=rf"^{_SERVICE.pattern}$")]
-CustomerAsn = Annotated[int, *_type(_customer_asn, "integer", minimum=1, maximum=4294967294)]
-OutpostAsn = Annotated[int, *_type(_outpost_asn, "integer", minimum=64512, maximum=4294967294)]
+Name = Annotated[str, *typed(_name, pattern=NAME_PATTERN)]
+ServiceName = Annotated[str, *typed(_service, pattern=rf"^{_SERVICE.pattern}$")]
+CustomerAsn = Annotated[int, *typed(_customer_asn, "integer", minimum=1, maximum=4294967294)]
+OutpostAsn = Annotated[int, *typed(_outpost_asn, "integer", minimum=64512, maximum=4294967294)]
 Target = Annotated[
     RouteTarget,
-    *_type(
+    *typed(
         _target,
         pattern=rf"^({NAME_PATTERN[1:-1]}\.({'|'.join(OWNED_TARGETS)})|{'|'.join(SINGLE_TARGETS)})$",
     ),
 ]
 GatewayTarget = Annotated[
     str,
-    *_type(
+    *typed(
         _gateway_target,
         pattern=rf"^({NAME_PATTERN[1:-1]}\.({'|'.join(INTERFACE_TARGETS)})|vif-group)$",
     ),
 ]
-CustomerOwnedIp = Annotated[
-    IPv4Address | Literal["auto"], *_type(_customer_owned_ip, pattern=rf"^({_OCTETS}|auto)$")
-]
 SubnetName = Annotated[
-    str, *_type(_subnet, pattern=rf"{NAME_PATTERN[:-1]}(?:/{NAME_PATTERN[1:-1]})?$")
+    str, *typed(_subnet, pattern=rf"{NAME_PATTERN[:-1]}(?:/{NAME_PATTERN[1:-1]})?$")
 ]
-HostInterface = Annotated[str, *_type(_host_interface, pattern=HOST_INTERFACE_PATTERN)]
-Vlan = Annotated[int, *_type(_vlan, "integer", minimum=1, maximum=4094)]
-Mtu = Annotated[int, *_type(_mtu, "integer", minimum=MIN_MTU, maximum=MAX_MTU)]
-DomainName = Annotated[str, *_type(_domain_name)]
-NameServer = Annotated[IPv4Address | str, *_type(_name_server)]
-Delay = Annotated[float, *_type(_delay, pattern=rf"^{DELAY}$")]
-Rate = Annotated[float, *_type(_rate, pattern=rf"^({_RATE.pattern}|unlimited)$")]
-Peer = Annotated[IPv4Network | IPv6Network | str, *_type(_peer)]
+PoolName = Annotated[str, *typed(_pool, pattern=rf"{NAME_PATTERN[:-1]}/{NAME_PATTERN[1:]}")]
+HostInterface = Annotated[str, *typed(_host_interface, pattern=HOST_INTERFACE_PATTERN)]
+Vlan = Annotated[int, *typed(_vlan, "integer", minimum=1, maximum=4094)]
+Mtu = Annotated[int, *typed(_mtu, "integer", minimum=MIN_MTU, maximum=MAX_MTU)]
+DomainName = Annotated[str, *typed(_domain_name)]
+Delay = Annotated[float, *typed(_delay, pattern=rf"^{DELAY}$")]
+Rate = Annotated[float, *typed(_rate, pattern=rf"^({_RATE.pattern}|unlimited)$")]
 Protocol = Annotated[
     int | None,
     PlainValidator(_protocol),
@@ -483,5 +325,5 @@ Ports = Annotated[
         }
     ),
 ]
-InstanceType = Annotated[str, *_type(_instance_type, pattern=rf"^{_INSTANCE_TYPE.pattern}$")]
-Slots = Annotated[int, *_type(_slots, "integer", minimum=0, maximum=1000)]
+InstanceType = Annotated[str, *typed(_instance_type, pattern=rf"^{_INSTANCE_TYPE.pattern}$")]
+Slots = Annotated[int, *typed(_slots, "integer", minimum=0, maximum=1000)]

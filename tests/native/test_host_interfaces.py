@@ -12,7 +12,9 @@ import pytest
 
 from testbed.control import registry
 from testbed.lifecycle import start
-from testbed.plan.model import Bond, HostInterface, Interface, LagCheck, Node, Plan, Vlan
+from testbed.plan.checks import LagCheck
+from testbed.plan.model import Bond, HostInterface, Interface, Node, Plan, Vlan
+from testbed.plan.roles import Role
 from testbed.testing import Testbed, eventually
 
 PORTS = ("port1", "port2")
@@ -53,7 +55,7 @@ def plan(vid: int = 7) -> Plan:
         *members,
         Interface(f"bond0.{vid}", Vlan("bond0", vid), addresses=("192.0.2.1/24",), mtu=1500),
     )
-    node = Node("node", role="router", group="op", interfaces=interfaces)
+    node = Node("node", role=Role.VPC_ROUTER, group="op", interfaces=interfaces)
     return Plan("real", (node,), (LagCheck("node", "bond0", ("uplink1", "uplink2"), "LAG"),))
 
 
@@ -83,6 +85,6 @@ def test_a_running_testbed_changes_on_them(switch: str) -> None:
         assert testbed["node"].ping(switch, count=1).received == 0
         testbed.apply(plan(7))
         assert testbed["node"].ping(switch, count=1).received == 1
-        testbed.apply(Plan("real", (Node("node", role="router", group="op"),)))
+        testbed.apply(Plan("real", (Node("node", role=Role.VPC_ROUTER, group="op"),)))
         testbed.apply(plan(7))
         assert eventually(lambda: testbed["node"].ping(switch, count=1).received == 1)

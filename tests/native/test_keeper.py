@@ -20,7 +20,9 @@ from testbed.keeper.processes import ProcessTable
 from testbed.kernel import namespace
 from testbed.lifecycle import start
 from testbed.lifecycle.bringup import bring_up, take_down
-from testbed.plan.model import Bridge, Interface, LinkCheck, Node, Plan, Process, Veth
+from testbed.plan.checks import LinkCheck
+from testbed.plan.model import Bridge, Interface, Node, Plan, Process, Veth
+from testbed.plan.roles import Role
 
 NAME = "keeper-test"
 SLEEP = Process("sleeper", ("sleep", "1000"))
@@ -37,8 +39,8 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def cable() -> Plan:
     """Two nodes and a cable."""
-    one = Node("one", "x", "x", interfaces=(Interface("e0", Veth("two", "e0")),))
-    two = Node("two", "x", "x", interfaces=(Interface("e0", Veth("one", "e0")),))
+    one = Node("one", Role.HOST, "x", interfaces=(Interface("e0", Veth("two", "e0")),))
+    two = Node("two", Role.HOST, "x", interfaces=(Interface("e0", Veth("one", "e0")),))
     return Plan(NAME, (one, two), (LinkCheck("one", "e0"),))
 
 
@@ -78,7 +80,7 @@ def broken(change: str) -> Plan:
     if change == "program":
         return with_processes(plan, SLEEP, Process("nothing", ("no-such-program",)))
     bad = Interface("br0", Bridge(), sysctls={"net/ipv4/conf/br0/nonsense": "1"})
-    return replace(plan, nodes=(*plan.nodes, Node("three", "x", "x", interfaces=(bad,))))
+    return replace(plan, nodes=(*plan.nodes, Node("three", Role.HOST, "x", interfaces=(bad,))))
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_many_open_files() -> None:
 
 def test_many_nodes() -> None:
     """The keeper has descriptors for each; libnftables can't have one above 1023."""
-    nodes = tuple(Node(f"n{number}", "x", "x") for number in range(1100))
+    nodes = tuple(Node(f"n{number}", Role.HOST, "x") for number in range(1100))
     last = replace(nodes[-1], nftables="table inet x { }", processes=(SLEEP,))
     client = up(Plan(NAME, (*nodes[:-1], last)))
     assert "table inet x" in client.run(last.name, ["nft", "list", "ruleset"]).text

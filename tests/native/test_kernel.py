@@ -43,6 +43,7 @@ from testbed.plan.model import (
     WireGuard,
     WireGuardPeer,
 )
+from testbed.plan.roles import Role
 
 pytestmark = [
     pytest.mark.packets,
@@ -106,7 +107,7 @@ def world() -> Iterator[World]:
 
 
 def node(name: str, *interfaces: Interface, **more: Any) -> Node:
-    return Node(name, "test", "test", interfaces=interfaces, **more)
+    return Node(name, Role.HOST, "test", interfaces=interfaces, **more)
 
 
 def cable(name: str, peer: str, *addresses: str, **more: Any) -> Interface:

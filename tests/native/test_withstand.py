@@ -22,6 +22,7 @@ from testbed.errors import TestbedError
 from testbed.lifecycle import start
 from testbed.plan.diff import diff
 from testbed.plan.model import Node, Plan, Process
+from testbed.plan.roles import Role
 from testbed.testing import Testbed
 
 ROOT = Path(__file__).parents[2]
@@ -217,7 +218,7 @@ def test_a_configuration_that_its_daemon_refuses(runtime: Path, tmp_path: Path) 
 def test_daemon_that_dies_at_start(runtime: Path) -> None:
     dies = Process("bird", ("bird", "-f", "-c", "/nowhere"))
     with pytest.raises(TestbedError, match="bird in one"):
-        Testbed.up(Plan("dies", (Node("one", "x", "x", processes=(dies,)),)), vm="never")
+        Testbed.up(Plan("dies", (Node("one", Role.HOST, "x", processes=(dies,)),)), vm="never")
     nothing_left(runtime)
 
 

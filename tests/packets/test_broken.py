@@ -21,7 +21,8 @@ from broken_sites import SITES, BrokenSite
 from testbed.conformance import runner
 from testbed.control.registry import alive
 from testbed.errors import NetworkError
-from testbed.lifecycle.bringup import load_topology, take_down
+from testbed.lifecycle.bringup import take_down
+from testbed.lifecycle.live import running_topology
 from testbed.testing import Testbed
 
 pytestmark = [pytest.mark.packets, pytest.mark.topology("topologies/first.yaml")]
@@ -47,7 +48,7 @@ def demand(site: BrokenSite, found: Mapping[str, Any]) -> None:
 def test_the_cause_is_named(site: BrokenSite, testbed: Testbed) -> None:
     with contextlib.suppress(NetworkError):  # it is not ready
         testbed.apply(site.file, timeout_s=READY_S)
-    topology = load_topology(site.file, {}, testbed.name)
+    topology = running_topology(testbed.client)  # with the numbers of the sites before it
     report = runner.run(testbed, topology, disruptive=False, fail_fast=True)
     assert report.diagnosis is not None, report.problem
     demand(site, asdict(report.diagnosis))

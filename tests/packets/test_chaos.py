@@ -14,7 +14,7 @@ from testbed.chaos.running import run
 from testbed.chaos.schedule import Episode
 from testbed.conformance.site import Site
 from testbed.conformance.streams import OWN_PORT, Streams, choose
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 from testbed.topology.model import Topology

@@ -13,6 +13,7 @@ import pytest
 from observing import bgp_paths, captured, ends, python, read_until
 from scapy.layers.inet import ICMP, IP, IPerror
 
+from testbed.lifecycle.live import running_topology
 from testbed.testing import Testbed
 
 FILE = Path(__file__).parents[2] / "topologies" / "coip.yaml"
@@ -199,7 +200,8 @@ except OSError as error:
             (app, f"{app} customer_owned_ip: {WEB_COIP},"),
         )
         assert "app" in desk.http(f"http://{WEB_COIP}/").text.splitlines()
-        assert "web" in desk.http(f"http://{APP_COIP}/").text.splitlines()
+        moved = running_topology(testbed.client).network_interfaces["web"]
+        assert "web" in desk.http(f"http://{moved.customer_owned_ip}/").text.splitlines()
         talk.write(b"\n")
         assert "lost" in talk.wait(60).text
 

@@ -17,7 +17,7 @@ from packets.test_mutations import all_mutations
 from testbed.conformance import runner
 from testbed.conformance.results import Report
 from testbed.conformance.suites import SUITES
-from testbed.lifecycle.bringup import load_topology
+from testbed.lifecycle.installation import load_topology
 from testbed.testing import Testbed
 
 FOLDER = ROOT / "topologies"

@@ -16,7 +16,7 @@ from effort import THOROUGH, sites
 from sites import healthy
 
 from testbed.conformance import runner
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 from testbed.topology.model import Topology

@@ -16,10 +16,9 @@ import yaml
 from effort import times
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from testbed.lifecycle.bringup import load_topology
+from testbed.lifecycle.installation import load_topology
 from testbed.predict import World
-from testbed.probes.reach import Request, measure, predict, requests
-from testbed.programs.requests import ANSWERED
+from testbed.probes.reach import ANSWERED, Request, measure, predict, requests
 from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 

@@ -10,7 +10,7 @@ import pytest
 
 from packets.mutations import in_protocol
 from testbed.errors import NetworkError
-from testbed.lifecycle.bringup import load_topology
+from testbed.lifecycle.installation import load_topology
 from testbed.plan.model import Plan
 from testbed.testing import Testbed
 

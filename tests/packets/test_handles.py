@@ -234,5 +234,5 @@ def test_the_bundle_shows_what_the_node_shows(testbed: Testbed, tmp_path: Path) 
     assert re.search(rb"BGP state:\s+Established", files["nodes/cnd1/bird.txt"])
     assert b"10.1.3.0/24" in files["nodes/cnd2/bgpd.txt"]
     assert json.loads(files["status.json"])["ok"]
-    assert b"outposts:" in files["topology.txt"]
+    assert b"outposts" in files["document.json"]
     assert "counter" in files["nodes/op.vpc-app/ruleset.nft"].decode()

@@ -14,7 +14,7 @@ from sites import healthy
 from witness import Witness
 
 from testbed.conformance import runner
-from testbed.lifecycle.bringup import load_topology
+from testbed.lifecycle.installation import load_topology
 from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 

@@ -14,6 +14,7 @@ from effort import THOROUGH, times
 
 from testbed.kernel import features
 from testbed.plan.model import Node, Plan
+from testbed.plan.roles import Role
 from testbed.testing import Testbed
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ def test_native_tests_in_a_micro_vm(pytestconfig: pytest.Config) -> None:
     vm = pytestconfig.getoption("testbed_vm")
     if vm == "never":
         pytest.skip("no micro VM is wanted")
-    plan = Plan("native-tests", (Node("host", role="host", group="host"),))
+    plan = Plan("native-tests", (Node("host", role=Role.HOST, group="host"),))
     options = ["-p", "no:cacheprovider", "-v", "-s", "--durations", "10", "--rootdir", str(ROOT)]
     with Testbed.up(plan, vm="always" if vm == "auto" else vm) as guest:
         done = guest["host"].run(

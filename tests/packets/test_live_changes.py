@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from effort import THOROUGH
 
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 

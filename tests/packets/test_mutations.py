@@ -17,7 +17,7 @@ from packets.mutations import ROOT, Mutation
 from testbed.conformance import runner
 from testbed.conformance.results import Result
 from testbed.conformance.suites import SUITES
-from testbed.lifecycle.bringup import load_topology
+from testbed.lifecycle.installation import load_topology
 from testbed.testing import Testbed
 
 pytestmark = [pytest.mark.packets]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from testbed.conformance import runner
-from testbed.lifecycle.bringup import load_topology
+from testbed.lifecycle.installation import load_topology
 from testbed.testing import Testbed
 
 FILE = "tests/packets/one-way.yaml"

@@ -24,7 +24,9 @@ from testbed.guest.kinds import KINDS
 from testbed.kernel import features
 from testbed.kernel.isolation import UNNEEDED
 from testbed.lifecycle.bringup import bring_up, take_down
-from testbed.plan.model import Interface, LinkCheck, Node, Plan, Veth
+from testbed.plan.checks import LinkCheck
+from testbed.plan.model import Interface, Node, Plan, Veth
+from testbed.plan.roles import Role
 from testbed.testing import eventually
 
 from .started import gone
@@ -37,8 +39,8 @@ SLEEP = ("sleep", "1111")
 
 def cable(name: str = NAME) -> Plan:
     """Two nodes and a cable, which every kernel can have."""
-    one = Node("one", "x", "x", interfaces=(Interface("e0", Veth("two", "e0")),))
-    two = Node("two", "x", "x", interfaces=(Interface("e0", Veth("one", "e0")),))
+    one = Node("one", Role.HOST, "x", interfaces=(Interface("e0", Veth("two", "e0")),))
+    two = Node("two", Role.HOST, "x", interfaces=(Interface("e0", Veth("one", "e0")),))
     return Plan(name, (one, two), (LinkCheck("one", "e0"),))
 
 

@@ -194,7 +194,7 @@ def test_pytest_plugin(user: User) -> None:
 
 def test_without_a_session_tmp_is_used(user: User) -> None:
     """A directory for this user only; one that somebody else has put there is refused."""
-    code = "import testbed.protocol as p; print(p.runtime_directory())"
+    code = "import testbed.control.protocol as p; print(p.runtime_directory())"
     words = ["env", "-u", "XDG_RUNTIME_DIR", *user.words("-c", code)]
     place = Path(f"/tmp/testbed-{UID}")
 
@@ -226,20 +226,21 @@ def test_doctor(either_user: User) -> None:
 
 NATIVE = """
 import json, sys
-from testbed.plan.model import Bridge, Interface, LinkCheck, Node, Plan, Process, Veth
+from testbed.plan.model import Bridge, Interface, Node, Plan, Process, Veth
+from testbed.plan.roles import Role
 from testbed.testing import Testbed
 rules = "table inet t {\\nchain c {\\ntype filter hook input priority 0\\ncounter\\n}\\n}\\n"
 at = "/run/node/r"
 daemon = lambda name, *after: Process(name, (
     name, "-f", f"{at}/{name}.conf", "-i", f"{at}/{name}.pid", "-z", f"{at}/zserv.api",
     "--vty_socket", at, "-P", "0", "--log", "stdout"), after=after)
-frr = Node("r", "x", "x", processes=(daemon("zebra"), daemon("bgpd", "zserv.api")),
+frr = Node("r", Role.HOST, "x", processes=(daemon("zebra"), daemon("bgpd", "zserv.api")),
     files={"zebra.conf": "", "bgpd.conf": "router bgp 65001\\n"})
 def host(n):
     end = Interface("e0", Veth("br", f"p{n}"), addresses=(f"10.0.0.{n}/24",))
-    return Node(f"h{n}", "x", "x", interfaces=(end,), nftables=rules)
+    return Node(f"h{n}", Role.HOST, "x", interfaces=(end,), nftables=rules)
 ports = tuple(Interface(f"p{n}", Veth(f"h{n}", "e0"), master="br0") for n in (1, 2))
-bridge = Node("br", "x", "x", interfaces=(Interface("br0", Bridge()), *ports))
+bridge = Node("br", Role.HOST, "x", interfaces=(Interface("br0", Bridge()), *ports))
 with Testbed.up(Plan("native", (frr, host(1), host(2), bridge)), vm="auto") as testbed:
     hello = testbed.client.hello()
     with testbed["h2"].capture("e0", "icmp") as wire:

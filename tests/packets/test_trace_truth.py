@@ -17,7 +17,7 @@ from effort import THOROUGH, sites
 from witnesses.rounds import Tally, compare
 
 from testbed.chaos.candidates import candidates
-from testbed.lifecycle.bringup import load_topology
+from testbed.lifecycle.installation import load_topology
 from testbed.predict import Endpoint, World
 from testbed.testing import Testbed
 

@@ -20,7 +20,7 @@ from unprivileged import ordinary_user, own_uid, wait_until
 from testbed.control import registry
 from testbed.errors import HostError, UsageError
 from testbed.guest import uml_kernels
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.plan.model import Plan
 from testbed.testing import Testbed
 
@@ -125,7 +125,16 @@ def test_bgp_gives_up_a_silent_peer_after_its_hold_time(hold: Testbed) -> None:
     outcome = scenarios.bgp_hold_time(hold)
     # Since the last keepalive, and they come every 60 s or somewhat earlier.
     assert all(119 <= seconds <= 181 for seconds in outcome["noticed_after_s"].values())
-    assert hold["web"].ping("db").ok
+    healed = hold.elapsed()
+    answers = []
+
+    def answered() -> bool:
+        answers.append(hold["web"].ping("db"))
+        return answers[-1].ok
+
+    assert hold.eventually(answered, 30, interval=1), answers
+    if len(answers) > 1:  # ready, and yet packets were lost
+        print(answers, *(event for event in hold.events() if event["at"] > healed - 20), sep="\n")
 
 
 def test_lacp_gives_up_a_silent_member_after_its_slow_timeout(slow: Testbed) -> None:

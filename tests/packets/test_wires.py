@@ -23,8 +23,10 @@ from scapy.utils import rdpcap
 from testbed.errors import HostError
 from testbed.guest.kinds import KINDS
 from testbed.lifecycle import start
-from testbed.lifecycle.bringup import bring_up, load_topology, lower_topology
+from testbed.lifecycle.bringup import bring_up
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.plan.model import HostInterface, Interface, Node, Plan, Veth
+from testbed.plan.roles import Role
 from testbed.testing import Testbed, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -179,7 +181,7 @@ ONE = Plan(
     (
         Node(
             "node",
-            role="host",
+            role=Role.HOST,
             group="host",
             interfaces=(
                 Interface("eth0", HostInterface("port"), addresses=("192.0.2.1/24",), mtu=1500),

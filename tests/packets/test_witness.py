@@ -14,7 +14,7 @@ from testbed.conformance.probing import connect, ping
 from testbed.conformance.requesting import Request, send
 from testbed.conformance.site import Site
 from testbed.conformance.subjects import LagSubject, VifSubject
-from testbed.lifecycle.bringup import load_topology
+from testbed.lifecycle.installation import load_topology
 from testbed.testing import Testbed
 
 FILE = Path(__file__).with_name("mixed.yaml")

@@ -13,7 +13,7 @@ from testbed.chaos.candidates import candidates
 from testbed.chaos.schedule import schedule
 from testbed.errors import UsageError
 from testbed.faults.catalog import KINDS, compose
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.plan.model import Plan
 from testbed.topology.model import Topology
 

@@ -15,7 +15,7 @@ from testbed.chaos.verdict import Outcome, Run, names_one
 from testbed.conformance.results import Report, Result
 from testbed.conformance.streams import Outage
 from testbed.conformance.subjects import lags
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 
 FAULT = Candidate("link-down", "cnd1:op_1", frozenset({"cnd1", "op.lag1"}), ("lag",))
 EPISODE = Episode(1, 5.0, 6.0, (FAULT,))

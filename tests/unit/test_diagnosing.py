@@ -10,7 +10,7 @@ from packets.test_diagnosis import MIXED, USUAL
 
 from testbed.conformance.graph import graph
 from testbed.faults.catalog import KINDS
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 
 ROOT = Path(__file__).parents[2]
 # Without effect on a healthy site: nothing is fragmented or too large where these are put, and

@@ -1,16 +1,19 @@
-"""The manual: fences are closed, and the example in the README has all that it needs."""
+"""The manual: what is made from the code is current, fences are closed, the README works."""
 
 from __future__ import annotations
 
 import ast
 import builtins
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "README.md"]
+MADE_LATER = {"tests/durations.json"}  # by scripts/test --record-durations
 
 
 def fences(text: str) -> list[tuple[int, str, str]]:
@@ -32,6 +35,23 @@ def fences(text: str) -> list[tuple[int, str, str]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_fences_are_closed(page: Path) -> None:
     fences(page.read_text())
+
+
+def test_what_is_made_from_the_code_is_current() -> None:
+    argv = [sys.executable, str(ROOT / "scripts" / "documents.py"), "--check"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_and_modules_that_pages_name_exist(page: Path) -> None:
+    text = page.read_text()
+    for path in re.findall(r"`((?:testbed|tests|scripts|docs)/[a-z0-9_./-]+)`", text):
+        assert path in MADE_LATER or (ROOT / path).exists(), path
+    for module in re.findall(r"`(testbed(?:\.[a-z_]+)+)`", text):
+        parts = module.split(".")
+        found = [ROOT.joinpath(*parts[:end]) for end in (len(parts), len(parts) - 1)]
+        assert any(p.is_dir() or p.with_suffix(".py").exists() for p in found), module
 
 
 def test_the_python_in_the_readme_names_what_it_imports() -> None:

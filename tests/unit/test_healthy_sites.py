@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sites import healthy
 
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 
 SEEDS = range(40)
 

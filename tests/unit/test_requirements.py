@@ -18,7 +18,7 @@ def plan(**members: object) -> m.Plan:
     return m.Plan("t", (m.Node("n", "host", "g", **members),))  # type: ignore[arg-type]
 
 
-def interfaces(*devices: m.Kind) -> tuple[m.Interface, ...]:
+def interfaces(*devices: m.LinkKind) -> tuple[m.Interface, ...]:
     return tuple(m.Interface(f"i{number}", device) for number, device in enumerate(devices))
 
 

@@ -14,10 +14,11 @@ from testbed.lower import bgp, names
 from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft
 from testbed.lower.builder import netem as netem_of
 from testbed.lower.rack import inner
-from testbed.plan.model import TABLE_MAIN, Bond, LagCheck, Netem, Route, Veth, Vlan, Vrf
+from testbed.plan.checks import LagCheck
+from testbed.plan.model import TABLE_MAIN, Bond, Netem, Route, Veth, Vlan, Vrf
+from testbed.plan.roles import Role
 from testbed.topology.model import Lag, Outpost, Quality, Topology, Vif
 
-OND_MEMBER = "uplink"
 TO_SERVICE_LINK = "to-sl"
 TO_LOCAL_GATEWAY = "to-lgw"
 BACKUP_PREPEND = 3  # path length 4 in all (facts: R1, R2)
@@ -31,7 +32,7 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
     for lag in outpost.lags:
         name = names.ond(outpost, lag.device)
         title = f"{outpost.name} Outpost networking device {lag.device}"
-        node = draft.router(name, "outpost-networking-device", outpost.name, title)
+        node = draft.router(name, Role.NETWORKING_DEVICE, outpost.name, title)
         node.sysctls |= OND_SYSCTLS
         peer = (lag.customer_device, names.customer_bond(outpost, lag))
         add_vrf(node, names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK, silent=True)
@@ -41,7 +42,7 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
         gateway = inner.rack_link(outpost, lag.device, gateway=True)[1].ip
         node.route("0.0.0.0/0", via=gateway, dev=TO_LOCAL_GATEWAY, table=names.TABLE_LOCAL_GATEWAY)
         node.routes.append(Route("0.0.0.0/0", type="blackhole", metric=LAST_METRIC))
-        add_lag(draft, node, names.OND_BOND, lag, peer, member_prefix=OND_MEMBER)
+        add_lag(draft, node, names.OND_BOND, lag, peer, member_prefix=names.OND_MEMBER)
         add_vlan(node, names.OND_BOND, lag.service_link, names.VRF_SERVICE_LINK, outpost_side=True)
         add_vlan(
             node, names.OND_BOND, lag.local_gateway, names.VRF_LOCAL_GATEWAY, outpost_side=True
@@ -59,12 +60,6 @@ def add_vrf(node: NodeDraft, name: str, table: int, *, silent: bool = False) -> 
     node.routes.append(Route("0.0.0.0/0", type=last, table=table, metric=LAST_METRIC))
 
 
-def member_names(bond: str, lag: Lag, prefix: str | None = None) -> list[str]:
-    """The names of a LAG's member interfaces on one side."""
-    stem = prefix or f"{bond}_"
-    return [f"{stem}{index}" for index in range(1, lag.members + 1)]
-
-
 def add_lag(
     draft: Draft,
     node: NodeDraft,
@@ -77,9 +72,9 @@ def add_lag(
 ) -> None:
     """Add one side of a LAG: the bond, its members, and the check that LACP agrees on each."""
     peer_node, peer_bond = peer
-    members = member_names(bond, lag, member_prefix)
+    members = names.lag_members(bond, lag, member_prefix)
     node.add(bond, Bond())
-    for member, other in zip(members, member_names(peer_bond, lag, peer_prefix), strict=True):
+    for member, other in zip(members, names.lag_members(peer_bond, lag, peer_prefix), strict=True):
         node.add(member, Veth(peer_node, other), master=bond, mtu=1500, netem=_member_netem(lag))
     title = f"LAG {node.name} {bond} - {peer_node}"
     draft.checks.append(LagCheck(node.name, bond, tuple(members), title))

@@ -16,11 +16,11 @@ from ipaddress import IPv4Interface, IPv4Network
 from testbed.lower import bgp, names
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.rack import inner
-from testbed.lower.rack.service_link import PORT, WIREGUARD_MTU, anchor_key, outpost_key, public_key
+from testbed.lower.rack.service_link import WIREGUARD_MTU, anchor_key, outpost_key, public_key
 from testbed.plan.model import WireGuard, WireGuardPeer
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Anchor, Outpost, Topology
 
-GROUP = "region"
 FABRIC_PORT = "fabric"
 
 PRIVATE_FIREWALL = """\
@@ -71,10 +71,10 @@ def lower(draft: Draft, topology: Topology, fabric: NodeDraft) -> tuple[bgp.Sess
             name = names.anchor(group.owner, anchor)
             of = f" of {group.owner.name}" if group.owner else ""
             title = f"{topology.region.name} service link {anchor.name}{of} ({anchor.address})"
-            node = draft.router(name, "service-link-anchor", GROUP, title)
+            node = draft.router(name, Role.ANCHOR, REGION, title)
             if group.owner:
                 node.nftables = PRIVATE_FIREWALL
-            link = inner.fabric_link(len(sessions))
+            link = inner.fabric_link(draft.numbers.claim("fabric-link", name, first=0))
             port = names.fabric_port(group.owner, anchor)
             draft.cable((fabric, port), (node, FABRIC_PORT), addresses=link)
             key = anchor_key(topology, group.owner, anchor)
@@ -111,7 +111,7 @@ def _tunnels(name: str, key: str, index: int, outposts: Sequence[Outpost]) -> Wi
         )
         for outpost in outposts
     )
-    return WireGuard(name, key, PORT, peers)
+    return WireGuard(name, key, inner.SERVICE_LINK_PORT, peers)
 
 
 def _configure(

@@ -18,7 +18,9 @@ from ipaddress import IPv4Address, IPv4Network
 from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.rack import gateway_table, inner
+from testbed.lower.templating import environment
 from testbed.plan.model import TABLE_MAIN, Rule
+from testbed.plan.roles import Role
 from testbed.topology.model import Outpost, Topology, Vpc
 
 TO_GATEWAY, TO_VPC = "lgw", "vpc"
@@ -53,7 +55,7 @@ def attach(
     Returns the end for the VPC's router.
     """
     title = f"{outpost.name} customer-owned IP addresses of VPC {vpc.name}"
-    node = draft.router(names.coip(outpost, vpc), "customer-owned-ip", outpost.name, title)
+    node = draft.router(names.coip(outpost, vpc), Role.COIP, outpost.name, title)
     gateway_end, own_end = inner.coip_link(vpc)
     draft.cable(gateway, (node, TO_GATEWAY), addresses=(gateway_end, own_end))
     node.route("0.0.0.0/0", via=gateway_end.ip, dev=TO_GATEWAY)
@@ -82,10 +84,6 @@ def _preserved(topology: Topology, outpost: Outpost, vpc: Vpc) -> list[IPv4Netwo
     ]
 
 
-def _elements(items: list[str]) -> str:
-    return f"elements = {{ {', '.join(items)} }}" if items else ""
-
-
 def _ruleset(
     title: str, owned: dict[IPv4Address, IPv4Address], preserved: list[IPv4Network]
 ) -> str:
@@ -94,63 +92,13 @@ def _ruleset(
     A connection that was translated by an association which is gone has no
     way through either: `associations` has what holds now.
     """
-    inward = [f"{public} : {private}" for public, private in owned.items()]
-    outward = [f"{private} : {public}" for public, private in owned.items()]
-    private = [str(address) for address in owned.values()]
-    pairs = [f"{private} . {public}" for public, private in owned.items()]
-    return f"""\
-# {title}
-table ip coip {{
-  map private_addresses {{
-    type ipv4_addr : ipv4_addr
-    {_elements(inward)}
-  }}
-  map customer_owned_addresses {{
-    type ipv4_addr : ipv4_addr
-    {_elements(outward)}
-  }}
-  set owners {{
-    type ipv4_addr
-    {_elements(private)}
-  }}
-  set associations {{
-    type ipv4_addr . ipv4_addr
-    {_elements(pairs)}
-  }}
-  set not_translated {{
-    type ipv4_addr
-    flags interval
-    {_elements([str(network) for network in preserved])}
-  }}
-  chain raw {{
-    type filter hook prerouting priority raw; policy accept;
-    iifname "{TO_GATEWAY}" ip daddr @not_translated notrack
-    iifname "{TO_VPC}" ip saddr @not_translated notrack
-  }}
-  chain prerouting {{
-    type nat hook prerouting priority dstnat; policy accept;
-    iifname "{TO_GATEWAY}" dnat to ip daddr map @private_addresses
-  }}
-  chain postrouting {{
-    type nat hook postrouting priority srcnat; policy accept;
-    iifname "{TO_VPC}" snat to ip saddr map @customer_owned_addresses
-  }}
-  chain forward {{
-    type filter hook forward priority filter; policy drop;
-    iifname "{TO_GATEWAY}" jump from_gateway
-    iifname "{TO_VPC}" jump from_vpc
-    counter drop comment "no customer-owned IP address stands for it"
-  }}
-  chain from_gateway {{
-    ct direction original ip daddr . ct original ip daddr @associations accept
-    ct direction reply ip daddr . ct reply ip daddr @associations accept
-    ip daddr @not_translated accept
-  }}
-  chain from_vpc {{
-    ct state new ip saddr @owners accept
-    ct direction original ip saddr . ct reply ip daddr @associations accept
-    ct direction reply ip saddr . ct original ip daddr @associations accept
-    ip saddr @not_translated accept
-  }}
-}}
-"""
+    return environment.get_template("coip.nft.j2").render(
+        title=title,
+        to_gateway=TO_GATEWAY,
+        to_vpc=TO_VPC,
+        private_addresses=[f"{public} : {private}" for public, private in owned.items()],
+        customer_owned_addresses=[f"{private} : {public}" for public, private in owned.items()],
+        owners=list(owned.values()),
+        associations=[f"{private} . {public}" for public, private in owned.items()],
+        not_translated=preserved,
+    )

@@ -12,7 +12,7 @@ from typing import Literal
 
 from testbed.topology.model import GatewayRoute, NetworkInterface, Outpost, Topology
 
-Kind = Literal["vif-group", "interface", "subnet", "coip-pool"]
+EntryKind = Literal["vif-group", "interface", "subnet", "coip-pool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Entry:
     """A route of the table; `vpc` is where it leads, None for the VIF group or nowhere."""
 
     destination: IPv4Network
-    kind: Kind
+    kind: EntryKind
     target: str
     vpc: str | None = None
     interface: NetworkInterface | None = None

@@ -1,6 +1,6 @@
-"""Addresses inside AWS: links and tunnels that no customer sees.
+"""Addresses of AWS's own equipment: links, tunnels and the rack's servers.
 
-AWS documents none of them. They come from the upper half of the shared
+AWS documents none of them. Those that no customer sees come from the upper half of the shared
 address space (RFC 6598), one block for each purpose; docs/fidelity.md lists
 the choice.
 """
@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from testbed.lower.builder import point_to_point
 from testbed.topology.model import (
     Outpost,
+    Topology,
     TransitGatewayAttachment,
     Vpc,
     VpcPeeringConnection,
@@ -34,12 +35,25 @@ VPC_GATEWAYS = 32  # of each VPC in the Region: VPC_LINKS has room for 512 VPCs
 OUTPOSTS = 256  # the most that OVERLAY_LINKS and GATEWAY_LINKS leave room for with 512 VPCs
 
 SERVICE_LINK_MTU = 1300  # facts: S1
+SERVICE_LINK_PORT = 443
+SERVER_OFFSET = 10  # where in its half of the infrastructure CIDR a server's address is
 FABRIC_ENDPOINT = OVERLAY_ENDPOINTS.broadcast_address - 1
 
 
 def overlay_endpoint(outpost: Outpost) -> IPv4Address:
     """The Outpost's end of every VPC overlay."""
     return OVERLAY_ENDPOINTS.network_address + outpost.number
+
+
+def server_address(outpost: Outpost, index: int) -> IPv4Address:
+    """The infrastructure address of the server that opens tunnel `index`."""
+    return outpost.service_link.own_prefix(index + 1).network_address + SERVER_OFFSET
+
+
+def management_endpoint(topology: Topology, outpost: Outpost) -> IPv4Address:
+    """The address that an Outpost's management channel leads to."""
+    private = outpost.service_link.private_anchors
+    return private[0].address if private else topology.region.outposts_address
 
 
 def tunnel_outpost(outpost: Outpost, index: int) -> IPv4Interface:

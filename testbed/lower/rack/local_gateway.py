@@ -13,15 +13,9 @@ from __future__ import annotations
 from testbed.lower import bgp, names
 from testbed.lower.builder import Draft, NodeDraft, interface_name
 from testbed.lower.rack import TO_LOCAL_GATEWAY, coip, gateway_table, inner
-from testbed.plan.model import (
-    TABLE_MAIN,
-    GatewayPort,
-    GatewayRoute,
-    LocalGatewayCheck,
-    Route,
-    RouteState,
-    Rule,
-)
+from testbed.plan.checks import GatewayPort, GatewayRoute, LocalGatewayCheck, RouteState
+from testbed.plan.model import TABLE_MAIN, Route, Rule
+from testbed.plan.roles import Role
 from testbed.topology.model import LocalGatewayMode, Outpost, Topology, Vpc
 
 # Another mode is another table: the routes of the old one go before those of the new one come.
@@ -40,7 +34,7 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
     The links to the VPC routers come with those (`testbed.lower.vpc`).
     """
     title = f"{outpost.name} local gateway"
-    node = draft.router(names.local_gateway(outpost), "local-gateway", outpost.name, title)
+    node = draft.router(names.local_gateway(outpost), Role.LOCAL_GATEWAY, outpost.name, title)
     sessions = []
     for lag in outpost.lags:
         interface = f"ond{lag.device}"

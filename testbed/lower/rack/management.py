@@ -9,13 +9,14 @@ network interface (facts: T1, C5). `testbed.programs.management` has both progra
 from __future__ import annotations
 
 import json
-from ipaddress import IPv4Address
 from typing import Any
 
-from testbed.lower import bgp, names, region
+from testbed.lower import names, region
 from testbed.lower.builder import Draft, NodeDraft
-from testbed.lower.rack.service_link import host_address
-from testbed.plan.model import NODE_DIRECTORY, ManagementCheck, Process
+from testbed.lower.rack import inner
+from testbed.plan.checks import ManagementCheck
+from testbed.plan.model import NODE_DIRECTORY, Process
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Lag, Outpost, Topology
 
 CONFIG = "management.json"
@@ -29,25 +30,19 @@ def lower(draft: Draft, topology: Topology) -> None:
     address = topology.region.outposts_address
     if public:
         title = f"{topology.region.name} Outposts endpoint ({address})"
-        node = draft.host(names.OUTPOSTS_API, "outposts-endpoint", "region", title)
+        node = draft.host(names.OUTPOSTS_API, Role.OUTPOSTS_API, REGION, title)
         gateway = topology.region.public_cidr.network_address + 1
         edge = draft.nodes[names.EDGE]
         region.attach_public(draft, edge, node, "outposts-api", address, gateway)
         _collect(draft, topology, node, str(address), public)
     for outpost in outposts:
-        endpoint = str(endpoint_of(topology, outpost))
+        endpoint = str(inner.management_endpoint(topology, outpost))
         if outpost.service_link.private_anchors:
             anchor = outpost.service_link.private_anchors[0]
             _collect(
                 draft, topology, draft.nodes[names.anchor(outpost, anchor)], endpoint, [outpost]
             )
         _report(draft, topology, outpost, endpoint)
-
-
-def endpoint_of(topology: Topology, outpost: Outpost) -> IPv4Address:
-    """The address that an Outpost's management channel leads to."""
-    private = outpost.service_link.private_anchors
-    return private[0].address if private else topology.region.outposts_address
 
 
 def _run(node: NodeDraft, role: str, config: dict[str, Any]) -> None:
@@ -77,12 +72,12 @@ def _report(draft: Draft, topology: Topology, outpost: Outpost, endpoint: str) -
     config = {
         "outpost": outpost.name,
         "endpoint": endpoint,
-        "source": str(host_address(outpost, 0)),
+        "source": str(inner.server_address(outpost, 0)),
         "period_s": topology.region.metrics_period_s,
         "spool": f"{NODE_DIRECTORY}/{host.name}/spool.jsonl",
         "tunnels": {
             "control": control,
-            "sessions": [bgp.symbol(anchor.name) for anchor in topology.anchors(outpost)],
+            "sessions": [names.symbol(anchor.name) for anchor in topology.anchors(outpost)],
         },
         "devices": [_device(outpost, lag) for lag in outpost.lags],
     }
@@ -102,7 +97,7 @@ def _device(outpost: Outpost, lag: Lag) -> dict[str, Any]:
         dimensions["VirtualInterfaceId"] = f"{outpost.name}-{kind}{lag.device}"
         vifs.append(
             {
-                "session": bgp.symbol(session),
+                "session": names.symbol(session),
                 "interface": f"{names.OND_BOND}.{vif.vlan}",
                 "dimensions": dimensions,
             }

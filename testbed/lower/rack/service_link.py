@@ -5,27 +5,27 @@ addresses in the infrastructure CIDR, one in each OND's half (facts: H2, R1);
 nothing from outside may open one (facts: S1, S4). Both tunnels end in one
 router that balances over them and drops one that BFD finds silent. The VPC
 overlays (`testbed.lower.vpc`) run inside. AWS does not name the technology;
-WireGuard is what Outposts servers use (facts: N4, API).
+WireGuard is what Outposts servers use (facts: N4, botocore).
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from testbed.lower import bgp, names
 from testbed.lower.builder import ETHERNET_MTU, Draft, NodeDraft
 from testbed.lower.rack import TO_SERVICE_LINK, inner
-from testbed.plan.model import Route, RouteCheck, TunnelCheck, WireGuard, WireGuardPeer
+from testbed.plan.checks import RouteCheck, TunnelCheck
+from testbed.plan.model import Route, WireGuard, WireGuardPeer
+from testbed.plan.roles import Role
 from testbed.topology.model import INTERNAL, Anchor, Outpost, Topology
 
-PORT = 443
 KEEPALIVE_S = 5
 WIREGUARD_MTU = ETHERNET_MTU - 60  # outer IPv4 and UDP headers, WireGuard's own 32 bytes
-HOST_OFFSET = 10  # where in its half of the infrastructure CIDR a server's address is
 
 HOST_FIREWALL = """\
 table inet service_link {
@@ -65,7 +65,7 @@ def anchor_key(topology: Topology, owner: Outpost | None, anchor: Anchor) -> str
 def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
     """Add the service link's router, its servers and tunnels."""
     title = f"{outpost.name} service link"
-    node = draft.router(names.service_link(outpost), "service-link", outpost.name, title)
+    node = draft.router(names.service_link(outpost), Role.SERVICE_LINK, outpost.name, title)
     node.loopback(inner.overlay_endpoint(outpost))
     # Without a tunnel, a default route of the customer's must not take what belongs into it.
     node.routes.append(Route(str(INTERNAL), type="blackhole"))
@@ -114,16 +114,11 @@ def _cable_ond(draft: Draft, outpost: Outpost, node: NodeDraft, device: int) -> 
     )
 
 
-def host_address(outpost: Outpost, index: int) -> IPv4Address:
-    """The infrastructure address of the server that opens tunnel `index`."""
-    return outpost.service_link.own_prefix(index + 1).network_address + HOST_OFFSET
-
-
 def _add_host(draft: Draft, outpost: Outpost, node: NodeDraft, index: int) -> None:
     """The server that opens tunnel `index`; its namespace holds the tunnel's UDP socket."""
-    address = host_address(outpost, index)
+    address = inner.server_address(outpost, index)
     title = f"{outpost.name} server {index + 1} ({address})"
-    host = draft.host(names.outpost_host(outpost, index), "outpost-server", outpost.name, title)
+    host = draft.host(names.outpost_host(outpost, index), Role.SERVER, outpost.name, title)
     host.loopback(address)
     host.nftables = HOST_FIREWALL
     interface = f"host{index + 1}"
@@ -144,14 +139,14 @@ def _add_tunnel(
     peer = WireGuardPeer(
         name=anchor.name,
         public_key=public_key(anchor_key(topology, owner, anchor)),
-        endpoint=f"{anchor.address}:{PORT}",
+        endpoint=f"{anchor.address}:{inner.SERVICE_LINK_PORT}",
         allowed_ips=(f"{far.ip}/32", f"{inner.FABRIC_ENDPOINT}/32"),
         keepalive_s=KEEPALIVE_S,
     )
     device = WireGuard(
         socket_node=names.outpost_host(outpost, index),
         private_key=outpost_key(outpost, index),
-        listen_port=PORT,
+        listen_port=inner.SERVICE_LINK_PORT,
         peers=(peer,),
     )
     node.add(interface, device, mtu=WIREGUARD_MTU, addresses=(own,))

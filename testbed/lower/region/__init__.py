@@ -11,21 +11,20 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 
 from testbed.lower import bgp, names
-from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
+from testbed.lower.builder import Draft, NodeDraft, netem
 from testbed.lower.rack import anchors, inner
 from testbed.lower.site import direct_connect
-from testbed.plan.model import RouteCheck
+from testbed.plan.checks import RouteCheck
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Topology, Uplink
-
-GROUP = "region"
 
 
 def lower(draft: Draft, topology: Topology) -> None:
     """Add edge, anchors and fabric. The customer's devices are cabled by `attach`."""
     region = topology.region
-    edge = draft.router(names.EDGE, "region-edge", GROUP, f"{region.name} edge")
+    edge = draft.router(names.EDGE, Role.REGION_EDGE, REGION, f"{region.name} edge")
     edge.loopback(region.public_cidr.network_address + 1)
-    fabric = draft.router(names.FABRIC, "region-fabric", GROUP, f"{region.name} fabric")
+    fabric = draft.router(names.FABRIC, Role.REGION_FABRIC, REGION, f"{region.name} fabric")
     fabric.loopback(inner.FABRIC_ENDPOINT)
     sessions = anchors.lower(draft, topology, fabric)
     _connect_anchors(draft, topology, edge)
@@ -77,7 +76,7 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
     sessions = tuple(
         bgp.Session(
             name=f"customer-{uplink.device}",
-            interface=edge_interface(uplink),
+            interface=names.customer_port(uplink),
             local=uplink.addresses[1].ip,
             neighbor=uplink.addresses[0].ip,
             remote_asn=asns[uplink.device],
@@ -105,16 +104,11 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
             draft.checks.append(RouteCheck(edge.name, 254, str(prefix), title, match="longest"))
 
 
-def edge_interface(uplink: Uplink) -> str:
-    """The edge's interface towards a customer device."""
-    return interface_name("cust-", uplink.device)
-
-
 def attach(draft: Draft, uplink: Uplink, node: NodeDraft, interface: str, vrf: str | None) -> None:
     """Cable a customer device, or firewall, to the edge."""
     draft.cable(
         (node, interface),
-        (draft.nodes[names.EDGE], edge_interface(uplink)),
+        (draft.nodes[names.EDGE], names.customer_port(uplink)),
         addresses=uplink.addresses,
         masters=(vrf, None),
         mtu=uplink.quality.mtu,

@@ -17,7 +17,9 @@ from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft, interface_name
 from testbed.lower.rack import inner
 from testbed.lower.site import direct_connect
 from testbed.lower.vpc.router import VpcRouter
-from testbed.plan.model import TABLE_MAIN, Route, RouteCheck, Rule
+from testbed.plan.checks import RouteCheck
+from testbed.plan.model import TABLE_MAIN, Route, Rule
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import (
     Target,
     Topology,
@@ -30,19 +32,19 @@ MTU = 8500  # AWS: transit gateway quotas
 PRIORITY_TABLE = 100
 PRIORITY_OWN = 150  # the links themselves, for BGP
 PRIORITY_NOTHING = 200
-FIRST_MARK = 1
 
 
 def lower(draft: Draft, topology: Topology) -> None:
     """Add the transit gateways with their route tables; the VPCs come with their routers."""
     for gateway in topology.region.transit_gateways.values():
         title = f"transit gateway {gateway.name}"
-        node = draft.router(names.transit_gateway(gateway), "transit-gateway", "region", title)
+        node = draft.router(names.transit_gateway(gateway), Role.TRANSIT_GATEWAY, REGION, title)
         marks = []
-        for mark, table in enumerate(gateway.route_tables, FIRST_MARK):
-            marks += [f'"{_port(topology, gateway, name)}" : {mark}' for name in table.associations]
-            node.rules.append(Rule(PRIORITY_TABLE, mark, fwmark=mark))
-            _add_table(topology, gateway, node, mark, table)
+        for table in gateway.route_tables:
+            ports = (_port(topology, gateway, name) for name in table.associations)
+            marks += [f'"{port}" : {table.number}' for port in ports]
+            node.rules.append(Rule(PRIORITY_TABLE, table.number, fwmark=table.number))
+            _add_table(topology, gateway, node, table)
         node.rules.append(Rule(PRIORITY_OWN, TABLE_MAIN))
         node.rules.append(Rule(PRIORITY_NOTHING, TABLE_MAIN, action="blackhole"))
         node.nftables = _ruleset(title, marks)
@@ -70,9 +72,9 @@ def _add_table(
     topology: Topology,
     gateway: TransitGateway,
     node: NodeDraft,
-    mark: int,
     table: TransitGatewayRouteTable,
 ) -> None:
+    mark = table.number
     attachments = {entry.name: entry for entry in gateway.attachments}
     routes: dict[IPv4Network, TransitGatewayAttachment | None] = {
         route.destination: attachments[route.attachment] if route.attachment else None
@@ -111,26 +113,21 @@ def _terminate(draft: Draft, topology: Topology, gateway: TransitGateway, node: 
     """
     instances = []
     for connection, entry in direct_connect.endings(topology, "transit", gateway.name):
-        tables = tuple(
-            mark
-            for mark, table in enumerate(gateway.route_tables, FIRST_MARK)
-            if connection.name in table.propagations
-        )
-        for mark in tables:
+        tables = [t for t in gateway.route_tables if connection.name in t.propagations]
+        for table in tables:
             for prefix in direct_connect.expected(topology, "transit", gateway.name):
-                table = gateway.route_tables[mark - FIRST_MARK].name
-                check = f"{node.title}: {prefix} in the route table {table}"
-                draft.checks.append(RouteCheck(node.name, mark, str(prefix), check))
+                check = f"{node.title}: {prefix} in the route table {table.name}"
+                draft.checks.append(RouteCheck(node.name, table.number, str(prefix), check))
         session = direct_connect.terminate(draft, topology, node, connection, entry)
         instances.append(
             bgp.Instance(
-                name=f"t_{bgp.symbol(connection.name)}",
+                name=f"t_{names.symbol(connection.name)}",
                 vrf=None,
                 table=None,
                 asn=entry.amazon_asn,
                 sessions=(session,),
                 static=entry.prefixes,
-                propagated=tables,
+                propagated=tuple(table.number for table in tables),
             )
         )
     if instances:
@@ -170,7 +167,7 @@ def _port(topology: Topology, gateway: TransitGateway, attachment: str) -> str:
     """The transit gateway's interface of an attachment."""
     for connection, _ in direct_connect.endings(topology, "transit", gateway.name):
         if connection.name == attachment:
-            return direct_connect.port(connection)
+            return names.connection_port(connection)
     return interface_name("att-", attachment)
 
 

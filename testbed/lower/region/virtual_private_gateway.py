@@ -17,8 +17,10 @@ from testbed.lower.rack import inner
 from testbed.lower.site import direct_connect
 from testbed.lower.vpc import gateways, overlay
 from testbed.lower.vpc.interfaces import JUMBO_MTU
-from testbed.lower.vpc.router import FIRST_MARK, VpcRouter
-from testbed.plan.model import Route, RouteCheck
+from testbed.lower.vpc.router import VpcRouter
+from testbed.plan.checks import RouteCheck
+from testbed.plan.model import Route
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Target, Topology, Vpc
 
 NUMBER = 1  # among the VPC's gateways
@@ -34,7 +36,7 @@ def lower(draft: Draft, topology: Topology, region: VpcRouter, outposts: list[Vp
         return
     name = names.virtual_private_gateway(vpc.name)
     title = f"virtual private gateway of VPC {vpc.name}"
-    node = draft.router(name, "virtual-private-gateway", "region", title)
+    node = draft.router(name, Role.VIRTUAL_PRIVATE_GATEWAY, REGION, title)
     target = Target("virtual-private-gateway")
     gateways.connect(draft, region, NUMBER, TO_GATEWAY, (node, TO_VPC), target, JUMBO_MTU)
     region.contain()
@@ -58,10 +60,8 @@ def lower(draft: Draft, topology: Topology, region: VpcRouter, outposts: list[Vp
 
 
 def propagating(vpc: Vpc) -> tuple[int, ...]:
-    """The marks, and kernel tables, of the route tables that routes are propagated to."""
-    return tuple(
-        FIRST_MARK + index for index, table in enumerate(vpc.route_tables) if table.propagate
-    )
+    """The numbers, marks and kernel tables, of the route tables that routes are propagated to."""
+    return tuple(table.number for table in vpc.route_tables if table.propagate)
 
 
 def _session(vpc: Vpc, *, to_vpc: bool) -> bgp.Session:
@@ -91,7 +91,9 @@ def _propagate(
         near, far = inner.overlay_link(router.outpost, vpc)
         far_port = overlay.far_port(router.outpost)
         sessions.append(_over_service_link(vpc, router, far_port, far.ip, near.ip, reflect=True))
-        session = _over_service_link(vpc, router, overlay.NEAR, near.ip, far.ip, reflect=False)
+        session = _over_service_link(
+            vpc, router, names.OVERLAY_PORT, near.ip, far.ip, reflect=False
+        )
         _configure(draft, topology, router, [session])
     _configure(draft, topology, region, sessions)
 
@@ -130,11 +132,10 @@ def _configure(
     instance = bgp.Instance("t_learned", None, None, asn, tuple(sessions), propagated=tables)
     bgp.configure(draft, router.node, bgp.Router(sessions[0].local, (instance,)))
     learned = direct_connect.expected(topology, "private", vpc.name)
-    for mark in tables:
-        table = vpc.route_tables[mark - FIRST_MARK]
+    for table in (each for each in vpc.route_tables if each.propagate):
         static = {route.destination for route in table.routes}
         for prefix in learned:
             if prefix in static or prefix.subnet_of(vpc.cidr):
                 continue
             title = f"{router.node.title}: {prefix} in the route table {table.name}"
-            draft.checks.append(RouteCheck(router.node.name, mark, str(prefix), title))
+            draft.checks.append(RouteCheck(router.node.name, table.number, str(prefix), title))

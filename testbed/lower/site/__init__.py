@@ -15,10 +15,11 @@ from testbed.lower.builder import ETHERNET_MTU, Draft, NodeDraft, interface_name
 from testbed.lower.site import direct_connect, firewall
 from testbed.lower.site.internet import LAN as INTERNET_LAN
 from testbed.lower.site.services import add_services
-from testbed.plan.model import Bridge, HostInterface, RouteCheck
+from testbed.plan.checks import RouteCheck
+from testbed.plan.model import Bridge, HostInterface
+from testbed.plan.roles import SITE, Role
 from testbed.topology.model import Device, Lag, Outpost, Site, SiteLink, Topology, Uplink
 
-GROUP = "site"
 DEFAULT = IPv4Network("0.0.0.0/0")
 PROVIDER = "isp"  # a device's interface towards the internet
 TRANSLATION = """\
@@ -81,7 +82,7 @@ def lower(draft: Draft, topology: Topology) -> None:
 
 def _add_device(draft: Draft, device: Device) -> _DeviceDraft:
     title = f"customer network device {device.name} (AS {device.asn})"
-    node = draft.router(device.name, "customer-network-device", GROUP, title)
+    node = draft.router(device.name, Role.CUSTOMER_DEVICE, SITE, title)
     rack.add_vrf(node, names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK)
     rack.add_vrf(node, names.VRF_LOCAL_GATEWAY, names.TABLE_LOCAL_GATEWAY)
     return _DeviceDraft(device, node)
@@ -93,7 +94,7 @@ def _add_lag(
     """The customer's side of a LAG, its two VLANs and eBGP sessions."""
     bond = names.customer_bond(outpost, lag)
     peer = (names.ond(outpost, lag.device), names.OND_BOND)
-    rack.add_lag(draft, entry.node, bond, lag, peer, peer_prefix=rack.OND_MEMBER)
+    rack.add_lag(draft, entry.node, bond, lag, peer, peer_prefix=names.OND_MEMBER)
     link = outpost.service_link
     far = topology.vpcs[link.vpc].cidr if link.vpc else topology.region.public_cidr
     to_region = (bgp.Export(far),)
@@ -120,9 +121,7 @@ def _add_lag(
 def _add_link(draft: Draft, devices: dict[str, _DeviceDraft], link: SiteLink) -> None:
     """A link between two devices, with BGP over it in one VRF."""
     entries = [devices[name] for name in link.devices]
-    interfaces = [
-        interface_name(f"{link.vrf}_", entries[1 - index].device.name) for index in (0, 1)
-    ]
+    interfaces = [names.link_port(link.vrf, entries[1 - index].device.name) for index in (0, 1)]
     draft.cable(
         (entries[0].node, interfaces[0]),
         (entries[1].node, interfaces[1]),
@@ -152,14 +151,16 @@ def _add_region_uplinks(draft: Draft, topology: Topology, devices: dict[str, _De
     for wall in topology.site.firewalls:
         for uplink in wall.inside:
             entry = devices[uplink.device]
-            entry.sl.sessions.append(firewall.attach(draft, wall, uplink, entry.node, "region"))
+            entry.sl.sessions.append(
+                firewall.attach(draft, wall, uplink, entry.node, names.REGION_PORT)
+            )
     for uplink in topology.site.region_uplinks:
         entry = devices[uplink.device]
-        region.attach(draft, uplink, entry.node, "region", names.VRF_SERVICE_LINK)
+        region.attach(draft, uplink, entry.node, names.REGION_PORT, names.VRF_SERVICE_LINK)
         entry.sl.sessions.append(
             bgp.Session(
                 name="region",
-                interface="region",
+                interface=names.REGION_PORT,
                 local=uplink.addresses[0].ip,
                 neighbor=uplink.addresses[1].ip,
                 remote_asn=topology.region.asn,
@@ -172,14 +173,14 @@ def _add_wan(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None
     """The customer's WAN: a router with eBGP to each device that has a link to it."""
     wan = site.wan
     assert wan is not None
-    node = draft.router(names.WAN, "wan", GROUP, f"customer WAN (AS {wan.asn})")
+    node = draft.router(names.WAN, Role.WAN, SITE, f"customer WAN (AS {wan.asn})")
     sessions = []
     for uplink in wan.uplinks:
         entry = devices[uplink.device]
-        far = interface_name("cust-", uplink.device)
+        far = names.customer_port(uplink)
         device_end, wan_end = uplink.addresses
         draft.cable(
-            (entry.node, "wan"),
+            (entry.node, names.WAN_PORT),
             (node, far),
             addresses=uplink.addresses,
             masters=(names.VRF_LOCAL_GATEWAY, None),
@@ -219,9 +220,9 @@ def _add_segments(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) ->
     """LAN segments, the devices' addresses on them, and the hosts."""
     for segment in site.segments:
         title = f"LAN {segment.name} ({segment.cidr})"
-        switch = draft.host(names.segment(segment.name), "lan-segment", GROUP, title)
+        switch = draft.host(names.segment(segment.name), Role.LAN_SEGMENT, SITE, title)
         switch.add("br0", Bridge())
-        lan = interface_name("lan_", segment.name)
+        lan = names.lan_port(segment.name)
         for name, address in segment.routers:
             entry = devices[name]
             draft.cable(
@@ -239,7 +240,7 @@ def _add_segments(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) ->
         for host in site.hosts:
             if host.segment != segment.name:
                 continue
-            node = draft.host(host.name, "host", GROUP, f"host {host.name} ({host.address.ip})")
+            node = draft.host(host.name, Role.HOST, SITE, f"host {host.name} ({host.address.ip})")
             # The kernel leaves out a gateway that does not answer ARP any more.
             node.sysctls["net/ipv4/fib_multipath_use_neigh"] = "1"
             port = interface_name("h-", host.name)

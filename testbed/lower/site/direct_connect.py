@@ -3,7 +3,7 @@
 The connection is an 802.1Q trunk. At the Direct Connect location each virtual
 interface's VLAN is bridged to the router that it ends in: a virtual private
 gateway, a transit gateway (by a Direct Connect gateway), or the Region's edge. A
-connection that loses its link takes the virtual interfaces with it (`testbed.kernel.carrier`).
+connection that loses its link takes the virtual interfaces with it (`testbed.programs.carrier`).
 BGP runs between that router and the customer's device, with keepalive 30 s,
 hold 90 s and, if wanted, BFD (AWS: Direct Connect routing policies).
 """
@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from testbed.lower import bgp, names
-from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
-from testbed.plan.model import Bridge, Process, RouteCheck, Vlan
+from testbed.lower.builder import Draft, NodeDraft, netem
+from testbed.plan.checks import RouteCheck
+from testbed.plan.model import Bridge, Process, Vlan
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import (
     DirectConnect,
     Topology,
@@ -23,8 +25,6 @@ from testbed.topology.model import (
     VirtualInterfaceKind,
 )
 
-PUBLIC_LIMIT = 1000  # prefixes of a public virtual interface (AWS: Direct Connect quotas)
-TRUNK = "customer"
 # What AWS announces on public virtual interfaces comes from the location's own Region
 # (AWS: Direct Connect routing policies and BGP communities).
 SAME_REGION = (7224, 8100)
@@ -39,25 +39,15 @@ def endings(topology: Topology, kind: VirtualInterfaceKind, target: str = "") ->
                 yield connection, entry
 
 
-def port(connection: DirectConnect) -> str:
-    """The interface, of the router that a virtual interface ends in, towards the connection."""
-    return interface_name("dx-", connection.name)
-
-
-def device_port(connection: DirectConnect) -> str:
-    """The customer device's interface that is the connection; leaves room for a VLAN suffix."""
-    return interface_name("dx-", connection.name, limit=10)
-
-
 def lower(draft: Draft, topology: Topology) -> None:
     """Add the Direct Connect locations. The routers behind them connect by `terminate`."""
     for connection in topology.site.direct_connects:
         title = f"Direct Connect location of {connection.name}"
-        node = draft.host(names.direct_connect(connection), "direct-connect", "region", title)
+        node = draft.host(names.direct_connect(connection), Role.DIRECT_CONNECT, REGION, title)
         for entry in connection.virtual_interfaces:
             node.add(_bridge(entry), Bridge(), mtu=entry.mtu)
         behind = (_behind(entry) for entry in connection.virtual_interfaces)
-        node.processes.append(Process("carrier", ("testbed-carrier", TRUNK, *behind)))
+        node.processes.append(Process("carrier", ("testbed-carrier", names.TRUNK, *behind)))
 
 
 def _bridge(entry: VirtualInterface) -> str:
@@ -79,7 +69,7 @@ def terminate(
     """Let a virtual interface end in `node`. Returns Amazon's side of its BGP session."""
     location = draft.nodes[names.direct_connect(connection)]
     draft.cable(
-        (node, port(connection)),
+        (node, names.connection_port(connection)),
         (location, _behind(entry)),
         addresses=(entry.amazon_address, None),
         masters=(None, _bridge(entry)),
@@ -87,8 +77,8 @@ def terminate(
     )
     device = next(d for d in topology.site.devices if d.name == connection.device)
     return bgp.Session(
-        name=port(connection),
-        interface=port(connection),
+        name=names.connection_port(connection),
+        interface=names.connection_port(connection),
         local=entry.amazon_address.ip,
         neighbor=entry.customer_address.ip,
         remote_asn=device.asn,
@@ -98,7 +88,7 @@ def terminate(
             for prefix in entry.prefixes
         ),
         bfd=entry.bfd,
-        limit=entry.prefix_limit or PUBLIC_LIMIT,
+        limit=entry.limit,
         by_community=entry.kind != "public",
     )
 
@@ -107,15 +97,17 @@ def attach(
     draft: Draft, connection: DirectConnect, node: NodeDraft
 ) -> list[tuple[str, VirtualInterface]]:
     """Cable a connection to its customer device: (interface, virtual interface) of each VLAN."""
-    trunk = device_port(connection)
+    trunk = names.connection_trunk(connection)
     location = draft.nodes[names.direct_connect(connection)]
     vifs = connection.virtual_interfaces
     mtu = max([1500, *(entry.mtu for entry in vifs)])
-    draft.cable((node, trunk), (location, TRUNK), mtu=mtu, impairment=netem(connection.quality))
+    draft.cable(
+        (node, trunk), (location, names.TRUNK), mtu=mtu, impairment=netem(connection.quality)
+    )
     made = []
     for entry in vifs:
-        vlan = Vlan(TRUNK, entry.vlan)
-        location.add(f"{TRUNK}.{entry.vlan}", vlan, mtu=entry.mtu, master=_bridge(entry))
+        vlan = Vlan(names.TRUNK, entry.vlan)
+        location.add(f"{names.TRUNK}.{entry.vlan}", vlan, mtu=entry.mtu, master=_bridge(entry))
         name = f"{trunk}.{entry.vlan}"
         node.add(
             name,
@@ -142,7 +134,7 @@ def session(
         for device in (1, 2)
     )
     return bgp.Session(
-        name=f"{port(connection)}-{entry.kind}",
+        name=f"{names.connection_port(connection)}-{entry.kind}",
         interface=interface,
         local=entry.customer_address.ip,
         neighbor=entry.amazon_address.ip,

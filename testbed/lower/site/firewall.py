@@ -9,26 +9,20 @@ stateless one needs the mirrored rules. Addresses and ports may be translated.
 from __future__ import annotations
 
 from testbed.lower import bgp, names, region
-from testbed.lower.builder import Draft, NodeDraft, interface_name
+from testbed.lower.builder import Draft, NodeDraft
+from testbed.plan.roles import SITE, Role
 from testbed.topology.model import Firewall, Topology, Uplink
 
-GROUP = "site"
-OUTSIDE = "region"
 EPHEMERAL = "1025-65535"
 
 NAT = f"""\
 table ip nat {{
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
-    oifname "{OUTSIDE}" masquerade random
+    oifname "{names.REGION_PORT}" masquerade random
   }}
 }}
 """
-
-
-def inside_port(device: str) -> str:
-    """The firewall's interface towards a customer device."""
-    return interface_name("in-", device)
 
 
 def lower(draft: Draft, topology: Topology) -> None:
@@ -36,14 +30,14 @@ def lower(draft: Draft, topology: Topology) -> None:
     asns = {device.name: device.asn for device in topology.site.devices}
     for firewall in topology.site.firewalls:
         title = f"customer firewall {firewall.name} (AS {firewall.asn})"
-        node = draft.router(firewall.name, "firewall", GROUP, title)
+        node = draft.router(firewall.name, Role.FIREWALL, SITE, title)
         node.nftables = firewall.ruleset or _ruleset(topology, firewall)
         node.own_ruleset = bool(firewall.ruleset)
-        region.attach(draft, firewall.outside, node, OUTSIDE, None)
+        region.attach(draft, firewall.outside, node, names.REGION_PORT, None)
         own, far = firewall.outside.addresses
         outside = bgp.Session(
-            name=OUTSIDE,
-            interface=OUTSIDE,
+            name=names.REGION_PORT,
+            interface=names.REGION_PORT,
             local=own.ip,
             neighbor=far.ip,
             remote_asn=topology.region.asn,
@@ -59,7 +53,7 @@ def lower(draft: Draft, topology: Topology) -> None:
 def _inside(firewall: Firewall, uplink: Uplink, asn: int) -> bgp.Session:
     return bgp.Session(
         name=f"inside-{uplink.device}",
-        interface=inside_port(uplink.device),
+        interface=names.inside_port(uplink.device),
         local=uplink.addresses[1].ip,
         neighbor=uplink.addresses[0].ip,
         remote_asn=asn,
@@ -71,7 +65,7 @@ def attach(
     draft: Draft, firewall: Firewall, uplink: Uplink, node: NodeDraft, interface: str
 ) -> bgp.Session:
     """Cable a device to its firewall. Returns the device's BGP session."""
-    far = inside_port(uplink.device)
+    far = names.inside_port(uplink.device)
     draft.cable(
         (node, interface),
         (draft.nodes[firewall.name], far),

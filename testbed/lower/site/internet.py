@@ -15,9 +15,9 @@ from testbed.lower.builder import Draft, NodeDraft, interface_name, mac_address
 from testbed.lower.rack import inner
 from testbed.lower.site.services import add_services
 from testbed.plan.model import Bridge, Neighbor, Route
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Internet, Topology
 
-GROUP = "region"
 LAN = "br0"
 
 
@@ -26,7 +26,7 @@ def lower(draft: Draft, topology: Topology) -> None:
     internet = topology.region.internet
     if internet is None:
         return
-    node = draft.router(names.INTERNET, "internet", GROUP, f"internet ({internet.cidr})")
+    node = draft.router(names.INTERNET, Role.INTERNET, REGION, f"internet ({internet.cidr})")
     node.add(LAN, Bridge(), addresses=(_router(internet),))
     node.routes.append(Route("0.0.0.0/0", type="blackhole"))
     if internet.ipv6_cidr is not None:
@@ -50,7 +50,7 @@ def _router(internet: Internet) -> IPv4Interface:
 def _add_hosts(draft: Draft, internet: Internet, node: NodeDraft) -> None:
     for host in internet.hosts:
         title = f"internet host {host.name} ({host.address.ip})"
-        machine = draft.host(host.name, "internet-host", GROUP, title)
+        machine = draft.host(host.name, Role.INTERNET_HOST, REGION, title)
         draft.cable(
             (machine, "eth0"),
             (node, interface_name("h-", host.name)),
@@ -74,7 +74,7 @@ def _add_services(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
     gateway = topology.region.public_cidr.network_address + 1
     for service in topology.region.public_services:
         title = f"{topology.region.name} {service.name} ({service.address})"
-        node = draft.host(names.public_service(service.name), "aws-service", GROUP, title)
+        node = draft.host(names.public_service(service.name), Role.AWS_SERVICE, REGION, title)
         node.loopback(service.address)
         draft.cable((edge, service.name), (node, "edge"))
         edge.route(service.prefix, dev=service.name)

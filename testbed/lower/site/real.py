@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.lower import names, rack
-from testbed.lower.builder import interface_name
-from testbed.plan.model import HostInterface, Interface, Node, Plan, Veth
+from testbed.lower import names
+from testbed.plan.model import HostInterface, Interface, Node, Place, Plan, Veth
 from testbed.topology.model import Device, Topology
 
-End = tuple[str, str]  # node, interface
 VRFS = (names.VRF_SERVICE_LINK, names.VRF_LOCAL_GATEWAY)
 
 
@@ -22,7 +20,7 @@ def take_out(plan: Plan, topology: Topology) -> Plan:
     real = {device.name for device in topology.site.devices if device.host_interfaces}
     if not real:
         return plan
-    cables: dict[End, str] = {}
+    cables: dict[Place, str] = {}
     for device in topology.site.devices:
         cables |= _cables(topology, device)
     nodes = tuple(_without(node, real, cables) for node in plan.nodes if node.name not in real)
@@ -30,7 +28,7 @@ def take_out(plan: Plan, topology: Topology) -> Plan:
     return replace(plan, nodes=nodes, checks=checks)
 
 
-def _cables(topology: Topology, device: Device) -> dict[End, str]:
+def _cables(topology: Topology, device: Device) -> dict[Place, str]:
     """The host's interface for each interface that the emulated device would have."""
     ports = device.host_interfaces
     if ports is None:
@@ -41,22 +39,22 @@ def _cables(topology: Topology, device: Device) -> dict[End, str]:
         members = [
             member
             for lag in own
-            for member in rack.member_names(names.customer_bond(outpost, lag), lag)
+            for member in names.lag_members(names.customer_bond(outpost, lag), lag)
         ]
         found |= dict(zip(members, ports.uplinks.get(outpost.name, ()), strict=False))
     for name, pair in ports.links.items():
-        ends = [interface_name(f"{vrf}_", name) for vrf in VRFS]
+        ends = [names.link_port(vrf, name) for vrf in VRFS]
         found |= dict(zip(ends, pair, strict=True))
     for name, port in ports.segments.items():
-        found[interface_name("lan_", name)] = port
+        found[names.lan_port(name)] = port
     if ports.region is not None:
-        found["region"] = ports.region
+        found[names.REGION_PORT] = ports.region
     if ports.wan is not None:
-        found["wan"] = ports.wan
+        found[names.WAN_PORT] = ports.wan
     return {(device.name, interface): port for interface, port in found.items()}
 
 
-def _without(node: Node, real: set[str], cables: dict[End, str]) -> Node:
+def _without(node: Node, real: set[str], cables: dict[Place, str]) -> Node:
     def end(interface: Interface) -> Interface:
         device = interface.device
         if not isinstance(device, Veth) or device.peer_node not in real:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from testbed.lower.builder import Draft, NodeDraft
-from testbed.plan.model import ListenCheck, Process
+from testbed.plan.checks import ListenCheck
+from testbed.plan.model import Process
 from testbed.topology.model import Service
 
 Offer = Service | Literal["aws"]

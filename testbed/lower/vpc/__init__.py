@@ -27,7 +27,7 @@ from testbed.lower.vpc import (
 )
 from testbed.lower.vpc.router import BETWEEN_OUTPOSTS, VpcRouter
 from testbed.lower.vpc.ruleset import comment
-from testbed.plan.model import RouteCheck
+from testbed.plan.checks import RouteCheck
 from testbed.topology.model import NetworkInterface, Outpost, Topology, Vpc
 
 
@@ -58,7 +58,7 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
         routers.append(router)
     why = comment(BETWEEN_OUTPOSTS)
     region.ruleset.forward.append(f'iifname "op-*" oifname "op-*" counter drop{why}')
-    zones.add_delays(topology, region)
+    zones.add_delays(draft, topology, region)
     transit_gateway.attach(draft, topology, region)
     virtual_private_gateway.lower(draft, topology, region, routers[1:])
     for router in routers:

@@ -6,7 +6,7 @@ groups, network ACLs and route tables say (facts: V vpc-dns, nacl). It is in
 the Region: without the service link an Outpost's instances have none, unless
 the Outpost has a resolver of its own. That one knows the VPC's private names,
 asks the Region for the rest and answers from its cache, maybe stale, while
-the service link is down (facts: 6).
+the service link is down (facts: botocore).
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from testbed.lower.rack import inner
 from testbed.lower.templating import environment
 from testbed.lower.vpc import overlay
 from testbed.lower.vpc.router import VpcRouter
-from testbed.plan.model import RESOLV_CONF, TABLE_MAIN, ListenCheck, Process, Rule
+from testbed.plan.checks import ListenCheck
+from testbed.plan.model import RESOLV_CONF, TABLE_MAIN, Process, Rule
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Record, Topology, Vpc
 
 LINK_LOCAL = IPv4Address("169.254.169.253")
@@ -35,7 +37,7 @@ def add_region_resolver(draft: Draft, topology: Topology, region: VpcRouter) -> 
     vpc = region.vpc
     gateway, own = inner.resolver(vpc)
     title = f"DNS resolver of VPC {vpc.name}"
-    node = draft.host(names.region_resolver(vpc.name), "dns-resolver", "region", title)
+    node = draft.host(names.region_resolver(vpc.name), Role.RESOLVER, REGION, title)
     region.node.loopback(gateway)
     _cable(draft, region, node, gateway, own)
     _serve(draft, topology, vpc, node, own, upstream=None)
@@ -48,11 +50,11 @@ def add_outpost_resolver(draft: Draft, topology: Topology, router: VpcRouter) ->
     own = inner.outpost_resolver(outpost, vpc)
     title = f"{outpost.name} Route 53 Resolver for VPC {vpc.name}"
     name = names.outpost_resolver(outpost, vpc.name)
-    node = draft.host(name, "dns-resolver", outpost.name, title)
+    node = draft.host(name, Role.RESOLVER, outpost.name, title)
     near, far = inner.overlay_link(outpost, vpc)
     _cable(draft, router, node, near.ip, own)
     upstream = inner.resolver(vpc)[1]
-    router.node.route(upstream, via=far.ip, dev=overlay.NEAR)
+    router.node.route(upstream, via=far.ip, dev=names.OVERLAY_PORT)
     region = draft.nodes[names.region_vpc(vpc.name)]
     region.route(own, via=near.ip, dev=overlay.far_port(outpost))
     _serve(draft, topology, vpc, node, own, upstream=upstream)
@@ -63,8 +65,8 @@ def use_region_resolver(router: VpcRouter) -> None:
     assert router.outpost is not None
     far = inner.overlay_link(router.outpost, router.vpc)[1].ip
     for address in (router.vpc.resolver, LINK_LOCAL):
-        router.node.route(address, via=far, dev=overlay.NEAR)
-    _let_through(router, overlay.NEAR)
+        router.node.route(address, via=far, dev=names.OVERLAY_PORT)
+    _let_through(router, names.OVERLAY_PORT)
 
 
 def _cable(

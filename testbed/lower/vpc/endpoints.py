@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft, interface_name
+from testbed.lower.rack import inner
 from testbed.lower.site.services import add_services
 from testbed.lower.vpc import gateways
 from testbed.lower.vpc.router import VpcRouter
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import NetworkInterface, Target, Topology
 
-FIRST_NUMBER = 8  # of gateway endpoints among a VPC's gateways
+NUMBERS = range(8, inner.VPC_GATEWAYS)  # of gateway endpoints among a VPC's gateways
 
 
 def add_node(draft: Draft, topology: Topology, interface: NetworkInterface) -> NodeDraft:
@@ -23,7 +25,7 @@ def add_node(draft: Draft, topology: Topology, interface: NetworkInterface) -> N
     assert interface.requester is not None
     endpoint = topology.vpcs[interface.vpc].endpoint(interface.requester.name)
     title = f"VPC endpoint {endpoint.name} for {endpoint.service} ({interface.address})"
-    node = draft.host(names.endpoint(interface.name), "vpc-endpoint", "region", title)
+    node = draft.host(names.endpoint(interface.name), Role.ENDPOINT, REGION, title)
     add_services(draft, node, ("aws",))
     return node
 
@@ -32,13 +34,15 @@ def attach_gateways(draft: Draft, topology: Topology, router: VpcRouter) -> None
     """Add the VPC's gateway endpoints to its router in the Region."""
     services = {service.name: service for service in topology.region.public_services}
     found = [endpoint for endpoint in router.vpc.endpoints if endpoint.type == "gateway"]
-    for number, endpoint in enumerate(found, FIRST_NUMBER):
+    kind = f"gateway-endpoint/{router.vpc.name}"
+    numbers = draft.numbers.claim_all(kind, (e.name for e in found), NUMBERS)
+    for endpoint in found:
         service = services[endpoint.service]
         title = f"gateway endpoint {endpoint.name} for {service.name} ({service.address})"
         name = names.endpoint(f"{router.vpc.name}.{endpoint.name}")
-        node = draft.host(name, "vpc-endpoint", "region", title)
+        node = draft.host(name, Role.ENDPOINT, REGION, title)
         node.loopback(service.address)
         port = interface_name("vpce-", endpoint.name)
         target = Target("vpc-endpoint", endpoint.name)
-        gateways.connect(draft, router, number, port, (node, "vpc"), target)
+        gateways.connect(draft, router, numbers[endpoint.name], port, (node, "vpc"), target)
         add_services(draft, node, ("aws",))

@@ -10,8 +10,8 @@ A connection that a rule allowed is remembered for each of its two ends, in
 its mark: once a packet was answered, all that belongs to it passes, even when
 the rule goes. A TCP or UDP connection is not remembered where a rule for
 0.0.0.0/0 or ::/0 allows it and one of the other direction allows everything: each of
-its packets has to be allowed, as in AWS (facts: E conntrack). ICMP errors
-about a connection pass (facts: E mtu).
+its packets has to be allowed, as in AWS (facts: EC2 conntrack). ICMP errors
+about a connection pass (facts: EC2 mtu).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TRACKED: dict[Direction, int] = {"out": 1, "in": 2}
 DIRECTIONS: tuple[Direction, ...] = ("in", "out")
 _DIRECTION: dict[Direction, str] = {"in": "ingress", "out": "egress"}
 
-CONNTRACK = {  # facts: E conntrack; seconds
+CONNTRACK = {  # facts: EC2 conntrack; seconds
     "net/netfilter/nf_conntrack_tcp_timeout_established": "432000",
     "net/netfilter/nf_conntrack_udp_timeout": "30",
     "net/netfilter/nf_conntrack_udp_timeout_stream": "180",

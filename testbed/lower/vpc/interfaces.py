@@ -9,9 +9,10 @@ from testbed.lower.site.services import add_services
 from testbed.lower.vpc import dns, endpoints, nat_gateway
 from testbed.lower.vpc.router import VpcRouter
 from testbed.plan.model import Neighbor, Rule
+from testbed.plan.roles import Role
 from testbed.topology.model import NetworkInterface, Subnet, Topology
 
-JUMBO_MTU = 9001  # facts: E mtu
+JUMBO_MTU = 9001  # facts: EC2 mtu
 ENDPOINT_MTU = 8500  # AWS PrivateLink: interface endpoints
 PRIORITY_SECONDARY = 200
 FIRST_SECONDARY_TABLE = 1000
@@ -85,7 +86,7 @@ def _add_instance(draft: Draft, topology: Topology, router: VpcRouter, name: str
     instance = topology.instances[name]
     where = f", {instance.type} on server {instance.server}" if instance.server else ""
     title = f"instance {name} ({instance.address}, subnet {instance.subnet}{where})"
-    node = draft.host(name, "instance", router.node.group, title)
+    node = draft.host(name, Role.INSTANCE, router.node.group, title)
     add_services(draft, node, instance.services)
     dns.configure_instance(node, router.vpc)
     return node
@@ -94,7 +95,7 @@ def _add_instance(draft: Draft, topology: Topology, router: VpcRouter, name: str
 def _route_secondary(
     node: NodeDraft, interface: NetworkInterface, inside: str, subnet: Subnet
 ) -> None:
-    """What is from this interface's addresses leaves by it, as Amazon Linux sets it up (E)."""
+    """What is from this interface's addresses leaves by it, as Amazon Linux sets it up (EC2)."""
     table = FIRST_SECONDARY_TABLE + interface.device_index
     node.route("0.0.0.0/0", via=subnet.router, dev=inside, table=table)
     for address in interface.addresses:
@@ -106,7 +107,7 @@ def _check(router: VpcRouter, interface: NetworkInterface) -> None:
     """What an interface sends is from its own MAC and IP addresses, what it gets is for them.
 
     Without the source/destination check any IP address passes, so that what
-    is routed to the interface reaches it (facts: E eni, 3P).
+    is routed to the interface reaches it (facts: EC2 eni, 3P).
     """
     name, hardware = port(interface), mac(interface)
     if interface.source_destination_check:

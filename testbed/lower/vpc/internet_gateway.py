@@ -3,7 +3,7 @@
 The translation is looked up by hash, so its cost does not grow with the
 number of addresses. What has no Elastic IP gets nothing through, and a
 connection ends with the association that it was made by, as if the
-translation had no memory. MTU 1500 (facts: E mtu).
+translation had no memory. MTU 1500 (facts: EC2 mtu).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from testbed.lower.rack import inner
 from testbed.lower.vpc import gateways
 from testbed.lower.vpc import ipv6 as vpc_ipv6
 from testbed.lower.vpc.router import VpcRouter
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import INTERNAL, Target, Topology
 
 NUMBER, EGRESS_ONLY_NUMBER = 0, 2
@@ -87,7 +88,7 @@ def attach(draft: Draft, topology: Topology, router: VpcRouter) -> None:
     if not vpc.internet_gateway:
         return
     title = f"internet gateway of VPC {vpc.name}"
-    node = draft.router(names.internet_gateway(vpc.name), "internet-gateway", "region", title)
+    node = draft.router(names.internet_gateway(vpc.name), Role.INTERNET_GATEWAY, REGION, title)
     gateways.connect(draft, router, NUMBER, PORT, (node, "vpc"), Target("internet-gateway"))
     internet = draft.nodes[names.INTERNET]
     far = f"igw-{vpc.number}"
@@ -113,7 +114,7 @@ def attach_egress_only(draft: Draft, router: VpcRouter) -> None:
         return
     title = f"egress-only internet gateway of VPC {vpc.name}"
     name = names.egress_only_internet_gateway(vpc.name)
-    node = draft.router(name, "egress-only-internet-gateway", "region", title)
+    node = draft.router(name, Role.EGRESS_ONLY_GATEWAY, REGION, title)
     end = (node, "vpc")
     gateways.connect(draft, router, EGRESS_ONLY_NUMBER, EGRESS_ONLY_PORT, end, EGRESS_ONLY_TARGET)
     far = f"eigw-{vpc.number}"

@@ -4,13 +4,14 @@ An instance has its address as a /128 and everything else behind its router,
 so that nothing is asked on the link. Next hops are fe80::1 and fe80::2, known
 by permanent neighbour entries: the ends of a link that nobody sees need no
 addresses. Over the service link IPv6 goes as IPv4 does; a local gateway has
-none of it (facts: B).
+none of it (facts: botocore).
 """
 
 from __future__ import annotations
 
 from ipaddress import IPv6Interface, IPv6Network
 
+from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.ipv6 import (
     DEFAULT,
@@ -24,7 +25,8 @@ from testbed.lower.ipv6 import (
 )
 from testbed.lower.vpc import gateways, interfaces, overlay
 from testbed.lower.vpc.router import VpcRouter
-from testbed.plan.model import Neighbor, Route, Rule, TableRouteCheck
+from testbed.plan.checks import TableRouteCheck
+from testbed.plan.model import Neighbor, Route, Rule
 from testbed.topology.model import (
     NetworkInterface,
     Target,
@@ -32,7 +34,6 @@ from testbed.topology.model import (
 )
 
 NOT_FORWARDED = IPv6Network("fd00:ec2::/32")  # facts: V route tables
-FIRST_MARK = 1
 PRIORITY_ROUTE_TABLE = 100
 PRIORITY_SECONDARY = 200
 FIRST_SECONDARY_TABLE = 1000
@@ -98,8 +99,8 @@ def _links(region: VpcRouter, router: VpcRouter) -> tuple[NextHop, NextHop]:
     assert router.outpost is not None
     port = overlay.far_port(router.outpost)
     return (
-        towards(router.node, overlay.NEAR, (region.node.name, port), up=True),
-        towards(region.node, port, (router.node.name, overlay.NEAR), up=False),
+        towards(router.node, names.OVERLAY_PORT, (region.node.name, port), up=True),
+        towards(region.node, port, (router.node.name, names.OVERLAY_PORT), up=False),
     )
 
 
@@ -118,9 +119,10 @@ def _add_tables(topology: Topology, router: VpcRouter, region: VpcRouter) -> Non
     """The same tables by the same marks; what is not routed is dropped."""
     node, cidr = router.node, router.vpc.ipv6_cidr
     assert cidr is not None
-    for mark, table in enumerate(router.vpc.route_tables, FIRST_MARK):
+    for table in router.vpc.route_tables:
         if not [subnet.name for subnet in router.vpc.users_of(table)]:
             continue
+        mark = table.number
         node.rules.append(Rule(PRIORITY_ROUTE_TABLE, mark, fwmark=mark, family="ipv6"))
         destinations = {entry.destination for entry in table.ipv6_routes}
         if cidr not in destinations:
@@ -153,7 +155,7 @@ def _next_hop(
         return None
     elif router.outpost is None:
         return UPPER, region.gateways[target][1]
-    return UPPER, overlay.NEAR
+    return UPPER, names.OVERLAY_PORT
 
 
 def connect_gateway(
@@ -175,7 +177,7 @@ def connect_gateway(
 def _expect(draft: Draft, topology: Topology, routers: list[VpcRouter]) -> None:
     region = routers[0]
     vpc = region.vpc
-    for mark, table in enumerate(vpc.route_tables, FIRST_MARK):
+    for table in vpc.route_tables:
         users = {subnet.name for subnet in vpc.users_of(table)}
         router = next((entry for entry in routers if users & entry.subnets.keys()), None)
         if router is None:
@@ -189,7 +191,7 @@ def _expect(draft: Draft, topology: Topology, routers: list[VpcRouter]) -> None:
             draft.checks.append(
                 TableRouteCheck(
                     node=router.node.name,
-                    table=mark,
+                    table=table.number,
                     destinations=(str(destination),),
                     owner=vpc.name,
                     route_table=table.name,

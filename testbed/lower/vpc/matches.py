@@ -16,11 +16,11 @@ from testbed.topology.model import Traffic
 EVERY_SELECTOR = (0, 65535)
 EVERY_PROTOCOL = range(256)
 
-Kind = tuple[int, tuple[int, int]]
+ProtocolRange = tuple[int, tuple[int, int]]
 """A protocol with a range of its selectors."""
 
 
-def kinds(family: Family, traffic: Traffic) -> Iterator[Kind]:
+def kinds(family: Family, traffic: Traffic) -> Iterator[ProtocolRange]:
     """What `traffic` is about, for the protocols that have a selector."""
     for protocol in family.with_selector:
         if traffic.protocol not in {None, protocol}:

@@ -14,11 +14,12 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from testbed.lower.builder import Draft
-from testbed.lower.identifiers import ACCOUNT, identifier, outpost_arn
 from testbed.lower.vpc import interfaces
 from testbed.lower.vpc.dns import private_name
 from testbed.lower.vpc.router import VpcRouter
-from testbed.plan.model import NODE_DIRECTORY, ListenCheck, Process
+from testbed.plan.checks import ListenCheck
+from testbed.plan.model import NODE_DIRECTORY, Process
+from testbed.topology.ids import ACCOUNT, aws_id, outpost_arn
 from testbed.topology.model import Instance, NetworkInterface, Topology
 
 ADDRESS = IPv4Address("169.254.169.254")
@@ -74,7 +75,7 @@ def _instance(
     identity = {"instance-identity": {"document": _document(topology, instance)}}
     tree = {"latest": {"dynamic": identity, "meta-data": _data(topology, instance, attached)}}
     return {
-        "id": identifier("i", instance.name),
+        "id": aws_id("instance", instance.name),
         "enabled": instance.metadata.enabled,
         "token_required": instance.metadata.token_required,
         "hop_limit": instance.metadata.hop_limit,
@@ -94,7 +95,7 @@ def _data(
         placement["group-name"] = instance.placement_group
     data: dict[str, Any] = {
         "hostname": name,
-        "instance-id": identifier("i", instance.name),
+        "instance-id": aws_id("instance", instance.name),
         "instance-type": instance.type,
         "local-hostname": name,
         "local-ipv4": str(instance.address),
@@ -119,19 +120,21 @@ def _interface(topology: Topology, interface: NetworkInterface) -> dict[str, Any
     vpc, subnet = topology.vpcs[interface.vpc], topology.subnet(interface.vpc, interface.subnet)
     data: dict[str, Any] = {
         "device-number": str(interface.device_index),
-        "interface-id": identifier("eni", interface.name),
+        "interface-id": aws_id("network-interface", interface.name),
         "local-hostname": private_name(topology, interface.address),
         "local-ipv4s": "\n".join(str(address) for address in interface.addresses),
         "mac": mac,
         "owner-id": ACCOUNT,
-        "subnet-id": identifier("subnet", vpc.name, subnet.name),
+        "subnet-id": aws_id("subnet", f"{vpc.name}/{subnet.name}"),
         "subnet-ipv4-cidr-block": str(subnet.cidr),
-        "vpc-id": identifier("vpc", vpc.name),
+        "vpc-id": aws_id("vpc", vpc.name),
         "vpc-ipv4-cidr-block": str(vpc.cidr),
         "vpc-ipv4-cidr-blocks": str(vpc.cidr),
     }
     if interface.security_groups:
-        ids = (identifier("sg", vpc.name, group) for group in interface.security_groups)
+        ids = (
+            aws_id("security-group", f"{vpc.name}/{group}") for group in interface.security_groups
+        )
         data["security-groups"] = "\n".join(interface.security_groups)
         data["security-group-ids"] = "\n".join(ids)
     if interface.elastic_ips:
@@ -147,7 +150,7 @@ def _document(topology: Topology, instance: Instance) -> str:
         "accountId": ACCOUNT,
         "architecture": "x86_64",
         "availabilityZone": subnet.zone,
-        "instanceId": identifier("i", instance.name),
+        "instanceId": aws_id("instance", instance.name),
         "instanceType": instance.type,
         "privateIp": str(instance.address),
         "region": topology.region.name,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import NetworkInterface
 
 RULESET = """\
@@ -45,7 +46,7 @@ def add_node(draft: Draft, interface: NetworkInterface) -> NodeDraft:
     """Add the node of the NAT gateway that a network interface belongs to."""
     assert interface.requester is not None
     title = f"NAT gateway {interface.requester.name} ({interface.address})"
-    node = draft.router(names.nat_gateway(interface.name), "nat-gateway", "region", title)
+    node = draft.router(names.nat_gateway(interface.name), Role.NAT_GATEWAY, REGION, title)
     # in and out by one interface is what it is for
     node.sysctls |= {
         "net/ipv4/conf/all/send_redirects": "0",

@@ -9,8 +9,6 @@ from testbed.lower.vpc.router import NextHop, VpcRouter
 from testbed.plan.model import Neighbor, Vxlan
 from testbed.topology.model import Outpost, Topology
 
-NEAR = "sl"
-
 
 def far_port(outpost: Outpost) -> str:
     """The Region router's interface towards an Outpost."""
@@ -19,13 +17,13 @@ def far_port(outpost: Outpost) -> str:
 
 def port_of(router: VpcRouter) -> str:
     """A router's interfaces to the VPC's routers elsewhere, as nftables matches them."""
-    return NEAR if router.outpost else "op-*"
+    return names.OVERLAY_PORT if router.outpost else "op-*"
 
 
 def to_region(router: VpcRouter) -> NextHop:
     """Where an Outpost's router of a VPC sends what is for the Region."""
     assert router.outpost is not None
-    return inner.overlay_link(router.outpost, router.vpc)[1].ip, NEAR
+    return inner.overlay_link(router.outpost, router.vpc)[1].ip, names.OVERLAY_PORT
 
 
 def connect(topology: Topology, router: VpcRouter, region: VpcRouter) -> None:
@@ -44,20 +42,20 @@ def connect(topology: Topology, router: VpcRouter, region: VpcRouter) -> None:
     mtu = inner.SERVICE_LINK_MTU
     near = Vxlan(names.service_link(outpost), vni, outpost_endpoint, fabric_endpoint)
     far = Vxlan(names.FABRIC, vni, fabric_endpoint, outpost_endpoint)
-    router.node.add(NEAR, near, mtu=mtu, addresses=(near_end,))
+    router.node.add(names.OVERLAY_PORT, near, mtu=mtu, addresses=(near_end,))
     region.node.add(far_name, far, mtu=mtu, addresses=(far_end,))
     router.node.neighbors.append(
-        Neighbor(NEAR, str(far_end.ip), mac_address(region.node.name, far_name))
+        Neighbor(names.OVERLAY_PORT, str(far_end.ip), mac_address(region.node.name, far_name))
     )
     region.node.neighbors.append(
-        Neighbor(far_name, str(near_end.ip), mac_address(router.node.name, NEAR))
+        Neighbor(far_name, str(near_end.ip), mac_address(router.node.name, names.OVERLAY_PORT))
     )
     for subnet in vpc.subnets:
         if subnet.outpost == outpost.name:
             region.node.route(subnet.cidr, via=near_end.ip, dev=far_name)
         else:
-            router.node.route(subnet.cidr, via=far_end.ip, dev=NEAR)
+            router.node.route(subnet.cidr, via=far_end.ip, dev=names.OVERLAY_PORT)
     for interface in region.interfaces:
         if topology.subnet(vpc.name, interface.subnet).outpost == outpost.name:
             for address in interface.addresses:
-                router.node.route(address, via=far_end.ip, dev=NEAR)
+                router.node.route(address, via=far_end.ip, dev=names.OVERLAY_PORT)

@@ -10,13 +10,13 @@ from testbed.lower import names
 from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft, interface_name
 from testbed.lower.vpc.ruleset import Ruleset, comment
 from testbed.plan.model import Route, Rule
+from testbed.plan.roles import REGION, Role
 from testbed.topology.model import NetworkInterface, Outpost, Subnet, Target, Topology, Vpc
 
 NextHop = tuple[IPv4Address, str]
 """A neighbour's address and the router's interface that leads to it."""
 
-FIRST_MARK = 1
-TABLE_OWN = 900  # beyond the marks of a VPC's route tables
+TABLE_OWN = 900  # beyond the marks, which are the numbers of a VPC's route tables
 PRIORITY_OWN = 50
 BETWEEN_OUTPOSTS = "the Region lets nothing through from one Outpost to another"
 
@@ -46,11 +46,11 @@ class VpcRouter:
             name, group = names.outpost_vpc(outpost, vpc.name), outpost.name
             title = f"{outpost.name} router of VPC {vpc.name}"
         else:
-            name, group = names.region_vpc(vpc.name), "region"
+            name, group = names.region_vpc(vpc.name), REGION
             title = f"Region router of VPC {vpc.name}"
         place = outpost.name if outpost else None
         subnets = {subnet.name: subnet for subnet in vpc.subnets if subnet.outpost == place}
-        node = draft.router(name, "vpc-router", group, title)
+        node = draft.router(name, Role.VPC_ROUTER, group, title)
         node.loopback(*(subnet.router for subnet in subnets.values()))
         # Nothing of the VPC's CIDR beyond its interfaces and its other routers' subnets.
         node.routes.append(Route(str(vpc.cidr), type="blackhole"))
@@ -95,7 +95,7 @@ class VpcRouter:
 
     def mark_of(self, subnet: str) -> int:
         """The mark, and number, of the route table that a subnet uses."""
-        return FIRST_MARK + self.vpc.route_tables.index(self.vpc.table_of(subnet))
+        return self.vpc.table_of(subnet).number
 
     def enter_by(self, port: str, subnet: str) -> None:
         """Have what comes in by `port` use the route table of a subnet."""
@@ -106,7 +106,7 @@ class VpcRouter:
         refused = [
             f"eni-{interface.name}"
             for interface in self.interfaces
-            if self.subnets[interface.subnet].zone not in zones
+            if topology.subnet(interface.vpc, interface.subnet).zone not in zones
         ]
         refused += [
             f"op-{outpost.name}"

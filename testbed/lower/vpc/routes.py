@@ -18,8 +18,9 @@ from ipaddress import IPv4Network
 from testbed.lower.builder import LAST_METRIC, Draft
 from testbed.lower.rack import gateway_table, inner
 from testbed.lower.vpc import interfaces, overlay
-from testbed.lower.vpc.router import FIRST_MARK, NextHop, VpcRouter
-from testbed.plan.model import TABLE_MAIN, Route, Rule, TableRouteCheck
+from testbed.lower.vpc.router import NextHop, VpcRouter
+from testbed.plan.checks import TableRouteCheck
+from testbed.plan.model import TABLE_MAIN, Route, Rule
 from testbed.topology.model import (
     NetworkInterface,
     RouteTable,
@@ -43,21 +44,20 @@ def add_tables(topology: Topology, router: VpcRouter, region: VpcRouter) -> None
 
     `region` is the VPC's router in the Region, where most targets are.
     """
-    for mark, table in enumerate(router.vpc.route_tables, FIRST_MARK):
+    for table in router.vpc.route_tables:
         users = {subnet.name: subnet for subnet in router.vpc.users_of(table)}
         if not users:
             continue
         for interface in router.interfaces:
             if interface.subnet in users:
-                router.ruleset.marks.append(f'"{interfaces.port(interface)}" : {mark}')
-        _add_table(topology, router, region, mark, table)
+                port = interfaces.port(interface)
+                router.ruleset.marks.append(f'"{port}" : {table.number}')
+        _add_table(topology, router, region, table)
         _add_same_subnet(router, table, users.values())
 
 
-def _add_table(
-    topology: Topology, router: VpcRouter, region: VpcRouter, mark: int, table: RouteTable
-) -> None:
-    node = router.node
+def _add_table(topology: Topology, router: VpcRouter, region: VpcRouter, table: RouteTable) -> None:
+    node, mark = router.node, table.number
     node.rules.append(Rule(PRIORITY_ROUTE_TABLE, mark, fwmark=mark))
     destinations = {route.destination for route in table.routes}
     if router.vpc.cidr not in destinations:
@@ -165,7 +165,7 @@ def expect(draft: Draft, topology: Topology, routers: list[VpcRouter]) -> None:
     """Check each route of the tables that subnets use, at a router where one of them is."""
     region = routers[0]
     vpc = region.vpc
-    for mark, table in enumerate(vpc.route_tables, FIRST_MARK):
+    for table in vpc.route_tables:
         users = {subnet.name: subnet for subnet in vpc.users_of(table)}
         router = next((entry for entry in routers if users.keys() & entry.subnets.keys()), None)
         if router is None:
@@ -183,7 +183,7 @@ def expect(draft: Draft, topology: Topology, routers: list[VpcRouter]) -> None:
             draft.checks.append(
                 TableRouteCheck(
                     node=router.node.name,
-                    table=mark,
+                    table=table.number,
                     destinations=tuple(str(route.destination) for route in routes),
                     owner=vpc.name,
                     route_table=table.name,

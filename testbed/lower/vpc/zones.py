@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.lower.builder import netem
+from testbed.lower.builder import Draft, netem
 from testbed.lower.vpc import interfaces, overlay
 from testbed.lower.vpc.router import VpcRouter
 from testbed.plan.model import SLOW
 from testbed.topology.model import Quality, Topology
 
 
-def add_delays(topology: Topology, region: VpcRouter) -> None:
+def add_delays(draft: Draft, topology: Topology, region: VpcRouter) -> None:
     """Delay what crosses zones in the Region's router of a VPC."""
     delay = netem(Quality(delay_ms=topology.region.zone_delay_ms))
     zones: dict[str, list[str]] = {}
@@ -32,7 +32,8 @@ def add_delays(topology: Topology, region: VpcRouter) -> None:
     if delay is None or len(zones) == 1:
         return
     jumps = []
-    for number, zone in enumerate(zones.values(), 1):
+    for name, zone in zones.items():
+        number = draft.numbers.claim(f"zone/{region.vpc.name}", name)
         names = ", ".join(f'"{port}"' for port in zone)
         rules = [f"oifname {{ {names} }} return", f"meta priority set {SLOW}"]
         region.ruleset.chains[f"zone_{number}"] = rules

@@ -17,7 +17,7 @@ from testbed.probes.trace.sightings import HOST, OTHER_HOST, encrypted_lengths
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-    from testbed.plan.model import Interface, Kind, Plan
+    from testbed.plan.model import Interface, LinkKind, Plan
     from testbed.probes.trace.packets import Part
     from testbed.probes.trace.sightings import Sighting, Way
 
@@ -44,7 +44,7 @@ class Wiring:
         """An interface; None for one that the plan has not."""
         return self._interfaces.get((node, name))
 
-    def device(self, node: str, name: str) -> Kind | None:
+    def device(self, node: str, name: str) -> LinkKind | None:
         """What an interface is."""
         found = self.interface(node, name)
         return found.device if found else None

@@ -22,11 +22,6 @@ class Part:
     end: int
     last: bool
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether it is the whole packet."""
-        return self.last and not self.start
-
 
 @dataclass(frozen=True, slots=True)
 class Packet:

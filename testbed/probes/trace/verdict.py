@@ -88,7 +88,7 @@ class Path:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class Loss:
     """Where a packet ended, and why; `known`: something shows that it was dropped there."""
 
     node: str
@@ -117,12 +117,12 @@ def conclude(
 ) -> Path:
     """What became of the packet of one way."""
     what = next((s.header.what for s in course.sightings if s.header.what), "")
-    end: End | None = None
+    end: Loss | None = None
     dropping = next((hop for hop in hops if hop.dropped_by), None)
     if course.gap is not None:
         end = _in_part(course, course.gap, passages, e)
     elif dropping is not None:
-        end = End(dropping.node, _filtered(dropping))
+        end = Loss(dropping.node, _filtered(dropping))
     elif not (hops and _arrived(hops[-1], error)):
         end = _why(hops, error, e)
     if end is None:
@@ -131,7 +131,7 @@ def conclude(
     return Path(way, what, tuple(hops), False, at, end.reason, None if end.known else end.node)
 
 
-def _in_part(course: Course, gap: int, passages: Sequence[Passage], e: Evidence) -> End:
+def _in_part(course: Course, gap: int, passages: Sequence[Passage], e: Evidence) -> Loss:
     """Why only some of its fragments got to a place on the way."""
     here = course.sightings[gap]
     before = course.sightings[max(gap - 1, 0)]
@@ -142,14 +142,14 @@ def _in_part(course: Course, gap: int, passages: Sequence[Passage], e: Evidence)
         hidden = any(t.startswith(passage.tunnel) for t in course.tunnels if passage.tunnel)
         if entry and ((passage.part.start and passage.part.key in keys) or hidden):
             text = entry.comment or f"{entry.text} of {e.words.title(passage.node)}"
-            return End(passage.node, f"{course.missing}: {text}{inside}")
+            return Loss(passage.node, f"{course.missing}: {text}{inside}")
     node = before.node
     reason = e.queued(node) or e.counted(node)
     where = f"did not arrive at {here.node} {here.interface}"
     if here.node == before.node:
         where = f"did not leave by {here.interface}"
     text = f"{course.missing} {where}{inside}"
-    return End(node, f"{text}: {reason}" if reason else text, known=not e.lost(node, here.node))
+    return Loss(node, f"{text}: {reason}" if reason else text, known=not e.lost(node, here.node))
 
 
 def _arrived(last: Hop, error: Told | None) -> bool:
@@ -174,10 +174,10 @@ def _filtered(hop: Hop) -> str:
     return text + INSIDE[hop.layer]
 
 
-def _why(hops: Sequence[Hop], error: Told | None, e: Evidence) -> End:
+def _why(hops: Sequence[Hop], error: Told | None, e: Evidence) -> Loss:
     """Where the packet ended, and the reason."""
     if error is not None:
-        return End(error.node, _refused(hops, error, e))
+        return Loss(error.node, _refused(hops, error, e))
     if not hops:
         return _not_sent(e)
     last = hops[-1]
@@ -224,7 +224,7 @@ def _refused(hops: Sequence[Hop], error: Told, e: Evidence) -> str:
     return sent
 
 
-def _not_sent(e: Evidence) -> End:
+def _not_sent(e: Evidence) -> Loss:
     """Why the source's own kernel did not send it."""
     source, sent = str(e.record["probe"]["source"]), e.record["sent"]
     if sent["error"]:
@@ -235,13 +235,13 @@ def _not_sent(e: Evidence) -> End:
             "Cannot assign requested address": "no address to send it from",
         }.get(sent["error"])
         text = f"{text} ({sent['error']})" if text else f"sending failed: {sent['error']}"
-        return End(source, f"{text}{e.down(source)}")
+        return Loss(source, f"{text}{e.down(source)}")
     if dropped := _dropped_output(source, e):
-        return End(source, dropped)
+        return Loss(source, dropped)
     reasons = (e.silent_on(source, None), e.queued(source), e.counted(source))
     if reason := next((reason for reason in reasons if reason), None):
-        return End(source, reason)
-    return End(source, "the packet was not seen to leave", known=False)
+        return Loss(source, reason)
+    return Loss(source, "the packet was not seen to leave", known=False)
 
 
 def _dropped_output(source: str, e: Evidence) -> str | None:
@@ -252,7 +252,7 @@ def _dropped_output(source: str, e: Evidence) -> str | None:
     return f"nftables table {step['table']}, chain {step['chain']} dropped it" if step else None
 
 
-def _lost_behind(last: Hop, e: Evidence) -> End:
+def _lost_behind(last: Hop, e: Evidence) -> Loss:
     """It left an interface, and came in nowhere."""
     port = last.leaves[-1].interface
     device = e.wiring.device(last.node, port)
@@ -260,44 +260,44 @@ def _lost_behind(last: Hop, e: Evidence) -> End:
         return _not_encrypted(last, port, device, e)
     if isinstance(device, Vxlan):
         if reason := outer(device, e):
-            return End(device.underlay_node, reason)
-        return End(device.underlay_node, f"nothing that went {last.tunnel} left", known=False)
+            return Loss(device.underlay_node, reason)
+        return Loss(device.underlay_node, f"nothing that went {last.tunnel} left", known=False)
     if isinstance(device, Veth):
         far = f"{device.peer_node} {device.peer}"
         reason = f"it left {port} and did not arrive at {far}{e.down(last.node)}"
-        return End(last.node, reason, known=not e.lost(last.node, device.peer_node))
+        return Loss(last.node, reason, known=not e.lost(last.node, device.peer_node))
     if device is None:
         text = f"it went into {port}, which is not the testbed's, and is not followed further"
-        return End(last.node, text, known=False)
-    return End(last.node, f"it left {port}, and is not followed further", known=False)
+        return Loss(last.node, text, known=False)
+    return Loss(last.node, f"it left {port}, and is not followed further", known=False)
 
 
-def _not_encrypted(last: Hop, port: str, device: WireGuard, e: Evidence) -> End:
+def _not_encrypted(last: Hop, port: str, device: WireGuard, e: Evidence) -> Loss:
     """It went into a tunnel, and WireGuard sent nothing that looks like it."""
     ages = e.node(last.node).get("wireguard", {}).get(port)
     names = ", ".join(peer.name for peer in device.peers)
     sessions = [ages.get(peer.public_key) for peer in device.peers] if ages is not None else None
     if sessions is not None and all(age is None or age > SESSION_S for age in sessions):
-        return End(last.node, f"WireGuard has no session with {names}: it sent nothing by {port}")
+        return Loss(last.node, f"WireGuard has no session with {names}: it sent nothing by {port}")
     text = f"it went into {port}, and was not recognised in WireGuard"
-    return End(last.node, text, known=False)
+    return Loss(last.node, text, known=False)
 
 
-def _stopped(last: Hop, e: Evidence) -> End:
+def _stopped(last: Hop, e: Evidence) -> Loss:
     """It came in, and did not leave."""
     decision = last.decision
     if last.enters and (vlan := last.enters[-1].vlan) is not None:
         tagged = f"it arrived by {last.enters[-1].interface} with the tag of VLAN {vlan}"
-        return End(last.node, f"{tagged}, which no interface there accepts")
+        return Loss(last.node, f"{tagged}, which no interface there accepts")
     if decision and not decision.leads and decision.type not in {"local", "unknown"}:
-        return End(last.node, f"{last.route}{e.down(last.node)}")
+        return Loss(last.node, f"{last.route}{e.down(last.node)}")
     if decision and decision.dev:
         for text in (e.no_carrier(last.node, decision.dev), e.silent_on(last.node, decision.dev)):
             if text:
-                return End(last.node, text)
+                return Loss(last.node, text)
     reason = e.queued(last.node)
     if not reason and decision and decision.type == "local" and last.layer == "wireguard":
         reason = "WireGuard did not accept it: it belongs to none of its sessions"
     if reason := reason or e.counted(last.node):
-        return End(last.node, reason)
-    return End(last.node, "it arrived and did not leave; the kernel gives no reason", known=False)
+        return Loss(last.node, reason)
+    return Loss(last.node, "it arrived and did not leave; the kernel gives no reason", known=False)

@@ -5,14 +5,9 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from testbed.plan.model import (
-    LocalGatewayCheck,
-    TableRouteCheck,
-    Vrf,
-    Vxlan,
-    WireGuard,
-    WireGuardPeer,
-)
+from testbed.plan.checks import LocalGatewayCheck, TableRouteCheck
+from testbed.plan.model import Vrf, Vxlan, WireGuard, WireGuardPeer
+from testbed.plan.roles import Role
 from testbed.probes.trace.routing import LOCAL, MAIN, MARTIAN
 
 if TYPE_CHECKING:
@@ -20,7 +15,6 @@ if TYPE_CHECKING:
     from testbed.probes.trace.order import Wiring
     from testbed.probes.trace.routing import Decision
 
-VPC_ROUTER = "vpc-router"
 DAEMONS = {"bird", "bgp", "zebra"}
 
 
@@ -72,7 +66,7 @@ class Words:
 
     def _of_kernel(self, node: str, table: int) -> str:
         owner = self._nodes.get(node)
-        if table == MAIN and owner and owner.role == VPC_ROUTER:
+        if table == MAIN and owner and owner.role == Role.VPC_ROUTER:
             return "the VPC's local route"
         for interface in owner.interfaces if owner else ():
             if isinstance(interface.device, Vrf) and interface.device.table == table:
@@ -82,7 +76,7 @@ class Words:
     def _of_vpc(self, node: str, table: int) -> str | None:
         """VPC route tables have the same number at each of the VPC's routers."""
         owner = self._nodes.get(node)
-        if owner is None or owner.role != VPC_ROUTER:
+        if owner is None or owner.role != Role.VPC_ROUTER:
             return None
         for (vpc, number), text in self._vpc_tables.items():
             if number == table and node.endswith(f".vpc-{vpc}"):

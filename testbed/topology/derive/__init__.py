@@ -1,9 +1,8 @@
 """Filling in what a topology file leaves out.
 
-Every derived value depends only on the position of its object among its
-siblings and on what comes before it, so that adding an Outpost, a device or
-an instance at the end changes nothing that was there. docs/topology.md lists
-the formulas.
+Every derived value follows from the number that its object has (`testbed.topology.numbers`), so
+that what comes or goes beside the object changes nothing of it. docs/topology.md lists the
+formulas.
 """
 
 from __future__ import annotations
@@ -12,8 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 
+from testbed.topology import references
 from testbed.topology.derive import placement as derive_placement
 from testbed.topology.derive import security as derive_security
+from testbed.topology.derive.allocations import derive_addresses
 from testbed.topology.derive.coip import derive_coips
 from testbed.topology.derive.conformance import derive_conformance
 from testbed.topology.derive.direct_connect import derive_direct_connects
@@ -26,16 +27,16 @@ from testbed.topology.derive.managed import (
     nat_gateways,
     with_elastic_ips,
 )
-from testbed.topology.derive.rack import derive_outpost
+from testbed.topology.derive.order import ordered
+from testbed.topology.derive.rack import derive_outposts
 from testbed.topology.derive.region import derive_region, internet_uplinks
 from testbed.topology.derive.site import derive_site
 from testbed.topology.derive.transit import derive_transit_gateways
-from testbed.topology.file import references
-from testbed.topology.file.report import Report
 from testbed.topology.model import (
+    MAX_ROUTE_TABLES,
+    MAX_VPCS,
     Endpoint,
     Ipv6Route,
-    Outpost,
     Region,
     RouteTable,
     Subnet,
@@ -45,6 +46,8 @@ from testbed.topology.model import (
     Vpc,
     VpcRoute,
 )
+from testbed.topology.numbers import Numbers
+from testbed.topology.report import Report
 from testbed.topology.schema import RouteTableForm, TopologyForm, VpcForm
 
 MAIN = "main"
@@ -52,34 +55,37 @@ MAIN = "main"
 ReadConfig = Callable[[str], str]
 
 
-def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topology:
-    """The resolved topology of a form whose references are all right.
+def derive(
+    form: TopologyForm, report: Report, read_config: ReadConfig, numbers: Numbers | None = None
+) -> Topology:
+    """Return the resolved topology of a form whose references are all right.
 
     `read_config` returns the text of a device's own configuration file and
-    raises ValueError with a sentence when it cannot.
+    raises ValueError with a sentence when it cannot. Objects claim their `numbers`, so that
+    those that were there before keep what they had.
     """
-    site = derive_site(form, report, read_config)
+    numbers = Numbers() if numbers is None else numbers
+    form = ordered(form, numbers)
+    site = derive_site(form, report, read_config, numbers)
     asns = {device.name: device.asn for device in site.devices}
     zones = tuple(references.zones(form))
-    outposts: dict[str, Outpost] = {}
-    for index, (name, outpost) in enumerate(form.outposts.items()):
-        outposts[name] = derive_outpost(form, name, outpost, index, asns, report)
-    region = derive_region(form, zones, report)
-    vpcs = {
-        name: _vpc(form, region, name, number)
-        for number, (name, _) in enumerate(form.vpcs.items(), start=1)
-    }
-    region = replace(region, transit_gateways=derive_transit_gateways(form, vpcs))
+    outposts = derive_outposts(form, asns, report, numbers)
+    region = derive_region(form, zones, report, numbers)
+    vpcs = _vpcs(form, region, numbers)
+    region = replace(region, transit_gateways=derive_transit_gateways(form, vpcs, numbers))
     site = replace(
         site,
-        direct_connects=derive_direct_connects(form, region, vpcs),
-        internet_uplinks=internet_uplinks(form, region.internet),
+        direct_connects=derive_direct_connects(form, region, vpcs, numbers),
+        internet_uplinks=internet_uplinks(form, region.internet, numbers),
     )
-    instances, interfaces = derive_instances(form, vpcs, report)
-    instances = derive_placement.place(form, instances, report)
-    interfaces = derive_coips(form, vpcs, outposts, interfaces, report)
-    interfaces |= managed_interfaces(form, vpcs, interfaces, report)
-    interfaces = with_elastic_ips(form, region.elastic_ip_cidr, interfaces, report)
+    instances, interfaces = derive_instances(form, vpcs, report, numbers)
+    instances = derive_placement.place(form, instances, report, numbers)
+    addresses = derive_addresses(form, region.elastic_ip_cidr, outposts, report, numbers)
+    interfaces = derive_coips(form, vpcs, outposts, interfaces, addresses, report, numbers)
+    interfaces |= managed_interfaces(form, vpcs, interfaces, report, numbers)
+    interfaces = with_elastic_ips(
+        form, region.elastic_ip_cidr, interfaces, addresses, report, numbers
+    )
     return Topology(
         name=form.name,
         region=region,
@@ -93,10 +99,20 @@ def derive(form: TopologyForm, report: Report, read_config: ReadConfig) -> Topol
         time=form.time,
         seed=form.seed,
         faults=derive_faults(form, report),
+        addresses=addresses,
     )
 
 
-def _vpc(form: TopologyForm, region: Region, name: str, number: int) -> Vpc:
+def _vpcs(form: TopologyForm, region: Region, numbers: Numbers) -> dict[str, Vpc]:
+    """The VPCs; those that there is no number for are refused by the rules."""
+    claimed = numbers.claim_all("vpc", form.vpcs, range(1, MAX_VPCS + 1))
+    return {
+        name: _vpc(form, region, name, claimed.get(name, MAX_VPCS + 1), numbers)
+        for name in form.vpcs
+    }
+
+
+def _vpc(form: TopologyForm, region: Region, name: str, number: int, numbers: Numbers) -> Vpc:
     vpc = form.vpcs[name]
     subnets = []
     for subnet_name, subnet in vpc.subnets.items():
@@ -124,7 +140,7 @@ def _vpc(form: TopologyForm, region: Region, name: str, number: int) -> Vpc:
         subnets=tuple(subnets),
         dhcp_options=derive_dhcp(vpc.dhcp_options, region),
         dns_support=vpc.enable_dns_support,
-        route_tables=_route_tables(region, vpc, found),
+        route_tables=_route_tables(region, name, vpc, found, numbers),
         ipv6_cidr=vpc.ipv6_cidr,
         egress_only_internet_gateway=vpc.egress_only_internet_gateway,
         internet_gateway=vpc.internet_gateway,
@@ -137,11 +153,12 @@ def _vpc(form: TopologyForm, region: Region, name: str, number: int) -> Vpc:
 
 
 def _route_tables(
-    region: Region, vpc: VpcForm, found: tuple[Endpoint, ...]
+    region: Region, owner: str, vpc: VpcForm, found: tuple[Endpoint, ...], numbers: Numbers
 ) -> tuple[RouteTable, ...]:
     names = list(vpc.route_tables)
     if MAIN not in vpc.route_tables:
         names.insert(0, MAIN)
+    claimed = numbers.claim_all(f"route-table/{owner}", names, range(1, MAX_ROUTE_TABLES + 1))
     tables = []
     for name in names:
         table = vpc.route_tables.get(name, RouteTableForm())
@@ -152,8 +169,10 @@ def _route_tables(
             if isinstance(route.destination, IPv6Network)
         )
         subnets = tuple(table.subnets)
-        tables.append(RouteTable(name, name == MAIN, subnets, routes, table.propagate, ipv6))
-    return tuple(tables)
+        number = claimed.get(name, MAX_ROUTE_TABLES + 1)  # which the rules refuse
+        main = name == MAIN
+        tables.append(RouteTable(name, number, main, subnets, routes, table.propagate, ipv6))
+    return tuple(sorted(tables, key=lambda table: table.number))
 
 
 def _routes(

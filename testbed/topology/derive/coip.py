@@ -1,7 +1,7 @@
 """Customer-owned IP addresses that the file asks for without naming them.
 
 AWS does not document which address of a pool it allocates: here it is the
-lowest host address that no other interface of the Outpost has
+lowest host address that no other interface has, and the interface keeps it
 (docs/fidelity.md). Addresses that the file names are never given to another.
 """
 
@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
+from testbed.topology.derive.allocations import Allocated, resolved
 from testbed.topology.model import LocalGateway, NetworkInterface, Outpost, Subnet, Vpc
+from testbed.topology.numbers import Numbers
+from testbed.topology.report import Report
 from testbed.topology.schema import InstanceForm, NetworkInterfaceForm, TopologyForm
 
 
@@ -22,21 +24,40 @@ def derive_coips(
     vpcs: Mapping[str, Vpc],
     outposts: Mapping[str, Outpost],
     interfaces: Mapping[str, NetworkInterface],
+    allocated: Allocated,
     report: Report,
+    numbers: Numbers,
 ) -> dict[str, NetworkInterface]:
-    """The interfaces with their customer-owned IP addresses."""
+    """Return the interfaces with their customer-owned IP addresses."""
     subnets = {(vpc.name, subnet.name): subnet for vpc in vpcs.values() for subnet in vpc.subnets}
-    taken = {given for each in interfaces.values() if (given := _named(form, each))}
-    found = {}
+    addresses = {
+        name: address
+        for name, each in interfaces.items()
+        if (address := _named(form, each, allocated)) is not None
+    }
+    taken = {int(address) for address in addresses.values()}
+    taken |= {int(each.address) for each in allocated.values()}
+    wanted: dict[tuple[str, str], list[str]] = {}
     for name, interface in interfaces.items():
         subnet = subnets[interface.vpc, interface.subnet]
-        address = _named(form, interface)
-        wanted = _form(form, interface).customer_owned_ip or subnet.customer_owned_ip_pool
-        if wanted and not address:
-            gateway = outposts[subnet.outpost].local_gateway if subnet.outpost else None
-            address = _allocate(interface, subnet, gateway, taken, report)
-        found[name] = replace(interface, customer_owned_ip=address)
-    return found
+        own = _form(form, interface).customer_owned_ip
+        if own == "auto" or (own is None and subnet.customer_owned_ip_pool):
+            wanted.setdefault((subnet.vpc, subnet.name), []).append(name)
+    for at, names in wanted.items():
+        subnet = subnets[at]
+        gateway = outposts[subnet.outpost].local_gateway if subnet.outpost else None
+        if gateway is None or not gateway.pools:
+            continue  # the rules report it
+        choices = _choices(gateway, subnet)
+        found = numbers.claim_all("customer-owned-ip", names, *choices, taken=taken)
+        addresses |= {name: IPv4Address(number) for name, number in found.items()}
+        for name in names:
+            if name not in found:
+                _exhausted(interfaces[name], subnet, gateway, report)
+    return {
+        name: replace(interface, customer_owned_ip=addresses.get(name))
+        for name, interface in interfaces.items()
+    }
 
 
 def _form(form: TopologyForm, interface: NetworkInterface) -> InstanceForm | NetworkInterfaceForm:
@@ -45,35 +66,26 @@ def _form(form: TopologyForm, interface: NetworkInterface) -> InstanceForm | Net
     return form.instances[interface.name]
 
 
-def _named(form: TopologyForm, interface: NetworkInterface) -> IPv4Address | None:
-    given = _form(form, interface).customer_owned_ip
+def _named(
+    form: TopologyForm, interface: NetworkInterface, allocated: Allocated
+) -> IPv4Address | None:
+    given = resolved(_form(form, interface).customer_owned_ip, allocated, owned=True)
     return given if isinstance(given, IPv4Address) else None
 
 
-def _allocate(
-    interface: NetworkInterface,
-    subnet: Subnet,
-    gateway: LocalGateway | None,
-    taken: set[IPv4Address],
-    report: Report,
-) -> IPv4Address | None:
-    """The first free address; None where there is no pool, which the rules report."""
-    if gateway is None or not gateway.pools:
-        return None
-    address = next((a for a in _addresses(gateway, subnet) if a not in taken), None)
-    if address is None:
-        group = "network_interfaces" if interface.device_index else "instances"
-        path: Path = (group, interface.name)
-        which = subnet.customer_owned_ip_pool or ", ".join(pool.name for pool in gateway.pools)
-        message = f"the customer-owned IP pool {which} has no free address"
-        report.add(path, message, "add a CIDR block to the pool", key=True)
-        return None
-    taken.add(address)
-    return address
-
-
-def _addresses(gateway: LocalGateway, subnet: Subnet) -> Iterator[IPv4Address]:
+def _choices(gateway: LocalGateway, subnet: Subnet) -> Iterator[range]:
+    """The host addresses of the pools that a subnet's interfaces get theirs from."""
     for pool in gateway.pools:
         if subnet.customer_owned_ip_pool in (None, pool.name):
             for cidr in pool.cidrs:
-                yield from cidr.hosts()
+                yield range(int(cidr.network_address) + 1, int(cidr.broadcast_address))
+
+
+def _exhausted(
+    interface: NetworkInterface, subnet: Subnet, gateway: LocalGateway, report: Report
+) -> None:
+    group = "network_interfaces" if interface.device_index else "instances"
+    path: Path = (group, interface.name)
+    which = subnet.customer_owned_ip_pool or ", ".join(pool.name for pool in gateway.pools)
+    message = f"the customer-owned IP pool {which} has no free address"
+    report.add(path, message, "add a CIDR block to the pool", key=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Interface, IPv4Network
 
 from testbed.topology.derive.rack import other_end
-from testbed.topology.derive.site import EXTRA_LINKS, LINK_CIDR, link_pair
+from testbed.topology.derive.site import EXTRA_LINKS, LINK_CIDR, link_pair, room
 from testbed.topology.model import (
     DeviceVrf,
     DirectConnect,
@@ -16,6 +16,7 @@ from testbed.topology.model import (
     VirtualInterfaceKind,
     Vpc,
 )
+from testbed.topology.numbers import Numbers
 from testbed.topology.schema import TopologyForm
 from testbed.topology.schema.direct_connect import (
     DirectConnectForm,
@@ -32,19 +33,18 @@ PUBLIC_MTU = 1500
 
 
 def derive_direct_connects(
-    form: TopologyForm, region: Region, vpcs: Mapping[str, Vpc]
+    form: TopologyForm, region: Region, vpcs: Mapping[str, Vpc], numbers: Numbers
 ) -> tuple[DirectConnect, ...]:
-    """The Direct Connect connections."""
-    return tuple(
-        DirectConnect(
-            name,
-            number,
-            entry.device,
-            Quality(entry.delay, entry.rate, 9001),
-            tuple(_virtual_interfaces(form, entry, number, region, vpcs)),
-        )
-        for number, (name, entry) in enumerate(form.site.direct_connect.items())
-    )
+    """Return the Direct Connect connections."""
+    choices = range(room(form.site.link_cidr or LINK_CIDR, LINKS_PER_CONNECTION))
+    claimed = numbers.claim_all("direct-connect", form.site.direct_connect, choices)
+    made = []
+    for name, entry in form.site.direct_connect.items():
+        number = claimed.get(name, 0)
+        quality = Quality(entry.delay, entry.rate, 9001)
+        vifs = tuple(_virtual_interfaces(form, entry, number, region, vpcs))
+        made.append(DirectConnect(name, number, entry.device, quality, vifs))
+    return tuple(made)
 
 
 def _virtual_interfaces(

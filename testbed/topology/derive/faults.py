@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from testbed.errors import Problem
-from testbed.topology.file.position import dotted
-from testbed.topology.file.report import Report
 from testbed.topology.model import FaultDeclaration
+from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
 
 TIMES = {"at": "at_s", "lasts": "for_s", "every": "every_s"}
 
 
 def derive_faults(form: TopologyForm, report: Report) -> tuple[FaultDeclaration, ...]:
-    """The faults with their places in the file."""
+    """The faults with their paths in the document."""
     found = []
     for index, fault in enumerate(form.faults):
-        path = report.original(("faults", index))
-        position = report.document.locate(path)
         given = fault.model_dump(exclude_none=True, exclude={"kind", "target", "name"})
         found.append(
             FaultDeclaration(
@@ -25,7 +21,7 @@ def derive_faults(form: TopologyForm, report: Report) -> tuple[FaultDeclaration,
                 name=fault.name or "",
                 values={key: value for key, value in given.items() if key not in TIMES},
                 times={TIMES[key]: value for key, value in given.items() if key in TIMES},
-                place=Problem(report.file, position.line, position.column, dotted(path), ""),
+                path=report.original(("faults", index)),
             )
         )
     return tuple(found)

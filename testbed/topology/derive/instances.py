@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
+from testbed.errors import Path
 from testbed.topology.derive import security as derive_security
-from testbed.topology.derive.site import first_free
-from testbed.topology.file import references
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.topology.derive.addresses import (
+    address_kind,
+    free_addresses,
+    given_addresses,
+    hosts,
+    subnet_of,
+)
 from testbed.topology.model import Instance, MetadataOptions, NetworkInterface, Vpc
+from testbed.topology.numbers import Numbers
+from testbed.topology.report import Report
 from testbed.topology.schema import InstanceForm, NetworkInterfaceForm, TopologyForm
 
 RESERVED_AT_START = 4  # network, router, DNS, future use (facts: V subnet-sizing)
@@ -19,10 +25,10 @@ LAST_DEVICE_INDEX = 15
 
 
 def derive_instances(
-    form: TopologyForm, vpcs: Mapping[str, Vpc], report: Report
+    form: TopologyForm, vpcs: Mapping[str, Vpc], report: Report, numbers: Numbers
 ) -> tuple[dict[str, Instance], dict[str, NetworkInterface]]:
-    """The instances, and all network interfaces: the primary ones first."""
-    addresses = _Addresses(form, vpcs, report)
+    """Return the instances, and all network interfaces: the primary ones first."""
+    addresses = _Addresses(form, vpcs, report, numbers)
     instances: dict[str, Instance] = {}
     interfaces: dict[str, NetworkInterface] = {}
     for name, instance in form.instances.items():
@@ -47,7 +53,7 @@ def derive_instances(
                 hop_limit=options.http_put_response_hop_limit,
             ),
         )
-    indexes = _device_indexes(form)
+    indexes = _device_indexes(form, numbers)
     for name, interface in form.network_interfaces.items():
         owner = interface.instance if interface.instance in instances else None
         path: Path = ("network_interfaces", name)
@@ -57,33 +63,63 @@ def derive_instances(
     return instances, interfaces
 
 
-def _device_indexes(form: TopologyForm) -> dict[str, int]:
-    """The device index of each interface: its own, or the first that its instance has free."""
-    used: dict[str | None, set[int]] = {}
-    for interface in form.network_interfaces.values():
-        if interface.device_index is not None:
-            used.setdefault(interface.instance, set()).add(interface.device_index)
-    indexes: dict[str, int] = {}
+def _device_indexes(form: TopologyForm, numbers: Numbers) -> dict[str, int]:
+    """The device index of each interface: its own, or one that its instance has free."""
+    owners: dict[str | None, list[str]] = {}
     for name, interface in form.network_interfaces.items():
-        taken = used.setdefault(interface.instance, set())
-        free = (number for number in range(1, LAST_DEVICE_INDEX + 1) if number not in taken)
-        index = interface.device_index or next(free, LAST_DEVICE_INDEX)
-        taken.add(index)
-        indexes[name] = index
+        owners.setdefault(interface.instance, []).append(name)
+    indexes: dict[str, int] = {}
+    for owner, names in owners.items():
+        given = {n: i for n in names if (i := form.network_interfaces[n].device_index)}
+        derived = [name for name in names if name not in given]
+        choices = range(1, LAST_DEVICE_INDEX + 1)
+        kind = f"device-index/{owner or ''}"
+        free = numbers.claim_all(kind, derived, choices, taken=set(given.values()))
+        indexes |= dict.fromkeys(derived, LAST_DEVICE_INDEX) | free | given
     return indexes
 
 
 class _Addresses:
-    """Gives interfaces the addresses that the file leaves out."""
+    """The subnets' addresses: those that the file gives, and those that it leaves out."""
 
-    def __init__(self, form: TopologyForm, vpcs: Mapping[str, Vpc], report: Report) -> None:
+    def __init__(
+        self, form: TopologyForm, vpcs: Mapping[str, Vpc], report: Report, numbers: Numbers
+    ) -> None:
         self.form = form
         self.report = report
         self.subnets = {
             (vpc.name, subnet.name): subnet for vpc in vpcs.values() for subnet in vpc.subnets
         }
-        self.used: dict[tuple[str, str], set[IPv4Address]] = {}
-        self.used6: dict[tuple[str, str], set[IPv6Address]] = {}
+        self.free: dict[str, IPv4Address] = {}
+        self.free6: dict[str, IPv6Address] = {}
+        users: dict[tuple[str, str], dict[str, InstanceForm | NetworkInterfaceForm]] = {}
+        for entries in (form.instances, form.network_interfaces):
+            for name, entry in entries.items():
+                users.setdefault(subnet_of(form, entry), {}).setdefault(name, entry)
+        for at, here in users.items():
+            self._fill(at, here, given_addresses(form, at, here.values()), numbers)
+
+    def _fill(
+        self,
+        at: tuple[str, str],
+        entries: Mapping[str, InstanceForm | NetworkInterfaceForm],
+        given: Iterable[IPv4Address],
+        numbers: Numbers,
+    ) -> None:
+        """Find addresses in one subnet for those that the file leaves out."""
+        subnet = self.subnets[at]
+        nameless = [name for name, entry in entries.items() if entry.address is None]
+        offsets = hosts(subnet.cidr, RESERVED_AT_START)
+        kind = address_kind(*at)
+        self.free |= free_addresses(numbers, kind, subnet.cidr, nameless, offsets, given)
+        if subnet.ipv6_cidr is None:
+            return
+        wanted = {name: entry.ipv6_address for name, entry in entries.items()}
+        auto = [name for name, address in wanted.items() if address == "auto"]
+        given6 = [address for address in wanted.values() if isinstance(address, IPv6Address)]
+        offsets = range(RESERVED_AT_START, subnet.ipv6_cidr.num_addresses)
+        kind = f"ipv6-address/{at[0]}/{at[1]}"
+        self.free6 |= free_addresses(numbers, kind, subnet.ipv6_cidr, auto, offsets, given6)
 
     def interface(
         self,
@@ -94,16 +130,13 @@ class _Addresses:
         index: int,
     ) -> NetworkInterface | None:
         """The resolved interface; None, and a problem reported, where its subnet is full."""
-        vpc, _, subnet = form.subnet.rpartition("/")
-        vpc = vpc or references.owners_of(self.form, subnet)[0]
-        taken = self.used.setdefault((vpc, subnet), set())
-        cidr = self.subnets[vpc, subnet].cidr
-        address = form.address or first_free(cidr, RESERVED_AT_START, taken)
+        vpc, subnet = subnet_of(self.form, form)
+        address = form.address or self.free.get(name)
         if address is None:
+            cidr = self.subnets[vpc, subnet].cidr
             message = f"the subnet {subnet} ({cidr}) has no free address"
             self.report.add(path, message, "make the subnet larger", key=True)
             return None
-        taken |= {address, *form.secondary_addresses}
         return NetworkInterface(
             name=name,
             vpc=vpc,
@@ -113,23 +146,10 @@ class _Addresses:
             source_destination_check=form.source_destination_check,
             instance=owner,
             device_index=index,
-            ipv6_address=self._ipv6(vpc, subnet, form.ipv6_address),
+            ipv6_address=self._ipv6(name, form.ipv6_address),
             security_groups=derive_security.groups_of(self.form, vpc, form.security_groups),
         )
 
-    def _ipv6(
-        self, vpc: str, subnet: str, wanted: IPv6Address | Literal["auto"] | None
-    ) -> IPv6Address | None:
+    def _ipv6(self, name: str, wanted: IPv6Address | Literal["auto"] | None) -> IPv6Address | None:
         """The wanted address; none where its subnet has no block, which a rule refuses."""
-        cidr = self.subnets[vpc, subnet].ipv6_cidr
-        taken = self.used6.setdefault((vpc, subnet), set())
-        if wanted == "auto":
-            wanted = None
-            if cidr is not None:
-                number = RESERVED_AT_START
-                while cidr.network_address + number in taken:
-                    number += 1
-                wanted = cidr.network_address + number
-        if wanted is not None:
-            taken.add(wanted)
-        return wanted
+        return self.free6.get(name) if wanted == "auto" else wanted

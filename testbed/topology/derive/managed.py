@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
-from typing import Literal
 
+from testbed.errors import Path
 from testbed.topology.derive import security as derive_security
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.topology.derive.addresses import address_kind, free_addresses, hosts
+from testbed.topology.derive.allocations import Allocated, resolved
 from testbed.topology.model import (
     Endpoint,
     NatGateway,
@@ -17,10 +17,12 @@ from testbed.topology.model import (
     Requester,
     Vpc,
 )
+from testbed.topology.numbers import Numbers
+from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm, VpcForm
 
 RESERVED_AT_START = 4
-Wanted = IPv4Address | Literal["auto"]
+Wanted = IPv4Address | str  # auto, or the name of an allocated one
 
 
 def nat_gateways(name: str, form: VpcForm) -> tuple[NatGateway, ...]:
@@ -62,8 +64,9 @@ def managed_interfaces(
     vpcs: Mapping[str, Vpc],
     interfaces: Mapping[str, NetworkInterface],
     report: Report,
+    numbers: Numbers,
 ) -> dict[str, NetworkInterface]:
-    """The network interfaces of NAT gateways and interface endpoints, by name.
+    """Return the network interfaces of NAT gateways and interface endpoints, by name.
 
     Each has the last address of its subnet that is free, so that those of
     instances do not depend on them.
@@ -73,46 +76,63 @@ def managed_interfaces(
         used.setdefault((interface.vpc, interface.subnet), set()).update(interface.addresses)
     made: dict[str, NetworkInterface] = {}
     for vpc in vpcs.values():
-        for path, name, subnet, address, requester in _wanted(form, vpc):
-            taken = used.setdefault((vpc.name, subnet), set())
-            cidr = next(entry.cidr for entry in vpc.subnets if entry.name == subnet)
-            address = address or _last_free(cidr, taken)  # noqa: PLW2901 - the default
+        wanted = list(_wanted(form, vpc))
+        free: dict[str, IPv4Address] = {}
+        for subnet in vpc.subnets:
+            here = [each for each in wanted if each.subnet == subnet.name]
+            nameless = [each.name for each in here if each.address is None]
+            given = {each.address for each in here if each.address}
+            given |= used.get((vpc.name, subnet.name), set())
+            backwards = range(subnet.cidr.num_addresses - 2, RESERVED_AT_START - 1, -1)
+            kind = address_kind(vpc.name, subnet.name)
+            free |= free_addresses(numbers, kind, subnet.cidr, nameless, backwards, given)
+        for each in wanted:
+            address = each.address or free.get(each.name)
             if address is None:
-                message = f"the subnet {subnet} ({cidr}) has no free address"
-                report.add(path, message, "make the subnet larger", key=True)
+                cidr = next(entry.cidr for entry in vpc.subnets if entry.name == each.subnet)
+                message = f"the subnet {each.subnet} ({cidr}) has no free address"
+                report.add(each.path, message, "make the subnet larger", key=True)
                 continue
-            taken.add(address)
-            made[name] = NetworkInterface(
-                name=name,
+            made[each.name] = NetworkInterface(
+                name=each.name,
                 vpc=vpc.name,
-                subnet=subnet,
+                subnet=each.subnet,
                 address=address,
                 secondary_addresses=(),
-                source_destination_check=requester.kind != "nat-gateway",
+                source_destination_check=each.requester.kind != "nat-gateway",
                 instance=None,
                 device_index=0,
-                requester=requester,
-                security_groups=_groups(form, vpc, requester),
+                requester=each.requester,
+                security_groups=_groups(form, vpc, each.requester),
             )
     return made
 
 
-def _wanted(
-    form: TopologyForm, vpc: Vpc
-) -> Iterator[tuple[Path, str, str, IPv4Address | None, Requester]]:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A network interface that AWS makes, with the address that the file gives it."""
+
+    path: Path
+    name: str
+    subnet: str
+    address: IPv4Address | None
+    requester: Requester
+
+
+def _wanted(form: TopologyForm, vpc: Vpc) -> Iterator[_Wanted]:
     at: Path = ("vpcs", vpc.name)
     for gateway in vpc.nat_gateways:
         entry = form.vpcs[vpc.name].nat_gateways[gateway.name]
         path = (*at, "nat_gateways", gateway.name)
         requester = Requester("nat-gateway", gateway.name)
         if gateway.state == "available":
-            yield path, gateway.interface, gateway.subnet, entry.address, requester
+            yield _Wanted(path, gateway.interface, gateway.subnet, entry.address, requester)
     for endpoint in vpc.endpoints:
         path = (*at, "endpoints", endpoint.name)
         subnets = form.vpcs[vpc.name].endpoints[endpoint.name].subnets
         requester = Requester("vpc-endpoint", endpoint.name)
         for interface, subnet in zip(endpoint.interfaces, subnets, strict=False):
-            yield path, interface, subnet, None, requester
+            yield _Wanted(path, interface, subnet, None, requester)
 
 
 def _groups(form: TopologyForm, vpc: Vpc, requester: Requester) -> tuple[str, ...]:
@@ -123,45 +143,64 @@ def _groups(form: TopologyForm, vpc: Vpc, requester: Requester) -> tuple[str, ..
     return derive_security.groups_of(form, vpc.name, endpoint.security_groups)
 
 
-def _last_free(cidr: IPv4Network, taken: set[IPv4Address]) -> IPv4Address | None:
-    for number in range(cidr.num_addresses - 2, RESERVED_AT_START - 1, -1):
-        address = cidr.network_address + number
-        if address not in taken:
-            return address
-    return None
-
-
 def with_elastic_ips(
     form: TopologyForm,
     cidr: IPv4Network,
     interfaces: Mapping[str, NetworkInterface],
+    allocated: Allocated,
     report: Report,
+    numbers: Numbers,
 ) -> dict[str, NetworkInterface]:
-    """The interfaces with their Elastic IPs.
+    """Return the interfaces with their Elastic IPs, of which some are `allocated` by name.
 
     NAT gateways count down from the end of `cidr`, all others up from its
     start, so that neither depends on the other.
     """
-    used: set[IPv4Address] = set()
-    hosts = range(1, max(1, cidr.num_addresses - 1))
-    made: dict[str, NetworkInterface] = {}
-    for name, interface in interfaces.items():
-        nat = interface.requester is not None
-        order: Iterable[int] = reversed(hosts) if nat else hosts
-        pairs = []
-        for path, private, wanted in _elastic(form, interface):
-            free = (cidr.network_address + number for number in order)
-            if wanted == "auto":
-                public = next((address for address in free if address not in used), None)
-            else:
-                public = wanted
-            if public is None:
-                report.add(path, f"AddressLimitExceeded: {cidr} has no free address")
-                continue
-            used.add(public)
-            pairs.append((private, public))
-        made[name] = replace(interface, elastic_ips=tuple(pairs)) if pairs else interface
-    return made
+    wanted = [
+        _ElasticIp(path, interface, private, public)
+        for interface in interfaces.values()
+        for path, private, named in _elastic(form, interface)
+        if (public := resolved(named, allocated, owned=False)) is not None
+    ]
+    given = [each.wanted for each in wanted if isinstance(each.wanted, IPv4Address)]
+    given += [each.address for each in allocated.values()]
+    upwards = hosts(cidr, 1)
+    found: dict[str, IPv4Address] = {}
+    for managed, offsets in ((False, upwards), (True, upwards[::-1])):
+        names = [
+            each.name
+            for each in wanted
+            if each.wanted == "auto" and (each.interface.requester is not None) == managed
+        ]
+        found |= free_addresses(numbers, "elastic-ip", cidr, names, offsets, given)
+    pairs: dict[str, list[tuple[IPv4Address, IPv4Address]]] = {}
+    for each in wanted:
+        public = each.wanted
+        if not isinstance(public, IPv4Address):
+            public = found.get(each.name)
+        if public is None:
+            report.add(each.path, f"AddressLimitExceeded: {cidr} has no free address")
+        else:
+            pairs.setdefault(each.interface.name, []).append((each.private, public))
+    return {
+        name: replace(interface, elastic_ips=tuple(pairs[name])) if name in pairs else interface
+        for name, interface in interfaces.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _ElasticIp:
+    """An Elastic IP that the file wants for a private address of an interface."""
+
+    path: Path
+    interface: NetworkInterface
+    private: IPv4Address
+    wanted: Wanted
+
+    @property
+    def name(self) -> str:
+        """What it is numbered by: where the file asks for it."""
+        return "/".join(map(str, self.path))
 
 
 def _elastic(

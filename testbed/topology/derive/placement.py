@@ -2,8 +2,8 @@
 
 Capacity is by slots: each server has a number of them for each instance type
 (AWS: capacity of Outposts racks). The user cannot choose the hardware; AWS
-does not say how it is chosen. Here the first server that has a free slot is
-taken, instance by instance in the file's order. A stopped instance has none.
+does not say how it is chosen. Here an instance keeps its server, and a new one
+gets the first that has a free slot. A stopped instance has none.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
 from testbed.topology.model import Instance, PlacementGroup
+from testbed.topology.numbers import Numbers
+from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
 
 
@@ -32,14 +33,19 @@ class _Capacity:
     servers: list[dict[str, int]]
     groups: dict[str, list[int]] = field(default_factory=dict)
 
-    def place(self, kind: str, group: PlacementGroup | None) -> int | None:
-        """The number of the server, from 1, that takes an instance; None: there is none."""
+    def place(self, kind: str, group: PlacementGroup | None, before: int | None) -> int | None:
+        """The number of the server, from 1, that takes an instance; None: there is none.
+
+        It is the one that the instance was on `before`, if it can be.
+        """
         taken = self.groups.setdefault(group.name, []) if group else []
         if group and group.strategy == "spread" and group.spread_level == "rack" and taken:
             return None  # an Outpost of one rack has no second one
         order: Sequence[int] = range(len(self.servers))
         if group and group.strategy == "cluster":
             order = sorted(order, key=lambda index: index + 1 not in taken)
+        if before is not None:
+            order = sorted(order, key=lambda index: index + 1 != before)
         for index in order:
             apart = group is None or group.strategy != "spread" or index + 1 not in taken
             if apart and self.servers[index].get(kind, 0) > 0:
@@ -50,9 +56,9 @@ class _Capacity:
 
 
 def place(
-    form: TopologyForm, instances: dict[str, Instance], report: Report
+    form: TopologyForm, instances: dict[str, Instance], report: Report, numbers: Numbers
 ) -> dict[str, Instance]:
-    """The instances, each with its server; one that has no room is reported."""
+    """Return the instances, each with its server; one that has no room is reported."""
     groups = placement_groups(form)
     free = {
         name: _Capacity([dict(server) for server in outpost.capacity.servers])
@@ -60,14 +66,18 @@ def place(
         if outpost.capacity is not None
     }
     placed = dict(instances)
-    for name, instance in instances.items():
+    before = numbers.before("server")
+    for name in sorted(instances, key=lambda name: name not in before):
+        instance = instances[name]
         outpost = form.vpcs[instance.vpc].subnets[instance.subnet].outpost
         if outpost not in free or instance.state != "running":
             continue
         group = groups.get(form.instances[name].placement_group or "")
-        server = free[outpost].place(instance.type, group)
+        server = free[outpost].place(instance.type, group, before.get(name))
         if server is None:
             _full(form, name, outpost, group, report)
+        else:
+            numbers.record("server", name, server)
         placed[name] = replace(instance, server=server)
     return placed
 

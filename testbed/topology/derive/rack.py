@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from ipaddress import IPv4Interface, IPv4Network
 from typing import Literal
 
-from testbed.topology.file import references
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
+from testbed.topology import references
 from testbed.topology.model import (
+    MAX_OUTPOSTS,
     Anchor,
     CoipPool,
     GatewayRoute,
@@ -19,23 +19,25 @@ from testbed.topology.model import (
     ServiceLink,
     Vif,
 )
+from testbed.topology.numbers import Numbers
+from testbed.topology.report import Report
 from testbed.topology.schema import LocalGatewayForm, OutpostForm, TopologyForm, VifForm
 
-Kind = Literal["service_link", "local_gateway"]
+VifPurpose = Literal["service_link", "local_gateway"]
 
 INFRASTRUCTURE = IPv4Network("10.200.0.0/16")
-POOLS: dict[Kind, IPv4Network] = {
+POOLS: dict[VifPurpose, IPv4Network] = {
     "service_link": IPv4Network("198.18.0.0/16"),  # benchmarking addresses (RFC 2544)
     "local_gateway": IPv4Network("198.19.0.0/16"),
 }
-FIRST_VLAN: dict[Kind, int] = {"service_link": 1000, "local_gateway": 2000}
-FIRST_ASN: dict[Kind, int] = {"service_link": 64512, "local_gateway": 64513}
+FIRST_VLAN: dict[VifPurpose, int] = {"service_link": 1000, "local_gateway": 2000}
+FIRST_ASN: dict[VifPurpose, int] = {"service_link": 64512, "local_gateway": 64513}
 FIRST_LONG_ASN = 4200000000
 TWO_BYTE_ASNS = 240  # Outposts; the devices' derived ASNs start at 65000
 DEFAULT_ROUTE = IPv4Network("0.0.0.0/0")
 
 
-def derived_asn(index: int, kind: Kind) -> int:
+def derived_asn(index: int, kind: VifPurpose) -> int:
     """The Outpost's ASN: two-byte private ones, four-byte ones when those run out."""
     if index < TWO_BYTE_ASNS:
         return FIRST_ASN[kind] + 2 * index
@@ -59,7 +61,7 @@ def other_end(end: IPv4Interface) -> IPv4Interface:
     return end
 
 
-def vifs(outpost: OutpostForm, kind: Kind) -> list[VifForm]:
+def vifs(outpost: OutpostForm, kind: VifPurpose) -> list[VifForm]:
     """The VIFs that the file gives for one side of the Outpost."""
     if kind == "service_link":
         return outpost.service_link.vifs
@@ -74,23 +76,40 @@ def device_pair(form: TopologyForm, outpost: OutpostForm) -> tuple[str, str] | N
     return (names[0], names[-1]) if names else None
 
 
-def derive_outpost(
+def derive_outposts(
+    form: TopologyForm, asns: Mapping[str, int], report: Report, numbers: Numbers
+) -> dict[str, Outpost]:
+    """Return the Outposts by name; `asns` are the customer devices'."""
+    claimed = numbers.claim_all("outpost", form.outposts, range(1, MAX_OUTPOSTS + 1))
+    return {
+        # those that there is no room for are refused by the rules
+        name: _outpost(form, name, claimed.get(name, MAX_OUTPOSTS + 1) - 1, asns, report, numbers)
+        for name in form.outposts
+    }
+
+
+def _devices(form: TopologyForm, name: str, report: Report) -> tuple[str, str]:
+    """Return the customer devices that an Outpost is connected to."""
+    if (devices := device_pair(form, form.outposts[name])) is not None:
+        return devices
+    path: Path = ("outposts", name)
+    names = references.device_names(form.site) or ["none"]
+    if len(names) > 2 and not report.touched((*path, "devices")):
+        message = f"does not say which of the site's {len(names)} devices it is connected to"
+        report.add(path, message, "write devices: [FIRST, SECOND]", key=True)
+    return names[0], names[1 % len(names)]
+
+
+def _outpost(
     form: TopologyForm,
     name: str,
-    outpost: OutpostForm,
     index: int,
     asns: Mapping[str, int],
     report: Report,
+    numbers: Numbers,
 ) -> Outpost:
-    """The resolved Outpost; `index` counts from 0 in the file's order."""
-    path: Path = ("outposts", name)
-    devices = device_pair(form, outpost)
-    if devices is None:
-        names = references.device_names(form.site) or ["none"]
-        if len(names) > 2 and not report.touched((*path, "devices")):
-            message = f"does not say which of the site's {len(names)} devices it is connected to"
-            report.add(path, message, "write devices: [FIRST, SECOND]", key=True)
-        devices = (names[0], names[1 % len(names)])
+    """Return the resolved Outpost; `index` is its number from 0."""
+    outpost = form.outposts[name]
     gateway = outpost.local_gateway or LocalGatewayForm()
     own = {
         "service_link": outpost.service_link.asn or derived_asn(index, "service_link"),
@@ -106,7 +125,7 @@ def derive_outpost(
             service_link=_vif(outpost, "service_link", index, number, own, asns.get(device, 0)),
             local_gateway=_vif(outpost, "local_gateway", index, number, own, asns.get(device, 0)),
         )
-        for number, device in enumerate(devices, start=1)
+        for number, device in enumerate(_devices(form, name, report), start=1)
     )
     infrastructure = outpost.service_link.infrastructure_cidr
     if infrastructure is None:
@@ -120,26 +139,27 @@ def derive_outpost(
         zone=outpost.zone or references.zones(form)[0],
         resolver=outpost.resolver,
         lags=lags,
-        service_link=_service_link(form, outpost, own["service_link"], infrastructure),
+        service_link=_service_link(form, name, own["service_link"], infrastructure, numbers),
         local_gateway=_gateway(form, name, gateway, own["local_gateway"]),
         drained=tuple(outpost.drained),
     )
 
 
 def _service_link(
-    form: TopologyForm, outpost: OutpostForm, asn: int, infrastructure: IPv4Network
+    form: TopologyForm, name: str, asn: int, infrastructure: IPv4Network, numbers: Numbers
 ) -> ServiceLink:
     """The service link; private anchors have the last usable addresses of their subnet."""
-    given = outpost.service_link
+    given = form.outposts[name].service_link
     if given.connectivity == "public" or given.vpc is None or given.subnet is None:
         return ServiceLink(asn, infrastructure)
     cidr = form.vpcs[given.vpc].subnets[given.subnet].cidr
-    users = [
-        other
-        for other in form.outposts.values()
-        if (other.service_link.vpc, other.service_link.subnet) == (given.vpc, given.subnet)
-    ]
-    before = 2 * next(index for index, other in enumerate(users) if other is outpost)
+    at = (given.vpc, given.subnet)
+    users = (
+        n for n, o in form.outposts.items() if (o.service_link.vpc, o.service_link.subnet) == at
+    )
+    places = range(max(1, cidr.num_addresses // 2 - 3))  # pairs, without the reserved addresses
+    kind = f"private-anchors/{given.vpc}/{given.subnet}"
+    before = 2 * numbers.claim_all(kind, users, places).get(name, 0)
     anchors = tuple(
         Anchor(f"anchor{number + 1}", cidr.broadcast_address - 1 - before - number)
         for number in range(2)
@@ -172,7 +192,12 @@ def _gateway(form: TopologyForm, name: str, gateway: LocalGatewayForm, asn: int)
 
 
 def _vif(
-    outpost: OutpostForm, kind: Kind, index: int, device: int, own: Mapping[str, int], customer: int
+    outpost: OutpostForm,
+    kind: VifPurpose,
+    index: int,
+    device: int,
+    own: Mapping[str, int],
+    customer: int,
 ) -> Vif:
     given = next((vif for vif in vifs(outpost, kind) if vif.device == device), None)
     given = given or VifForm(device=1 if device == 1 else 2)
@@ -187,7 +212,7 @@ def _vif(
     )
 
 
-def _ends(given: VifForm, kind: Kind, number: int) -> tuple[IPv4Interface, IPv4Interface]:
+def _ends(given: VifForm, kind: VifPurpose, number: int) -> tuple[IPv4Interface, IPv4Interface]:
     """(local, peer) of a VIF; `number` counts the VIFs of a kind from 0."""
     local, peer = given.local_address, given.peer_address
     if local is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 
-from testbed.topology.file import references
+from testbed.topology import references
 from testbed.topology.model import (
     EVERYWHERE,
     EVERYWHERE6,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from itertools import count
 from typing import Literal
 
+from testbed.topology import references
+from testbed.topology.derive.addresses import free_addresses, hosts
 from testbed.topology.derive.rack import device_pair, point_to_point
-from testbed.topology.file import references
-from testbed.topology.file.report import Report
 from testbed.topology.model import (
     Device,
     Firewall,
@@ -22,6 +23,8 @@ from testbed.topology.model import (
     Uplink,
     Wan,
 )
+from testbed.topology.numbers import Numbers
+from testbed.topology.report import Report
 from testbed.topology.schema import (
     DeviceForm,
     HostInterfacesForm,
@@ -41,23 +44,27 @@ FIRST_ROUTER = 2
 FIRST_HOST = 10
 
 
-def derive_site(form: TopologyForm, report: Report, read_config: Callable[[str], str]) -> Site:
-    """The resolved site."""
+def derive_site(
+    form: TopologyForm, report: Report, read_config: Callable[[str], str], numbers: Numbers
+) -> Site:
+    """Return the resolved site."""
     names = references.device_names(form.site)
     cidr = form.site.link_cidr or LINK_CIDR
-    segments = _segments(form, report)
+    claimed = numbers.claim_all("customer-device", names, range(room(cidr)))
+    places = {name: claimed.get(name, 0) for name in names}  # the rules refuse what has no room
+    segments = _segments(form, report, numbers)
     wan = form.site.wan
-    uplinks = _uplinks(form.site.region_link, names, cidr, REGION_LINKS)
-    firewalls = _firewalls(form, uplinks, cidr, report, read_config)
+    uplinks = _uplinks(form.site.region_link, places, cidr, REGION_LINKS)
+    firewalls = _firewalls(form, uplinks, cidr, report, read_config, numbers)
     behind = {uplink.device for firewall in firewalls for uplink in firewall.inside}
     return Site(
-        devices=_devices(form, report, read_config),
-        links=_links(form, cidr),
+        devices=_devices(form, report, read_config, numbers),
+        links=_links(form, cidr, numbers),
         region_uplinks=tuple(uplink for uplink in uplinks if uplink.device not in behind),
         firewalls=firewalls,
-        wan=Wan(wan.asn, _uplinks(wan, names, cidr, WAN_LINKS)) if wan else None,
+        wan=Wan(wan.asn, _uplinks(wan, places, cidr, WAN_LINKS)) if wan else None,
         segments=segments,
-        hosts=_hosts(form, {segment.name: segment for segment in segments}, report),
+        hosts=_hosts(form, segments, report, numbers),
     )
 
 
@@ -79,18 +86,32 @@ def _groups(form: TopologyForm, names: list[str]) -> dict[str, str]:
     return {name: find(name) for name in names}
 
 
+def _asns(form: TopologyForm, forms: Mapping[str, DeviceForm], numbers: Numbers) -> dict[str, int]:
+    """The ASN of each device: its own, else the first that the file gives in its group.
+
+    Else it is a new one of the group's, which the device keeps, whatever becomes of the group.
+    """
+    groups = _groups(form, list(forms))
+    before = {name: asn for name, asn in numbers.before("device-asn").items() if name in forms}
+    free = (asn for asn in count(FIRST_DEVICE_ASN) if asn not in before.values())
+    asns = {}
+    for leader in dict.fromkeys(groups.values()):
+        members = [name for name in forms if groups[name] == leader]
+        new = next((before[name] for name in members if name in before), None) or next(free)
+        given = next((asn for name in members if (asn := forms[name].asn)), None)
+        for name in members:
+            own = before.get(name, new)
+            numbers.record("device-asn", name, own)
+            asns[name] = forms[name].asn or given or own
+    return asns
+
+
 def _devices(
-    form: TopologyForm, report: Report, read_config: Callable[[str], str]
+    form: TopologyForm, report: Report, read_config: Callable[[str], str], numbers: Numbers
 ) -> tuple[Device, ...]:
     given = form.site.devices
     forms = given if given is not None else dict.fromkeys(references.DEFAULT_DEVICES, DeviceForm())
-    names = list(forms)
-    groups = _groups(form, names)
-    leaders = list(dict.fromkeys(groups.values()))
-    asns = {leader: FIRST_DEVICE_ASN + number for number, leader in enumerate(leaders)}
-    for name in reversed(names):
-        # the first ASN that the file gives in a group is the group's
-        asns[groups[name]] = forms[name].asn or asns[groups[name]]
+    asns = _asns(form, forms, numbers)
     devices = []
     for name, device in forms.items():
         text = None
@@ -99,9 +120,8 @@ def _devices(
                 text = read_config(device.config)
             except ValueError as error:
                 report.add(("site", "devices", name, "config"), str(error))
-        asn = device.asn or asns[groups[name]]
         ports = _host_interfaces(device.host_interfaces) if device.host_interfaces else None
-        devices.append(Device(name, asn, device.daemon, text, ports, device.config))
+        devices.append(Device(name, asns[name], device.daemon, text, ports, device.config))
     return tuple(devices)
 
 
@@ -121,14 +141,18 @@ def _quarter(cidr: IPv4Network, number: int) -> IPv4Network:
     return IPv4Network((cidr.network_address + size * number, prefix))
 
 
+def room(cidr: IPv4Network, step: int = 1) -> int:
+    """Return how many objects with `step` links each a quarter of link_cidr has room for."""
+    return max(1, _quarter(cidr, 0).num_addresses // 2 // step)
+
+
 def link_pair(cidr: IPv4Network, quarter: int, number: int) -> tuple[IPv4Interface, IPv4Interface]:
-    """The two ends of /31 `number` of one of the quarters of the site's link_cidr."""
-    pool = _quarter(cidr, quarter)
+    """Return the two ends of /31 `number` of one of the quarters of the site's link_cidr."""
     # past the pool's end the rules refuse the number of links
-    return point_to_point(pool, number % max(1, pool.num_addresses // 2))
+    return point_to_point(_quarter(cidr, quarter), number % room(cidr))
 
 
-def _links(form: TopologyForm, cidr: IPv4Network) -> tuple[SiteLink, ...]:
+def _links(form: TopologyForm, cidr: IPv4Network, numbers: Numbers) -> tuple[SiteLink, ...]:
     forms = form.site.links
     if forms is None:
         pairs = [device_pair(form, outpost) for outpost in form.outposts.values()]
@@ -139,10 +163,13 @@ def _links(form: TopologyForm, cidr: IPv4Network) -> tuple[SiteLink, ...]:
             if frozenset(pair) not in seen:
                 seen.add(frozenset(pair))
                 forms.append(LinkForm(devices=list(pair)))
+    ends = {"/".join(sorted(link.devices)): link for link in forms}  # two have one link at most
+    claimed = numbers.claim_all("site-link", ends, range(room(cidr, len(VRFS))))
     links = []
-    for number, link in enumerate(forms):
+    for name, link in ends.items():
         quality = Quality(link.delay, link.rate, link.mtu)
         first, second = link.devices
+        number = claimed.get(name, 0)
         for offset, vrf in enumerate(VRFS):
             addresses = link_pair(cidr, LINKS, 2 * number + offset)
             links.append(SiteLink((first, second), vrf, addresses, quality))
@@ -150,13 +177,13 @@ def _links(form: TopologyForm, cidr: IPv4Network) -> tuple[SiteLink, ...]:
 
 
 def _uplinks(
-    form: RegionLinkForm | WanForm, names: list[str], cidr: IPv4Network, quarter: int
+    form: RegionLinkForm | WanForm, places: Mapping[str, int], cidr: IPv4Network, quarter: int
 ) -> tuple[Uplink, ...]:
-    chosen = names if form.devices is None else form.devices
+    chosen = places if form.devices is None else form.devices
     quality = Quality(form.delay, form.rate, form.mtu)
     return tuple(
         Uplink(name, link_pair(cidr, quarter, number), quality)
-        for number, name in enumerate(names)
+        for name, number in places.items()
         if name in chosen
     )
 
@@ -167,12 +194,16 @@ def _firewalls(
     cidr: IPv4Network,
     report: Report,
     read_config: Callable[[str], str],
+    numbers: Numbers,
 ) -> tuple[Firewall, ...]:
     """The firewalls; a device's link to one has the addresses of its link to the Region."""
     link = form.site.region_link
     quality = Quality(link.delay, link.rate, link.mtu)
+    choices = range(room(cidr, LINKS_PER_FIREWALL))
+    claimed = numbers.claim_all("firewall", form.site.firewalls, choices)
     made = []
-    for number, (name, entry) in enumerate(form.site.firewalls.items()):
+    for name, entry in form.site.firewalls.items():
+        number = claimed.get(name, 0)
         text = None
         if entry.ruleset is not None:
             try:
@@ -198,10 +229,10 @@ def _firewalls(
     return tuple(made)
 
 
-def _segments(form: TopologyForm, report: Report) -> tuple[Segment, ...]:
+def _segments(form: TopologyForm, report: Report, numbers: Numbers) -> tuple[Segment, ...]:
     segments = []
     for name, segment in form.site.segments.items():
-        routers = _routers(segment)
+        routers = _routers(form, name, segment, numbers)
         if len(routers) < len(segment.devices):
             message = f"{segment.cidr} has no room for {len(segment.devices)} routers"
             report.add(("site", "segments", name, "cidr"), message)
@@ -210,42 +241,55 @@ def _segments(form: TopologyForm, report: Report) -> tuple[Segment, ...]:
     return tuple(segments)
 
 
-def _routers(segment: SegmentForm) -> list[tuple[str, IPv4Interface]]:
-    routers: list[tuple[str, IPv4Interface]] = []
-    used: set[IPv4Address] = set(segment.addresses.values())
-    for device in segment.devices:
-        address = segment.addresses.get(device) or first_free(segment.cidr, FIRST_ROUTER, used)
-        if address is not None:
-            used.add(address)
-            routers.append((device, IPv4Interface((address, segment.cidr.prefixlen))))
-    return routers
+def _routers(
+    form: TopologyForm, name: str, segment: SegmentForm, numbers: Numbers
+) -> list[tuple[str, IPv4Interface]]:
+    nameless = [device for device in segment.devices if device not in segment.addresses]
+    free = _free(form, name, segment, nameless, FIRST_ROUTER, numbers)
+    addresses = free | segment.addresses
+    length = segment.cidr.prefixlen
+    return [
+        (device, IPv4Interface((addresses[device], length)))
+        for device in dict.fromkeys(segment.devices)
+        if device in addresses
+    ]
 
 
-def first_free(
-    network: IPv4Network, offset: int, used: Iterable[IPv4Address]
-) -> IPv4Address | None:
-    """The first address of `network` from `offset` on that is neither used nor its last."""
-    taken = set(used)
-    for number in range(offset, network.num_addresses - 1):
-        address = network.network_address + number
-        if address not in taken:
-            return address
-    return None
+def _free(
+    form: TopologyForm,
+    name: str,
+    segment: SegmentForm,
+    names: list[str],
+    first: int,
+    numbers: Numbers,
+) -> dict[str, IPv4Address]:
+    """Addresses on a segment for devices or hosts, which have names of their own."""
+    on_it = (host for host in form.site.hosts.values() if host.segment == name)
+    given = [*segment.addresses.values(), *(host.address for host in on_it if host.address)]
+    kind = f"segment-address/{name}"
+    return free_addresses(numbers, kind, segment.cidr, names, hosts(segment.cidr, first), given)
 
 
-def _hosts(form: TopologyForm, segments: dict[str, Segment], report: Report) -> tuple[Host, ...]:
-    used = {
-        name: {router.ip for _, router in segment.routers} for name, segment in segments.items()
-    }
-    hosts = []
+def _hosts(
+    form: TopologyForm, segments: tuple[Segment, ...], report: Report, numbers: Numbers
+) -> tuple[Host, ...]:
+    addresses = {name: host.address for name, host in form.site.hosts.items() if host.address}
+    for segment in segments:
+        wanted = [
+            name
+            for name, host in form.site.hosts.items()
+            if host.segment == segment.name and name not in addresses
+        ]
+        entry = form.site.segments[segment.name]
+        addresses |= _free(form, segment.name, entry, wanted, FIRST_HOST, numbers)
+    found = []
     for name, host in form.site.hosts.items():
-        segment = segments[host.segment]
-        address = host.address or first_free(segment.cidr, FIRST_HOST, used[host.segment])
-        if address is None:
-            message = f"{segment.cidr} has no free address from its base plus {FIRST_HOST} on"
+        cidr = form.site.segments[host.segment].cidr
+        if name not in addresses:
+            message = f"{cidr} has no free address from its base plus {FIRST_HOST} on"
             report.add(("site", "hosts", name), message, "write an address", key=True)
             continue
-        used[host.segment].add(address)
-        interface = IPv4Interface((address, segment.cidr.prefixlen))
-        hosts.append(Host(name, host.segment, interface, tuple(dict.fromkeys(host.services))))
-    return tuple(hosts)
+        interface = IPv4Interface((addresses[name], cidr.prefixlen))
+        services = tuple(dict.fromkeys(host.services))
+        found.append(Host(name, host.segment, interface, services))
+    return tuple(found)

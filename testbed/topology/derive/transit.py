@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import count
+from collections.abc import Mapping
 
 from testbed.topology.model import (
     TransitGateway,
@@ -13,25 +12,30 @@ from testbed.topology.model import (
     Vpc,
     VpcPeeringConnection,
 )
+from testbed.topology.numbers import Numbers
 from testbed.topology.schema import TopologyForm, TransitGatewayForm
 
 DEFAULT_TABLE = "default"
+MAX_ROUTE_TABLES = 20  # per transit gateway (AWS: transit gateway quotas)
 
 
-def derive_peering(form: TopologyForm) -> dict[str, VpcPeeringConnection]:
-    """The peering connections."""
-    given = form.region.vpc_peering_connections
+def derive_peering(form: TopologyForm, numbers: Numbers) -> dict[str, VpcPeeringConnection]:
+    """Return the peering connections by name."""
     return {
-        name: VpcPeeringConnection(name, number, entry.requester, entry.accepter)
-        for number, (name, entry) in enumerate(given.items())
+        name: VpcPeeringConnection(
+            name,
+            numbers.claim("peering-connection", name, first=0),
+            entry.requester,
+            entry.accepter,
+        )
+        for name, entry in form.region.vpc_peering_connections.items()
     }
 
 
 def derive_transit_gateways(
-    form: TopologyForm, vpcs: Mapping[str, Vpc]
+    form: TopologyForm, vpcs: Mapping[str, Vpc], numbers: Numbers
 ) -> dict[str, TransitGateway]:
-    """The transit gateways."""
-    numbers = count()
+    """Return the transit gateways by name."""
     connections = {
         name: entry.transit_vif.transit_gateway
         for name, entry in form.site.direct_connect.items()
@@ -50,22 +54,32 @@ def _transit_gateway(
     form: TransitGatewayForm,
     vpcs: Mapping[str, Vpc],
     connections: list[str],
-    numbers: Iterator[int],
+    numbers: Numbers,
 ) -> TransitGateway:
+    def number(attachment: str) -> int:
+        return numbers.claim("transit-gateway-attachment", f"{name}/{attachment}", first=0)
+
     attachments = []
     for attachment, entry in form.attachments.items():
         subnets = tuple(entry.subnets or _subnets(vpcs[entry.vpc]))
-        attachments.append(TransitGatewayAttachment(attachment, next(numbers), entry.vpc, subnets))
+        made = TransitGatewayAttachment(attachment, number(attachment), entry.vpc, subnets)
+        attachments.append(made)
     attachments += [
-        TransitGatewayAttachment(connection, next(numbers), None, ()) for connection in connections
+        TransitGatewayAttachment(connection, number(f"direct-connect/{connection}"), None, ())
+        for connection in connections
     ]
     if form.route_tables is None:
         names = tuple(attachment.name for attachment in attachments)
-        tables = [TransitGatewayRouteTable(DEFAULT_TABLE, names, names, ())]
+        tables = [TransitGatewayRouteTable(DEFAULT_TABLE, 1, names, names, ())]
     else:
+        choices = range(1, MAX_ROUTE_TABLES + 1)
+        claimed = numbers.claim_all(
+            f"transit-gateway-route-table/{name}", form.route_tables, choices
+        )
         tables = [
             TransitGatewayRouteTable(
                 table,
+                claimed.get(table, MAX_ROUTE_TABLES + 1),  # which the rules refuse
                 tuple(entry.associations),
                 tuple(entry.propagations),
                 tuple(

@@ -15,13 +15,13 @@ from typing import Any
 
 import yaml
 
+from testbed.errors import Path, shorten
+
 MAX_DEPTH = 32
 MAX_NODES = 200_000
 MERGE_KEY = "<<"
 
-Path = tuple[str | int, ...]
-
-_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STRING_TAGS = {"!", "tag:yaml.org,2002:str"}
 _COLLECTION_TAGS = {"!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})")
@@ -86,7 +86,7 @@ class SyntaxFlawError(Exception):
 
 
 @dataclass(slots=True)
-class Document:
+class Composed:
     """A composed YAML document and what was wrong with it short of being unreadable."""
 
     root: Node
@@ -108,33 +108,8 @@ class Document:
             node, position = child, at_key or child.position
         return position
 
-    def has(self, path: Path) -> bool:
-        """Whether the file itself contains a value at `path`."""
-        node: Node | None = self.root
-        for step in path:
-            node = node.child(step) if node else None
-        return node is not None
 
-
-def dotted(path: Path) -> str:
-    """A path as people write it: ``outposts.op-a.service_link.vifs[0].vlan``."""
-    text = ""
-    for step in path:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        else:
-            name = shorten(step) or "''"
-            text += f".{name}" if text else name
-    return text or "topology"
-
-
-def shorten(text: str, limit: int = 60) -> str:
-    """A text of the user's as it can be shown on one line."""
-    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[: limit + 1])
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def compose(text: str) -> Document:
+def compose(text: str) -> Composed:
     """Parse one YAML document.
 
     Raises SyntaxFlawError when it cannot be read as YAML, nests too deeply or is too large.
@@ -147,7 +122,7 @@ def compose(text: str) -> Document:
         flaw = Flaw(Position(line + 1, column + 1), (), "is not valid Unicode text")
         raise SyntaxFlawError(flaw) from None
     try:
-        return _Composer(iter(yaml.parse(text, Loader=_PARSER))).document()
+        return _Composer(iter(yaml.parse(text, Loader=PARSER))).document()
     except yaml.YAMLError as error:
         raise SyntaxFlawError(_syntax_flaw(text, error)) from None
 
@@ -199,7 +174,7 @@ class _Composer:
         self.flaws: list[Flaw] = []
         self.total = 0
 
-    def document(self) -> Document:
+    def document(self) -> Composed:
         root: Node | None = None
         for event in self.events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -211,7 +186,7 @@ class _Composer:
         if root is None:
             flaw = Flaw(Position(1, 1), (), "the file is empty", "start with `testbed: 1`")
             raise SyntaxFlawError(flaw)
-        return Document(root, self.flaws)
+        return Composed(root, self.flaws)
 
     def _fatal(
         self, event: Any, path: Path, message: str, hint: str | None = None

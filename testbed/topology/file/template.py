@@ -10,9 +10,10 @@ from jinja2 import nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from testbed.errors import shorten
 from testbed.topology.file.limited import ExceededError, limited
-from testbed.topology.file.position import Flaw, Position, SyntaxFlawError, shorten
-from testbed.topology.file.report import choices
+from testbed.topology.file.position import Flaw, Position, SyntaxFlawError
+from testbed.topology.report import choices
 from testbed.topology.values import show
 
 MAX_SIZE = 1 << 20  # characters of a topology file, before and after rendering

@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
-from testbed.topology.model.base import INTERNAL, Quality, Service, Time
+from testbed.topology.model.address import AllocatedAddress
+from testbed.topology.model.base import (
+    INTERNAL,
+    MAX_OUTPOSTS,
+    MAX_VPCS,
+    Quality,
+    Service,
+    Time,
+)
 from testbed.topology.model.conformance import Conformance, FailoverBudgets
 from testbed.topology.model.direct_connect import (
     DeviceVrf,
@@ -78,6 +86,7 @@ from testbed.topology.model.transit import (
     VpcPeeringConnection,
 )
 from testbed.topology.model.vpc import (
+    MAX_ROUTE_TABLES,
     Endpoint,
     Ipv6Route,
     NatGateway,
@@ -94,7 +103,11 @@ __all__ = [
     "EVERYWHERE",
     "EVERYWHERE6",
     "INTERNAL",
+    "MAX_OUTPOSTS",
+    "MAX_ROUTE_TABLES",
+    "MAX_VPCS",
     "RACKS_ONLY",
+    "AllocatedAddress",
     "Anchor",
     "CoipPool",
     "Conformance",
@@ -168,7 +181,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A whole installation. Mappings are keyed by name, in the file's order."""
+    """A whole installation. Mappings are keyed by name, in an order that edits do not change."""
 
     name: str
     region: Region
@@ -182,6 +195,7 @@ class Topology:
     time: Time = "real"
     seed: int = 1
     faults: tuple[FaultDeclaration, ...] = ()
+    addresses: Mapping[str, AllocatedAddress] = field(default_factory=dict)
 
     def subnet(self, vpc: str, name: str) -> Subnet:
         """The subnet `name` of `vpc`."""

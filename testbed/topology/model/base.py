@@ -11,6 +11,7 @@ Time = Literal["real", "virtual"]
 
 # Where the testbed's addresses inside AWS come from: no other range may overlap it.
 INTERNAL = IPv4Network("100.96.0.0/12")
+MAX_VPCS, MAX_OUTPOSTS = 511, 255  # what they leave room for (docs/topology.md)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from testbed.topology.model.base import Quality
 
 VirtualInterfaceKind = Literal["private", "transit", "public"]
 DeviceVrf = Literal["sl", "lgw"]
+PUBLIC_LIMIT = 1000  # prefixes of a public virtual interface (AWS: Direct Connect quotas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,15 @@ class VirtualInterface:
     mtu: int
     prefix_limit: int
 
+    @property
+    def limit(self) -> int:
+        """How many prefixes the customer may announce."""
+        return self.prefix_limit or PUBLIC_LIMIT
+
 
 @dataclass(frozen=True, slots=True)
 class DirectConnect:
-    """A connection between a customer device and the Region; `number` counts from 0."""
+    """A connection between a customer device and the Region; `number` is its own, from 0."""
 
     name: str
     number: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from testbed.errors import Problem
+from testbed.errors import Path
 
 Value = str | int | float
 
@@ -14,7 +14,7 @@ Value = str | int | float
 class FaultDeclaration:
     """A fault as the file declares it: its parameters and times are not looked at yet.
 
-    `place` is where it is in the file, for whoever does look.
+    `path` is where it is in the document, for whoever does look.
     """
 
     kind: str
@@ -22,4 +22,4 @@ class FaultDeclaration:
     name: str
     values: Mapping[str, Value]
     times: Mapping[str, Value]
-    place: Problem | None = field(default=None, compare=False)
+    path: Path = field(default=("faults",), compare=False)

@@ -21,7 +21,7 @@ class Requester:
 
 @dataclass(frozen=True, slots=True)
 class NetworkInterface:
-    """An elastic network interface (facts: E eni).
+    """An elastic network interface (facts: EC2 eni).
 
     An instance's primary interface has the instance's name and device index
     0. `instance` is None while the interface is detached, and where
@@ -55,7 +55,7 @@ class NetworkInterface:
 
 @dataclass(frozen=True, slots=True)
 class MetadataOptions:
-    """How an instance's metadata service is used (facts: E, instance metadata)."""
+    """How an instance's metadata service is used (facts: EC2, instance metadata)."""
 
     enabled: bool = True
     token_required: bool = True

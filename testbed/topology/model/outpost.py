@@ -15,7 +15,7 @@ LocalGatewayMode = Literal["direct-vpc-routing", "coip"]
 
 @dataclass(frozen=True, slots=True)
 class Vif:
-    """A virtual interface: one VLAN and one eBGP session on one LAG (facts: R1, B).
+    """A virtual interface: one VLAN and one eBGP session on one LAG (facts: R1, botocore).
 
     `local_*` is the Outpost's side, `peer_*` the customer's.
     """
@@ -61,7 +61,7 @@ class ServiceLink:
 
 @dataclass(frozen=True, slots=True)
 class GatewayRoute:
-    """A static route of a local gateway route table (facts: B, L2).
+    """A static route of a local gateway route table (facts: botocore, L2).
 
     Its target is the network interface `interface`, or the VIF group where
     that is None.
@@ -113,7 +113,7 @@ class LocalGateway:
 
 @dataclass(frozen=True, slots=True)
 class Outpost:
-    """An Outposts rack; `number` counts from 1 in the file's order.
+    """An Outposts rack; `number` is its own for as long as it exists, from 1 to MAX_OUTPOSTS.
 
     `resolver` says whether Route 53 Resolver on Outposts runs on it, `drained`
     are the ONDs that traffic is shifted off, for maintenance (facts: R1, H1).

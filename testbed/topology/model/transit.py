@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 
 @dataclass(frozen=True, slots=True)
 class VpcPeeringConnection:
-    """A VPC peering connection; `number` counts from 0 in the file's order."""
+    """A VPC peering connection; `number` is its own for as long as it exists, from 0."""
 
     name: str
     number: int
@@ -22,7 +22,7 @@ class VpcPeeringConnection:
 
 @dataclass(frozen=True, slots=True)
 class TransitGatewayAttachment:
-    """An attachment; `number` counts over all transit gateways from 0.
+    """An attachment; `number` is its own among those of all transit gateways, from 0.
 
     A VPC's has `vpc`; a Direct Connect gateway's is called as the connection
     and has None. `subnets` are where the transit gateway has its network interfaces, one in
@@ -47,11 +47,12 @@ class TransitGatewayRoute:
 class TransitGatewayRouteTable:
     """A transit gateway route table.
 
-    `associations` are the attachments whose packets use it, `propagations`
-    those whose prefixes it learns.
+    `number` is its own in the transit gateway, from 1. `associations` are the
+    attachments whose packets use it, `propagations` those whose prefixes it learns.
     """
 
     name: str
+    number: int
     associations: tuple[str, ...]
     propagations: tuple[str, ...]
     routes: tuple[TransitGatewayRoute, ...]

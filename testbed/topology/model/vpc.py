@@ -9,6 +9,8 @@ from typing import Literal
 from testbed.topology.model.dns import DhcpOptions
 from testbed.topology.model.security import NetworkAcl, SecurityGroup
 
+MAX_ROUTE_TABLES = 200  # per VPC (V limits)
+
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
@@ -87,10 +89,12 @@ class Ipv6Route:
 class RouteTable:
     """A VPC route table: the main one, or a custom one associated with subnets.
 
-    `propagate` says whether it has what the virtual private gateway learns.
+    `number` is its own in the VPC, from 1 to MAX_ROUTE_TABLES. `propagate` says whether
+    it has what the virtual private gateway learns.
     """
 
     name: str
+    number: int
     main: bool
     subnets: tuple[str, ...]
     routes: tuple[VpcRoute, ...]
@@ -140,7 +144,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Vpc:
-    """A VPC; `number` counts from 1 in the file's order and never repeats.
+    """A VPC; `number` is its own for as long as it exists, from 1 to MAX_VPCS.
 
     Without security groups nothing is filtered at its network interfaces.
     """

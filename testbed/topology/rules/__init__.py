@@ -5,9 +5,10 @@ rule that breaks and where the rule is from ("AWS: page"), and how to put it
 right. Tags such as R1 or L3 in docstrings name the source of a fact.
 """
 
-from testbed.topology.file.report import Report
 from testbed.topology.model import Topology
+from testbed.topology.report import Report
 from testbed.topology.rules import (
+    addresses,
     direct_connect,
     dns,
     instances,
@@ -27,19 +28,25 @@ from testbed.topology.schema import TopologyForm
 
 __all__ = ["check", "check_buildable"]
 
+PARTS = {
+    "dns": dns.check,
+    "vpc": vpc.check,
+    "internet": internet.check,
+    "ipv6": ipv6.check,
+    "instances": instances.check,
+    "security": security.check,
+    "rack": rack.check,
+    "local_gateway": local_gateway.check,
+    "site": site.check,
+    "real": real.check,
+    "transit": transit.check,
+    "direct_connect": direct_connect.check,
+    "addresses": addresses.check,
+    "overlap": overlap.check,
+}
+
 
 def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     """Report everything in which the resolved topology contradicts a rule."""
-    dns.check(topology, report)
-    vpc.check(form, topology, report)
-    internet.check(form, topology, report)
-    ipv6.check(form, topology, report)
-    instances.check(form, topology, report)
-    security.check(form, topology, report)
-    rack.check(form, topology, report)
-    local_gateway.check(form, topology, report)
-    site.check(form, topology, report)
-    real.check(topology, report)
-    transit.check(topology, report)
-    direct_connect.check(form, topology, report)
-    overlap.check(form, topology, report)
+    for report.rule, check_part in PARTS.items():
+        check_part(form, topology, report)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
 from testbed.topology.model import RACKS_ONLY
+from testbed.topology.report import Report
 from testbed.topology.rules.routes import specific
 from testbed.topology.schema import OutpostForm, TopologyForm, VpcForm
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
 from testbed.topology.model import DirectConnect, Outpost, Topology, VirtualInterface
+from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
 
 POINT_TO_POINT = (30, 31)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
 from testbed.topology.model import HostedZone, Record, Topology
+from testbed.topology.report import Report
+from testbed.topology.schema import TopologyForm
 from testbed.topology.values import show
 
 _NAME = r"[A-Za-z0-9_*](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?"
@@ -27,7 +28,7 @@ _FORMS = {
 }
 
 
-def check(topology: Topology, report: Report) -> None:
+def check(_: TopologyForm, topology: Topology, report: Report) -> None:
     """Check every record, and that a resolver has something to resolve for."""
     for zone in topology.hosted_zones.values():
         _zone(zone, report)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 
+from testbed.errors import Path
 from testbed.topology.derive.instances import RESERVED_AT_START
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
 from testbed.topology.model import NetworkInterface, Topology
+from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
 
 RESERVED = ("the network's address", "the VPC router's", "the DNS server's", "reserved by AWS")
@@ -54,20 +54,10 @@ def _addresses(
             report.add(at, f"{message} are reserved (AWS: subnet sizing)", hint)
         key = (interface.vpc, interface.subnet, address)
         if key in owners:
-            _taken(form, at, address, topology.network_interfaces[owners[key]], report)
+            what = "network interface" if owners[key] in form.network_interfaces else "instance"
+            message = f"{address} is the address of the {what} {owners[key]}"
+            report.add(at, message, "choose an address that is free")
         owners.setdefault(key, interface.name)
-
-
-def _taken(
-    form: TopologyForm, path: Path, address: IPv4Address, owner: NetworkInterface, report: Report
-) -> None:
-    primary = owner.device_index == 0
-    given = form.instances if primary else form.network_interfaces
-    derived = given[owner.name].address is None
-    what = "instance" if primary else "network interface"
-    message = f"{address} is the address of the {what} {owner.name}"
-    hint = f"write an address for {owner.name}, or " if derived else ""
-    report.add(path, message, f"{hint}choose a free address")
 
 
 def _reserved(cidr: IPv4Network, address: IPv4Address) -> str | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
+from testbed.errors import Path
 from testbed.topology.derive.instances import RESERVED_AT_START
-from testbed.topology.file.position import Path
-from testbed.topology.file.references import GATEWAY_SERVICES
-from testbed.topology.file.report import Report
 from testbed.topology.model import Topology, Vpc
+from testbed.topology.references import GATEWAY_SERVICES
+from testbed.topology.report import Report
 from testbed.topology.rules.instances import path_of
 from testbed.topology.rules.vpc import size
 from testbed.topology.schema import EndpointForm, TopologyForm

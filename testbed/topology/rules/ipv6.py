@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address, IPv6Network
 
+from testbed.errors import Path
 from testbed.topology.derive.instances import RESERVED_AT_START
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
 from testbed.topology.model import Target, Topology, Vpc
+from testbed.topology.report import Report
 from testbed.topology.rules.instances import path_of
 from testbed.topology.schema import TopologyForm
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report, choices
+from testbed.errors import Path
 from testbed.topology.model import LocalGateway, NetworkInterface, Outpost, Subnet, Topology
+from testbed.topology.report import Report, choices
 from testbed.topology.rules.instances import path_of
 from testbed.topology.rules.vpc import size
 from testbed.topology.schema import TopologyForm

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from testbed.errors import Path
 from testbed.topology.derive.site import LINK_CIDR
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
 from testbed.topology.model import INTERNAL, Outpost, Subnet, Topology
+from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
 
 _APART = frozenset(
@@ -57,7 +57,7 @@ def _pair(ranges: list[Range], first: int, second: int, report: Report) -> None:
     if other.kind not in CONFLICTS[one.kind] and one.kind not in CONFLICTS[other.kind]:
         return
     # at the one that the file writes out, the later of two
-    given = [number for number in (first, second) if report.document.has(ranges[number].path)]
+    given = [number for number in (first, second) if report.has(ranges[number].path)]
     at = max(given) if given else max(first, second)
     other = ranges[second if at == first else first]
     entry = ranges[at]
@@ -65,7 +65,7 @@ def _pair(ranges: list[Range], first: int, second: int, report: Report) -> None:
     hint = "choose a free block"
     if other.kind == "links":
         hint += ", or another site.link_cidr"
-    elif other.kind == "infrastructure" and not report.document.has(other.path):
+    elif other.kind == "infrastructure" and not report.has(other.path):
         hint += f", or write the Outpost's infrastructure_cidr ({other.network} is derived)"
     report.add(entry.path, message, hint)
 

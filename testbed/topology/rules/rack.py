@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from ipaddress import IPv4Interface, IPv4Network
 
-from testbed.topology.derive.rack import Kind, vifs
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
-from testbed.topology.model import Lag, Outpost, Topology, Vif
+from testbed.errors import Path
+from testbed.topology.derive.rack import VifPurpose, vifs
+from testbed.topology.model import MAX_OUTPOSTS, Lag, Outpost, Topology, Vif
+from testbed.topology.report import Report
 from testbed.topology.rules.vpc import size
 from testbed.topology.schema import OutpostForm, TopologyForm
 
-MAX_OUTPOSTS = 255  # what the addresses inside AWS leave room for (docs/topology.md)
 UPLINKS = {1: (1, 2, 4, 6, 8), 10: (1, 2, 4, 8, 12, 16), 40: (1, 2, 4), 100: (1, 2, 4)}  # R1, R2
 INFRASTRUCTURE_LENGTH = 26  # R1, R2; first generation, one compute rack
 POINT_TO_POINT = (30, 31)  # R1, R2
-KINDS: dict[Kind, str] = {"service_link": "service link", "local_gateway": "local gateway"}
+KINDS: dict[VifPurpose, str] = {"service_link": "service link", "local_gateway": "local gateway"}
 # names that the customer's devices have for other interfaces
 TAKEN_NAMES = {"region", "site", "wan", "lo", "sl", "lgw"}
 
@@ -60,7 +59,7 @@ def _infrastructure(path: Path, outpost: Outpost, report: Report) -> None:
         size(at, cidr, 8, INFRASTRUCTURE_LENGTH, "an infrastructure subnet", report)
 
 
-def vif_path(path: Path, form: OutpostForm, kind: Kind, device: int) -> Path:
+def vif_path(path: Path, form: OutpostForm, kind: VifPurpose, device: int) -> Path:
     """Where the file has a LAG's VIF; its service link or local gateway when it does not."""
     for index, vif in enumerate(vifs(form, kind)):
         if vif.device == device:
@@ -104,7 +103,7 @@ class _Lag:
             )
             self.report.add((*path, "vlan"), message, "give one of them another VLAN ID")
 
-    def _twice(self, kind: Kind) -> None:
+    def _twice(self, kind: VifPurpose) -> None:
         found = [i for i, vif in enumerate(vifs(self.form, kind)) if vif.device == self.lag.device]
         for index in found[1:]:
             message = f"device {self.lag.device} already has a {KINDS[kind]} VIF"
@@ -125,7 +124,7 @@ class _Lag:
             hint = "leave one of them out; it is derived as the subnet's other address"
             self.report.add((*path, "peer_address"), message, hint)
 
-    def _asns(self, kind: Kind, path: Path, vif: Vif) -> None:
+    def _asns(self, kind: VifPurpose, path: Path, vif: Vif) -> None:
         given = next((v for v in vifs(self.form, kind) if v.device == self.lag.device), None)
         if given and given.local_bgp_asn not in (None, vif.local_bgp_asn):
             message = (
@@ -152,7 +151,7 @@ class _Lag:
                         (*self.path, kind, "asn"),
                         ("site", "devices", device.name, "asn"),
                     )
-                    if self.report.document.has(place)
+                    if self.report.has(place)
                 ),
                 (*path, "peer_bgp_asn"),
             )
@@ -172,9 +171,9 @@ def _check_point_to_point(path: Path, address: IPv4Interface, report: Report) ->
         message = f"{address.ip} is the {which} address of {network}"
         report.add(path, message, f"use {first} or {second}")
         return False
-    problems = len(report.problems)
+    before = len(report.violations)
     size(path, network, 8, 31, "a point-to-point subnet", report)
-    return len(report.problems) == problems
+    return len(report.violations) == before
 
 
 def _vif_overlaps(form: TopologyForm, topology: Topology, report: Report) -> None:

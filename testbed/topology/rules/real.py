@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
 from testbed.topology.model import Device, HostInterfaces, Topology
+from testbed.topology.report import Report
+from testbed.topology.schema import TopologyForm
 
 Wanted = dict[tuple[str, ...], int]  # where in `host_interfaces`, and how many are to be there
 
 
-def check(topology: Topology, report: Report) -> None:
+def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     """Check what real devices are cabled to, and the real ports of segments."""
     seen: dict[str, str] = {}
+    real = {device.name for device in topology.site.devices if device.host_interfaces}
+    for index, name in enumerate(form.site.internet.devices if form.site.internet else ()):
+        if name in real:
+            message = f"{name} is a real device: internet access of one cannot be built yet"
+            report.add(("site", "internet", "devices", index), message, "name an emulated device")
     for device in topology.site.devices:
         ports = device.host_interfaces
         if ports is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
 from testbed.topology.model import Topology, Vpc
+from testbed.topology.report import Report
 from testbed.topology.rules import ipv6
 from testbed.topology.schema import RouteForm, VpcForm
 
@@ -131,7 +131,7 @@ def _gateway(path: Path, vpc: Vpc, outpost: str, topology: Topology, report: Rep
     """A route's local gateway must be associated with the VPC (L1, L2)."""
     associations: Path = ("outposts", outpost, "local_gateway", "vpcs")
     # the default follows from the subnets, some of which may be left out
-    source = associations if report.document.has(associations) else ("vpcs", vpc.name, "subnets")
+    source = associations if report.has(associations) else ("vpcs", vpc.name, "subnets")
     if vpc.name in topology.outposts[outpost].local_gateway.vpcs or report.touched(source):
         return
     message = f"the local gateway of {outpost} is not associated with the VPC {vpc.name}"

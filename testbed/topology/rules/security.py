@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
 from testbed.topology.model import (
     NetworkInterface,
     SecurityGroup,
@@ -13,6 +12,7 @@ from testbed.topology.model import (
     Topology,
     Traffic,
 )
+from testbed.topology.report import Report
 from testbed.topology.rules.instances import path_of
 from testbed.topology.schema import NetworkAclEntryForm, TopologyForm, TrafficForm
 

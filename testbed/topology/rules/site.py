@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
 from testbed.topology.model import Segment, Topology
+from testbed.topology.report import Report
 from testbed.topology.rules.rulesets import explain, misplaced
 from testbed.topology.rules.vpc import size
 from testbed.topology.schema import TopologyForm

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
+from testbed.errors import Path
+from testbed.topology.derive.transit import MAX_ROUTE_TABLES
 from testbed.topology.model import (
     Topology,
     TransitGateway,
     TransitGatewayAttachment,
     VpcPeeringConnection,
 )
+from testbed.topology.report import Report
+from testbed.topology.schema import TopologyForm
 
 MAX_PEERING_CONNECTIONS = 125  # per VPC (AWS: VPC quotas)
 MAX_ATTACHMENTS = 5000  # per transit gateway (AWS: transit gateway quotas)
-MAX_TABLES = 20  # per transit gateway (AWS: transit gateway quotas)
 
 
-def check(topology: Topology, report: Report) -> None:
+def check(_: TopologyForm, topology: Topology, report: Report) -> None:
     """Check every peering connection, transit gateway, and route to one."""
     connections = topology.region.vpc_peering_connections
     for vpc in topology.vpcs:
@@ -66,8 +67,8 @@ def _gateway(topology: Topology, gateway: TransitGateway, report: Report) -> Non
     if len(gateway.attachments) > MAX_ATTACHMENTS:
         message = f"a transit gateway has at most {MAX_ATTACHMENTS} attachments"
         report.add((*path, "attachments"), f"{message} (AWS: transit gateway quotas)", key=True)
-    if len(gateway.route_tables) > MAX_TABLES:
-        message = f"a transit gateway has at most {MAX_TABLES} route tables"
+    if len(gateway.route_tables) > MAX_ROUTE_TABLES:
+        message = f"a transit gateway has at most {MAX_ROUTE_TABLES} route tables"
         report.add((*path, "route_tables"), f"{message} (AWS: transit gateway quotas)", key=True)
     owners: dict[str, str] = {}
     for attachment in gateway.attachments:

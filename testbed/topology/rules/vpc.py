@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from testbed.topology.file.position import Path
-from testbed.topology.file.report import Report
-from testbed.topology.model import Subnet, Topology, Vpc
+from testbed.errors import Path
+from testbed.topology.model import MAX_ROUTE_TABLES, MAX_VPCS, Subnet, Topology, Vpc
+from testbed.topology.report import Report
 from testbed.topology.rules import routes
 from testbed.topology.schema import TopologyForm
 
-MAX_VPCS = 511  # what the addresses inside AWS leave room for (docs/topology.md)
-MAX_TABLES = 200  # per VPC (V limits)
 SHORTEST, LONGEST = 16, 28  # prefix lengths of VPCs and subnets (V subnet-sizing)
 NOT_UNICAST = tuple(
     IPv4Network(cidr)
@@ -72,8 +70,8 @@ def _subnets(path: Path, vpc: Vpc, topology: Topology, report: Report) -> None:
 
 
 def _associations(path: Path, vpc: Vpc, report: Report) -> None:
-    if len(vpc.route_tables) > MAX_TABLES:
-        message = f"a VPC has at most {MAX_TABLES} route tables (AWS: VPC quotas)"
+    if len(vpc.route_tables) > MAX_ROUTE_TABLES:
+        message = f"a VPC has at most {MAX_ROUTE_TABLES} route tables (AWS: VPC quotas)"
         report.add((*path, "route_tables"), message, key=True)
     owners: dict[str, str] = {}
     for table in vpc.route_tables:

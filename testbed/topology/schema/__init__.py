@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from testbed.topology.schema.address import AddressForm
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.conformance import ConformanceForm, FailoverForm
 from testbed.topology.schema.direct_connect import (
@@ -71,6 +72,7 @@ from testbed.topology.schema.vpc import (
 from testbed.topology.values import DomainName, Name
 
 __all__ = [
+    "AddressForm",
     "CapacityForm",
     "CoipPoolForm",
     "ConformanceForm",
@@ -155,6 +157,9 @@ class TopologyForm(Form):
         default={},
         description="The elastic network interfaces other than the instances' primary ones, by"
         " name.",
+    )
+    addresses: dict[Name, AddressForm] = Field(
+        default={}, description="The addresses that are allocated, by name."
     )
     conformance: ConformanceForm = Field(
         ConformanceForm(), description="Limits for what testbed check measures."

@@ -6,8 +6,17 @@ from typing import Literal
 
 from pydantic import Field
 
+from testbed.topology.addresses import Cidr, Interface
 from testbed.topology.schema.base import Form
-from testbed.topology.values import Cidr, Delay, Interface, Name, OutpostAsn, Rate, Vlan
+from testbed.topology.values import Delay, Name, OutpostAsn, Rate, Vlan
+
+PREFIX_POOL: int = Field(
+    100,
+    ge=1,
+    le=1000,  # of one virtual interface (AWS: Inbound prefix controls for Direct Connect)
+    description="How many prefixes the customer may announce: its allocation from the connection's"
+    " prefix pool. Default: 100.",
+)
 
 
 class VirtualInterfaceForm(Form):
@@ -39,13 +48,7 @@ class PrivateVirtualInterfaceForm(VirtualInterfaceForm):
         description="The VPC whose virtual private gateway it ends in."
     )
     mtu: Literal[1500, 9001] = Field(1500, description="MTU in bytes. Default: 1500.")
-    prefix_pool_allocated_count_ipv4: int = Field(
-        100,
-        ge=1,
-        le=1000,  # of one virtual interface (AWS: Inbound prefix controls for Direct Connect)
-        description="How many prefixes the customer may announce: its allocation from the"
-        " connection's prefix pool. Default: 100.",
-    )
+    prefix_pool_allocated_count_ipv4: int = PREFIX_POOL
 
 
 class TransitVirtualInterfaceForm(VirtualInterfaceForm):
@@ -61,13 +64,7 @@ class TransitVirtualInterfaceForm(VirtualInterfaceForm):
         " blocks.",
     )
     mtu: Literal[1500, 8500] = Field(1500, description="MTU in bytes. Default: 1500.")
-    prefix_pool_allocated_count_ipv4: int = Field(
-        100,
-        ge=1,
-        le=1000,  # of one virtual interface (AWS: Inbound prefix controls for Direct Connect)
-        description="How many prefixes the customer may announce: its allocation from the"
-        " connection's prefix pool. Default: 100.",
-    )
+    prefix_pool_allocated_count_ipv4: int = PREFIX_POOL
 
 
 class PublicVirtualInterfaceForm(VirtualInterfaceForm):

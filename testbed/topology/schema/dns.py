@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from testbed.topology.addresses import NameServer
 from testbed.topology.schema.base import Form
-from testbed.topology.values import DomainName, Name, NameServer
+from testbed.topology.values import DomainName, Name
 
 
 class DhcpOptionsForm(Form):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import Field, create_model
 
+from testbed.faults.catalog import KINDS
 from testbed.topology.schema.base import Form
 from testbed.topology.values import Name
 
@@ -13,13 +14,7 @@ Value = str | int | float
 Text = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-def _of(kinds: str, what: str) -> Value | None:
-    """A parameter of some kinds of faults; `testbed fault KIND --help` says what it may be."""
-    value: Value | None = Field(None, description=f"{what} ({kinds}).")
-    return value
-
-
-class FaultForm(Form):
+class _Declared(Form):
     """A fault, injected on purpose (docs/faults.md).
 
     Its parameters are checked against its kind once there is a plan
@@ -36,25 +31,23 @@ class FaultForm(Form):
     every: Value | None = Field(
         None, description="How often it repeats, from one beginning to the next."
     )
-    delay: Value | None = _of("impair, service-link-slow", "The added one-way delay")
-    jitter: Value | None = _of("impair, service-link-slow", "How much the delay varies")
-    loss: Value | None = _of("impair, service-link-slow", "Random loss, such as 1%")
-    reorder: Value | None = _of("impair", "The share of packets that overtake others")
-    duplicate: Value | None = _of("impair", "The share of packets that arrive twice")
-    rate: Value | None = _of("impair, service-link-slow", "The highest rate, such as 10M")
-    ends: Value | None = _of("impair, mtu", "one, or both ends of the cable, LAG or VLAN")
-    mtu: Value | None = _of("mtu", "The MTU in bytes")
-    vid: Value | None = _of("vlan-wrong", "The wrong VID")
-    side: Value | None = _of("bgp-wrong-asn", "Whose AS number is wrong: remote or local")
-    asn: Value | None = _of("bgp-wrong-asn", "The wrong AS number")
-    prefix: Value | None = _of("route-withdrawn, route-leaked", "The prefix")
-    protocol: Value | None = _of("firewall", "The packets' protocol: tcp, udp or icmp")
-    port: Value | None = _of("firewall", "Their destination port, or a range of ports")
-    source: Value | None = _of("firewall", "Their source: an address or CIDR block")
-    destination: Value | None = _of(
-        "firewall, route-missing, route-wrong", "The destination of packets, or of the route"
-    )
-    via: Value | None = _of("route-wrong", "The neighbour that the route leads to")
-    limit: Value | None = _of("bgp-prefix-limit", "How many prefixes are accepted")
-    action: Value | None = _of("firewall, region-api-down", "drop or reject")
-    tunnel: Value | None = _of("service-link-cut, service-link-slow", "Only this tunnel: 1 or 2")
+
+
+def parameters() -> dict[str, str]:
+    """Return the parameters of all kinds, each with its meaning for these kinds."""
+    meanings: dict[str, dict[str, list[str]]] = {}
+    for kind in KINDS.values():
+        for parameter in kind.parameters:
+            meaning = meanings.setdefault(parameter.name, {})
+            meaning.setdefault(parameter.help, []).append(kind.name)
+    return {
+        name: "; ".join(f"{', '.join(kinds)}: {text}" for text, kinds in of.items()) + "."
+        for name, of in meanings.items()
+    }
+
+
+if TYPE_CHECKING:
+    FaultForm = _Declared
+else:
+    _MEMBERS = {n: (Value | None, Field(None, description=d)) for n, d in parameters().items()}
+    FaultForm = create_model("FaultForm", __base__=_Declared, __doc__=_Declared.__doc__, **_MEMBERS)

@@ -6,17 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from testbed.topology.addresses import Address, Ipv6Address, PublicAddress
 from testbed.topology.model import Resource, Service
 from testbed.topology.schema.base import Form
-from testbed.topology.values import (
-    Address,
-    CustomerOwnedIp,
-    ElasticIp,
-    InstanceType,
-    Ipv6Address,
-    Name,
-    SubnetName,
-)
+from testbed.topology.values import InstanceType, Name, SubnetName
 
 SUBNET = "Its subnet: the name, or VPC/SUBNET if several VPCs use the name."
 ADDRESS = "Its primary private address. Default: the subnet's first free one from .4 on."
@@ -26,18 +19,19 @@ CHECK = (
     " routers, NAT and other appliances. Default: true."
 )
 COIP = (
-    "Its customer-owned IP address: auto, or an address of the Outpost's pools; it maps to the"
-    " primary private address. Default: none, or what its subnet assigns."
+    "Its customer-owned IP address: auto, an address of the Outpost's pools, or the name of one"
+    " of addresses; it maps to the primary private address. Default: none, or what its subnet"
+    " assigns."
 )
 
 ELASTIC_IP = (
-    "The Elastic IP address of its primary private address, or auto: one from elastic_ip_cidr."
-    " Default: none."
+    "The Elastic IP address of its primary private address; auto: one from elastic_ip_cidr; or the"
+    " name of one of addresses. Default: none."
 )
 IPV6 = "Its IPv6 address, or auto: the subnet's first free one from ::4 on. Default: none."
 ELASTIC_IPS = (
-    "Elastic IP addresses of its secondary private addresses: private address to Elastic IP or"
-    " auto."
+    "Elastic IP addresses of its secondary private ones: private address to Elastic IP, auto"
+    " or name."
 )
 GROUPS = "Its security groups, at most 5. Default: the VPC's `default` group."
 
@@ -58,20 +52,25 @@ class MetadataOptionsForm(Form):
     )
 
 
-class InstanceForm(Form):
-    """An EC2 instance; subnet, addresses and check are those of its primary network interface."""
+class _InterfaceForm(Form):
+    """What every network interface has."""
 
     subnet: SubnetName = Field(description=SUBNET)
     address: Address | None = Field(None, description=ADDRESS)
     secondary_addresses: list[Address] = Field(default=[], description=SECONDARY)
     ipv6_address: Ipv6Address | None = Field(None, description=IPV6)
-    elastic_ip: ElasticIp | None = Field(None, description=ELASTIC_IP)
-    elastic_ips: dict[Address, ElasticIp] = Field(
+    elastic_ip: PublicAddress | None = Field(None, description=ELASTIC_IP)
+    elastic_ips: dict[Address, PublicAddress] = Field(
         default={}, description=f"{ELASTIC_IPS} Default: none."
     )
     source_destination_check: bool = Field(default=True, description=CHECK)
-    customer_owned_ip: CustomerOwnedIp | None = Field(None, description=COIP)
+    customer_owned_ip: PublicAddress | None = Field(None, description=COIP)
     security_groups: list[Name] | None = Field(None, min_length=1, description=GROUPS)
+
+
+class InstanceForm(_InterfaceForm):
+    """An EC2 instance; subnet, addresses and check are those of its primary network interface."""
+
     type: InstanceType = Field("c5.large", description="Its instance type. Default: c5.large.")
     resource: Resource = Field(
         "ec2",
@@ -92,20 +91,9 @@ class InstanceForm(Form):
     )
 
 
-class NetworkInterfaceForm(Form):
+class NetworkInterfaceForm(_InterfaceForm):
     """An elastic network interface other than the instances' primary ones."""
 
-    subnet: SubnetName = Field(description=SUBNET)
-    address: Address | None = Field(None, description=ADDRESS)
-    secondary_addresses: list[Address] = Field(default=[], description=SECONDARY)
-    ipv6_address: Ipv6Address | None = Field(None, description=IPV6)
-    elastic_ip: ElasticIp | None = Field(None, description=ELASTIC_IP)
-    elastic_ips: dict[Address, ElasticIp] = Field(
-        default={}, description=f"{ELASTIC_IPS} Default: none."
-    )
-    source_destination_check: bool = Field(default=True, description=CHECK)
-    customer_owned_ip: CustomerOwnedIp | None = Field(None, description=COIP)
-    security_groups: list[Name] | None = Field(None, min_length=1, description=GROUPS)
     instance: Name | None = Field(
         None, description="The instance that it is attached to. Default: none, it is detached."
     )

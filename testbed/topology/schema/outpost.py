@@ -6,18 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from testbed.topology.addresses import Cidr, Interface
 from testbed.topology.model import Storage
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.placement import CapacityForm
-from testbed.topology.values import (
-    Cidr,
-    CustomerAsn,
-    GatewayTarget,
-    Interface,
-    Name,
-    OutpostAsn,
-    Vlan,
-)
+from testbed.topology.values import CustomerAsn, GatewayTarget, Name, OutpostAsn, Vlan
 
 Speed = Literal["1G", "10G", "40G", "100G"]
 
@@ -101,7 +94,8 @@ class CoipPoolForm(Form):
     """A pool of customer-owned IP addresses, announced in CoIP mode."""
 
     cidrs: list[Cidr] = Field(
-        min_length=1, description="Its CIDR blocks, /26 or larger, public or private."
+        default=[],
+        description="Its CIDR blocks, /26 or larger, public or private. Default: none yet.",
     )
 
 

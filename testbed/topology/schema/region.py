@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from testbed.topology.addresses import Address, Cidr, Cidr6
 from testbed.topology.model import Service
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.transit import TransitGatewayForm, VpcPeeringConnectionForm
-from testbed.topology.values import Address, Cidr, Cidr6, CustomerAsn, Delay, Name
+from testbed.topology.values import CustomerAsn, Delay, Name
 
 
 class InternetHostForm(Form):

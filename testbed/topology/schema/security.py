@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from testbed.topology.addresses import AnyCidr, Peer
 from testbed.topology.schema.base import Form
-from testbed.topology.values import AnyCidr, Peer, Ports, Protocol
+from testbed.topology.values import Ports, Protocol
 
 PROTOCOL = "tcp, udp, icmp, icmpv6, all, or an IANA protocol number."
 PORTS = "The destination port or a range such as 80-90 (tcp and udp). Default: all."

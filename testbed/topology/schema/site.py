@@ -6,19 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from testbed.topology.addresses import Address, Cidr
 from testbed.topology.model import FirewallFilter, Service
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.direct_connect import DirectConnectForm
-from testbed.topology.values import (
-    Address,
-    Cidr,
-    CustomerAsn,
-    Delay,
-    HostInterface,
-    Mtu,
-    Name,
-    Rate,
-)
+from testbed.topology.values import CustomerAsn, Delay, HostInterface, Mtu, Name, Rate
 
 
 class HostInterfacesForm(Form):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from testbed.topology.addresses import Cidr
 from testbed.topology.schema.base import Form
-from testbed.topology.values import Cidr, Name, OutpostAsn
+from testbed.topology.values import Name, OutpostAsn
 
 
 class VpcPeeringConnectionForm(Form):

@@ -6,20 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from testbed.topology.addresses import Address, Cidr, Cidr6, Destination, PublicAddress
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.dns import DhcpOptionsForm
 from testbed.topology.schema.security import NetworkAclForm, SecurityGroupForm
-from testbed.topology.values import (
-    Address,
-    Cidr,
-    Cidr6,
-    Destination,
-    ElasticIp,
-    Name,
-    OutpostAsn,
-    ServiceName,
-    Target,
-)
+from testbed.topology.values import Name, OutpostAsn, ServiceName, Target
 
 
 class SubnetForm(Form):
@@ -86,8 +77,10 @@ class NatGatewayForm(Form):
     """A public NAT gateway, in a subnet of the Region."""
 
     subnet: Name = Field(description="The subnet that it is in, whose route table it uses.")
-    elastic_ip: ElasticIp = Field(
-        "auto", description="Its Elastic IP address. Default: auto, derived from elastic_ip_cidr."
+    elastic_ip: PublicAddress = Field(
+        "auto",
+        description="Its Elastic IP address, or the name of one of addresses. Default: auto,"
+        " derived from elastic_ip_cidr.",
     )
     address: Address | None = Field(
         None,

@@ -14,12 +14,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from testbed.plan.checks import BgpCheck, LagCheck
 from testbed.plan.codec import to_json
 from testbed.plan.model import (
-    BgpCheck,
     Bond,
     Interface,
-    LagCheck,
     Loopback,
     Netem,
     Node,
@@ -32,6 +31,7 @@ from testbed.plan.model import (
     WireGuard,
     WireGuardPeer,
 )
+from testbed.plan.roles import Role
 
 from .fake_keeper import FakeKeeper
 
@@ -67,12 +67,12 @@ def small_plan(name: str = "demo") -> Plan:
         Interface("wg0", WireGuard("region.edge", "a2V5", 443, ())),
     ]
     nodes = (
-        Node("region.edge", "region-edge", "region", "edge", interfaces=tuple(edge)),
-        Node("cnd1", "customer-network-device", "site", "device cnd1", interfaces=tuple(lag),
+        Node("region.edge", Role.REGION_EDGE, "region", "edge", interfaces=tuple(edge)),
+        Node("cnd1", Role.CUSTOMER_DEVICE, "site", "device cnd1", interfaces=tuple(lag),
              files={"bird.conf": "router id 10.0.0.1;\n"},
              processes=(Process("bird", ("bird", "-f"), files=("bird.conf",)),)),
-        Node("op-a.ond1", "outpost-networking-device", "op-a", "OND 1", interfaces=tuple(ond)),
-        Node("a", "instance", "op-a", "instance a", interfaces=tuple(instance),
+        Node("op-a.ond1", Role.NETWORKING_DEVICE, "op-a", "OND 1", interfaces=tuple(ond)),
+        Node("a", Role.INSTANCE, "op-a", "instance a", interfaces=tuple(instance),
              routes=(Route("0.0.0.0/0", via="10.77.7.1", dev="eth0"),),
              rules=(Rule(100, 1, fwmark=1),)),
     )  # fmt: skip

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.control.protocol import CREDIT, HEADER, Frame, control_socket, pack, pack_message
 from testbed.errors import TestbedError, UsageError
 from testbed.keeper import prepared
+from testbed.keeper.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,8 @@ class FakeKeeper:
         self.stopped = threading.Event()
         self.released = threading.Event()
         self.plan: dict[str, Any] = plan or {"name": name, "nodes": [], "checks": []}
-        self.source: Any = None
+        self.ledger = Ledger()
+        self._writing = threading.Lock()
         self.log = b""
         self.replies: dict[str, Reply] = {
             "hello": lambda *_: {
@@ -83,10 +85,12 @@ class FakeKeeper:
                 "started": 1790000000.0,
                 "nodes": len(self.plan["nodes"]),
                 "ready": bool(self.plan["nodes"]),
+                "revision": self.ledger.revision,
             },
-            "plan": lambda *_: {"plan": self.plan, "source": self.source},
+            "plan": lambda *_: self._document({"plan": True}),
+            "document": lambda _, request: self._document(request),
             "heal": lambda *_: {"healed": [], "faults": [], "pending": []},
-            "status": lambda *_: {"version": 1, "ok": True, "name": name},
+            "status": lambda *_: {"version": 1, "ok": True, "name": name, "faults": []},
             "apply": self._apply,
             "exec": self._exec,
             "logs": self._logs,
@@ -137,16 +141,31 @@ class FakeKeeper:
         if request["op"] == "stop":
             self.close()
 
+    def _document(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._writing:
+            plan = {"plan": self.plan} if request.get("plan") else {}
+            return self.ledger.to_json() | plan
+
     def _apply(self, channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
-        changed = request["plan"] != self.plan
+        with self._writing:
+            if request.get("turn"):
+                channel.send({"event": "turn", **self.ledger.to_json()})
+                frame = channel.receive()
+                if frame is None:
+                    raise OSError
+                request |= json.loads(frame[1])
+            self.ledger.expect(request.get("revision"))
+            changed = request["plan"] != self.plan
+            self.plan = request["plan"]
+            self.ledger.adopt(request, at=0.0, changed=changed)
         channel.send({"event": "phase", "phase": "apply", "state": "start"})
         channel.send({"event": "phase", "phase": "nodes", "state": "done", "ms": 3.0})
         pending = ["the LAG"] if request["wait"] else []
         channel.send({"event": "waiting", "pending": pending, "done": 0, "total": 1})
-        self.plan, self.source = request["plan"], request["source"]
         channel.send({"event": "applied"})
         steps = 7 if changed else 0
-        return {"changed": changed, "steps": steps, "timings": {"nodes": 3.0}, "pending": []}
+        result = {"changed": changed, "steps": steps, "revision": self.ledger.revision}
+        return result | {"timings": {"nodes": 3.0}, "pending": []}
 
     def _stop(self, *_: Any) -> dict[str, Any]:
         return {}

@@ -32,7 +32,7 @@ def test_connect_without_any(runtime: object) -> None:
 
 
 def test_plan_and_source(keeper: FakeKeeper) -> None:
-    keeper.source = {"file": "x"}
+    Client.connect("demo").apply(small_plan(), made_from={"source": {"file": "x"}})
     plan, source = Client.connect("demo").plan()
     assert plan == small_plan()
     assert source == {"file": "x"}
@@ -40,10 +40,12 @@ def test_plan_and_source(keeper: FakeKeeper) -> None:
 
 def test_apply_hands_events_on(keeper: FakeKeeper) -> None:
     events: list[dict[str, Any]] = []
-    result = Client.connect("demo").apply(small_plan(), source=1, on_event=events.append)
+    made_from = {"document": {"data": {}}, "numbers": {}, "source": 1}
+    client = Client.connect("demo")
+    result = client.apply(small_plan(), made_from=made_from, on_event=events.append)
     assert result["changed"] is False
     assert [event["event"] for event in events] == ["phase", "phase", "waiting", "applied"]
-    assert keeper.requests[-1]["source"] == 1
+    assert made_from.items() <= keeper.requests[-1].items()
 
 
 def test_error_keeps_class_and_hint(keeper: FakeKeeper) -> None:

@@ -50,7 +50,7 @@ def test_an_interrupted_check_reports_what_is_over(
 
     def choose(*_: Any) -> SimpleNamespace:
         plan = small_plan()
-        return SimpleNamespace(plan=plan, topology=SimpleNamespace(), file=None, settings={})
+        return SimpleNamespace(plan=plan, topology=SimpleNamespace(), new=None)
 
     monkeypatch.setattr(runner, "run", run)
     monkeypatch.setattr(check, "choose", choose)

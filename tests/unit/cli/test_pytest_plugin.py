@@ -290,7 +290,7 @@ def test_a_failed_test_has_a_support_bundle(inner: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines([f"support bundle: {bundle}*"])
     with tarfile.open(bundle) as archive:
         files = {name.partition("/")[2] for name in archive.getnames()}
-        assert {"about.json", "plan.json", "status.json", "events.json", "topology.txt"} <= files
+        assert {"about.json", "plan.json", "status.json", "events.json", "document.json"} <= files
         text = archive.extractfile(f"{bundle.name.removesuffix('.tar.gz')}/test.txt")
         assert text is not None
         assert "assert testbed is None" in text.read().decode()

@@ -1,4 +1,4 @@
-"""Reading the topology of what runs again."""
+"""The topology of what runs is the keeper's own document's, whatever has become of the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from click.testing import Result
 
 from testbed.control.client import Client
 from testbed.errors import UsageError
-from testbed.lifecycle.bringup import running_topology
+from testbed.lifecycle.live import running_plan, running_topology
 from testbed.testing import Testbed
 from testbed.topology.file.load import load
 
@@ -25,29 +25,30 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_it_is_read_with_its_settings(
+def test_it_has_its_settings_time_and_name(
     call: Callable[..., Result], starting: dict[str, FakeKeeper], file: Path
 ) -> None:
     words = ("--set", "delay=3ms", "-n", "x", "--time", "virtual", "--seed", "3")
     assert call("up", str(file), *words).exit_code == 0
-    topology = running_topology(Client("x"))
-    assert topology.name == "x"
+    plan, topology = running_plan(Client("x"))
+    assert topology.name == plan.name == "x"
+    assert (topology.time, topology.seed) == (plan.time, plan.seed) == ("virtual", 3)
     assert topology.site == load(file, {"delay": "3ms"}).site
 
 
-def test_a_changed_file_is_refused(
+def test_the_file_is_not_read_again(
     call: Callable[..., Result], starting: dict[str, FakeKeeper], file: Path
 ) -> None:
     assert call("up", str(file), "--set", "delay=3ms", "-n", "x").exit_code == 0
-    file.write_text(file.read_text().replace("10.77.7.88", "10.77.7.89"))
-    with pytest.raises(UsageError, match="is not what testbed x runs any more") as caught:
-        running_topology(Client("x"))
-    assert caught.value.hint == f"bring the testbed to it: testbed up {file} -n x"
+    before = load(file, {"delay": "3ms"})
+    file.unlink()
+    assert running_topology(Client("x")).site == before.site
 
 
-def test_what_is_from_no_file_is_refused(keeper: FakeKeeper) -> None:
-    with pytest.raises(UsageError, match="brought up from no file"):
+def test_what_is_from_a_plan_only_is_refused(keeper: FakeKeeper) -> None:
+    with pytest.raises(UsageError, match="brought up from no topology") as caught:
         running_topology(Client(keeper.name))
+    assert caught.value.hint == "bring it to a topology: testbed up FILE -n demo"
 
 
 def test_suites_say_what_they_bring_up(starting: dict[str, FakeKeeper], file: Path) -> None:
@@ -57,5 +58,5 @@ def test_suites_say_what_they_bring_up(starting: dict[str, FakeKeeper], file: Pa
     testbed.restore()
     assert running_topology(testbed.client).site == load(file, {"delay": "1ms"}).site
     testbed.apply(load(file, {"delay": "1ms"}))
-    with pytest.raises(UsageError, match="brought up from no file"):
+    with pytest.raises(UsageError, match="brought up from no topology"):
         running_topology(testbed.client)

@@ -17,7 +17,7 @@ from testbed.errors import HostError, UsageError
 from testbed.guest import uml_kernels
 from testbed.guest.uml_kernels import UmlKernel
 from testbed.lifecycle import start
-from testbed.lifecycle.bringup import with_time
+from testbed.lifecycle.choices import with_time
 from testbed.plan.model import HostInterface, Interface, Plan
 from testbed.render.clocks import clock_text, duration_text
 from testbed.testing import Testbed, eventually

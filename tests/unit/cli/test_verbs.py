@@ -16,7 +16,7 @@ from click.testing import Result
 from testbed import __version__
 from testbed.errors import HostError, UsageError, no_such_node
 from testbed.lower import lower
-from testbed.plan.model import LocalGatewayCheck
+from testbed.plan.checks import LocalGatewayCheck
 from testbed.topology import load
 
 from .conftest import TOPOLOGY, program, small_plan
@@ -243,7 +243,7 @@ def test_up_starts_then_changes_then_rests(call: Call, starting: dict[str, FakeK
     assert "two-racks is up: 31 nodes, 46 links" in result.stdout
     assert "nodes                  3.0 ms" in result.stdout
     assert "waiting: 0 of 1 ready; not yet: the LAG" in result.stderr
-    assert starting["two-racks"].source["file"] == str(TOPOLOGY)
+    assert starting["two-racks"].ledger.source["file"] == str(TOPOLOGY)
     assert "two-racks: nothing to change" in call("up", str(TOPOLOGY)).stdout
     starting["two-racks"].plan = {"name": "two-racks", "nodes": [], "checks": []}
     assert "two-racks: changed, 7 steps" in call("up", str(TOPOLOGY)).stdout

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from testbed.conformance.results import After, Outcome, Result, blocking
+from testbed.conformance.graph import After
+from testbed.conformance.results import Outcome, Result, blocking
 from testbed.conformance.runner import all_checks
 from testbed.conformance.subjects import SUBJECTS, Subject, own_name
 from testbed.conformance.suites import file_of
-from testbed.lifecycle.bringup import load_topology
+from testbed.lifecycle.installation import load_topology
 from testbed.topology.model import Topology
 
 TOPOLOGIES = sorted((Path(__file__).parents[3] / "topologies").glob("*.yaml"))

@@ -8,7 +8,7 @@ import pytest
 from broken_sites import BEGIN, END, SITES, BrokenSite, table
 
 from testbed.conformance.runner import all_checks
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 
 CHECKS = all_checks()
 PAGE = Path(__file__).parents[3] / "docs" / "broken.md"

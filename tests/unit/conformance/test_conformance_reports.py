@@ -19,7 +19,7 @@ from testbed.conformance.report.progress import LiveProgress, PlainProgress
 from testbed.conformance.report.table import print_report
 from testbed.conformance.results import Report, Result
 from testbed.errors import HostError, UsageError
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.plan.model import Plan
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" \x1b[31m\x00"

@@ -8,7 +8,8 @@ import jsonschema
 import pytest
 
 from testbed.conformance.expectation import NO_DATA, Deviation, Measurement, expect
-from testbed.conformance.results import After, Outcome, Report, Result, blocking
+from testbed.conformance.graph import After
+from testbed.conformance.results import Outcome, Report, Result, blocking
 
 PASSED = Result("lag.carrier", "op.lag1", "passed", "op.lag1")
 SLOW = Result(

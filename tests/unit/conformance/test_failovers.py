@@ -19,7 +19,7 @@ from testbed.conformance.second_paths import (
 )
 from testbed.conformance.site import Site
 from testbed.conformance.streams import Flow, choose
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.topology import loads
 from testbed.topology.model import Topology, Uplink
 

@@ -11,7 +11,7 @@ from testbed.conformance.site import Site
 from testbed.conformance.subjects import LagSubject
 from testbed.conformance.test_coip import vifs
 from testbed.conformance.watching import emulated, members
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.plan.model import Plan
 from testbed.topology.model import Lag
 

@@ -9,7 +9,7 @@ import pytest
 from testbed.conformance import collecting, runner
 from testbed.conformance.results import Report
 from testbed.errors import HostError
-from testbed.lifecycle.bringup import load_topology
+from testbed.lifecycle.installation import load_topology
 
 
 def collector() -> runner._Collector:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from testbed.errors import TopologyError, UsageError
 from testbed.faults import bgp, catalog
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.lower import rack
 from testbed.plan import codec
 from testbed.plan import steps as s
 from testbed.plan.diff import diff
 from testbed.plan.model import Fault, Plan, Vlan
-from testbed.topology.file.load import loads
+from testbed.topology.file.load import loads, parse
 from testbed.topology.schema import FaultForm
 
 ROOT = Path(__file__).parents[3]
@@ -89,19 +89,6 @@ def test_each_changes_something_and_can_be_taken_back(kind: str, target: str) ->
     assert diff(broken, plan)
     assert [node.name for node in broken.nodes] == [node.name for node in plan.nodes]
     assert codec.from_json(codec.to_json(broken)) == broken
-
-
-def test_the_catalogue_in_the_docs_is_current() -> None:
-    rows = re.findall(
-        r"^\| `([a-z0-9-]+)` \| (.*)$", (ROOT / "docs" / "faults.md").read_text(), re.MULTILINE
-    )
-    assert [name for name, _ in rows] == list(catalog.KINDS)
-    for name, rest in rows:
-        kind = catalog.KINDS[name]
-        assert rest.endswith(f" {kind.help} |")
-        assert re.findall(r"--([a-z]+)", rest.partition(" | ")[2].rpartition(" | ")[0]) == [
-            parameter.name for parameter in kind.parameters
-        ]
 
 
 def test_no_faults_leave_the_plan_as_it_is() -> None:
@@ -286,8 +273,9 @@ def test_the_topologys_form_has_every_parameter() -> None:
 
 
 def declared(lines: str) -> Plan:
-    text = f"{FILE.read_text()}faults:\n{lines}"
-    return lower_topology(loads(text, file="wrong.yaml"))
+    source = parse(f"{FILE.read_text()}faults:\n{lines}", file="wrong.yaml")
+    with source.placing():
+        return lower_topology(source.resolve()[1])
 
 
 def test_declared_faults_are_in_the_plan() -> None:

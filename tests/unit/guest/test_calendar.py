@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from testbed.errors import UsageError
 from testbed.guest.calendar import MESSAGE, Calendar, Op, patience_s
+from testbed.guest.channel import FRAME, FrameType
 from testbed.guest.gate import DOORBELL, Call, pack, told, unpack, untold
-from testbed.guest.mux import FRAME, Kind
 
-WINDOW_FRAME = FRAME.pack(Kind.WINDOW, 1, 4) + bytes(4)
-OPEN_FRAME = FRAME.pack(Kind.OPEN, 1, 0)
+WINDOW_FRAME = FRAME.pack(FrameType.WINDOW, 1, 4) + bytes(4)
+OPEN_FRAME = FRAME.pack(FrameType.OPEN, 1, 0)
 
 
 class Guest(asyncio.WriteTransport):

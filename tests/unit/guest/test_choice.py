@@ -18,13 +18,14 @@ from testbed.kernel.features import Feature
 from testbed.kernel.trials import PROBES
 from testbed.lifecycle import start
 from testbed.plan.model import Bond, Interface, Node, Plan, Veth
+from testbed.plan.roles import Role
 
 OPTIONS = {*GUEST_OPTIONS, *(name for probe in PROBES for name in OPTION.findall(probe.option))}
 PLAN = Plan(
     "demo",
     (
-        Node("a", role="x", group="g", interfaces=(Interface("b", Bond()),)),
-        Node("b", role="x", group="g", interfaces=(Interface("e", Veth("a", "e")),)),
+        Node("a", role=Role.HOST, group="g", interfaces=(Interface("b", Bond()),)),
+        Node("b", role=Role.HOST, group="g", interfaces=(Interface("e", Veth("a", "e")),)),
     ),
 )
 NEEDED = {"namespaces", "bond", "veth"}

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testbed.guest.mux import CREDIT, FRAME, Channel, Kind, Mux, streams
+from testbed.guest.channel import CREDIT, FRAME, Channel, FrameType
+from testbed.guest.mux import Mux, streams
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -240,10 +241,11 @@ def test_clock_and_abandon_reach_the_far_end() -> None:
     "garbage",
     [
         FRAME.pack(9, 1, 0),
-        FRAME.pack(Kind.DATA, 1, 2**31),
-        FRAME.pack(Kind.OPEN, 1, 0) * 2,
-        FRAME.pack(Kind.OPEN, 1, 0) + (FRAME.pack(Kind.DATA, 1, CREDIT) + bytes(CREDIT)) * 3,
-        FRAME.pack(Kind.OPEN, 1, 0) + FRAME.pack(Kind.WINDOW, 1, 1) + b"x",
+        FRAME.pack(FrameType.DATA, 1, 2**31),
+        FRAME.pack(FrameType.OPEN, 1, 0) * 2,
+        FRAME.pack(FrameType.OPEN, 1, 0)
+        + (FRAME.pack(FrameType.DATA, 1, CREDIT) + bytes(CREDIT)) * 3,
+        FRAME.pack(FrameType.OPEN, 1, 0) + FRAME.pack(FrameType.WINDOW, 1, 1) + b"x",
     ],
     ids=["type", "length", "opened-twice", "over-credit", "window"],
 )
@@ -300,7 +302,7 @@ def test_no_more_is_on_its_way_than_the_pace_allows() -> None:
             taken += len(part)
             with contextlib.suppress(TimeoutError):  # nothing more comes
                 assert await asyncio.wait_for(reader.read(1), 0.01) == b""
-            writer.write(FRAME.pack(Kind.TAKEN, 0, 4) + len(part).to_bytes(4, "big"))
+            writer.write(FRAME.pack(FrameType.TAKEN, 0, 4) + len(part).to_bytes(4, "big"))
         writer.close()
 
     run(scenario())

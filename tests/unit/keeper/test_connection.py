@@ -8,7 +8,7 @@ import pytest
 
 from testbed.control.protocol import HEADER, MAX_REQUEST, Frame, pack_message
 from testbed.errors import UsageError
-from testbed.keeper.connection import ClientGone, Connection
+from testbed.keeper.connection import Caller, ClientGone
 
 
 class Writer(asyncio.StreamWriter):
@@ -21,12 +21,12 @@ class Writer(asyncio.StreamWriter):
         pass
 
 
-async def connection(data: bytes, *, closed: bool) -> Connection:
+async def connection(data: bytes, *, closed: bool) -> Caller:
     reader = asyncio.StreamReader()
     reader.feed_data(data)
     if closed:
         reader.feed_eof()
-    return Connection(reader, Writer())
+    return Caller(reader, Writer())
 
 
 @pytest.mark.parametrize("closed", [False, True])

@@ -14,7 +14,7 @@ import pytest
 from testbed.errors import HostError, UsageError
 from testbed.faults import catalog
 from testbed.keeper.faults import SETTLED_S, Faults, Settling
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology
 from testbed.plan.model import Fault, Plan
 
 PLAN = lower_topology(load_topology(Path(__file__).parents[2] / "packets" / "faults.yaml", {}))

@@ -8,7 +8,7 @@ import pytest
 
 from testbed.keeper import gateways
 from testbed.kernel.observe import Hop, RouteState
-from testbed.plan.model import BgpCheck, GatewayPort, GatewayRoute, LocalGatewayCheck
+from testbed.plan.checks import BgpCheck, GatewayPort, GatewayRoute, LocalGatewayCheck
 
 CHECK = LocalGatewayCheck(
     "op.lgw",

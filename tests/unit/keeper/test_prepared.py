@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from testbed import programs
 from testbed.keeper import prepared
 
 # As the keeper, which processes without a parent belong to (PR_SET_CHILD_SUBREAPER).
 HARNESS = """
 import ctypes, json, os, signal, sys
 from testbed.keeper.prepared import Prepared
+from testbed.programs import PROGRAMS
+PROGRAMS["test-python"] = "tests.unit.keeper.evaluating"
 assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
 made = Prepared()
 
@@ -61,21 +64,21 @@ def evaluated(expression: str) -> Any:
     ],
 )
 def test_it_ends_as_an_interpreter_would(code: str, status: int, error: str) -> None:
-    assert evaluated(f"run('testbed-python', {code!r})") == [status, "", error]
+    assert evaluated(f"run('test-python', {code!r})") == [status, "", error]
 
 
 def test_an_error_is_told() -> None:
-    status, _, said = evaluated("run('testbed-python', 'print(1 / 0)')")
+    status, _, said = evaluated("run('test-python', 'print(1 / 0)')")
     assert status == 1
     assert said.endswith("ZeroDivisionError: division by zero\n")
 
 
 def test_it_leads_a_group_of_its_own() -> None:
-    assert evaluated(f"run('testbed-python', {GROUP!r})") == [0, "True True\n", ""]
+    assert evaluated(f"run('test-python', {GROUP!r})") == [0, "True True\n", ""]
 
 
 def test_it_has_what_it_was_given_and_nothing_else() -> None:
-    run = f"run('testbed-python', {INHERITED!r}, 'x', cwd='/tmp', given=b'said', keep=(KEEP,))"
+    run = f"run('test-python', {INHERITED!r}, 'x', cwd='/tmp', given=b'said', keep=(KEEP,))"
     expression = run.replace("KEEP", "os.dup2(os.memfd_create('kept'), 77)")
     said = "['A'] /tmp ['x'] said [0, 1, 2, 77]\n"
     assert evaluated(expression) == [0, said, ""]
@@ -84,11 +87,11 @@ def test_it_has_what_it_was_given_and_nothing_else() -> None:
 def test_one_that_was_killed_is_replaced() -> None:
     """A user's `pkill python` in a node does not end what others need."""
     expression = (
-        "[run('testbed-python', 'print(1)'),"
+        "[run('test-python', 'print(1)'),"
         " made._control.shutdown(2),"
-        " made.start(('testbed-python', ''), {}, stdio=(0, 1, 2),"
+        " made.start(('test-python', ''), {}, stdio=(0, 1, 2),"
         "            namespaces=(), keep=(), cwd=None),"
-        " run('testbed-python', 'print(2)')]"
+        " run('test-python', 'print(2)')]"
     )
     before, _, between, after = evaluated(expression)
     assert (before, after) == ([0, "1\n", ""], [0, "2\n", ""])
@@ -96,12 +99,32 @@ def test_one_that_was_killed_is_replaced() -> None:
 
 
 def test_what_is_too_long_is_left_to_an_interpreter() -> None:
-    long = "made.start(('testbed-python', 'x' * 200000), {}, stdio=(0, 1, 2), namespaces=(), "
+    long = "made.start(('test-python', 'x' * 200000), {}, stdio=(0, 1, 2), namespaces=(), "
     assert evaluated(f"{long}keep=(), cwd=None)") is None
 
 
-@pytest.mark.parametrize("name", [*prepared.MODULES, prepared.CODE])
-def test_each_can_be_started_as_an_interpreter_too(name: str) -> None:
-    words = prepared.words([name, "argument"])
-    assert words[: len(prepared.PYTHON)] == list(prepared.PYTHON)
-    assert words[-1] == "argument"
+def test_each_can_be_started_as_an_interpreter_too() -> None:
+    words = prepared.words(["testbed-questions"])
+    task = {"server": "127.0.0.1", "seconds": 0, "questions": ["00"]}
+    done = subprocess.run(words, input=json.dumps(task).encode(), capture_output=True, check=True)
+    assert json.loads(done.stdout) == [None]
+
+
+def test_every_module_that_can_be_run_has_a_name_and_says_it() -> None:
+    """The table has each module of programs/ with a `main`; its docstring begins with the name."""
+    folder = Path(programs.__file__).parent
+    modules = {}
+    for path in folder.rglob("[!_]*.py"):
+        if "\ndef main(" in path.read_text():
+            name = ".".join(("testbed", "programs", *path.relative_to(folder).parts))
+            modules[name.removesuffix(".py")] = path.read_text()
+    assert set(modules) == set(programs.PROGRAMS.values())
+    for name, module in programs.PROGRAMS.items():
+        assert modules[module].startswith(f'"""`{name}')
+
+
+def test_a_program_says_why_it_can_not_send() -> None:
+    words = prepared.words(["testbed-send", "none", "frames"])
+    done = subprocess.run(words, input=b"00", capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr in {b"No such device\n", b"Operation not permitted\n"}  # without root

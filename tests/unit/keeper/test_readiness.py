@@ -15,17 +15,9 @@ from testbed.keeper.processes import ProcessTable, Running
 from testbed.kernel import observe
 from testbed.kernel.apply import Kernel
 from testbed.kernel.wireguard import PeerState
-from testbed.plan.model import (
-    BgpCheck,
-    Check,
-    Interface,
-    Node,
-    Plan,
-    RouteCheck,
-    TunnelCheck,
-    WireGuard,
-    WireGuardPeer,
-)
+from testbed.plan.checks import BgpCheck, Check, RouteCheck, TunnelCheck
+from testbed.plan.model import Interface, Node, Plan, WireGuard, WireGuardPeer
+from testbed.plan.roles import Role
 
 
 class FakeKernel:
@@ -49,7 +41,7 @@ def observed(plan: Plan, kernel: FakeKernel | None = None) -> observer.Observer:
 
 
 def one_node(*checks: Check, interfaces: tuple[Interface, ...] = ()) -> Plan:
-    return Plan("test", (Node("n", "router", "g", interfaces=interfaces),), checks)
+    return Plan("test", (Node("n", Role.VPC_ROUTER, "g", interfaces=interfaces),), checks)
 
 
 def test_a_daemon_that_hangs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,10 +93,8 @@ def wait_for_tunnel(
 
     async def watch() -> list[list[tuple[str, str]]]:
         processes = ProcessTable(lambda _: -1)
-        return [
-            look.pending
-            async for look in readiness.watch(plan, cast("Kernel", kernel), processes, timeout_s=60)
-        ]
+        looks = readiness.watch(lambda: plan, cast("Kernel", kernel), processes, timeout_s=60)
+        return [look.pending async for look in looks]
 
     monkeypatch.setattr(observe, "wireguard_peers", peers)
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))

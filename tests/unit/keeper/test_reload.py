@@ -15,6 +15,7 @@ from testbed.keeper import bird, processes, readiness, status
 from testbed.keeper.processes import ProcessTable, Running
 from testbed.kernel.apply import Kernel
 from testbed.plan.model import Node, Plan, Process
+from testbed.plan.roles import Role
 from testbed.plan.steps import ReloadProcess
 
 DAEMON = Process("bird", ("bird", "-f"), files=("bird.conf",), reload="bird")
@@ -53,7 +54,7 @@ def test_a_refused_configuration_is_not_ready_until_it_is_repaired(
 ) -> None:
     monkeypatch.setattr(processes, "NODE_DIRECTORY", str(tmp_path))
     (tmp_path / "cnd1").mkdir()
-    plan = Plan("demo", (Node("cnd1", "customer-network-device", "site", processes=(DAEMON,)),))
+    plan = Plan("demo", (Node("cnd1", Role.CUSTOMER_DEVICE, "site", processes=(DAEMON,)),))
     table = ProcessTable(lambda _: -1)
 
     def reload(reply: bytes) -> None:
@@ -64,7 +65,7 @@ def test_a_refused_configuration_is_not_ready_until_it_is_repaired(
         thread.join()
 
     async def wait() -> None:
-        async for _ in readiness.watch(plan, Kernel(table), table, 1.0):
+        async for _ in readiness.watch(lambda: plan, Kernel(table), table, 1.0):
             pass
 
     with subprocess.Popen(["sleep", "60"]) as sleeping:

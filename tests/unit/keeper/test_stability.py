@@ -15,7 +15,9 @@ from testbed.keeper import readiness, sessions
 from testbed.keeper.processes import ProcessTable, Running
 from testbed.kernel import observe
 from testbed.kernel.apply import Kernel
-from testbed.plan.model import BgpCheck, Check, Node, Plan, RouteCheck
+from testbed.plan.checks import BgpCheck, Check, RouteCheck
+from testbed.plan.model import Node, Plan
+from testbed.plan.roles import Role
 
 LIMIT = "Received: Maximum number of prefixes reached"
 CHECK = BgpCheck("ond", "bird", "customer", "10.0.0.1", "ond - switch")
@@ -69,7 +71,7 @@ class World:
     def wait(self, *checks: Check, at_least_s: float = 0.0) -> list[readiness.Look]:
         """What is seen at each look, for at most two minutes."""
         names = {check.node for check in checks}
-        plan = Plan("test", tuple(Node(name, "router", "g") for name in names), checks)
+        plan = Plan("test", tuple(Node(name, Role.VPC_ROUTER, "g") for name in names), checks)
         processes = ProcessTable(lambda _: -1)
         for name in names:
             for daemon in ("bird", "bgpd"):
@@ -81,7 +83,7 @@ class World:
 
         async def watch() -> list[readiness.Look]:
             kernel = cast("Kernel", Namespaces())
-            looks = readiness.watch(plan, kernel, processes, 120.0, at_least_s=at_least_s)
+            looks = readiness.watch(lambda: plan, kernel, processes, 120.0, at_least_s=at_least_s)
             return [look async for look in looks]
 
         return asyncio.run(watch())

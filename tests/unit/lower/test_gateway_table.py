@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from testbed.lower import lower
 from testbed.lower.rack import gateway_table
 from testbed.lower.rack.gateway_table import Entry
-from testbed.plan.model import LocalGatewayCheck, Plan
+from testbed.plan.checks import LocalGatewayCheck
+from testbed.plan.model import Plan
 from testbed.plan.replaced import replaced
 from testbed.topology import loads
 from testbed.topology.model import Topology

@@ -38,7 +38,8 @@ from views import (
     wiring,
 )
 
-from testbed.plan.model import BgpCheck, LagCheck, ListenCheck, Veth
+from testbed.plan.checks import BgpCheck, LagCheck, ListenCheck
+from testbed.plan.model import Veth
 
 LOCAL, NOTHING, THROW = "169.254.168.0/22", {"0.0.0.0/0": "blackhole"}, "throw"
 

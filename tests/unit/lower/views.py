@@ -8,21 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from testbed.lower import lower
-from testbed.plan.model import (
-    Bond,
-    HostInterface,
-    LinkCheck,
-    LocalGatewayCheck,
-    Plan,
-    Route,
-    RouteCheck,
-    TableRouteCheck,
-    Veth,
-    Vlan,
-    Vrf,
-    Vxlan,
-    WireGuard,
-)
+from testbed.plan.checks import LinkCheck, LocalGatewayCheck, RouteCheck, TableRouteCheck
+from testbed.plan.model import Bond, HostInterface, Plan, Route, Veth, Vlan, Vrf, Vxlan, WireGuard
 from testbed.topology import load
 
 TOPOLOGIES = Path(__file__).parents[3] / "topologies"

@@ -16,7 +16,7 @@ from testbed.plan import steps as s
 from testbed.plan.model import (
     Bond,
     Interface,
-    Kind,
+    LinkKind,
     Loopback,
     Netem,
     Plan,
@@ -35,7 +35,7 @@ DEFAULT_MTU = {"loopback": 65536, "wireguard": 1420, "vrf": 65575}
 @dataclass
 class Device:
     name: str
-    device: Kind
+    device: LinkKind
     mac: str | None = None
     mtu: int = 1500
     up: bool = False
@@ -359,7 +359,7 @@ class FakeKernel:
         self.nodes[step.node].nftables = step.nftables
 
 
-def _held(device: Kind) -> str | None:
+def _held(device: LinkKind) -> str | None:
     if isinstance(device, WireGuard):
         return device.socket_node
     return device.underlay_node if isinstance(device, Vxlan) else None

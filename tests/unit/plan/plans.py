@@ -12,14 +12,13 @@ from hashlib import blake2b
 from typing import TypeVar
 from zlib import crc32
 
+from testbed.plan.checks import LagCheck, LinkCheck
 from testbed.plan.model import (
     Bond,
     Bridge,
     Dummy,
     Interface,
-    Kind,
-    LagCheck,
-    LinkCheck,
+    LinkKind,
     Loopback,
     Neighbor,
     Netem,
@@ -36,6 +35,7 @@ from testbed.plan.model import (
     WireGuard,
     WireGuardPeer,
 )
+from testbed.plan.roles import Role
 
 T = TypeVar("T")
 NODES = ("n0", "n1", "n2", "n3")
@@ -65,7 +65,7 @@ def _number(text: str) -> int:
 def make_plan(genes: Genes) -> Plan:
     """A plan in which everything that can differ may differ."""
     names = [name for name in NODES if genes.pick(f"{name}?", (True, True, True, False))]
-    devices: dict[str, dict[str, Kind]] = {name: {} for name in names}
+    devices: dict[str, dict[str, LinkKind]] = {name: {} for name in names}
     if names:
         for cable in range(6):
             _lay(genes, names, devices, cable)
@@ -74,7 +74,9 @@ def make_plan(genes: Genes) -> Plan:
     return Plan("random", nodes, checks)
 
 
-def _lay(genes: Genes, names: list[str], devices: dict[str, dict[str, Kind]], cable: int) -> None:
+def _lay(
+    genes: Genes, names: list[str], devices: dict[str, dict[str, LinkKind]], cable: int
+) -> None:
     if genes.pick(f"cable{cable}?", (True, True, True, False)):
         a = genes.pick(f"cable{cable}.a", names)
         b = genes.pick(f"cable{cable}.b", names)
@@ -84,7 +86,7 @@ def _lay(genes: Genes, names: list[str], devices: dict[str, dict[str, Kind]], ca
         devices[b][end_b] = Veth(a, end_a)
 
 
-def _node(genes: Genes, name: str, names: list[str], veths: dict[str, Kind]) -> Node:
+def _node(genes: Genes, name: str, names: list[str], veths: dict[str, LinkKind]) -> Node:
     def pick(key: str, *options: T) -> T:
         return genes.pick(f"{name}.{key}", options)
 
@@ -117,7 +119,7 @@ def _node(genes: Genes, name: str, names: list[str], veths: dict[str, Kind]) -> 
     )
     return Node(
         name,
-        pick("role", "r", "s"),
+        pick("role", Role.HOST, Role.WAN),
         "g",
         sysctls={
             key: pick(key, "0", "1") for key in ("net/a", "net/b") if pick(f"{key}?", *[1] * 9, 0)
@@ -132,7 +134,7 @@ def _node(genes: Genes, name: str, names: list[str], veths: dict[str, Kind]) -> 
     )
 
 
-def _virtual(genes: Genes, name: str, names: list[str]) -> dict[str, Kind]:
+def _virtual(genes: Genes, name: str, names: list[str]) -> dict[str, LinkKind]:
     def pick(key: str, *options: T) -> T:
         return genes.pick(f"{name}.{key}", options)
 
@@ -152,7 +154,7 @@ def _virtual(genes: Genes, name: str, names: list[str]) -> dict[str, Kind]:
     }
 
 
-def _masters(genes: Genes, name: str, devices: dict[str, Kind]) -> dict[str, str]:
+def _masters(genes: Genes, name: str, devices: dict[str, LinkKind]) -> dict[str, str]:
     masters: dict[str, str] = {}
     for key, device in devices.items():
         choice = genes.pick(f"{name}.{key}.master", ("bond0", "br0", None, None))
@@ -161,7 +163,9 @@ def _masters(genes: Genes, name: str, devices: dict[str, Kind]) -> dict[str, str
     return masters
 
 
-def _interface(genes: Genes, node: str, name: str, device: Kind, master: str | None) -> Interface:
+def _interface(
+    genes: Genes, node: str, name: str, device: LinkKind, master: str | None
+) -> Interface:
     def pick(key: str, *options: T) -> T:
         return genes.pick(f"{node}.{name}.{key}", options)
 

@@ -11,6 +11,7 @@ from plans import Genes, make_plan
 from testbed.errors import UsageError
 from testbed.plan.codec import from_json, to_json
 from testbed.plan.model import Interface, Loopback, Node, Plan, Veth
+from testbed.plan.roles import Role
 
 
 @settings(max_examples=100, deadline=None)
@@ -21,10 +22,10 @@ def test_a_plan_survives_the_way_through_json(seed: int) -> None:
 
 
 def test_defaults_are_left_out_and_unions_tagged() -> None:
-    plan = Plan("p", (Node("a", "r", "g", interfaces=(Interface("lo", Loopback()),)),))
+    plan = Plan("p", (Node("a", Role.HOST, "g", interfaces=(Interface("lo", Loopback()),)),))
     node = {
         "name": "a",
-        "role": "r",
+        "role": "host",
         "group": "g",
         "interfaces": [{"name": "lo", "device": {"kind": "loopback"}}],
     }
@@ -33,7 +34,9 @@ def test_defaults_are_left_out_and_unions_tagged() -> None:
 
 def test_a_changed_default_is_kept() -> None:
     down = Interface("e", Veth("b", "e"), up=False)
-    plan = Plan("p", (Node("a", "r", "g", interfaces=(down, replace(down, name="f", up=True))),))
+    plan = Plan(
+        "p", (Node("a", Role.HOST, "g", interfaces=(down, replace(down, name="f", up=True))),)
+    )
     first, second = to_json(plan)["nodes"][0]["interfaces"]
     assert first["up"] is False
     assert "up" not in second
@@ -49,8 +52,12 @@ def test_a_changed_default_is_kept() -> None:
         ({"name": "p", "nodes": {}}, "plan.nodes: must be a list"),
         ({"name": "p", "nodes": [], "checks": [{"kind": "x"}]}, "plan.checks: kind must be one of"),
         (
-            {"name": "p", "nodes": [{"name": "a", "role": "", "group": "", "files": {"f": 1}}]},
+            {"name": "p", "nodes": [{"name": "a", "role": "wan", "group": "", "files": {"f": 1}}]},
             "plan.nodes.files.f: must be a string",
+        ),
+        (
+            {"name": "p", "nodes": [{"name": "a", "role": "king", "group": ""}]},
+            "plan.nodes.role: must be one of region-edge, region-fabric,",
         ),
     ],
 )

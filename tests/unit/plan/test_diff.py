@@ -20,6 +20,7 @@ from testbed.plan.model import (
     Vlan,
     WireGuard,
 )
+from testbed.plan.roles import Role
 
 EMPTY = Plan("random", ())
 
@@ -59,7 +60,7 @@ def test_steps_lead_from_any_plan_to_any_other(first: int, second: int) -> None:
 def router(name: str, other: str, **changes: object) -> Node:
     node = Node(
         name,
-        "router",
+        Role.VPC_ROUTER,
         "g",
         interfaces=(
             Interface("e0", Veth(other, "e0"), master="bond0"),
@@ -119,7 +120,9 @@ def test_a_changed_configuration_reloads_its_daemon_only() -> None:
 def test_a_daemon_that_cannot_reload_is_restarted() -> None:
     def plan(text: str) -> Plan:
         daemon = Process("frr", ("bgpd",), ("frr.conf",), "restart")
-        return Plan("p", (Node("a", "r", "g", files={"frr.conf": text}, processes=(daemon,)),))
+        return Plan(
+            "p", (Node("a", Role.HOST, "g", files={"frr.conf": text}, processes=(daemon,)),)
+        )
 
     assert kinds(diff(plan("x"), plan("y"))) == ["StopProcess", "WriteFile", "StartProcess"]
 
@@ -139,7 +142,9 @@ def test_a_node_that_leaves_takes_its_cables_out_of_the_nodes_that_stay() -> Non
 def test_a_new_key_does_not_remake_the_tunnel() -> None:
     def plan(port: int, socket_node: str = "u") -> Plan:
         tunnel = Interface("wg", WireGuard(socket_node, "k", port, ()), addresses=("10.0.0.1/32",))
-        return Plan("p", (Node("t", "r", "g", interfaces=(tunnel,)), Node("u", "r", "g")))
+        return Plan(
+            "p", (Node("t", Role.HOST, "g", interfaces=(tunnel,)), Node("u", Role.HOST, "g"))
+        )
 
     assert kinds(diff(plan(443), plan(444))) == ["SetInterface"]
     assert "CreateInterface" in kinds(diff(plan(443), plan(443, "t")))
@@ -147,4 +152,4 @@ def test_a_new_key_does_not_remake_the_tunnel() -> None:
 
 def test_the_order_of_nodes_and_their_titles_are_no_difference() -> None:
     a, b = PAIR.nodes
-    assert diff(PAIR, Plan("pair", (b, replace(a, title="other", role="other")))) == []
+    assert diff(PAIR, Plan("pair", (b, replace(a, title="other", role=Role.FIREWALL)))) == []

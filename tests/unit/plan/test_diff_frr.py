@@ -12,6 +12,7 @@ from testbed.keeper import frr
 from testbed.plan import steps as s
 from testbed.plan.diff import diff
 from testbed.plan.model import Bond, Interface, Node, Plan, Process, Vlan, Vrf
+from testbed.plan.roles import Role
 
 ZEBRA = Process("zebra", ("zebra",), files=("zebra.conf",))
 
@@ -24,7 +25,9 @@ def plan(vid: int, address: str, *, process: Process = ZEBRA, text: str = "") ->
         Interface(name, Vlan("lag", vid), addresses=(address,), master="lgw"),
     )
     files = {"zebra.conf": text}
-    node = Node("switch", "router", "g", interfaces=interfaces, processes=(process,), files=files)
+    node = Node(
+        "switch", Role.VPC_ROUTER, "g", interfaces=interfaces, processes=(process,), files=files
+    )
     return Plan("test", (node,))
 
 

@@ -17,6 +17,7 @@ from testbed.plan.model import (
     Route,
     Vlan,
 )
+from testbed.plan.roles import Role
 from testbed.plan.steps import AddAddress, SetInterface, SetNeighbor, SetRoute
 
 
@@ -39,7 +40,7 @@ def test_the_interface_of_a_route_is_one_of_its_family() -> None:
         Interface("four", Dummy(), addresses=("32.1.13.184/32",)),
         Interface("six", Dummy(), addresses=("2001:db8::1/32",)),
     )
-    view = NodeView(Node("n", "n", "n", interfaces=interfaces))
+    view = NodeView(Node("n", Role.HOST, "n", interfaces=interfaces))
     assert view.device_of(Route("::/0", via="2001:db8::2")) == "six"
     assert view.device_of(Route("0.0.0.0/0", via="32.1.13.184")) == "four"
     assert view.device_of(Route("::/0", via="2001:dead::2")) is None
@@ -59,7 +60,7 @@ def small(mtu: int | None) -> Plan:
         Route("fd02::/16", nexthops=(Nexthop("fd00::2", "eth0"), Nexthop("fd00:1::2", "eth1"))),
     )
     neighbors = (Neighbor("eth0", "fd00::2", "02:00:00:00:00:02"),)
-    node = Node("n", "n", "n", interfaces=interfaces, routes=routes, neighbors=neighbors)
+    node = Node("n", Role.HOST, "n", interfaces=interfaces, routes=routes, neighbors=neighbors)
     return Plan("p", (node,))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from testbed.errors import TopologyError
 from testbed.lifecycle import device_configs
-from testbed.lifecycle.bringup import load_topology, lower_topology
+from testbed.lifecycle.installation import load_topology, lower_topology, read_file
 
 FILE = """
 testbed: 1
@@ -32,7 +32,7 @@ def load(folder: Path, daemon: str, text: str, notes: list[str] | None = None) -
     (folder / "conf").mkdir(exist_ok=True)
     (folder / "conf" / f"{daemon}.conf").write_text(text)
     (folder / "site.yaml").write_text(FILE.format(daemon=daemon))
-    load_topology(folder / "site.yaml", {}, notes=notes)
+    read_file(folder / "site.yaml", notes=notes)
 
 
 @pytest.mark.parametrize("daemon", ["bird", "frr"])

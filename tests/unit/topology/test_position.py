@@ -2,7 +2,8 @@
 
 import pytest
 
-from testbed.topology.file.position import Document, Position, compose, dotted, scalar
+from testbed.errors import dotted
+from testbed.topology.file.position import Composed, Position, compose, scalar
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_plain_scalars(text: str, value: object) -> None:
     assert type(found) is type(value)
 
 
-def document() -> Document:
+def document() -> Composed:
     return compose("a: 1\nb:\n  - x: {y: z}\n  - 'on'\n")
 
 

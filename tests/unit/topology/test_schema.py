@@ -1,6 +1,5 @@
 """The JSON Schema and the reference keep in step with the form."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,6 @@ VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
 def valid(tree: Any) -> bool:
     return bool(VALIDATOR.is_valid(tree))
-
-
-def test_shipped_copy_is_current() -> None:
-    assert SHIPPED.read_text() == json.dumps(json_schema(), indent=2) + "\n", (
-        "run: testbed schema > testbed/topology/schema.json"
-    )
 
 
 def test_it_is_a_schema() -> None:

@@ -1,0 +1,152 @@
+"""The document of a testbed that runs: reading it, and changing it beside others who do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from testbed.control.client import Client, application
+from testbed.errors import ConflictError, DocumentError, UsageError, Violation
+from testbed.lifecycle.bringup import DEFAULT_TIMEOUT_S
+from testbed.lifecycle.installation import Installation, of_document
+from testbed.plan import codec
+from testbed.plan.json_diff import Change, lookup
+from testbed.plan.model import Plan
+from testbed.topology.document import Document, resolve
+from testbed.topology.model import Topology
+from testbed.topology.numbers import Numbers
+
+ATTEMPTS = 6
+Edit = Callable[[Document], Document]
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a testbed is made from.
+
+    `numbers` are those of its objects, `source` the file that it was brought up from, and
+    `edits` what has been changed since (docs/protocol.md).
+    """
+
+    document: Document
+    numbers: Mapping[str, Mapping[str, int]]
+    revision: int
+    source: Mapping[str, Any]
+    edits: list[Change]
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A change that has come through: what runs now, and what the keeper said of it."""
+
+    installation: Installation
+    before: Live
+    result: dict[str, Any]
+
+
+def live(client: Client) -> Live:
+    """Read what a testbed is made from; UsageError where it was brought up from a plan only."""
+    return _live(client, client.document())
+
+
+def running_plan(client: Client) -> tuple[Plan, Topology]:
+    """Return the plan of what runs, and its topology; errors as of `live`."""
+    answer = client.document(plan=True)
+    now = _live(client, answer)
+    topology = resolve(now.document, Numbers(now.numbers))
+    return codec.from_json(answer["plan"]), topology
+
+
+def running_topology(client: Client) -> Topology:
+    """Return the topology of what runs; errors as of `live`."""
+    now = live(client)
+    return resolve(now.document, Numbers(now.numbers))
+
+
+def prepare(client: Client, now: Live, change: Edit) -> Installation:
+    """Make a change without applying it; DocumentError where the rules refuse the outcome."""
+    document = change(now.document)
+    if not document.text:
+        document = replace(document, text=now.document.text)
+    made = of_document(document, now.numbers, parsed=now.document.files.values())
+    if made.topology.name != client.name:
+        message = f"a testbed that runs keeps its name, {client.name}"
+        remedy = "take it down, and bring it up under another one"
+        raise DocumentError([Violation(("name",), "live", message, remedy)])
+    return made
+
+
+def taken_away(edits: list[Change], document: Document) -> list[Change]:
+    """Return those of the edits of what runs that this document does not have."""
+    nothing = object()
+    lost = []
+    for edit in edits:
+        if "file" in edit:
+            value = document.files.get(edit["file"], nothing)
+        else:
+            value = lookup(document.data, edit["path"], nothing)
+        if value != edit.get("new", nothing):
+            lost.append(edit)
+    return lost
+
+
+def edit(
+    client: Client,
+    change: Edit,
+    *,
+    wait: bool = True,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    on_made: Callable[[Live, Installation], None] = lambda *_: None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> Edited:
+    """Change what runs: `change` is given its document, and returns the one that is to be.
+
+    Where somebody else was faster it is called again with what runs then, and others wait.
+    `on_made` hears of what is about to be applied.
+    Raises DocumentError where the rules refuse the outcome, and ConflictError where it took
+    too long each time; nothing has changed then.
+    """
+    made: list[tuple[Live, Installation]] = []
+
+    def make(answer: dict[str, Any]) -> Installation:
+        now = _live(client, answer)
+        new = prepare(client, now, change)
+        made.append((now, new))
+        on_made(now, new)
+        return new
+
+    def in_turn(answer: dict[str, Any]) -> dict[str, Any]:
+        new = make(answer)
+        return application(new.plan, new.made_from(), wait=wait, timeout_s=timeout_s)
+
+    def at_once() -> dict[str, Any]:
+        answer = client.document()
+        new = make(answer)
+        how: dict[str, Any] = {"wait": wait, "timeout_s": timeout_s, "on_event": on_event}
+        revision = answer["revision"]
+        return client.apply(new.plan, made_from=new.made_from(), revision=revision, **how)
+
+    for attempt in range(ATTEMPTS):
+        try:
+            result = client.apply_in_turn(in_turn, on_event=on_event) if attempt else at_once()
+        except ConflictError:
+            if attempt == ATTEMPTS - 1:
+                raise
+        else:
+            now, new = made[-1]
+            return Edited(new, now, result)
+    raise AssertionError
+
+
+def _live(client: Client, answer: dict[str, Any]) -> Live:
+    if answer["document"] is None:
+        hint = f"bring it to a topology: testbed up FILE -n {client.name}"
+        raise UsageError(f"testbed {client.name} was brought up from no topology", hint=hint)
+    return Live(
+        Document.from_json(answer["document"]),
+        answer["numbers"],
+        answer["revision"],
+        answer["source"] or {},
+        answer["edits"],
+    )

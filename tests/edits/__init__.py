@@ -1,0 +1,1 @@
+"""Edits of topologies that tests make: objects taken out, what names them, and who may notice."""
