@@ -37,7 +37,7 @@ def cell(text: str) -> str:
 
 def fault_kinds() -> str:
     """The kinds of faults, as `testbed fault --list` prints them."""
-    rows = ["| kind | target | parameters | what it is |", "|---|---|---|---|"]
+    rows = ["| kind | target | parameters | what happens |", "|---|---|---|---|"]
     for kind in KINDS.values():
         targets = " or ".join(f"`{WORDS[each]}`" for each in kind.targets)
         given = " ".join(f"`{cell(parameter_text(each))}`" for each in kind.parameters)

@@ -2,7 +2,7 @@
 
 Every error carries a sentence about what is wrong and, where there is one, a
 hint with the remedy. The command line prints both and exits with
-`exit_code`: 1 the network says no, 2 wrong usage or input, 3 the host can't.
+`exit_code`: 1 the network says no, 2 wrong usage or input, 3 the host cannot.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class UsageError(TestbedError):
 
 
 def no_such_node(name: str, testbed: str, names: list[str]) -> UsageError:
-    """The error for a node that the testbed has not; its hint names the likely ones, else all."""
+    """Return the error for a node that does not exist; its hint names likely ones, else all."""
     import difflib  # noqa: PLC0415 - only on the way to an error
 
     close = [entry for entry in names if name and entry.rpartition(".")[2] == name]
@@ -73,7 +73,7 @@ def no_such_node(name: str, testbed: str, names: list[str]) -> UsageError:
 
 
 def similar(name: str, known: Iterable[str], listed: Iterable[str] = ()) -> str:
-    """The hint for a name that is not known: the likely one, else those `listed` (or all)."""
+    """Return the hint for an unknown name: the likely one, else those `listed` (or all)."""
     import difflib  # noqa: PLC0415 - only on the way to an error
 
     names = list(known)
@@ -91,7 +91,7 @@ class ConflictError(UsageError):
 
 
 class HostError(TestbedError):
-    """This machine can't do what was asked: a program, feature or right is missing."""
+    """This machine cannot do what was asked: a program, feature or right is missing."""
 
     exit_code = EXIT_HOST
 
@@ -203,7 +203,7 @@ class TopologyError(UsageError):
 
 
 def error_from_json(data: dict[str, Any]) -> TestbedError:
-    """Rebuild an error that crossed the control socket."""
+    """Rebuild an error that came over the control socket."""
     classes = {EXIT_NETWORK: NetworkError, EXIT_USAGE: UsageError, EXIT_HOST: HostError}
     cls = classes.get(data.get("exit_code", EXIT_HOST), HostError)
     if data.get("kind") == "conflict":

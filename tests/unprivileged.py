@@ -73,7 +73,7 @@ def python(uid: int) -> tuple[str, str]:
             )
             if done.returncode == 0:
                 return program, path
-    pytest.skip("an ordinary user can't read this checkout, or run its Python")
+    pytest.skip("an ordinary user cannot read this checkout, or run its Python")
 
 
 @dataclass

@@ -68,5 +68,5 @@ def render(run: Run) -> str:
 
 
 def write(path: Path, run: Run) -> None:
-    """Write the report; UsageError if it can't be written."""
+    """Write the report; UsageError if it cannot be written."""
     files.write(path, render(run))

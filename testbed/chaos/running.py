@@ -47,7 +47,7 @@ def run(
     """
     if names := [row["name"] for row in testbed.faults() if row["state"] != "healed"]:
         hint = f"heal them first: testbed heal -n {testbed.name}"
-        raise UsageError(f"{testbed.name} has faults already: {', '.join(names)}", hint=hint)
+        raise UsageError(f"{testbed.name} already has faults: {', '.join(names)}", hint=hint)
     begun = time.monotonic()
     site = Site(testbed, topology)
     flows, left_out = _working(site)
@@ -76,7 +76,7 @@ def _working(site: Site) -> tuple[list[Flow], list[Flow]]:
     if not flows:
         raise UsageError(
             f"no traffic is possible in {site.testbed.name}",
-            hint="chaos needs instances, and routes and security groups that let them talk",
+            hint="chaos needs instances, and routes and security groups that let them communicate",
         )
     with Streams(site, flows, INTERVAL_S) as streams:
         if streams.clean(CLEAN_S):
@@ -110,7 +110,7 @@ class _Chaos:
             self._pass(episode.start_s - self.now())
         outcome = Outcome(episode)
         if not self._runs():
-            outcome.wrong.append("traffic does not run before the fault")
+            outcome.wrong.append("traffic does not work before the fault")
         self._streams.report()
         self._streams.mark()
         outcome.at_s = self.now()
@@ -152,7 +152,7 @@ class _Chaos:
         outcome.outages = _last(self._streams)
         if not clean:
             silent = [name for name, one in outcome.outages.items() if one.gap_ms is None]
-            what = f": {', '.join(silent)}" if silent else ", it goes on losing requests"
+            what = f": {', '.join(silent)}" if silent else ", it still loses requests"
             outcome.wrong.append(f"traffic does not come back{what}")
 
     def _check(self, suites: Collection[str]) -> Report:

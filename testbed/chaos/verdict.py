@@ -127,14 +127,14 @@ def names_one(result: Result, keys: Collection[str]) -> bool:
 def in_force(episode: Episode, report: Report) -> list[str]:
     """What is wrong with the checks' verdict while the episode's faults are in force."""
     if errors := report.of("error"):
-        return [f"{e.check} could not be run for {e.about}: {e.text}" for e in errors]
+        return [f"{e.check} could not run for {e.about}: {e.text}" for e in errors]
     cause = report.diagnosis
     if cause is None:
         if report.problem:
             return [f"nothing was checked: {report.problem}"]
         return [f"not noticed by {', '.join(episode.suites)}"]
     if not names_one(cause, episode.keys):
-        return [f"blamed on what was not broken: {sentence(cause)}"]
+        return [f"attributed to something that was not broken: {sentence(cause)}"]
     return [
         f"{fault} not noticed by {', '.join(fault.suites)}"
         for fault in episode.faults

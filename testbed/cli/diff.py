@@ -13,6 +13,7 @@ from testbed.cli.common import (
     name_option,
     parse_settings,
     set_option,
+    topology_argument,
     verb,
 )
 from testbed.errors import EXIT_NETWORK, UsageError
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from testbed.lifecycle.installation import Installation
 
 
-@verb("diff", "testbed diff\ntestbed diff site.yaml --brief\ntestbed diff site.yaml --json")
-@click.argument("file", required=False, type=click.Path())
+@verb("diff", "testbed diff\ntestbed diff site.yaml --brief\ntestbed diff two-racks --json")
+@topology_argument(metavar="[TOPOLOGY]", required=False)
 @set_option
-@click.option("--brief", is_flag=True, help="Only in AWS's words.")
+@click.option("--brief", is_flag=True, help="Leave out the steps in Linux.")
 @name_option()
 @json_option
 @click.pass_context
@@ -38,10 +39,11 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Say what `testbed up FILE` would change of what runs, in AWS's words and in Linux's.
+    """Show what `testbed up TOPOLOGY` would change in the running testbed.
 
-    Without FILE it is the file that the testbed was brought up from. Exits with 1 when
-    there is a difference.
+    TOPOLOGY is a file or the name of a topology; without it, it is the file that the testbed
+    was brought up from. First come the values that change in the topology, then the steps
+    in Linux. Exits with 1 when there is a difference.
     """
     from testbed.keeper.ledger import changes  # noqa: PLC0415
 
@@ -67,15 +69,15 @@ def _read(
     source = answer["source"] or {}
     path = file or source.get("file")
     if path is None:
-        hint = "name one: testbed diff FILE"
-        raise UsageError(f"testbed {client.name} was brought up from no file", hint=hint)
+        hint = "name one: testbed diff TOPOLOGY"
+        raise UsageError(f"testbed {client.name} was not brought up from a file", hint=hint)
     if file is None and not settings:
         settings = source.get("settings") or {}
     return read_file(path, settings, client.name, previous=lambda _: answer["numbers"])
 
 
 def _steps(plan: dict[str, Any], made: Installation) -> tuple[list[str], list[str]]:
-    """What is to be done in Linux, and what the users have to know of it."""
+    """The steps in Linux, and what users have to know about them."""
     from testbed.plan import codec  # noqa: PLC0415
     from testbed.plan.diff import diff  # noqa: PLC0415
     from testbed.plan.replaced import replaced  # noqa: PLC0415

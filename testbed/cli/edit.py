@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 def command(
     context: click.Context, *, wait: bool, timeout: float, name: str | None, as_json: bool
 ) -> None:
-    """Open what runs in an editor, and change it, live, to what was saved there.
+    """Edit the running topology in an editor, and apply the changes, live.
 
-    The editor is that of VISUAL or EDITOR. What was saved is checked; where it has problems
-    the editor is opened again, if you want. What others have changed meanwhile is kept; where
-    it is the same value, nothing is changed. Exits with 1 when not everything is ready in time.
+    VISUAL or EDITOR names the editor. What you save is checked; if it has problems, you can
+    edit it again. What others have changed meanwhile is kept; if somebody has changed the same
+    value, nothing is changed. Exits with 1 when not everything is ready in time.
     """
     from testbed.lifecycle.live import live  # noqa: PLC0415 - pydantic is slow to import
     from testbed.plan.json_diff import differences, patched  # noqa: PLC0415
@@ -55,13 +55,13 @@ def command(
     try:
         change(context, client, merged, wait=wait, timeout=timeout, as_json=as_json)
     except UsageError:
-        click.echo(f"what you have written is in {file}", err=True)
+        click.echo(f"your changes are kept in {file}", err=True)
         raise
     shutil.rmtree(folder)
 
 
 def _edited(file: Path, text: str, now: Live) -> Document | None:
-    """The document that the user makes of a text; None where it is left as it was."""
+    """The document as the user has edited it; None if it was left as it was."""
     from testbed.cli.failures import show  # noqa: PLC0415
 
     file.write_text(text)
@@ -75,12 +75,12 @@ def _edited(file: Path, text: str, now: Live) -> Document | None:
             if sys.stdin.isatty():
                 show(error)
             if not sys.stdin.isatty() or not click.confirm("edit it again?", default=True):
-                click.echo(f"what you have written is in {file}", err=True)
+                click.echo(f"your changes are kept in {file}", err=True)
                 raise
 
 
 def _read(file: Path, saved: str, now: Live) -> Document:
-    """Check what was saved; the files that it names are those of what runs, else of its source."""
+    """Check what was saved; files that it names are the running ones, else those of its source."""
     from testbed.topology.file.load import parse  # noqa: PLC0415
 
     folder = Path(now.source.get("file", file)).parent

@@ -1,4 +1,4 @@
-"""What the verbs share that change a testbed's document while it runs."""
+"""What the verbs that change a running testbed's document have in common."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def change(
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Change what runs, and say what came of it; exits with 1 when not all is ready in time."""
+    """Make a change, live, and report it; exits with 1 when not everything is ready in time."""
     from testbed.keeper.ledger import changes  # noqa: PLC0415
     from testbed.lifecycle.live import edit  # noqa: PLC0415 - pydantic is slow to import
     from testbed.render.changes import change_text  # noqa: PLC0415
@@ -96,7 +96,7 @@ def _report(name: str, result: dict[str, Any], took_s: float) -> None:
 
     console(stderr=True).print(pending_table(pending))
     why = result.get("hopeless")
-    end = f", and cannot become so: {why}" if why else ""
+    end = f", and never will be: {why}" if why else ""
     text = f"{len(pending)} thing{' is' if len(pending) == 1 else 's are'} not ready{end}"
-    hint = "look with testbed status and testbed logs; testbed up FILE brings the file back"
+    hint = "see testbed status and testbed logs; testbed up TOPOLOGY undoes what was edited"
     print_error(text, hint)

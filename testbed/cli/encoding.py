@@ -1,6 +1,6 @@
 """Output in whatever character set the locale has: what it lacks is written otherwise.
 
-A command's text has lines, dots and arrows, and users' own names. Where standard output can't
+A command's text has lines, dots and arrows, and users' own names. Where standard output cannot
 have them (LC_ALL=C, ISO-8859-1 …) they become what looks most like them, never an error.
 """
 

@@ -15,14 +15,20 @@ if TYPE_CHECKING:
 
 
 @verb("export", "testbed export\ntestbed export -o site.yaml\ntestbed export --json | jq .data")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write here.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write to FILE instead of standard output.",
+)
 @name_option()
 @json_option
 def command(*, output: str | None, name: str | None, as_json: bool) -> None:
-    """Write what runs as a topology file, with what has been edited since it was brought up.
+    """Write the running topology as a topology file, with the changes made since `up`.
 
-    Comments and order are those of the file that it was brought up from. With -o the files
-    that it names, devices' configurations and rulesets, are written beside FILE.
+    Comments and order are those of the file that it was brought up from. With -o, the files
+    that it names (devices' configurations, rulesets) are written beside FILE.
     """
     from testbed.lifecycle.live import live  # noqa: PLC0415 - pydantic is slow to import
     from testbed.topology.file.export import export  # noqa: PLC0415
@@ -37,15 +43,15 @@ def command(*, output: str | None, name: str | None, as_json: bool) -> None:
         click.echo(text, nl=False)
         if document.files:
             what = ", ".join(document.files)
-            click.echo(f"note: it names files that -o writes, too: {what}", err=True)
+            click.echo(f"note: the topology names files; -o writes them, too: {what}", err=True)
     else:
         click.echo(f"{output}: written{', with ' if names else ''}{', '.join(names)}")
 
 
 def _write(file: Path, text: str, files: Mapping[str, str]) -> list[str]:
-    """Write the file and those that it names; those that were written.
+    """Write the file and those that it names; return the latter, as far as they were written.
 
-    UsageError, before anything is written, where one of these is there and says something else.
+    UsageError, before anything is written, if one of them exists and has other contents.
     """
     from testbed.render.files import write  # noqa: PLC0415
 
@@ -55,8 +61,8 @@ def _write(file: Path, text: str, files: Mapping[str, str]) -> list[str]:
         if not path.exists():
             missing.append(name)
         elif path.read_text(errors="replace") != content:
-            hint = "choose another folder, or move the file away"
-            raise UsageError(f"{path} is there, and is not what runs", hint=hint)
+            hint = "choose another folder, or move that file away"
+            raise UsageError(f"{path} already exists and differs from the running one", hint=hint)
     for name in missing:
         (file.parent / name).parent.mkdir(parents=True, exist_ok=True)
         write(str(file.parent / name), files[name].encode())

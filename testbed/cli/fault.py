@@ -164,7 +164,7 @@ def _inject(context: click.Context, kind: FaultKind, target: str, given: dict[st
 def _measure(
     client: Client, row: dict[str, Any]
 ) -> tuple[list[tuple[Measured, dict[str, float]]], str | None]:
-    """What the impairment achieves, and what it should; why that can't be told, if it can't."""
+    """What the impairment achieves, and what it should; why that cannot be told, if it cannot."""
     from testbed.probes.impairment import ends_of, expected, measure  # noqa: PLC0415
 
     plan, _ = client.plan()

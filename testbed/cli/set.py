@@ -37,11 +37,11 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Set one value of what runs, live.
+    """Set one value of the running topology, live.
 
-    PATH is the value's place in the topology, VALUE is written as there. A list grows by
-    the index after its last. What the rules refuse changes nothing. Exits with 1 when not
-    everything is ready in time.
+    PATH is the value's place in the topology; VALUE is written as in a topology file. To add
+    to a list, use the index after its last. If a rule refuses the change, nothing is changed.
+    Exits with 1 when not everything is ready in time.
     """
     client = connect(name)
     wanted = value_of(value)
@@ -61,7 +61,7 @@ def value_of(text: str) -> Any:
 
     hint = "write it as in a topology file: 10.0.0.0/16, '{subnet: rack}', '[http, echo]'"
     if not text.strip():
-        raise UsageError("the value is empty", hint="testbed unset PATH takes a value away")
+        raise UsageError("the value is empty", hint="to remove a value: testbed unset PATH")
     try:
         composed = compose(text)
     except SyntaxFlawError as error:

@@ -34,10 +34,10 @@ def command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Take one value or object away from what runs, live.
+    """Remove one value or object from the running topology, live.
 
-    What has a default goes back to it. What the rules refuse, because something else needs
-    it, changes nothing. Exits with 1 when not everything is ready in time.
+    A value that has a default goes back to it. If a rule refuses the change, because something
+    else needs the value, nothing is changed. Exits with 1 when not everything is ready in time.
     """
     client = connect(name)
 

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     "revision",
     type=click.IntRange(0),
     metavar="REVISION",
-    help="Begin with what has come after this revision [what comes from now on].",
+    help="Begin with what happened after this revision [from now on].",
 )
 @name_option()
 @click.option("--json", "as_lines", is_flag=True, help="Print each message as a line of JSON.")
 def command(*, revision: int | None, name: str | None, as_lines: bool) -> None:
-    """Show what changes, as it does: the topology, events, states, readiness.
+    """Show changes as they happen: of the topology, states and readiness, and events.
 
-    It goes on until Ctrl-C, or until the testbed ends.
+    Runs until Ctrl-C, or until the testbed ends.
     """
     try:
         for message in connect(name).watch(revision):
@@ -55,7 +55,7 @@ def _line(message: dict[str, Any]) -> str:
 
 
 def _lines(message: dict[str, Any]) -> Iterator[str]:
-    """A message as people read it."""
+    """A message as text."""
     match message["event"]:
         case "watching":
             yield f"revision {message['revision']}: watching from here on"
@@ -68,10 +68,10 @@ def _lines(message: dict[str, Any]) -> Iterator[str]:
             what = f"{message['node']} {message['kind']} {message['subject']}"
             yield f"{what}: {message['state']}"
         case "state":
-            mark = {True: "ok", False: "not ok", None: "no more"}[message["ok"]]
-            yield f"{message['title']}: {mark}: {message['state']}"
+            mark = {True: "ok: ", False: "not ok: ", None: ""}[message["ok"]]
+            yield f"{message['title']}: {mark}{message['state']}"
         case "ready":
             pending = "; ".join(row["title"] for row in message["pending"])
             yield f"not ready: {pending}" if pending else "everything is ready"
         case "missed":
-            yield f"{message['messages']} messages were missed: the reader is too slow"
+            yield f"{message['messages']} messages were missed because the reader is too slow"

@@ -85,7 +85,7 @@ def _batch(site: Site, node: str, lines: Iterable[str]) -> None:
 def unheard(site: Site, *nodes: str) -> Iterator[int]:
     """Have nodes not learn path MTUs from errors about packets with an IP number; the number.
 
-    For packets that look like a socket's own, which would be told. HostError where it can't be.
+    For packets that look like a socket's own, which would be told. HostError if that fails.
     """
     number = 1 + secrets.randbelow(0xFFFF)
     argv = ["testbed-unheard", str(number)]

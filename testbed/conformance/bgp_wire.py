@@ -84,7 +84,7 @@ class Heard:
 
 
 def listen(packets: Iterable[Any]) -> Heard:
-    """The BGP messages in captured packets; what can't be read as BGP is left out."""
+    """The BGP messages in captured packets; what cannot be read as BGP is left out."""
     from scapy.layers.inet import IP, TCP  # noqa: PLC0415
 
     streams: dict[tuple[str, int, str, int], dict[int, bytes]] = {}

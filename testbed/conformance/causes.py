@@ -1,4 +1,4 @@
-"""Why a check can't be judged, or has failed: what it stands on, also where nobody asked for it.
+"""Why a check cannot be judged, or has failed: what it stands on, also where nobody asked for it.
 
 A check that was not selected is run in silence where it matters: before one that stands on
 it when the testbed's own status is not in order, and after one that has failed. Only what
@@ -66,7 +66,7 @@ class Causes:
     _silent: dict[tuple[str, str], Result] = field(default_factory=dict)
 
     def standing_on(self, run: Run, site: Site | None) -> str:
-        """Why a check can't be judged for its object; "" if it can.
+        """Why a check cannot be judged for its object; "" if it can.
 
         With a `site` checks below it that are not known are run in silence.
         """
@@ -113,7 +113,7 @@ class Causes:
         return self._silent.get((name, about))
 
     def _judge(self, run: Run, site: Site) -> Result | None:
-        """Run a check in silence; None for one that can't be, or breaks something."""
+        """Run a check in silence; None for one that cannot be, or breaks something."""
         if reason := self.standing_on(run, site):
             return made(run, "blocked", text=reason)
         arguments: dict[str, Any] = {"site": site, "measure": _measured_by_nobody}

@@ -1,6 +1,6 @@
 """Which check stands on which: one graph over all suites, and the order that follows from it.
 
-Two marks make its edges. `after`: without those the check can't be judged. `follows`: it is
+Two marks make its edges. `after`: without those the check cannot be judged. `follows`: it is
 judged, but where it fails and one of those has failed for an object that both touch, that
 one is the cause.
 """

@@ -103,7 +103,9 @@ def check_names(names: Collection[str]) -> None:
     known = {*SUITES, *all_checks()}
     for name in names:
         if name not in known:
-            raise UsageError(f"no suite or check {name!r}", hint=similar(name, known, SUITES))
+            raise UsageError(
+                f"there is no suite or check {name!r}", hint=similar(name, known, SUITES)
+            )
 
 
 def all_checks() -> dict[str, Check]:
@@ -151,7 +153,7 @@ def run(
     except KeyboardInterrupt:
         interrupted = True
         done, planned = len(collector.results), len(collector.items)
-        report.problem = f"interrupted: {done} of {planned} checks are over"
+        report.problem = f"interrupted: {done} of {planned} checks are done"
     report.duration_s = time.monotonic() - started
     report.results = collector.results
     if interrupted:
@@ -180,7 +182,7 @@ def _wanted(
 def _nothing_checked(report: Report) -> str:
     """Why a run has checked nothing; "" if it has checked something."""
     if not report.results:
-        return "nothing to check: no check is about that"
+        return "nothing to check: no check concerns it"
     if len(report.of("not-applicable")) < len(report.results):
         return ""
     reasons = dict.fromkeys(result.text for result in report.results)
@@ -225,7 +227,7 @@ def _pytest(files: list[str], options: list[str], collector: _Collector) -> str:
     if collector.interrupted:
         raise KeyboardInterrupt
     hint = said.getvalue().strip()[-2000:]
-    raise HostError(f"the checks could not be run: pytest ended with {code!r}", hint=hint)
+    raise HostError(f"the checks could not run: pytest ended with {code!r}", hint=hint)
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ def steady(site: Site, node: str, subject: str, neighbor: str) -> str:
     if again := len(downs()) - begun:
         reason = session_of(site, node, neighbor).reason
         told = f": {reason}" if reason else ""
-        return f"went down {again} times while it was looked at{told}"
+        return f"went down {again} times during the check{told}"
     session = session_of(site, node, neighbor)
     return f"stays {UP}" if session.up else str(session)
 

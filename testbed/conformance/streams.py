@@ -237,7 +237,7 @@ class _Sender:
         with self._changed:
             self._messages.clear()
             self._process.write(f"{word}\n".encode())
-            self._process.drive(clock=True)  # it can't answer while virtual time stands still
+            self._process.drive(clock=True)  # it cannot answer while virtual time stands still
             self._changed.wait_for(lambda: self._ended or self._messages, SLACK_S)
             self._process.drive(clock=drives)
             if not self._messages:

@@ -39,13 +39,13 @@ DEFAULT = IPv4Network("0.0.0.0/0")
 def test_port(site: Site, vif: VifSubject) -> None:
     """TCP 179 is open in both directions on the VIF.
 
-    Asked with a SYN from a port that nothing uses, which never becomes a connection: to many
-    daemons one from a neighbour's address means that it has restarted. A port that takes signed
-    segments only can't be asked: there the session itself tells.
+    The check sends a SYN from an unused port, which never becomes a connection: a connection from a
+    neighbour's address tells many daemons that the neighbour has restarted. A port that accepts
+    only signed segments cannot be tested; then the session itself shows it.
 
     Expected: a SYN to port 179 of the other end is answered by a SYN, from either end.
     Source: A10 (T1): TCP 179 and ephemeral ports not blocked
-    Remedy: let TCP port 179 through, both ways, and have BGP listen on the interface.
+    Remedy: allow TCP port 179 in both directions, and let BGP listen on the interface.
     """
     lag, own, peer = vif.on, vif.vif.local_address.ip, vif.vif.peer_address.ip
     ond, device = (lag.ond, vif.ond_interface), (lag.device, vif.device_interface)
@@ -61,14 +61,14 @@ def test_port(site: Site, vif: VifSubject) -> None:
 
 @pytest.mark.after("vlan.peer-answers")
 def test_signed(site: Site, vif: VifSubject) -> None:
-    """Both ends of the session sign their segments with one MD5 key (RFC 2385), or neither does.
+    """Both ends of the session sign their segments with the same MD5 key (RFC 2385), or neither.
 
-    Where the session is not established, the segments on the wire tell: a signature is TCP's
-    option 19, and who expects none, or another one, drops them.
+    If the session is not established, the segments on the wire show it: a signature is TCP's option
+    19, and an end that expects none, or another one, drops them.
 
-    Expected: the option in what both ends send, with the same key, or in nothing.
+    Expected: the option with the same key in the segments of both ends, or in none.
     Source: A10, A11 (T1); R1: the order form has no field for a key
-    Remedy: take the password off the device's session with the OND, or agree on one key.
+    Remedy: remove the password from the device's session with the OND, or agree on one key.
     """
     row = site.row("bgp", node=vif.on.ond, neighbor=str(vif.vif.peer_address.ip))
     ends = {
@@ -85,11 +85,11 @@ def test_signed(site: Site, vif: VifSubject) -> None:
 
 @pytest.mark.after("vlan.peer-answers")
 def test_prefix_limit(site: Site, vif: VifSubject) -> None:
-    """Neither end takes the session down because the other one announces too many prefixes.
+    """Neither end takes the session down because the other end announces too many prefixes.
 
-    Expected: no end of the session with "maximum number of prefixes reached" (RFC 4486).
+    Expected: neither end has the state "maximum number of prefixes reached" (RFC 4486).
     Source: A10, A11 (T1): a session that flaps
-    Remedy: raise the limit (maximum-prefix) at the end that says so, or announce fewer prefixes.
+    Remedy: raise the limit (maximum-prefix) of the end that reports it, or announce fewer prefixes.
     """
     place = (vif.on.ond, vif.ond_interface)
     own, peer = vif.vif.local_address.ip, vif.vif.peer_address.ip
@@ -102,13 +102,13 @@ def test_prefix_limit(site: Site, vif: VifSubject) -> None:
 
 @pytest.mark.after("vlan.peer-answers", "bgp.port", "bgp.signed", "bgp.prefix-limit")
 def test_asns(site: Site, vif: VifSubject) -> None:
-    """Both ends of the session say the AS numbers that were ordered, and accept each other's.
+    """Both ends of the session send the ordered AS numbers, and accept each other's.
 
-    Where the session is not established, the OPEN messages on the wire tell.
+    If the session is not established, the OPEN messages on the wire show them.
 
-    Expected: OPEN messages with the ordered AS numbers, no NOTIFICATION "bad peer AS".
+    Expected: OPEN messages with the ordered AS numbers, and no NOTIFICATION "bad peer AS".
     Source: A6, A7, A12 (T1); R1
-    Remedy: set the device's local AS, and the remote AS that it expects, to those of the order.
+    Remedy: set the device's local AS, and the remote AS that it expects, to the ordered ones.
     """
     own, peer = vif.vif.local_address.ip, vif.vif.peer_address.ip
     ends = (
@@ -152,9 +152,9 @@ def test_asns(site: Site, vif: VifSubject) -> None:
 def test_established(site: Site, vif: VifSubject) -> None:
     """The BGP session of the VIF is Established.
 
-    Expected: state Established at the OND, and at the customer device where that can be asked.
+    Expected: state Established at the OND, and at the customer device if that can be queried.
     Source: A10, A11 (T1); M1: VifBgpSessionState 6
-    Remedy: look at the log of both daemons (testbed logs) for the reason given.
+    Remedy: read the reason in the logs of both daemons (testbed logs).
     """
     row = session_row(site, vif)
     reason = f" ({row['reason']})" if row.get("reason") else ""
@@ -168,9 +168,9 @@ def test_established(site: Site, vif: VifSubject) -> None:
 def test_stable(site: Site, vif: VifSubject) -> None:
     """The BGP session of the VIF stays up.
 
-    Expected: it is up, and did not go down again while it was looked at.
+    Expected: it is up, and does not go down again during the check.
     Source: A10 (T1): a session that flaps between Active and Connect
-    Remedy: look for loss on the LAG, hold timers that expire, and what resets the session.
+    Remedy: look for loss on the LAG, hold timers that expire, and the cause of resets.
     """
     peer = str(vif.vif.peer_address.ip)
     seen = steady(site, vif.on.ond, protocol_of(vif), peer)
@@ -180,12 +180,12 @@ def test_stable(site: Site, vif: VifSubject) -> None:
 @pytest.mark.after("bgp.established")
 @pytest.mark.follows("site.powered", "site.cables", "site.daemons")
 def test_outpost_announces(site: Site, vif: VifSubject) -> None:
-    """The OND announces what belongs on the VIF, with the AS path lengths of an Outpost.
+    """The OND announces the right prefixes, with the AS path lengths of an Outpost.
 
-    Expected: on the service link its own /27 of the infrastructure subnet with path length 1 and
-    the other one with 4; on the local gateway its subnets or CoIP pools, exactly.
+    Expected: on the service link, its own /27 of the infrastructure subnet with path length 1 and
+    the other /27 with 4; on the local gateway, exactly its subnets or CoIP pools.
     Source: A9, B1 (T1); R1, R2: /27s with lengths 1 and 4; R1 tip, L2: never the VPC's CIDR
-    Remedy: check the OND's configuration and which route tables target the local gateway.
+    Remedy: check the OND's configuration, and which route tables target the local gateway.
     """
     wanted = wanted_of(site.topology, vif)
     routes = announced_on(site, vif, lambda now: _lengths(now.sent) == wanted).sent
@@ -211,10 +211,10 @@ def test_route_to_rack(site: Site, lag: LagSubject) -> None:
 
     Expected: the route to the OND's half of the infrastructure subnet leaves by its VIF.
     Source: B1, B2, D10 (T1): the VRF's route table uses the service link range that BGP brought
-    Remedy: prefer AS path length 1 over 4; don't alter attributes; put the session into the VRF.
+    Remedy: prefer AS path length 1 over 4; do not alter attributes; put the session into the VRF.
     """
     if not exists(site, lag.device):
-        pytest.skip(f"{lag.device} is a real device: its route table can't be read")
+        pytest.skip(f"{lag.device} is a real device: its route table cannot be read")
     vif = VifSubject(lag, "service-link")
     prefix = lag.outpost.service_link.own_prefix(lag.lag.device)
     command = ["ip", "-o", "route", "get", str(prefix.network_address + 1), "vrf", vif.vrf]
@@ -231,7 +231,7 @@ def test_route_to_rack(site: Site, lag: LagSubject) -> None:
 def test_multipath(site: Site, device: NodeSubject) -> None:
     """A device with several sessions to an Outpost uses the equal paths of all of them.
 
-    Expected: its route to each prefix that the local gateway announces has as many next hops.
+    Expected: its route to each prefix that the local gateway announces has that many next hops.
     Source: R1, H1: enable BGP multipath on the customer device
     Remedy: enable multipath (maximum-paths) for the ONDs' sessions on the device.
     """
@@ -247,19 +247,19 @@ def test_multipath(site: Site, device: NodeSubject) -> None:
             name, wanted = f"{device}: {prefix}", f"{len(ways)} next hops"
             expect(hops == len(ways), name, expected=wanted, seen=f"{hops} next hops")
     if not applies:
-        pytest.skip(f"{device} has one session with each Outpost: there is nothing to balance over")
+        pytest.skip(f"{device} has one session with each Outpost: there is nothing to balance")
 
 
 @pytest.mark.after("bgp.established")
 def test_bfd(site: Site, vif: VifSubject) -> None:
-    """Where the VIF has BFD, its BFD session is up at both ends.
+    """If the VIF has BFD, its BFD session is up at both ends.
 
-    Expected: state Up at the OND, and at the customer device where that can be asked.
+    Expected: state Up at the OND, and at the customer device if that can be queried.
     Source: R1, H1: BFD on the VIFs; A10 (T1)
-    Remedy: enable BFD for the session at both ends; let UDP 3784 through.
+    Remedy: enable BFD for the session at both ends; allow UDP 3784.
     """
     if not vif.on.lag.bfd:
-        pytest.skip("the file asks for no BFD on it")
+        pytest.skip("the file configures no BFD on it")
     own, peer = vif.vif.local_address.ip, vif.vif.peer_address.ip
     for node, far, name in (
         (vif.on.device, own, device_end(vif)),
@@ -277,12 +277,12 @@ def test_bfd(site: Site, vif: VifSubject) -> None:
 @pytest.mark.after("bgp.established", part="local-gateway")
 @pytest.mark.follows(*SITE_WAYS)
 def test_way_to_site(site: Site, lag: LagSubject) -> None:
-    """The customer device announces the way to the local network on the local gateway's VIF.
+    """The customer device announces routes to the local network on the local gateway's VIF.
 
     Expected: routes that cover each LAN segment that the device reaches.
     Source: A9, A14 (T1); L2: the local gateway learns the local network by BGP
-    Remedy: announce the LAN's prefixes, or a default route, to the OND; look at the device's
-    export filter, and whether the LAN is in the VRF of the local gateway.
+    Remedy: announce the LAN's prefixes, or a default route, to the OND; check the device's export
+    filter, and whether the LAN is in the VRF of the local gateway.
     """
     near = area(site.topology, VRF_LOCAL_GATEWAY, lag.device)
     segments = [
@@ -308,17 +308,17 @@ def test_way_to_site(site: Site, lag: LagSubject) -> None:
 @pytest.mark.after("bgp.established", part="local-gateway")
 @pytest.mark.follows(*SITE_WAYS)
 def test_accepted(site: Site, lag: LagSubject) -> None:
-    """The OND accepts what the customer device announces on the local gateway's VIF.
+    """The OND accepts the customer device's announcements on the local gateway's VIF.
 
-    A path with the OND's own AS number is refused as a loop (RFC 4271, 9.1.2): so two Outposts
-    whose local gateways have the same number do not reach each other.
+    It refuses a path with its own AS number as a loop (RFC 4271, 9.1.2). So two Outposts whose
+    local gateways have the same number cannot reach each other.
 
-    Expected: no AS number of the local gateway in the path, but for the Outpost's own prefixes.
+    Expected: no AS number of the local gateway in any path, except for the Outpost's own prefixes.
     Source: A9 (T1); R1: the local gateway's AS number
-    Remedy: order another AS number for one of the local gateways, or have the device replace it.
+    Remedy: order another AS number for one of the local gateways, or let the device replace it.
     """
     if not exists(site, lag.device):
-        pytest.skip(f"{lag.device} is a real device: what it announces can't be read")
+        pytest.skip(f"{lag.device} is a real device: its announcements cannot be read")
     vif = VifSubject(lag, "local-gateway")
     asn, own = vif.vif.local_bgp_asn, {str(p) for p in site.topology.announced(lag.outpost)}
     sessions = sessions_of(site, lag.device, routes=True)
@@ -333,7 +333,7 @@ def test_accepted(site: Site, lag: LagSubject) -> None:
 @pytest.mark.after("bgp.established", part="service-link")
 @pytest.mark.follows(*SITE_WAYS, *REGION_WAYS)
 def test_way_to_region(site: Site, lag: LagSubject) -> None:
-    """The customer device announces the way to the Region on the service link's VIF.
+    """The customer device announces routes to the Region on the service link's VIF.
 
     Expected: routes that cover the addresses of all anchors: AWS's ranges or a default route.
     Source: A9, B3, D11 (T1): AWS public ranges or a default route in the VRF of the service link
@@ -355,7 +355,7 @@ def test_way_to_region(site: Site, lag: LagSubject) -> None:
 
 @pytest.mark.after("bgp.established")
 def test_no_leak(site: Site, vif: VifSubject) -> None:
-    """The customer device announces nothing on the VIF that belongs to the other one.
+    """The customer device announces nothing on the VIF that belongs on the other one.
 
     Expected: no LAN, Outpost subnet or VPC on the service link; no infrastructure subnet and no
     address inside AWS on the local gateway.
@@ -375,9 +375,9 @@ def test_no_leak(site: Site, vif: VifSubject) -> None:
 def test_equal(site: Site, outpost: OutpostSubject) -> None:
     """The customer announces the same prefixes, with equal AS paths, to all ONDs.
 
-    Expected: each prefix comes to every OND, with the same AS path length.
+    Expected: every OND receives each prefix with the same AS path length.
     Source: A9 (T1); R1, H1: equal prefixes with the same attributes to all Outpost devices
-    Remedy: announce the missing prefix on the other device, too; take off what prepends there.
+    Remedy: announce the missing prefix on the other device, too; remove what prepends there.
     """
     for purpose in ("service-link", "local-gateway"):
         vifs = [VifSubject(lag, purpose) for lag in outpost.lags]

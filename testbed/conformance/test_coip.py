@@ -34,7 +34,7 @@ def outpost_of(site: Site, end: WayEnd) -> Outpost:
     """The Outpost of an instance, where its local gateway is in CoIP mode."""
     outpost = site.topology.outposts.get(end.place or "")
     if outpost is None or outpost.local_gateway.mode != "coip":
-        pytest.skip("it is on no Outpost whose local gateway is in CoIP mode")
+        pytest.skip("it is not on an Outpost in CoIP mode")
     return outpost
 
 
@@ -64,13 +64,13 @@ def to_onds(outpost: Outpost) -> list[Place]:
 
 
 def test_reached(site: Site, instance: InstanceSubject) -> None:
-    """The local network reaches an instance at its customer-owned IP address, and is reached.
+    """The local network reaches an instance at its customer-owned IP address, and vice versa.
 
-    Expected: every LAN host's request to the address is answered, and every request of the
-    instance's to a LAN host.
+    Expected: every request of a LAN host to the address is answered, and every request of the
+    instance to a LAN host.
     Source: L4, R1: 1:1 address translation by the local gateway
     Remedy: the customer's devices need the route to the CoIP pool from the local gateway's BGP
-    sessions, the subnet a route to the local gateway.
+    sessions; the subnet needs a route to the local gateway.
     """
     ways, permissions = Ways(site.topology), Permissions(site.topology)
     end, owned, _ = owner(site, instance)
@@ -81,17 +81,17 @@ def test_reached(site: Site, instance: InstanceSubject) -> None:
             request = permissions.request(source, destination, way) if way else None
             wanted += [request] if request else []
     if not wanted:
-        pytest.skip("no LAN host has a way to it that filters leave open")
+        pytest.skip("no LAN host can reach it through the filters")
     for request, answer in answered(site, wanted).items():
         expect(answer.ok, request, expected="an answer", seen=answer)
 
 
 @pytest.mark.after("coip.reached")
 def test_translated(site: Site, instance: InstanceSubject) -> None:
-    """The local network sees the customer-owned IP address of an instance, never its private one.
+    """The local network sees an instance's customer-owned IP address, never its private one.
 
-    Expected: on the VIFs and at a LAN host all packets of the instance's are from and to its
-    customer-owned address, at the instance all are from and to its private one.
+    Expected: on the VIFs and at a LAN host, all packets of the instance have its customer-owned
+    address; at the instance, all have its private address.
     Source: R1, L4: the VPC's CIDR block is not used
     Remedy: look for an association of the address with another network interface.
     """
@@ -106,7 +106,7 @@ def test_translated(site: Site, instance: InstanceSubject) -> None:
         (None, None),
     )
     if host is None or request is None:
-        pytest.skip("it has no way to a LAN host that filters leave open")
+        pytest.skip("it can reach no LAN host through the filters")
     near, places = (end.name, "eth0"), [(host.name, "eth0"), *vifs(site, outpost)]
     cidr = site.topology.vpcs[end.vpc].cidr
     ours = f"host {host.address} and (host {owned} or net {cidr})"
@@ -130,10 +130,10 @@ def _expect_pairs(subject: str, wanted: set[tuple[str, str]], found: set[tuple[s
 def test_hairpin(site: Site, instance: InstanceSubject) -> None:
     """Two customer-owned addresses of an Outpost reach each other at the local gateway.
 
-    Expected: an answer; the instance sees the other's customer-owned address, and nothing of it
-    goes to the networking devices.
+    Expected: an answer; the instance sees the other's customer-owned address, and nothing goes to
+    the networking devices.
     Source: L4; docs/fidelity.md: a pool has a propagated route
-    Remedy: both instances' subnets need a route to the local gateway that has the pool's range.
+    Remedy: both instances' subnets need a route to the local gateway that covers the pool's range.
     """
     ways, permissions = Ways(site.topology), Permissions(site.topology)
     end, owned, outpost = owner(site, instance)
@@ -158,16 +158,16 @@ def test_hairpin(site: Site, instance: InstanceSubject) -> None:
         none = not any(len(capture.packets) for capture in out.values())
         expect(none, f"{outpost.name} ONDs", expected="nothing of it", seen=counts(out))
         return
-    pytest.skip("no other instance of the Outpost has a way to it by its customer-owned address")
+    pytest.skip("no other instance of the Outpost can reach its customer-owned address")
 
 
 def test_only_owned(site: Site, instance: InstanceSubject) -> None:
-    """By its private address, no instance is reached from the local network, nor does it get there.
+    """With its private address, no instance reaches the local network or is reached from it.
 
-    Frames to it are put on the VIF by hand, whatever the customer's routes say; an instance
-    without a customer-owned address also sends to a LAN host.
+    Frames to the private address are put on the VIF directly, whatever the customer's routes say;
+    an instance without a customer-owned address also sends to a LAN host.
 
-    Expected: the frame does not get to the VPC's router, the requests do not leave the Outpost.
+    Expected: the frame does not reach the VPC's router, and the requests do not leave the Outpost.
     Source: R1: the VPC's CIDR block is not used; docs/fidelity.md
     Remedy: look for routes to the VPC's CIDR block in the local gateway.
     """
@@ -180,7 +180,7 @@ def test_only_owned(site: Site, instance: InstanceSubject) -> None:
     if lag is not None:
         _expect_kept_out(site, lag, end)
     elif end.owned is not None or host is None:
-        pytest.skip("its customer devices are real ones: no frames can be sent from them")
+        pytest.skip("its customer devices are real: the check cannot send frames from them")
     if end.owned is None and host is not None:
         request = Request(end.name, str(host.address))
         onds, near = to_onds(outpost), (names.outpost_vpc(outpost, end.vpc), "lgw")

@@ -59,11 +59,12 @@ def _announced(
 
 @pytest.mark.after("site.powered")
 def test_link(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
-    """The connection and the virtual interface's VLAN on it are up.
+    """The connection is up, and so is the virtual interface's VLAN.
 
-    Expected: carrier at both ends of the connection, and the VLAN interface of the device up.
+    Expected: carrier at both ends of the connection, and the device's VLAN interface is up.
     Source: B4 (T1)
-    Remedy: look at the port, its optical module and the cross connect; is the VLAN configured?
+    Remedy: check the port, its optical module, the cross connect, and whether the VLAN is
+    configured.
     """
     vif = virtual_interface
     device, interface = _customer(vif)
@@ -83,9 +84,9 @@ def test_link(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
 def test_peer_answers(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
     """The two ends of the virtual interface answer each other's pings.
 
-    Expected: Amazon's address answers the customer device, and the device's Amazon.
+    Expected: Amazon's address answers the customer device, and the device answers Amazon.
     Source: B6, B13, C1, C8 (T1)
-    Remedy: compare VLAN id and addresses with the virtual interface's own.
+    Remedy: compare the VLAN id and addresses with those of the virtual interface.
     """
     vif = virtual_interface
     own, far = vif.vif.amazon_address.ip, vif.vif.customer_address.ip
@@ -99,11 +100,11 @@ def test_peer_answers(site: Site, virtual_interface: VirtualInterfaceSubject) ->
 
 @pytest.mark.after("direct-connect.link", "direct-connect.peer-answers")
 def test_prefix_limit(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
-    """Neither end takes the session down because the other one announces too many prefixes.
+    """Neither end takes the session down because the other end announces too many prefixes.
 
-    Expected: no end of the session with "maximum number of prefixes reached" (RFC 4486).
+    Expected: neither end has the state "maximum number of prefixes reached" (RFC 4486).
     Source: C1, C7 (T1): at most 100 prefixes on a private or transit virtual interface
-    Remedy: summarise what is announced, or announce a default route.
+    Remedy: summarise the announced prefixes, or announce a default route.
     """
     vif = virtual_interface
     far, own = vif.vif.customer_address.ip, vif.vif.amazon_address.ip
@@ -121,9 +122,10 @@ def test_prefix_limit(site: Site, virtual_interface: VirtualInterfaceSubject) ->
 def test_established(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
     """The BGP session of the virtual interface is Established, and stays so.
 
-    Expected: state Established at Amazon's end and at the customer's; no flap while looked at.
+    Expected: state Established at Amazon's end and at the customer's, and no reset during the
+    check.
     Source: B5, B6, C1, C2 (T1)
-    Remedy: compare AS numbers and addresses of both ends; do more prefixes come than are allocated?
+    Remedy: compare AS numbers and addresses of both ends, and prefixes with their allocated number.
     """
     vif = virtual_interface
     far, own = str(vif.vif.customer_address.ip), str(vif.vif.amazon_address.ip)
@@ -142,11 +144,11 @@ def test_established(site: Site, virtual_interface: VirtualInterfaceSubject) -> 
 @pytest.mark.after("direct-connect.established")
 @pytest.mark.follows("site.powered", "site.cables", "site.daemons")
 def test_received(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
-    """Amazon announces what the virtual interface is for.
+    """Amazon announces the prefixes that the virtual interface is for.
 
     Expected: the VPC's CIDR block, the transit gateway's allowed prefixes, or AWS's public ranges.
     Source: B3, C3 (T1)
-    Remedy: look at the gateway that the virtual interface is attached to, and what it allows.
+    Remedy: check the gateway that the virtual interface is attached to, and what it allows.
     """
     vif = virtual_interface
     routes = _announced(site, vif, lambda now: set(vif.vif.prefixes) <= set(now.sent)).sent
@@ -158,10 +160,10 @@ def test_received(site: Site, virtual_interface: VirtualInterfaceSubject) -> Non
 @pytest.mark.after("direct-connect.established")
 @pytest.mark.follows(*BELOW)
 def test_advertised(site: Site, virtual_interface: VirtualInterfaceSubject) -> None:
-    """The customer announces what Amazon has to reach, in no more prefixes than are allocated.
+    """The customer announces what Amazon must reach, in no more prefixes than allocated.
 
-    Expected: for the service link the infrastructure subnets, else the LAN segments of the device,
-    or prefixes that cover them; at most as many as are allocated (100), public 1000.
+    Expected: for the service link the infrastructure subnets, else the device's LAN segments, or
+    prefixes that cover them; at most the allocated number (100), on a public one 1000.
     Source: B1, C3, C7 (T1)
     Remedy: announce the missing prefix; summarise, or announce a default route.
     """
@@ -198,16 +200,17 @@ def _needed(site: Site, vif: VirtualInterfaceSubject) -> list[tuple[IPv4Network,
 
 @pytest.mark.follows("site.powered", "site.cables", "site.daemons")
 def test_endpoint_filters(site: Site, tunnel: TunnelSubject) -> None:
-    """With private connectivity, the endpoint subnet's filters let the service link in and out.
+    """With private connectivity, the endpoint subnet's filters allow the service link.
 
-    Expected: UDP 443 to 443 and TCP from an ephemeral port to 443, from a server of the rack, come
-    to the VPC and through to the anchor's network interface; what it answers comes out of the VPC.
+    Expected: UDP 443 to 443, and TCP from an ephemeral port to 443, from a server of the rack,
+    arrive in the VPC and at the anchor's network interface; the anchor's answers leave the VPC.
     Source: C4, C5, C6 (T1); S2: security group with UDP 443 in and out
-    Remedy: permit them in the network ACL of the anchors' subnet, both ways: ACLs are stateless.
+    Remedy: allow them in the network ACL of the anchors' subnet, in both directions: ACLs are
+    stateless.
     """
     outpost = tunnel.outpost
     if not outpost.service_link.private_anchors:
-        pytest.skip(f"{outpost.name} has public connectivity: its anchors are in no VPC")
+        pytest.skip(f"{outpost.name} has public connectivity: its anchors are not in a VPC")
     anchor = anchor_place(site, tunnel)
     vpc = names.region_vpc(outpost.service_link.vpc or "")
     gateway = (names.virtual_private_gateway(outpost.service_link.vpc or ""), "vpc")
@@ -250,11 +253,11 @@ def _seen(site: Site, sender: Place, packet: object, near: Place, far: Place, ma
 
 @pytest.mark.follows(*BELOW, "direct-connect.established", "direct-connect.received")
 def test_all_paths(site: Site, outpost: OutpostSubject) -> None:
-    """With private connectivity, each customer device of the Outpost has a way to the anchors.
+    """With private connectivity, each customer device of the Outpost can reach the anchors.
 
-    Expected: in the VRF of the service link, a route to each anchor on each device.
+    Expected: a route to each anchor in the VRF of the service link of each device.
     Source: C3, C5 (T1); H1: redundant connections
-    Remedy: connect the device by Direct Connect, or by a link in VRF sl to one that is.
+    Remedy: connect the device by Direct Connect, or by a link in VRF sl to a device that is.
     """
     anchors = outpost.outpost.service_link.private_anchors
     devices = [lag.device for lag in outpost.lags if exists(site, lag.device)]

@@ -46,14 +46,15 @@ def _here(site: Site, outpost: OutpostSubject) -> list[WayEnd]:
 
 @pytest.mark.disruptive
 def test_traffic(site: Site, outpost: OutpostSubject, measure: Callable[..., Measurement]) -> None:
-    """Without the service link, the local gateway's traffic goes on, the Region's ends.
+    """Without the service link, local gateway traffic continues and Region traffic stops.
 
-    Requests every 20 ms through the local gateway, while the service link is cut and healed.
+    Requests are sent every 20 ms through the local gateway, while the service link is cut and
+    healed.
 
-    Expected: none of them is lost; instances on the Outpost and in the Region do not reach each
-    other while it is cut, and do again after it.
+    Expected: none of them is lost; instances on the Outpost and in the Region cannot reach each
+    other during the cut, but can after it.
     Source: H3, H4: instances keep running, reachable through the local gateway
-    Remedy: look for routes of the local gateway's traffic that depend on the service link.
+    Remedy: look for routes of local gateway traffic that depend on the service link.
     """
     name = outpost.outpost.name
     ways = Ways(site.topology)
@@ -65,7 +66,7 @@ def test_traffic(site: Site, outpost: OutpostSubject, measure: Callable[..., Mea
         if flow.way.kind == "service-link"
     ]
     if not flows:
-        pytest.skip(f"{len(ways.ends)} machines, and none has a way from or to it")
+        pytest.skip(f"{len(ways.ends)} machines, and none of them has a path from or to it")
     with Streams(site, local) as streams:
         streams.clean(STARTS_S)
         streams.report()
@@ -87,12 +88,12 @@ def test_traffic(site: Site, outpost: OutpostSubject, measure: Callable[..., Mea
 
 @pytest.mark.disruptive
 def test_services(site: Site, outpost: OutpostSubject) -> None:
-    """Names and instance metadata on a disconnected Outpost.
+    """DNS names and instance metadata work on a disconnected Outpost.
 
-    Expected: with Route 53 Resolver on the Outpost the VPC's private names resolve, without it
-    nothing does; instance metadata is answered; both work after the repair.
+    Expected: with Route 53 Resolver on the Outpost the VPC's private names resolve, without it no
+    name does; instance metadata is answered; both work after the repair.
     Source: botocore (Route 53 Resolver on Outposts), S1; docs/fidelity.md (metadata)
-    Remedy: opt in to Route 53 Resolver on the Outpost, or give instances a DNS server of your own.
+    Remedy: opt in to Route 53 Resolver on the Outpost, or give instances your own DNS server.
     """
     ends = _here(site, outpost)
     end = ends[0]
@@ -145,9 +146,9 @@ def _status(site: Site, outpost: OutpostSubject) -> tuple[bool, str]:
 def test_metrics(site: Site, outpost: OutpostSubject, measure: Callable[..., Measurement]) -> None:
     """The Region sees that an Outpost is disconnected, and gets its metrics afterwards.
 
-    Expected: the management channel, and so ConnectedStatus, says impaired within the time of
-    three missed heartbeats and a bit, and connected after the repair; what the Outpost measured
-    meanwhile is delivered then (where a period is short enough to fall into the outage).
+    Expected: the management channel, and so ConnectedStatus, is impaired soon after three missed
+    heartbeats, and connected after the repair; metrics measured meanwhile are then delivered (if a
+    period is short enough to fall into the outage).
     Source: M1 (ConnectedStatus), H3, H4: metrics are spooled and pushed after
     Remedy: see the suite metrics.
     """

@@ -45,11 +45,11 @@ def _expect(site: Site, end: WayEnd, server: str, wanted: dict[Question, Reply])
 
 
 def test_server(site: Site, instance: InstanceSubject) -> None:
-    """An instance asks the servers that its VPC's DHCP option set names.
+    """An instance uses the DNS servers that its VPC's DHCP option set names.
 
-    Expected: resolv.conf has them in that order, the VPC's resolver as the VPC's base plus two.
+    Expected: resolv.conf lists them in that order, the VPC's resolver as the VPC's base plus two.
     Source: V (DHCP option sets, vpc-dns)
-    Remedy: restart the instance's DHCP client, or put back its resolv.conf.
+    Remedy: restart the instance's DHCP client, or restore its resolv.conf.
     """
     vpc = site.topology.vpcs[instance.instance.vpc]
     wanted = [str(vpc.resolver if s is None else s) for s in vpc.dhcp_options.servers]
@@ -60,14 +60,15 @@ def test_server(site: Site, instance: InstanceSubject) -> None:
 
 @pytest.mark.after("dns.server")
 def test_instances(site: Site, instance: InstanceSubject) -> None:
-    """Private DNS names of the VPC's instances resolve, both ways; unknown ones do not exist.
+    """Private DNS names of the VPC's instances resolve both ways; unknown names do not exist.
 
     At the VPC's base address plus two, and at 169.254.169.253.
 
-    Expected: ip-10-0-0-1.REGION.compute.internal has the address, and the address that name.
+    Expected: ip-10-0-0-1.REGION.compute.internal resolves to the address, and the address to the
+    name.
     Source: V (vpc-dns); botocore (Route 53 Resolver on Outposts)
-    Remedy: from an Outpost the resolver is behind the service link, unless Route 53 Resolver
-    runs on it: see dns.resolver.
+    Remedy: for an Outpost the resolver is behind the service link, unless it has Route 53 Resolver:
+    see dns.resolver.
     """
     end, vpc = user(site, instance)
     wanted: dict[Question, Reply] = {}
@@ -83,9 +84,9 @@ def test_instances(site: Site, instance: InstanceSubject) -> None:
 
 @pytest.mark.after("dns.server")
 def test_hosted_zones(site: Site, instance: InstanceSubject) -> None:
-    """Records of the private hosted zones that are associated with the VPC resolve; others don't.
+    """Records of private hosted zones resolve if they are associated with the VPC, else not.
 
-    Expected: the values of the file.
+    Expected: the values in the file.
     Source: V (vpc-dns): private hosted zones
     Remedy: associate the hosted zone with the VPC.
     """
@@ -103,7 +104,7 @@ def test_hosted_zones(site: Site, instance: InstanceSubject) -> None:
 
 @pytest.mark.after("dns.server")
 def test_endpoints(site: Site, instance: InstanceSubject) -> None:
-    """The DNS names of the VPC's interface endpoints lead to their network interfaces.
+    """The DNS names of the VPC's interface endpoints resolve to their network interfaces.
 
     Expected: their private addresses.
     Source: V (vpc-dns); AWS PrivateLink: private DNS
@@ -123,15 +124,15 @@ def test_endpoints(site: Site, instance: InstanceSubject) -> None:
 
 @pytest.mark.after("dns.instances")
 def test_resolver(site: Site, outpost: OutpostSubject) -> None:
-    """Who answers an Outpost's instances: Route 53 Resolver on it, else the Region's resolver.
+    """Route 53 Resolver on an Outpost answers its instances, else the Region's resolver.
 
-    The question is seen at the resolver itself.
+    The check observes the query at the resolver itself.
 
-    Expected: on an Outpost with Route 53 Resolver the question gets to that one and does not
-    leave the Outpost, as the VPC's private names are known there; without one it gets to the
+    Expected: on an Outpost with Route 53 Resolver, the query reaches that resolver and does not
+    leave the Outpost, because it knows the VPC's private names; otherwise the query reaches the
     VPC's resolver in the Region, over the service link.
     Source: V (vpc-dns), EKS; botocore (Route 53 Resolver on Outposts)
-    Remedy: opt in to Route 53 Resolver on the Outpost, or look at the service link.
+    Remedy: opt in to Route 53 Resolver on the Outpost, or check the service link.
     """
     here = [end for end in Ways(site.topology).instances if end.place == outpost.outpost.name]
     here = [end for end in here if None in site.topology.vpcs[end.vpc].dhcp_options.servers]

@@ -59,7 +59,7 @@ def interrupt(
     """
     flows = [flow for flow in streams.flows if concerns(flow)]
     if not flows:
-        pytest.skip("no flow that filters let through has a second path")
+        pytest.skip("no flow that passes the filters has a second path")
     within = budget_ms / 1000 + BEYOND_S
     known = set(site.testbed.problems())
     streams.clean(BEFORE_S)
@@ -103,17 +103,17 @@ def _judge(
 
 @pytest.mark.disruptive
 def test_link(site: Site, streams: Streams, lag: LagSubject, measure: Measure) -> None:
-    """One cable of a LAG fails: the others carry on.
+    """When one cable of a LAG fails, the others carry on.
 
-    Does not apply to a LAG of one cable.
+    The check does not apply to a LAG with one cable.
 
-    Expected: an outage within `conformance.failover.link`; carrier loss is seen within 50 to
-    100 ms (miimon), a member that comes back collects and distributes 2 to 3 s later.
+    Expected: an outage within `conformance.failover.link`; carrier loss is noticed within 50 to 100
+    ms (miimon), and a returning member collects and distributes 2 to 3 s later.
     Source: R1, R2 (LACP is for aggregation), H1
-    Remedy: both ends of the LAG have to run LACP with fast timers and watch the carrier.
+    Remedy: both ends of the LAG must use LACP with fast timers and watch the carrier.
     """
     if len(lag.members) == 1:
-        pytest.skip("the LAG has one cable")
+        pytest.skip("the LAG has only one cable")
     fault = site.testbed.fault("link-down", f"{lag.ond}:{lag.members[0][0]}")
     budget = site.topology.conformance.failover.link
     interrupt(site, streams, measure, f"{lag.name} {lag.members[0][0]}", fault, budget)
@@ -121,16 +121,16 @@ def test_link(site: Site, streams: Streams, lag: LagSubject, measure: Measure) -
 
 def _has_second_lag(lag: LagSubject) -> None:
     if len(lag.outpost.lags) == 1:
-        pytest.skip("the Outpost has one LAG")
+        pytest.skip("the Outpost has only one LAG")
 
 
 @pytest.mark.disruptive
 def test_lag(site: Site, streams: Streams, lag: LagSubject, measure: Measure) -> None:
-    """A whole LAG fails: its networking device's traffic takes the other ones.
+    """When a whole LAG fails, its networking device's traffic uses the others.
 
     Expected: an outage within `conformance.failover.lag`; both BGP sessions end with the carrier.
     Source: M3: LAG down means both BGP sessions on it down; H1
-    Remedy: both customer devices have to announce equal prefixes; see the suite bgp.
+    Remedy: both customer devices must announce equal prefixes; see the suite bgp.
     """
     _has_second_lag(lag)
     fault = site.testbed.fault("link-down", f"{lag.ond}:{lag.ond_bond}")
@@ -141,11 +141,11 @@ def test_lag(site: Site, streams: Streams, lag: LagSubject, measure: Measure) ->
 
 @pytest.mark.disruptive
 def test_networking_device(site: Site, streams: Streams, lag: LagSubject, measure: Measure) -> None:
-    """An Outpost networking device is switched off, and on again.
+    """Traffic survives when an Outpost networking device is switched off, and on again.
 
     Expected: an outage within `conformance.failover.device`.
     Source: H1: one OND can carry all; R2c
-    Remedy: size LAGs so that one OND carries all; announce equal prefixes to both.
+    Remedy: size LAGs so that one OND can carry everything; announce equal prefixes to both.
     """
     _has_second_lag(lag)
     fault = site.testbed.fault("node-stopped", lag.ond)
@@ -158,11 +158,11 @@ def test_networking_device(site: Site, streams: Streams, lag: LagSubject, measur
 def test_customer_device(
     site: Site, streams: Streams, device: NodeSubject, measure: Measure
 ) -> None:
-    """A customer device is switched off, and on again.
+    """Traffic survives when a customer device is switched off, and on again.
 
-    Flows for which it is the only one (an Outpost's, a LAN segment's, the only link to the
-    Region) are left out. LAN hosts use the segment's other router from before the failure on:
-    the site has no VRRP, which is none of the Outpost's.
+    Flows that only this device carries (an Outpost's, a LAN segment's, the only link to the Region)
+    are left out. LAN hosts use the segment's other router from before the failure, because the site
+    has no VRRP, which is not part of the Outpost.
 
     Expected: an outage within `conformance.failover.device`.
     Source: H1, R2: two upstream devices for high availability
@@ -207,11 +207,11 @@ def _set_gateways(site: Site, host: str, gateways: list[str]) -> None:
 
 @pytest.mark.disruptive
 def test_firewall(site: Site, streams: Streams, firewall: NodeSubject, measure: Measure) -> None:
-    """A firewall between the customer devices and the Region is switched off, and on again.
+    """Traffic survives when a firewall before the Region is switched off, and on again.
 
     Expected: an outage within `conformance.failover.device`.
     Source: E7 (T1): failover test of each path
-    Remedy: give each customer device a way to the Region by another firewall.
+    Remedy: give each customer device a path to the Region through another firewall.
     """
     fault = site.testbed.fault("node-stopped", firewall.name)
     budget = site.topology.conformance.failover.device
@@ -230,17 +230,17 @@ def _service_link_kept(left: Topology) -> Callable[[Flow], bool]:
 
 @pytest.mark.disruptive
 def test_tunnel(site: Site, streams: Streams, tunnel: TunnelSubject, measure: Measure) -> None:
-    """A tunnel of a service link goes silent: the other one carries on.
+    """When a tunnel of a service link fails silently, the other one carries on.
 
-    Its packets are dropped both ways; no interface goes down.
+    Its packets are dropped in both directions; no interface goes down.
 
-    Expected: an outage within `conformance.failover.tunnel`; BFD inside the tunnels notices
-    within 900 ms (300 ms x 3).
+    Expected: an outage within `conformance.failover.tunnel`; BFD inside the tunnels notices within
+    900 ms (300 ms x 3).
     Source: S1, H2: redundant tunnels; docs/fidelity.md
-    Remedy: look for what stops UDP 443 to one of the anchors.
+    Remedy: find out what blocks UDP 443 to one of the anchors.
     """
     if len(site.topology.anchors(tunnel.outpost)) == 1:
-        pytest.skip("the service link has one tunnel")
+        pytest.skip("the service link has only one tunnel")
     number = tunnel.index + 1
     fault = site.testbed.fault("service-link-cut", tunnel.outpost.name, tunnel=number)
     budget = site.topology.conformance.failover.tunnel
@@ -260,10 +260,9 @@ def session_down(site: Site, node: str, protocol: str) -> Iterator[None]:
 
 @pytest.mark.disruptive
 def test_session(site: Site, streams: Streams, vif: VifSubject, measure: Measure) -> None:
-    """A BGP session of a virtual interface ends, and comes back.
+    """Traffic survives when a BGP session of a virtual interface ends, and returns.
 
-    Expected: an outage within `conformance.failover.session`; what was learned from it is
-    withdrawn at once.
+    Expected: an outage within `conformance.failover.session`; its routes are withdrawn at once.
     Source: M2: one VIF down leaves the service link up; H1
     Remedy: announce equal prefixes to all ONDs, with BGP multipath on the customer devices.
     """
@@ -286,7 +285,7 @@ def test_session(site: Site, streams: Streams, vif: VifSubject, measure: Measure
 
 @pytest.mark.disruptive
 def test_uplink(site: Site, streams: Streams, uplink: UplinkSubject, measure: Measure) -> None:
-    """A link to the Region's edge fails: the service link takes another one.
+    """When a link to the Region's edge fails, the service link uses another one.
 
     Expected: an outage within `conformance.failover.uplink`.
     Source: S1: redundant paths to the Region; E7 (T1)

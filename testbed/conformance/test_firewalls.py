@@ -139,12 +139,13 @@ def _expect_passed(
 
 @pytest.mark.follows(*BELOW)
 def test_passes_udp(site: Site, firewall: NodeSubject) -> None:
-    """The firewall lets the tunnels' packets out: UDP from port 443 to 443.
+    """The firewall allows the tunnels' outgoing packets: UDP from port 443 to 443.
 
-    Expected: a UDP packet from a server of the rack to an anchor, seen before and behind it.
+    Expected: a UDP packet from a server of the rack to an anchor is seen before and behind the
+    firewall.
     Source: B7, B8, B10, D13, D16 (T1); S4
-    Remedy: permit UDP 443 to 443 from the infrastructure subnet to AWS's ranges; see its routes,
-    and, where it translates addresses, whether ports are free.
+    Remedy: allow UDP 443 to 443 from the infrastructure subnet to AWS's ranges; check its routes
+    and, if it translates addresses, whether ports are free.
     """
     way = _way(site, firewall)
     near, far = _through(site, way.before, way.inside, [way.outside], [_out(way)])
@@ -153,11 +154,11 @@ def test_passes_udp(site: Site, firewall: NodeSubject) -> None:
 
 @pytest.mark.follows(*BELOW)
 def test_passes_tcp(site: Site, firewall: NodeSubject) -> None:
-    """The firewall lets the management channel out: TCP from ports 1025 to 65535 to 443.
+    """The firewall allows the management channel: TCP from ports 1025 to 65535 to 443.
 
-    Expected: connections from the lowest, the highest and another such port, seen behind it.
+    Expected: connections from the lowest, the highest and another such port are seen behind it.
     Source: B7, B8, B10, D13, D16 (T1); S4
-    Remedy: permit TCP 1025-65535 to 443 from the infrastructure subnet to AWS's ranges.
+    Remedy: allow TCP 1025-65535 to 443 from the infrastructure subnet to AWS's ranges.
     """
     way = _way(site, firewall)
     for port in EPHEMERAL:
@@ -167,20 +168,21 @@ def test_passes_tcp(site: Site, firewall: NodeSubject) -> None:
 
 @pytest.mark.follows(*BELOW, "firewalls.passes-udp")
 def test_symmetric(site: Site, tunnel: TunnelSubject) -> None:
-    """Both directions of a tunnel go the same way where a firewall is on one of them.
+    """Both directions of a tunnel take the same path if a firewall is on one of them.
 
-    The ways are the firewalls, links to the Region's edge, and public virtual interfaces. Where
-    they differ, it does not apply if the firewall lets in what it has not seen go out.
+    Paths are the firewalls, links to the Region's edge, and public virtual interfaces. If the
+    directions differ, the check does not apply if the firewall accepts packets of flows that it has
+    not seen leave.
 
-    Expected: of the packets between server and anchor, those out and those back by one way.
+    Expected: the packets between server and anchor take the same path out and back.
     Source: E1, E2, E3, E4, E7 (T1): two firewalls with asymmetric routing
-    Remedy: revert the routing change; prefer one way by BGP for both directions (local preference
-    for what goes out, AS path for what comes back), or shut one; translate addresses; clear the
-    state of the flow; relax the tracking of UDP 443 to 443.
+    Remedy: revert the routing change; prefer one path by BGP in both directions (local preference
+    for outgoing traffic, AS path for returning traffic), or shut one down; translate addresses;
+    clear the state of the flow; relax the tracking of UDP 443 to 443.
     """
     ways = ways_of(site.topology, tunnel.outpost)
     if len(ways) < 2 or not any(way.firewall for way in ways):
-        pytest.skip("the service link does not have a firewall and another way to choose from")
+        pytest.skip("the service link has no second path beside a firewall")
     walls = {way.name for way in ways if way.firewall}
     out, back = site.settled(
         lambda: taken(site, tunnel, ways),
@@ -193,17 +195,19 @@ def test_symmetric(site: Site, tunnel: TunnelSubject) -> None:
         between = [wall for wall in site.topology.site.firewalls if wall.name in walls & {*back}]
         if not walls & {*out, *back} or (between and _let_in(site, tunnel, between)):
             pytest.skip(f"{seen}: no firewall there keeps state")
-    expect(same, tunnel, expected="out and back by one way", seen=seen)
+    expect(same, tunnel, expected="the same path out and back", seen=seen)
 
 
 @pytest.mark.after("firewalls.passes-udp", "firewalls.passes-tcp")
 @pytest.mark.follows(*BELOW, "firewalls.symmetric", "firewalls.translates")
 def test_passes_answers(site: Site, firewall: NodeSubject) -> None:
-    """The answers to what went out come back in, to the address and port that asked.
+    """Answers come back in, to the address and port that asked.
 
-    Expected: UDP 443 to 443 and TCP 443 to the ephemeral port, seen inside with the server's own.
+    Expected: UDP 443 to 443, and TCP 443 to the ephemeral port, are seen inside with the server's
+    own address and port.
     Source: B9, B12, C6, D13, D15 (T1): stateless also inbound, address translation correct; S4
-    Remedy: stateless: permit the mirror of what goes out; stateful: look at its connection table.
+    Remedy: on a stateless firewall, allow the mirror of outgoing traffic; on a stateful one, check
+    its connection table.
     """
     way = _way(site, firewall)
     for probe in (_out(way), _syn(way, _unknown_port())):
@@ -227,11 +231,12 @@ def test_passes_answers(site: Site, firewall: NodeSubject) -> None:
 
 @pytest.mark.after("firewalls.passes-udp")
 def test_refuses_inbound(site: Site, firewall: NodeSubject) -> None:
-    """What begins outside is refused.
+    """Connections that begin outside are refused.
 
     Expected: a TCP connection, a UDP packet and a ping to a server of the rack stay outside.
     Source: S1, S4: all that is initiated inbound may be denied
-    Remedy: deny what is begun outside; a stateless firewall permits answers from port 443 only.
+    Remedy: deny connections from outside; a stateless firewall should allow answers from port 443
+    only.
     """
     way = _way(site, firewall)
     ip = IP(src=way.anchor, dst=way.server)
@@ -261,10 +266,9 @@ def test_refuses_inbound(site: Site, firewall: NodeSubject) -> None:
 
 @pytest.mark.after("firewalls.passes-udp")
 def test_translates(site: Site, firewall: NodeSubject) -> None:
-    """Where the firewall translates, it does so correctly and has ports for many flows.
+    """If the firewall translates addresses, it does so correctly, with ports for many flows.
 
-    Expected: all of many new flows come out with one address, of the firewall's own, and each with
-    a port of its own.
+    Expected: many new flows all leave with one address of the firewall, each with its own port.
     Source: B11, B12, D14, D15 (T1): NAT not overloaded, with free ports, translating correctly; R2
     Remedy: add addresses or ports to the translation's pool; shorten its timeouts.
     """

@@ -33,14 +33,14 @@ BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 
 
 def test_outposts(site: Site, outpost: OutpostSubject) -> None:
-    """No packet gets from an Outpost to another one through the Region.
+    """No packet gets from one Outpost to another through the Region.
 
-    Only by both local gateways and the customer's network, where the routes say so; these
-    instances are left out here.
+    They may only use both local gateways and the customer's network, if the routes say so; the
+    check leaves out these instances.
 
-    Expected: nothing of what an instance sends arrives at those of other Outposts.
+    Expected: nothing that an instance sends arrives at those of other Outposts.
     Source: S4, H5: Outposts-to-Outposts traffic routing through the Region is blocked
-    Remedy: look at the VPC's router in the Region: it has to drop what is from another Outpost.
+    Remedy: check the VPC's router in the Region, which must drop packets from another Outpost.
     """
     pairs = [
         (source, other)
@@ -51,11 +51,11 @@ def test_outposts(site: Site, outpost: OutpostSubject) -> None:
 
 
 def test_vpcs(site: Site, vpc: VpcSubject) -> None:
-    """No packet gets from a VPC to another one but by peering, a transit gateway or the customer.
+    """Packets get from one VPC to another only by peering, transit gateway or the customer.
 
-    Expected: nothing of what an instance sends arrives at those of VPCs without such a way.
+    Expected: nothing that an instance sends arrives at those of VPCs without such a path.
     Source: V: a VPC is isolated; H3, H6 for VPCs on one Outpost
-    Remedy: look at the routes of the routers that both VPCs' packets pass.
+    Remedy: check the routes of the routers that carry packets of both VPCs.
     """
     own = vpc.vpc
     pairs = [
@@ -103,16 +103,16 @@ def router_of(site: Site, end: WayEnd) -> str:
 
 
 def test_spoofing(site: Site, instance: InstanceSubject) -> None:
-    """An instance sends from its own MAC and IP addresses only.
+    """An instance can send only from its own MAC and IP addresses.
 
-    Frames with a source address of its subnet that is not its own, with one of nobody's, and
-    with a foreign MAC address, to where its own frames are forwarded.
+    The check sends frames with another source address of its subnet, with a nonexistent one, and
+    with a foreign MAC address, to a destination to which its own frames are forwarded.
 
     Expected: the VPC's router forwards the instance's own frames, and none of the others; without
-    source/destination check, those with foreign IP addresses, too.
+    source/destination check, also those with foreign IP addresses.
     Source: V (anti-spoofing), EC2 eni (source/destination check), 3P (Nitro drops packets with
     an invalid source)
-    Remedy: leave the source/destination check on where the instance is no appliance.
+    Remedy: leave the source/destination check on, unless the instance is an appliance.
     """
     ways, permissions = Ways(site.topology), Permissions(site.topology)
     end = ways.end(instance.instance.name)
@@ -143,7 +143,7 @@ def test_spoofing(site: Site, instance: InstanceSubject) -> None:
     name = f"{end} at {router}"
     expect(times[0] > 1, name, expected="its own frames forwarded", seen=f"{times[0] - 1} frames")
     for what, number in zip(forged, times[1:], strict=True):
-        expect(number, name, expected=f"a frame with {what} that gets there", seen=number)
+        expect(number, name, expected=f"a frame with {what} that arrives", seen=number)
         how = "forwarded" if number > 1 else "dropped"
         expect(number == 1, f"{name}: a frame with {what}", expected="dropped", seen=how)
 
@@ -186,16 +186,16 @@ def _gateway_mac(site: Site, end: WayEnd) -> str:
 
 
 def test_broadcast(site: Site, vpc: VpcSubject) -> None:
-    """A VPC has no broadcast domain: broadcasts and multicasts of an instance reach no other.
+    """A VPC has no broadcast domain: an instance's broadcasts and multicasts reach no other.
 
-    Expected: of frames to the limited broadcast address, to the subnet's and to a multicast
-    group, none arrives at another instance.
+    Expected: no frame to the limited broadcast address, the subnet's, or a multicast group arrives
+    at another instance.
     Source: V (subnet sizing: no broadcast; DHCPOptionSet: multicast is not supported)
     Remedy: look for a bridge between network interfaces.
     """
     ends = [end for end in Ways(site.topology).instances if end.vpc == vpc.vpc.name]
     if len(ends) == 1:
-        pytest.skip("it has one instance")
+        pytest.skip("it has only one instance")
     places: list[Place] = [(end.name, "eth0") for end in ends]
     with captures(site, places, "icmp and (broadcast or multicast)") as seen:
         for end in ends:

@@ -49,7 +49,7 @@ def test_link(site: Site, uplink: UplinkSubject) -> None:
 
     Expected: carrier at the customer's port and at the provider's.
     Source: D1 (T1)
-    Remedy: look at the interface's administrative state and its cable; call the provider.
+    Remedy: check the interface's administrative state and its cable; call the provider.
     """
     expect_up(site, (_device_end(uplink), edge_end(uplink)))
 
@@ -83,7 +83,7 @@ def _filters(site: Site, node: str) -> bool:
 def test_established(site: Site, uplink: UplinkSubject) -> None:
     """The BGP session with the provider is Established.
 
-    Expected: state Established at the Region's edge, and at the customer's end.
+    Expected: state Established at the Region's edge and at the customer's end.
     Source: D3 (T1)
     Remedy: compare AS numbers and addresses of both ends; look for a filter for TCP 179.
     """
@@ -101,9 +101,9 @@ def test_established(site: Site, uplink: UplinkSubject) -> None:
 def test_stable(site: Site, uplink: UplinkSubject) -> None:
     """The BGP session with the provider stays up.
 
-    Expected: it is up, and did not go down again while it was looked at.
+    Expected: it is up, and does not go down again during the check.
     Source: D4 (T1)
-    Remedy: look for loss on the link and for what resets the session; call the provider.
+    Remedy: look for loss on the link and for the cause of resets; call the provider.
     """
     own = str(uplink.uplink.addresses[0].ip)
     seen = steady(site, names.EDGE, _protocol(uplink), own)
@@ -113,13 +113,13 @@ def test_stable(site: Site, uplink: UplinkSubject) -> None:
 @pytest.mark.after("isp.established")
 @pytest.mark.follows(*BELOW)
 def test_routes(site: Site, uplink: UplinkSubject) -> None:
-    """The needed routes are received from the provider, and advertised to it.
+    """The provider announces the needed routes, and receives those that it needs.
 
-    Expected: the Region's public range or a default route comes; the infrastructure subnets of
-    the Outposts behind the link go out, unless a firewall translates them.
+    Expected: the Region's public range or a default route arrives; the infrastructure subnets of
+    the Outposts behind the link are announced, unless a firewall translates them.
     Source: D5, D6, D10 (T1); S4
-    Remedy: have the provider announce the Region's ranges or a default route; announce the
-    infrastructure subnets, which may only be filtered behind an address translation.
+    Remedy: ask the provider to announce the Region's ranges or a default route; announce the
+    infrastructure subnets, which may be filtered only behind an address translation.
     """
     public = site.topology.region.public_cidr
     racks = uplink.outposts if not _is_translated(site, uplink) else ()
@@ -154,13 +154,13 @@ def _words(prefixes: Routes) -> str:
 @pytest.mark.after("isp.link")
 @pytest.mark.follows(*BELOW, "isp.established", "isp.routes")
 def test_way_out(site: Site, uplink: UplinkSubject) -> None:
-    """What comes from an infrastructure subnet to AWS's ranges leaves by a link to the Region.
+    """Traffic from an infrastructure subnet to AWS's ranges leaves by a link to the Region.
 
     Expected: for a packet from each Outpost's half of the infrastructure subnet, the VRF of the
     service link on the device has a route to the anchors, by an interface that leads there.
     Source: B3, D10, D11, D12 (T1): leak between the VRFs of service link and provider; source-based
     routing
-    Remedy: leak the provider's routes, or a default route, into the service link's VRF; look at
+    Remedy: leak the provider's routes, or a default route, into the service link's VRF; check
     policy rules that match the infrastructure subnet.
     """
     walls = {wall.name: wall for wall in site.topology.site.firewalls}

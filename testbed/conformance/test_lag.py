@@ -20,7 +20,7 @@ def test_carrier(site: Site, lag: LagSubject) -> None:
 
     Expected: all interfaces of the LAG are up.
     Source: A3, A4, A5 (T1)
-    Remedy: look at the interface's administrative state, its optical module and its fibre.
+    Remedy: check the interface's administrative state, its optical module and its fibre.
     """
     inside = [(lag.ond, own) for own, _ in lag.members]
     outside = [(lag.device, far) for _, far in lag.members]
@@ -31,9 +31,9 @@ def test_carrier(site: Site, lag: LagSubject) -> None:
 def test_fast_rate(site: Site, lag: LagSubject) -> None:
     """The customer device sends LACPDUs on every port, and asks for fast ones.
 
-    Expected: an LACPDU each second whose actor state has the bit "short timeout".
+    Expected: an LACPDU every second, with the bit "short timeout" in its actor state.
     Source: R1: standard fast timers, slow timers cannot be configured; R2: dynamic LAG
-    Remedy: set the LACP rate of the device's port channel to fast (one PDU each second).
+    Remedy: set the LACP rate of the device's port channel to fast (one PDU every second).
     """
     ports = {(lag.ond, inside): f"{lag.device} {outside}" for inside, outside in lag.members}
     own = {site.plan.node(lag.ond).interface(name).mac for _, name in ports}
@@ -59,12 +59,12 @@ def test_fast_rate(site: Site, lag: LagSubject) -> None:
 
 @pytest.mark.after("lag.carrier")
 def test_members(site: Site, lag: LagSubject) -> None:
-    """Every member collects and distributes, towards one partner.
+    """Every member is collecting and distributing, with one partner.
 
     Expected: the actor and the partner of each member are synchronised, collecting and
-    distributing; all have the same partner.
-    Source: A2 (T1); R2: dynamic LAG with LACP, even for a single fibre; a LAG can't span two ONDs
-    Remedy: every port of the LAG belongs to one port channel of one device, in LACP's active mode.
+    distributing, and all members have the same partner.
+    Source: A2 (T1); R2: dynamic LAG with LACP, even for a single fibre; a LAG cannot span two ONDs
+    Remedy: put every port of the LAG into one port channel of one device, in LACP's active mode.
     """
     for node, interface in ((lag.device, lag.device_bond), (lag.ond, lag.ond_bond)):
         if not exists(site, node):

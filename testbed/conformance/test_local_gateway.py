@@ -69,14 +69,14 @@ def announced(site: Site, outpost: Outpost, end: WayEnd) -> bool:
 def test_reached(site: Site, instance: InstanceSubject) -> None:
     """The local network and an instance reach each other through the local gateway.
 
-    Every LAN host asks the instance and the other way round, as far as filters let it;
-    without LAN hosts, instances of other Outposts that have a way by both local gateways.
+    Every LAN host asks the instance and vice versa, if filters allow it. Without LAN hosts,
+    instances of other Outposts with a path through both local gateways do.
 
     Expected: every request is answered.
     Source: L1, L2, R1 (direct VPC routing); A9, A14 (T1)
-    Remedy: the instance's subnet needs a route to the local gateway, the local gateway's route
-    table an association with the VPC and a route to the VIF group, and the customer's devices
-    routes to the subnet and to the local network.
+    Remedy: the instance's subnet needs a route to the local gateway; the local gateway's route
+    table needs an association with the VPC and a route to the VIF group; the customer's devices
+    need routes to the subnet and to the local network.
     """
     ways, permissions = Ways(site.topology), Permissions(site.topology)
     end = ways.end(instance.instance.name)
@@ -90,7 +90,7 @@ def test_reached(site: Site, instance: InstanceSubject) -> None:
         requests += [permissions.request(end, other, back) if back else None]
     wanted = [request for request in requests if request]
     if not wanted:
-        pytest.skip("nothing on the local network has a way to it that filters leave open")
+        pytest.skip("nothing on the local network can reach it through the filters")
     for request, answer in answered(site, wanted).items():
         expect(answer.ok, request, expected="an answer", seen=answer)
 
@@ -110,13 +110,13 @@ def _example(site: Site, outpost: Outpost) -> tuple[WayEnd, WayEnd, Way]:
 
 @pytest.mark.after("local-gateway.reached")
 def test_path(site: Site, outpost: OutpostSubject) -> None:
-    """What goes through the local gateway is on its VLAN, as it is, and nowhere else.
+    """Traffic through the local gateway is on its VLAN, unchanged, and nowhere else.
 
-    Pings of 1500 bytes with DF, seen on every member of the Outpost's LAGs, in its tunnels
+    Pings of 1500 bytes with DF are observed on every member of the Outpost's LAGs, in its tunnels
     and at both ends.
 
-    Expected: requests and answers with untouched addresses on the LAGs, tagged with the VLAN of
-    the local gateway's VIF, TTL one less with each router; none in the tunnels.
+    Expected: requests and answers have unchanged addresses on the LAGs, the VLAN tag of the local
+    gateway's VIF, and a TTL that decreases by one at each router; none of them is in the tunnels.
     Source: R1, R2 (VLANs), P (MTU 1500), H3, L1: it does not use the service link
     Remedy: compare the VLANs of both ends, and look for a router that translates or tunnels.
     """
@@ -181,19 +181,19 @@ def _expect_ttls(subject: str, places: list[set[int]]) -> None:
 
 
 def test_only_announced(site: Site, outpost: OutpostSubject) -> None:
-    """The local gateway lets in what is for subnets with a route to it, and nothing else.
+    """The local gateway accepts only traffic for subnets with a route to it.
 
-    Frames to each instance of the Outpost, to the VPC's resolver and to instances in the Region
-    are put on the VIF by hand, whatever the customer's routes say.
+    Frames to each instance of the Outpost, to the VPC's resolver and to instances in the Region are
+    put on the VIF directly, whatever the customer's routes say.
 
-    Expected: those to announced subnets get to the VPC's router, no others.
+    Expected: frames to announced subnets reach the VPC's router, others do not.
     Source: R1 tip, L2: only subnets on the Outpost whose route table targets the local gateway
-    Remedy: look at the routes of the local gateway's route table.
+    Remedy: check the routes of the local gateway's route table.
     """
     require_direct(outpost.outpost)
     lag, ways = emulated(site, outpost.outpost), Ways(site.topology)
     if lag is None:
-        pytest.skip("its customer devices are real ones: no frames can be sent from them")
+        pytest.skip("its customer devices are real: the check cannot send frames from them")
     gateway = outpost.outpost.local_gateway
     static = [route.destination for route in gateway.routes if route.interface]
     source = ways.hosts[0].address if ways.hosts else lag.lag.local_gateway.peer_address.ip
@@ -232,16 +232,16 @@ def test_only_announced(site: Site, outpost: OutpostSubject) -> None:
 
 @pytest.mark.after("local-gateway.reached", every=True)
 def test_shared(site: Site, outpost: OutpostSubject, measure: Callable[..., Measurement]) -> None:
-    """What leaves the Outpost is shared over all its networking devices.
+    """Traffic that leaves the Outpost is shared among all its networking devices.
 
-    Expected: of 64 connections, some leave through each OND; none through a drained one.
-    Source: R1, H1: equal prefixes on all ONDs, load balanced over all uplinks; AS path of length
-    4 and outbound shift during maintenance
-    Remedy: the customer has to announce equal prefixes with equal attributes to all ONDs.
+    Expected: some of 64 connections leave through each OND, but none through a drained one.
+    Source: R1, H1: equal prefixes on all ONDs, load balanced over all uplinks; AS path of length 4
+    and outbound shift during maintenance
+    Remedy: the customer must announce equal prefixes with equal attributes to all ONDs.
     """
     require_direct(outpost.outpost)
     if len(outpost.lags) == 1:
-        pytest.skip("it has one networking device")
+        pytest.skip("it has only one networking device")
     end, other, way = _example(site, outpost.outpost)
     permissions = Permissions(site.topology)
     protocol, port = permissions.outgoing(end, way.to) or ("icmp", 0)

@@ -43,7 +43,7 @@ class Metrics:
         self._samples = [sample for samples in series for sample in samples]
 
     def value(self, metric: str, **dimensions: str) -> str:
-        """The latest value in words; "" where there is none of late."""
+        """The latest value in words; "" if there is no recent one."""
         found = [
             sample
             for sample in self._samples
@@ -83,11 +83,11 @@ def _expect(site: Site, due: float, name: str, metric: str, wanted: int, **dimen
 
 @pytest.mark.after("lag.carrier", "lag.members", "bgp.established", "service-link.management")
 def test_matrix(site: Site, lag: LagSubject, due: float) -> None:
-    """LagStatus and VifBgpSessionState point to no fault, as AWS's diagnostic matrix reads them.
+    """LagStatus and VifBgpSessionState show no fault, as AWS's diagnostic matrix reads them.
 
-    Expected: the LAG up, and both sessions Established (6).
+    Expected: the LAG is up, and both sessions are Established (6).
     Source: F1 (T1); M3: the matrix of LAG, local gateway and service link; M2
-    Remedy: look where the matrix points to: the LAG or its cables, or a VIF's configuration.
+    Remedy: check what the matrix points to: the LAG or its cables, or a VIF's configuration.
     """
 
     def look() -> dict[str, str]:
@@ -109,7 +109,7 @@ def test_matrix(site: Site, lag: LagSubject, due: float) -> None:
     seen = _settled(site, look, lambda seen: reads(seen) == GOOD, due)
     missing = [metric for metric, value in seen.items() if not value]
     name = lag.name if not missing else f"{lag.name}: {missing[0]}"
-    expect(not missing, name, expected="a datapoint", seen="none of late" if missing else "all")
+    expect(not missing, name, expected="a datapoint", seen="nothing recent" if missing else "all")
     values = ", ".join(f"{metric} {value}" for metric, value in seen.items())
     points_to = reads(seen)
     text = f"{points_to} ({values})"
@@ -142,11 +142,11 @@ def test_connected_status(site: Site, outpost: OutpostSubject, due: float) -> No
 
 @pytest.mark.after("service-link.management")
 def test_tells_the_truth(site: Site, lag: LagSubject, due: float) -> None:
-    """What the metrics say of the LAG and its sessions is what their own daemons say now.
+    """The metrics of the LAG and its sessions agree with their own daemons.
 
-    Expected: LagStatus as the kernel's bond, VifBgpSessionState as the OND's BGP.
+    Expected: LagStatus agrees with the kernel's bond, VifBgpSessionState with the OND's BGP.
     Source: M1, M3
-    Remedy: look at the agent on the rack's first server (testbed logs) and its management channel.
+    Remedy: check the agent on the rack's first server (testbed logs) and its management channel.
     """
 
     def differs() -> str:
@@ -163,10 +163,10 @@ def test_tells_the_truth(site: Site, lag: LagSubject, due: float) -> None:
             number = STATES.index(state) + 1 if state in STATES else 1
             pairs.append((f"VifBgpSessionState of {purpose}", value, number))
         return ", ".join(
-            f"{name} {told or 'none of late'}, but it is {real}"
+            f"{name} {told or 'nothing recent'}, but it is {real}"
             for name, told, real in pairs
             if told != str(real)
         )
 
     seen = _settled(site, differs, lambda text: not text, due)
-    expect(not seen, lag.name, expected="metrics that are true", seen=seen or "they are true")
+    expect(not seen, lag.name, expected="true metrics", seen=seen or "true metrics")

@@ -51,17 +51,17 @@ def internet(site: Site, end: WayEnd) -> IPv4Address | None:
 
 
 def test_path(site: Site, instance: InstanceSubject) -> None:
-    """Packets as large as the way's MTU pass, and for one byte more path MTU discovery works.
+    """Packets as large as the path's MTU pass, and one byte more triggers path MTU discovery.
 
-    One other end for each kind of way that the instance has, pinged from both ends with DF.
+    The instance and one other end for each kind of path ping each other with DF.
 
     Expected: 9001 bytes inside the VPC on one Outpost or in the Region and over peering, 8500
-    through a transit gateway, 1300 where the service link is on the way, 1500 to the local
-    network and the internet; for one more an ICMP error "fragmentation needed" (type 3, code 4)
-    with that MTU, or a refusal by the sender's own interface.
+    through a transit gateway, 1300 over the service link, 1500 to the local network and the
+    internet; for one byte more an ICMP error "fragmentation needed" (type 3, code 4) with that MTU,
+    or a refusal by the sender's own interface.
     Source: S1 (1300), P (1500 by the local gateway), EC2 mtu
-    Remedy: for a smaller MTU look at the interfaces of the underlay; without ICMP error, at
-    network ACLs and firewalls that drop ICMP type 3, code 4.
+    Remedy: if the MTU is smaller, check the interfaces of the underlay; without an ICMP error,
+    check network ACLs and firewalls that drop ICMP type 3, code 4.
     """
     ways, permissions = Ways(site.topology), Permissions(site.topology)
     end = ways.end(instance.instance.name)
@@ -78,7 +78,7 @@ def test_path(site: Site, instance: InstanceSubject) -> None:
     if address := internet(site, end):
         sizes |= _sizes(end.name, address, INTERNET_MTU)
     if not sizes:
-        pytest.skip("it has no way to anybody that filters let it ping")
+        pytest.skip("filters allow it to ping nobody")
 
     def as_expected(request: Request, answer: Answer) -> bool:
         mtu, passes = sizes[request]
@@ -101,13 +101,13 @@ def _sizes(node: str, to: IPv4Address, mtu: int) -> dict[Request, tuple[int, boo
 
 @pytest.mark.after("mtu.path")
 def test_tcp(site: Site, instance: InstanceSubject, measure: Callable[..., Measurement]) -> None:
-    """A TCP transfer gets through on every kind of way, whatever segment size TCP begins with.
+    """A TCP transfer gets through on every kind of path, whatever its first segment size.
 
-    100 kB there and 100 kB back, between the instance and one other end for each kind of way.
+    100 kB in each direction, between the instance and one other end for each kind of path.
 
     Expected: all bytes arrive.
     Source: S1, P; EC2 mtu: path MTU discovery needs ICMP type 3, code 4
-    Remedy: let ICMP type 3, code 4 through, or clamp the TCP MSS where it is lost.
+    Remedy: allow ICMP type 3, code 4, or clamp the TCP MSS where it is lost.
     """
     end = Ways(site.topology).end(instance.instance.name)
     permissions, tried = Permissions(site.topology), 0
@@ -125,7 +125,7 @@ def test_tcp(site: Site, instance: InstanceSubject, measure: Callable[..., Measu
             seen=said or f"{got} bytes",
         )
     if not tried:
-        pytest.skip("filters let it open no connection to a port that nothing uses")
+        pytest.skip("filters allow it no connection to an unused port")
 
 
 def _free_port(
@@ -152,7 +152,7 @@ def _transfer(site: Site, end: WayEnd, other: WayEnd, way: Way, port: int) -> tu
         with site.testbed.client.popen(other.name, serving, until="ready") as server:
             said = next(server.chunks(), b"")
             if b"ready" not in said:
-                return 0, f"{other} can't listen on TCP {port}: {bytes(server.stderr).decode()}"
+                return 0, f"{other} cannot listen on TCP {port}: {bytes(server.stderr).decode()}"
             done = site.testbed[end.name].run(asking, check=False, timeout=PATIENCE_S)
     got = int(done.text) if done.text.strip().isdigit() else 0
     return got, done.stderr.decode(errors="replace").strip()

@@ -68,11 +68,11 @@ def expected_state(topology: Topology, vpc: Vpc, route: VpcRoute | Ipv6Route) ->
 def test_states(site: Site, vpc: VpcSubject) -> None:
     """Every route of the VPC's route tables is in the state that AWS would show.
 
-    What the kernel has for it counts, on the VPC's routers in the Region and on Outposts.
+    The check examines the kernel's routes on the VPC's routers in the Region and on Outposts.
 
-    Expected: active; blackhole where the target is stopped, detached or deleted.
+    Expected: active; blackhole if the target is stopped, detached or deleted.
     Source: V (route tables), botocore (State)
-    Remedy: look at the target of the route, and at what changed the router's table.
+    Remedy: check the target of the route, and what changed the router's table.
     """
     wanted = {
         (table.name, _destination(route)): (
@@ -102,24 +102,24 @@ def test_states(site: Site, vpc: VpcSubject) -> None:
 
 
 def test_within_vpc(site: Site, vpc: VpcSubject) -> None:
-    """The instances of a VPC reach each other, as far as filters let them.
+    """The instances of a VPC reach each other, if filters allow it.
 
     On one Outpost, in the Region, and between an Outpost and the Region over the service link.
 
     Expected: every request is answered.
     Source: V: the local route of every route table; S1, H3: over the service link
-    Remedy: where one end is on an Outpost, look at its service link first.
+    Remedy: if one end is on an Outpost, check its service link first.
     """
     _expect_answers(site, vpc, {"inside", "service-link", "local-gateways"}, same=True)
 
 
 def test_between_vpcs(site: Site, vpc: VpcSubject) -> None:
-    """Instances reach those of other VPCs by peering connections and transit gateways.
+    """Instances reach those of other VPCs over peering connections and transit gateways.
 
     Expected: every request is answered.
     Source: H6; AWS: VPC peering, how transit gateways work
-    Remedy: both VPCs need a route; a transit gateway needs the association and the propagation,
-    and an attachment in the zone of the instance.
+    Remedy: both VPCs need a route; a transit gateway needs the association and the propagation, and
+    an attachment in the zone of the instance.
     """
     _expect_answers(site, vpc, {"peering", "transit", "hairpin"}, same=False)
 
@@ -135,22 +135,21 @@ def _expect_answers(site: Site, vpc: VpcSubject, kinds: set[WayKind], *, same: b
             request = permissions.request(source, other, way)
             requests += [request] if request else []
     if not requests:
-        pytest.skip("no two instances have such a way that filters leave open")
+        pytest.skip("filters leave no such path between two instances")
     for request, answer in answered(site, requests).items():
         expect(answer.ok, request, expected="an answer", seen=answer)
 
 
 def test_ipv6(site: Site, vpc: VpcSubject) -> None:
-    """By IPv6 the VPC's instances reach whom the rules let them, and nobody else.
+    """By IPv6 the VPC's instances reach exactly whom the rules allow.
 
-    Each other, over the service link as well, and the machines on the internet by an internet
-    gateway or an egress-only one: ping and TCP 80, as far as routes, security groups and network
-    ACLs let requests and answers pass. The other checks of who reaches whom send IPv4.
+    Each other, including over the service link, and machines on the internet through an internet
+    gateway or an egress-only one: with ping and TCP 80, if routes, security groups and network ACLs
+    allow requests and answers. The other reachability checks send IPv4.
 
-    Expected: an answer, or that the connection is refused, where the rules let it pass; else none.
+    Expected: an answer or a refused connection if the rules allow it, else nothing.
     Source: V (route tables, egress-only internet gateways, security groups, network ACLs)
-    Remedy: look at the route tables' routes for IPv6, and at rules that name IPv6 blocks only
-    or not at all.
+    Remedy: check the route tables' routes for IPv6, and rules that name only IPv6 blocks or none.
     """
     if vpc.vpc.ipv6_cidr is None:
         pytest.skip("the VPC has no IPv6 CIDR block")
@@ -164,7 +163,7 @@ def test_ipv6(site: Site, vpc: VpcSubject) -> None:
     ]
     rows = reach.compare(site.testbed.client, world, wanted) if wanted else []
     if all(row.predicted is None for row in rows):
-        pytest.skip("no two machines of which one is in the VPC have IPv6")
+        pytest.skip("there are no two machines with IPv6, one of them in the VPC")
     for row in rows:
         subject = f"{row.request.source} to {row.request.address}, {row.request.kind}"
         said = "an answer" if row.predicted else f"no answer: {row.reason}"
@@ -197,20 +196,20 @@ class _Lead:
 
 @pytest.mark.after("routing.states")
 def test_targets(site: Site, vpc: VpcSubject) -> None:
-    """Packets that match a route get to the route's target.
+    """Packets that match a route reach the route's target.
 
-    One packet for each active route of a subnet that has an instance, to an address that no
-    longer prefix has, seen at the target: the local gateway, the appliance's interface (its own
-    address, with source/destination check), the gateway or endpoint in the Region, the other
+    For each active route of a subnet with an instance, one packet to an address that no longer
+    prefix covers must be seen at the target: the local gateway, the appliance's interface (with
+    source/destination check, its own address), the gateway or endpoint in the Region, or the other
     VPC's router.
 
     Expected: the packet is at the target.
     Source: V: the longest prefix decides; L2, H3
-    Remedy: follow the packet with testbed trace, from the instance on.
+    Remedy: follow the packet with testbed trace, starting from the instance.
     """
     leads = list(_leads(site, vpc.vpc))
     if not leads:
-        pytest.skip("no instance has a route but the local one that it may send to")
+        pytest.skip("no instance may send to a route other than the local one")
     places = dict.fromkeys(place for lead in leads for place in lead.places)
     addresses = " or ".join(f"dst host {lead.request.to}" for lead in leads)
     with captures(site, places, addresses) as seen:
@@ -221,7 +220,7 @@ def test_targets(site: Site, vpc: VpcSubject) -> None:
                 there,
                 lead,
                 expected=f"{lead.request} at {lead.where}",
-                seen="it does not get there",
+                seen="it does not arrive",
             )
 
 
@@ -323,15 +322,15 @@ def _interface(interface: NetworkInterface, end: WayEnd) -> tuple[Place, ...]:
 
 
 def test_answers(site: Site, instance: InstanceSubject) -> None:
-    """Whoever routes and filters let ask the instance has a way back for the answer.
+    """Whoever may ask the instance, by routes and filters, gets an answer.
 
-    The rules are followed for TCP from every instance and LAN host; of those that they let in, one
-    of each is sent, best one whose answer they lead elsewhere.
+    The check follows the rules for TCP from every instance and LAN host, and sends a request from
+    one of each kind that they let in, preferably one whose answer they lead astray.
 
     Expected: an answer.
     Source: V (route tables; security groups are stateful, network ACLs are not), L2
-    Remedy: give the subnet's route table a route back to who may ask, or no longer let it ask
-    in the security group or network ACL.
+    Remedy: add a route back to those who may ask to the subnet's route table, or stop letting them
+    in with the security group or network ACL.
     """
     requests = asked_of(site.topology, instance.instance.name)
     if not requests:
@@ -339,15 +338,16 @@ def test_answers(site: Site, instance: InstanceSubject) -> None:
     for request, answer in answered(site, list(requests)).items():
         reason = requests[request]
         seen = f"{answer}: the request is let in, but {reason}" if reason else answer
-        expect(answer.ok, request, expected="an answer, or a request that is refused", seen=seen)
+        expect(answer.ok, request, expected="an answer, or a refused request", seen=seen)
 
 
 def test_local_gateway(site: Site, outpost: OutpostSubject) -> None:
     """The local gateway's route table has its routes, in the states that AWS would show.
 
     Expected: static routes to the VIF group and to interfaces of running instances are active,
-    those to others blackholes; a propagated route for each announced subnet or CoIP pool, and
-    none for anything else; pending as long as an association or the route to the VIF group lacks.
+    static routes to other interfaces are blackholes; there is a propagated route for each announced
+    subnet or CoIP pool, and for nothing else; routes are pending while an association or the route
+    to the VIF group is missing.
     Source: L2, L3, R1
     Remedy: associate the route table with the VIF group and the VPC, and add the static route
     0.0.0.0/0 to the VIF group.

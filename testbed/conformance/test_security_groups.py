@@ -47,21 +47,21 @@ def kinds(permissions: Permissions, source: WayEnd, end: WayEnd) -> list[tuple[P
 def _filtered(site: Site, instance: InstanceSubject) -> WayEnd:
     end = Ways(site.topology).end(instance.instance.name)
     if not Permissions(site.topology).is_filtered(end):
-        pytest.skip("nothing filters at its network interface")
+        pytest.skip("its network interface is not filtered")
     return end
 
 
 def test_allowed(site: Site, instance: InstanceSubject) -> None:
     """What the rules allow reaches the instance, and its answer gets back.
 
-    From every instance and LAN host that has a way: ping, and TCP at both ports of the
-    boundaries of each rule of both ends' security groups and network ACLs. A refused
-    connection has reached it, too. Answers pass security groups without a rule.
+    Every instance and LAN host with a path sends pings, and TCP to both ports at the boundaries of
+    each rule of both ends' security groups and network ACLs. A refused connection has also reached
+    the instance. Answers pass security groups without a rule.
 
-    Expected: an answer to all that the rules allow.
+    Expected: an answer to every allowed request.
     Source: V (security groups are stateful; network ACLs are not), EC2 conntrack
-    Remedy: compare the rules of both ends' security groups, and of the network ACLs of both
-    subnets, those for answers (ports 1024 to 65535) included.
+    Remedy: compare the rules of both ends' security groups and of both subnets' network ACLs,
+    including those for answers (ports 1024 to 65535).
     """
     end = _filtered(site, instance)
     wanted = [request for request, allowed in cases(site, end) if allowed]
@@ -73,13 +73,13 @@ def test_allowed(site: Site, instance: InstanceSubject) -> None:
 
 
 def test_denied(site: Site, instance: InstanceSubject) -> None:
-    """What no rule allows is dropped, silently.
+    """What no rule allows is dropped silently.
 
-    The same requests at the other side of each boundary, and from those that no rule names.
+    The same requests, on the other side of each boundary, and from those that no rule names.
 
-    Expected: no answer, and no error either.
+    Expected: neither an answer nor an error.
     Source: V: security groups only allow; network ACLs deny what no entry allows
-    Remedy: look for a rule that is wider than it should be, in any of the instance's groups.
+    Remedy: look for a rule that is too wide, in any of the instance's groups.
     """
     end = _filtered(site, instance)
     wanted = [request for request, allowed in cases(site, end) if not allowed]

@@ -90,11 +90,11 @@ def _lost(site: Site, tunnel: TunnelSubject, sender: Place, packet: Any, mark: b
 @pytest.mark.after("site.powered")
 @pytest.mark.follows(*BELOW, "firewalls.passes-udp", "site.default-route")
 def test_handshake(site: Site, tunnel: TunnelSubject) -> None:
-    """The tunnel's handshake is done, and UDP 443 is answered now.
+    """The tunnel has a recent handshake, and UDP 443 is answered now.
 
-    Expected: a handshake not older than 180 s, and packets that come back from the anchor.
+    Expected: a handshake no older than 180 s, and packets that come back from the anchor.
     Source: S1, S4; B7, C5, D13 (T1): UDP 443 to 443, out and, if stateless, in
-    Remedy: let UDP 443 to 443 through on the whole way between the infrastructure subnet and AWS.
+    Remedy: allow UDP 443 to 443 on the whole path between the infrastructure subnet and AWS.
     """
     node = names.service_link(tunnel.outpost)
     row = site.settled(
@@ -117,11 +117,11 @@ def test_handshake(site: Site, tunnel: TunnelSubject) -> None:
 @pytest.mark.after("service-link.handshake")
 @pytest.mark.follows("vlan.mtu", "site.mtu", *BELOW)
 def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
-    """Packets of 1500 bytes pass unfragmented between the rack's server and the anchor, both ways.
+    """Packets of 1500 bytes pass unfragmented between rack server and anchor, both ways.
 
-    Expected: UDP packets from port 443 to 443, 1500 bytes, with the bit Don't Fragment, arrive.
+    Expected: UDP packets from port 443 to 443, of 1500 bytes with the bit Don't Fragment, arrive.
     Source: S1: the path must carry 1500 bytes; S4; A13, A14, B13, C8, D16, G12 (T1, T2)
-    Remedy: raise the MTU of the link where they get lost to 1500; let UDP 443 to 443 through.
+    Remedy: raise the MTU of the link that drops them to 1500; allow UDP 443 to 443.
     """
     host, place = (tunnel.host, "eth0"), anchor_place(site, tunnel)
     source, mark = server_address(tunnel.outpost, tunnel.index), f"out {tunnel.name}".encode()
@@ -147,11 +147,11 @@ def test_underlay_mtu(site: Site, tunnel: TunnelSubject) -> None:
 @pytest.mark.after("isp.way-out", "isp.established", every=True)
 @pytest.mark.follows(*BELOW, "firewalls.passes-tcp", "site.default-route")
 def test_region_reachable(site: Site, outpost: OutpostSubject) -> None:
-    """The Region's public addresses can be reached from the infrastructure subnet.
+    """The infrastructure subnet can reach the Region's public addresses.
 
     Expected: the Outposts endpoint answers TCP 443 from a server of the rack.
     Source: D2, D9, D16 (T1)
-    Remedy: follow the packets (testbed trace): on-premises, at the provider, or further on.
+    Remedy: follow the packets (testbed trace): on-premises, at the provider, or beyond.
     """
     rack = outpost.outpost
     if rack.service_link.private_anchors:
@@ -172,10 +172,10 @@ def test_region_reachable(site: Site, outpost: OutpostSubject) -> None:
 def test_management(site: Site, outpost: OutpostSubject) -> None:
     """The management channel works: TCP from an ephemeral port to 443.
 
-    Expected: the Region's endpoint can be connected to from a server's address, and says that the
-    Outpost is connected.
+    Expected: a server of the rack can connect to the Region's endpoint, which says that the Outpost
+    is connected.
     Source: S4; B7, C5, D13 (T1): TCP 1025-65535 to 443; H2; G1 (T2)
-    Remedy: let TCP 1025-65535 to 443 through, from the infrastructure subnet to AWS.
+    Remedy: allow TCP 1025-65535 to 443, from the infrastructure subnet to AWS.
     """
     rack = outpost.outpost
     address, source = (
@@ -198,7 +198,7 @@ def test_rtt(site: Site, tunnel: TunnelSubject, measure: Callable[..., Measureme
 
     Expected: pings through the tunnel are answered, the slowest in at most 175 ms.
     Source: S1
-    Remedy: find the link that delays (testbed trace); take another path or provider.
+    Remedy: find the link with the delay (testbed trace); use another path or provider.
     """
     place = (names.service_link(tunnel.outpost), tunnel.interface)
     result = ping(site, place, inner.tunnel_anchor(tunnel.index).ip, count=3)
@@ -213,10 +213,10 @@ def test_rtt(site: Site, tunnel: TunnelSubject, measure: Callable[..., Measureme
 def test_inner_mtu(site: Site, outpost: OutpostSubject) -> None:
     """Between the Outpost's and the Region's part of a VPC the MTU is exactly 1300.
 
-    Expected: 1300 bytes pass unfragmented; for 1301 bytes ICMP tells the MTU of 1300.
+    Expected: 1300 bytes pass unfragmented; for 1301 bytes ICMP reports the MTU of 1300.
     Source: S1
-    Remedy: the path below must carry 1500 bytes (service-link.underlay-mtu); look at what adds
-    headers on the way.
+    Remedy: the underlying path must carry 1500 bytes (service-link.underlay-mtu); find out what
+    adds headers on it.
     """
     found = overlays(site.topology, outpost.outpost)
     if not found:
@@ -238,14 +238,14 @@ def test_throughput(
 ) -> None:
     """The service link carries at least 500 Mbit/s.
 
-    Where this machine is too slow to tell, or the time is virtual, it does not apply.
+    The check does not apply if this machine is too slow, or in virtual time.
 
-    Expected: a TCP transfer of a second through the tunnels reaches 500 Mbit/s.
+    Expected: a one-second TCP transfer through the tunnels reaches 500 Mbit/s.
     Source: S1, H2: 500 Mbit/s to 1 Gbit/s for each compute rack
-    Remedy: order a faster link; look for loss and for a limit on the way (testbed capture).
+    Remedy: order a faster link; look for loss, and for a limit on the path (testbed capture).
     """
     if site.testbed.is_virtual:
-        pytest.skip("in virtual time a transfer takes no processor's time: its rate means nothing")
+        pytest.skip("in virtual time a transfer takes no processor time, so its rate means nothing")
     source, own = names.service_link(outpost.outpost), inner.overlay_endpoint(outpost.outpost)
     mbps, busy = transfer(site, source, own, names.FABRIC, inner.FABRIC_ENDPOINT)
     rate = measure("throughput", mbps, "Mbit/s", at_least=LEAST_MBPS)
@@ -256,12 +256,12 @@ def test_throughput(
 
 @pytest.mark.after("service-link.handshake", every=True)
 def test_encrypted(site: Site, outpost: OutpostSubject) -> None:
-    """On the customer's wires the service link is nothing but UDP 443 to 443 and TCP 443.
+    """On the customer's wires the service link is only UDP 443 to 443 and TCP 443.
 
-    Expected: while a marked packet crosses, the wires show the tunnels' packets, and neither its
-    content nor an address of what is inside.
+    Expected: while a marked packet crosses, the wires show the tunnels' packets, but neither its
+    content nor an address inside the tunnels.
     Source: S1: an encrypted set of VPN connections; S4
-    Remedy: look for a route that leads past the tunnels to what belongs into them.
+    Remedy: look for a route that bypasses the tunnels.
     """
     rack = outpost.outpost
     places, found = uplinks_of(site, rack), overlays(site.topology, rack)
@@ -315,11 +315,12 @@ def _datagram_of(packet: Any) -> tuple[Any, ...]:
 @pytest.mark.after("service-link.handshake")
 @pytest.mark.follows("bgp.equal", *BELOW)
 def test_two_paths(site: Site, outpost: OutpostSubject) -> None:
-    """The answers to each tunnel come by the OND that its server's address belongs to.
+    """Answers to each tunnel come through the OND that its server's address belongs to.
 
-    Expected: packets to the servers of both halves of the infrastructure subnet, each at its OND.
+    Expected: packets to the servers of both halves of the infrastructure subnet arrive at their
+    ONDs.
     Source: S1: redundant; R1: each OND announces its own /27 with path length 1; M2
-    Remedy: have the devices prefer the shorter AS path; see bgp.route-to-rack.
+    Remedy: let the devices prefer the shorter AS path; see bgp.route-to-rack.
     """
     rack = outpost.outpost
     if rack.drained:
@@ -337,11 +338,12 @@ def test_two_paths(site: Site, outpost: OutpostSubject) -> None:
 @pytest.mark.after("service-link.underlay-mtu")
 @pytest.mark.follows("firewalls.refuses-inbound")
 def test_initiated_from_the_outpost(site: Site, tunnel: TunnelSubject) -> None:
-    """Nothing can be opened from the Region's side: neither TCP nor a UDP flow of its own.
+    """The Region's side can open nothing: neither TCP connections nor its own UDP flows.
 
     Expected: a new connection from the anchor to the rack's server gets no answer.
     Source: S1: always initiated from the Outpost; S4: all that is initiated inbound may be denied
-    Remedy: deny what begins outside, at the firewall and on the way to the infrastructure subnet.
+    Remedy: deny connections from outside, at the firewall and on the path to the infrastructure
+    subnet.
     """
     place, address = anchor_place(site, tunnel), server_address(tunnel.outpost, tunnel.index)
     name = f"{tunnel.anchor} to {tunnel.host} ({address})"
@@ -368,9 +370,9 @@ def test_redundancy(site: Site, outpost: OutpostSubject) -> None:
     """Either tunnel alone carries the service link.
 
     Expected: with one tunnel cut, the Outpost's and the Region's part of a VPC reach each other
-    again within seconds; with the other one cut, too.
+    again within seconds, and so they do with the other one cut.
     Source: S1: redundant; H1: size each path so that it can carry all; E7 (T1): a test of each path
-    Remedy: repair the tunnel that does not carry: see the checks of its path below.
+    Remedy: repair the tunnel that fails: see the lower checks of its path.
     """
     found = overlays(site.topology, outpost.outpost)
     if not found:

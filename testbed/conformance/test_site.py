@@ -42,9 +42,9 @@ def _rows(site: Site, machine: MachineSubject) -> list[dict[str, str]]:
 def test_powered(site: Site, machine: MachineSubject) -> None:
     """The machine is switched on.
 
-    Expected: one of its interfaces at least is up.
+    Expected: at least one of its interfaces is up.
     Source: A3, D1 (T1)
-    Remedy: switch it on, or set its interface up where it has only one.
+    Remedy: switch it on or, if it has only one interface, set that up.
     """
     states = [row["state"] for row in _rows(site, machine)]
     off = "switched off: all of its interfaces are down"
@@ -57,10 +57,10 @@ def test_powered(site: Site, machine: MachineSubject) -> None:
 def test_cables(site: Site, machine: MachineSubject) -> None:
     """The cables inside a rack and inside the Region have carrier.
 
-    Expected: every interface of the machine is up; those to the customer are left to lag.carrier,
-    site.link, isp.link and direct-connect.link.
+    Expected: every interface of the machine is up, except those to the customer, which lag.carrier,
+    site.link, isp.link and direct-connect.link check.
     Source: A3, A4 (T1)
-    Remedy: what is inside a rack or the Region is AWS's: open a support case.
+    Remedy: the inside of a rack and the Region are AWS's: open a support case.
     """
     plan = plan_of(site.topology)
     inner = {node.name for node in plan.nodes if node.group != SITE}
@@ -70,17 +70,17 @@ def test_cables(site: Site, machine: MachineSubject) -> None:
         if isinstance(device, Veth) and device.peer_node in inner:
             places += [(machine.name, interface.name), (device.peer_node, device.peer)]
     if not places:
-        pytest.skip("it has no cable that is AWS's at both ends")
+        pytest.skip("it has no cable with both ends inside AWS")
     expect_up(site, places)
 
 
 @pytest.mark.after("site.powered")
 def test_daemons(site: Site, machine: MachineSubject) -> None:
-    """The programs that the machine needs run: routing daemons, servers, agents.
+    """The machine's programs are running: routing daemons, servers, agents.
 
-    Expected: every program of its role runs.
+    Expected: every program of its role is running.
     Source: A10 (T1)
-    Remedy: look at its log (testbed logs) for why it ended, and start it again.
+    Remedy: read its log (testbed logs) to see why it ended, and restart it.
     """
     wanted = {process.name for process in plan_of(site.topology).node(machine.name).processes}
     if not wanted:
@@ -96,7 +96,7 @@ def test_daemons(site: Site, machine: MachineSubject) -> None:
 def test_default_route(site: Site, machine: MachineSubject) -> None:
     """The machine has its default route.
 
-    Expected: 0.0.0.0/0 by its gateway.
+    Expected: a route to 0.0.0.0/0 through its gateway.
     Source: V (route tables: each subnet's router); D12 (T1)
     Remedy: configure the default gateway, statically or by DHCP.
     """
@@ -118,7 +118,7 @@ def test_link(site: Site, link: LinkSubject) -> None:
 
     Expected: carrier at both ends.
     Source: D1, E4 (T1)
-    Remedy: look at the interface's administrative state, its optical module and its cable.
+    Remedy: check the interface's administrative state, its optical module and its cable.
     """
     expect_up(site, [(end.node, end.interface) for end in link.ends])
 
@@ -127,9 +127,9 @@ def test_link(site: Site, link: LinkSubject) -> None:
 def test_peer_answers(site: Site, link: LinkSubject) -> None:
     """The two ends of the link answer each other's pings.
 
-    Expected: an answer to each end's ping; firewalls with rules of their own need not answer.
+    Expected: an answer to each end's ping, except from firewalls with their own rules.
     Source: D8, E4 (T1)
-    Remedy: compare addresses, prefix lengths and filters of both ends.
+    Remedy: compare the addresses, prefix lengths and filters of both ends.
     """
     for asking, answering in _open_ways(site, link):
         result = site.settled(
@@ -151,7 +151,7 @@ def _open_ways(site: Site, link: LinkSubject) -> list[tuple[LinkEnd, LinkEnd]]:
 def test_mtu(site: Site, link: LinkSubject) -> None:
     """Packets as large as the link's MTU pass it unfragmented, in both directions.
 
-    Expected: pings of 1500 bytes, or what the file says, with the bit Don't Fragment, are answered.
+    Expected: pings of 1500 bytes, or the MTU of the file, with the bit Don't Fragment are answered.
     Source: S1, P: the paths of the service link and of the local gateway carry 1500 bytes
     Remedy: set the MTU of the interface to 1500 or more, at both ends.
     """
@@ -168,13 +168,14 @@ def test_mtu(site: Site, link: LinkSubject) -> None:
 
 @pytest.mark.after("site.link", "site.peer-answers", "site.daemons")
 def test_established(site: Site, link: LinkSubject) -> None:
-    """The BGP session over the link is Established, as both daemons say.
+    """The BGP session over the link is Established, according to both daemons.
 
-    Also where a device has a configuration of its own.
+    This includes devices with their own configuration.
 
     Expected: state Established at both ends.
     Source: D3, E4 (T1)
-    Remedy: compare AS numbers, addresses, MD5 keys and prefix limits of both ends; see their logs.
+    Remedy: compare the AS numbers, addresses, MD5 keys and prefix limits of both ends; read their
+    logs.
     """
     ends = link.ends
     for end, other in permutations(ends):
@@ -195,15 +196,15 @@ def test_established(site: Site, link: LinkSubject) -> None:
     *("bgp.established", "bgp.outpost-announces", "direct-connect.established", "site.lan"),
 )
 def test_accepted(site: Site, link: LinkSubject) -> None:
-    """No network is out of reach because its announcement has the receiver's AS number in its path.
+    """No network is unreachable because its announcement has the receiver's ASN in its path.
 
-    A router refuses such a route as a loop (RFC 4271, 9.1.2). That matters where the prefix does
-    not come by another way: between two sites that have the same AS number.
+    A router refuses such a route as a loop (RFC 4271, 9.1.2). That matters if no other route to the
+    prefix exists, as between two sites with the same AS number.
 
-    Expected: for each announcement that is refused so, another route to that prefix.
+    Expected: for each announcement that is refused for this reason, another route to its prefix.
     Source: A9, D5 (T1); R1: AS numbers
-    Remedy: give the sites AS numbers of their own, or have the receiver allow its own
-    (allowas-in), or the sender replace it (as-override).
+    Remedy: give each site its own AS number, or let the receiver accept its own number
+    (allowas-in), or let the sender replace it (as-override).
     """
     for end, other in permutations(link.ends):
         announced = sessions_of(site, end.node, routes=True)
@@ -231,13 +232,13 @@ def test_accepted(site: Site, link: LinkSubject) -> None:
     *("isp.link", "isp.peer-answers", "isp.established", "isp.routes", "site.accepted"),
 )
 def test_announced(site: Site, link: LinkSubject) -> None:
-    """Each router of the customer's tells its neighbour what else it knows.
+    """Each router of the customer announces to its neighbour what else it knows.
 
-    A session over which nothing comes is no second way.
+    A session without announcements is not a second path.
 
-    Expected: both ends announce something, unless all that they know is from that neighbour.
+    Expected: both ends announce something, unless everything they know is from that neighbour.
     Source: A9, E4 (T1); H1: redundant paths
-    Remedy: look at the export filter of the end that announces nothing.
+    Remedy: check the export filter of the end that announces nothing.
     """
     for end, other in permutations(link.ends):
         sessions = sessions_of(site, end.node, routes=True)
@@ -278,9 +279,9 @@ def _table(site: Site, node: str, table: int) -> set[str]:
 def test_lan(site: Site, segment: SegmentSubject) -> None:
     """The machines of the LAN have carrier, and the routers answer the hosts on it.
 
-    Expected: all ports of the segment are up; each router answers each host's ping.
+    Expected: all ports of the segment are up, and each router answers each host's ping.
     Source: D1, D8 (T1)
-    Remedy: look at the port and its cable, the address and its prefix length, and filters.
+    Remedy: check the port and its cable, the address and its prefix length, and filters.
     """
     places = [(node, interface) for node, interface, _ in segment.machines]
     plan, ends = plan_of(site.topology), []
@@ -305,9 +306,10 @@ def test_lan(site: Site, segment: SegmentSubject) -> None:
 def test_unique_addresses(site: Site, segment: SegmentSubject) -> None:
     """Each address of the LAN belongs to one machine.
 
-    One machine asks for all addresses by ARP probes, which leave no trace (RFC 5227).
+    One machine asks for all addresses with ARP probes, which leave no trace (RFC 5227).
 
-    Expected: answers from one Ethernet address for each; none for the asking machine's own.
+    Expected: answers for each address come from one Ethernet address, and none for the asking
+    machine's own address.
     Source: A8, D8 (T1): duplicate addresses
     Remedy: find the port of the second Ethernet address in the switch's table, and unplug it.
     """
@@ -355,12 +357,12 @@ def test_unique_addresses(site: Site, segment: SegmentSubject) -> None:
     *("service-link.handshake", "isp.routes", "isp.way-out", "bgp.way-to-region"),
 )
 def test_sessions(site: Site, machine: MachineSubject) -> None:
-    """Every BGP session that a daemon is configured with is Established, whoever configured it.
+    """Every BGP session in a daemon's configuration is Established, whoever configured it.
 
-    Expected: state Established; sessions that are disabled in the configuration do not count.
+    Expected: state Established, except for sessions that the configuration disables.
     Source: A10, A11, D3 (T1)
-    Remedy: look at the daemon's log (testbed logs) for the reason; take out a session that has
-    no other end.
+    Remedy: read the reason in the daemon's log (testbed logs); remove sessions that have no other
+    end.
     """
     found = site.settled(
         lambda: sessions_of(site, machine.name),

@@ -83,9 +83,9 @@ def _hear(
 def test_tagged(site: Site, vif: VifSubject) -> None:
     """Frames of the VIF carry its VLAN id on the LAG's cables, in both directions.
 
-    Expected: what either end sends is tagged (IEEE 802.1Q) with the VLAN id of the order.
+    Expected: the frames of both ends are tagged (IEEE 802.1Q) with the ordered VLAN id.
     Source: A13 (T1); R1: each LAG is an 802.1Q trunk; R2: VLAN ids 1-4094, tagged
-    Remedy: give the VLAN interface of the port channel the VLAN id that was ordered.
+    Remedy: give the VLAN interface of the port channel the ordered VLAN id.
     """
     lag, wanted = vif.on, f"frames tagged {vif.vif.vlan}"
     own, peer = vif.vif.local_address.ip, vif.vif.peer_address.ip
@@ -107,11 +107,11 @@ def test_tagged(site: Site, vif: VifSubject) -> None:
 
 @pytest.mark.follows("site.powered", "lag.carrier", "lag.members", "vlan.tagged")
 def test_not_bridged(site: Site) -> None:
-    """Each VLAN ends on its customer device: no frame of it comes out at another LAG.
+    """Each VLAN ends on its customer device: none of its frames appear on another LAG.
 
     Expected: a broadcast of an OND on a VLAN arrives at that VLAN's device, and on no other LAG.
     Source: R1, H1: VLANs exist only between Outpost and device; do not bridge between devices
-    Remedy: terminate the VLAN on the device with a routed interface; take it off other trunks.
+    Remedy: terminate the VLAN on the device with a routed interface; remove it from other trunks.
     """
     found = vifs(site.topology)
     if not found:
@@ -144,11 +144,11 @@ def test_not_bridged(site: Site) -> None:
 @pytest.mark.after("vlan.tagged")
 @pytest.mark.follows("lag.carrier", "lag.fast-rate", "lag.members")
 def test_addresses(site: Site, vif: VifSubject) -> None:
-    """Both ends of the VIF use the addresses that were ordered.
+    """Both ends of the VIF use the ordered addresses.
 
-    Expected: what either end sends on the VLAN comes from its address of the point-to-point subnet.
+    Expected: each end's packets on the VLAN come from its address of the point-to-point subnet.
     Source: A8 (T1); R1: a point-to-point subnet for each VLAN
-    Remedy: set the address and prefix length of the VLAN interface to those of the order.
+    Remedy: set the address and prefix length of the VLAN interface to the ordered ones.
     """
     lag = vif.on
     real = not exists(site, lag.device)
@@ -179,7 +179,7 @@ def test_peer_answers(site: Site, vif: VifSubject) -> None:
 
     Expected: the customer device answers the OND's ping on the VLAN, and the OND the device's.
     Source: A1, A14 (T1)
-    Remedy: look at ARP, the prefix length of both ends, and filters for ICMP on the interface.
+    Remedy: check ARP, the prefix lengths of both ends, and filters for ICMP on the interface.
     """
     lag, own, peer = vif.on, vif.vif.local_address.ip, vif.vif.peer_address.ip
     for place, answerer, address in (
@@ -197,7 +197,7 @@ def test_peer_answers(site: Site, vif: VifSubject) -> None:
 def test_mtu(site: Site, vif: VifSubject) -> None:
     """Packets of 1500 bytes pass the VIF unfragmented, in both directions.
 
-    Expected: pings of 1500 bytes that must not be fragmented are answered, sent from either end.
+    Expected: pings of 1500 bytes with the bit Don't Fragment are answered, from either end.
     Source: S1, P: the paths of the service link and of the local gateway carry 1500 bytes
     Remedy: set the MTU of the port channel and its VLAN interfaces to 1500 or more, at both ends.
     """

@@ -22,7 +22,7 @@ def transfer(
     """How many Mbit/s come through, and which share of the time the processors were busy.
 
     `own` and `address` are addresses of the two nodes. NetworkError where no transfer comes about,
-    HostError where iperf3 can't run.
+    HostError where iperf3 cannot run.
     """
     server = site.testbed.client.popen(
         destination, ["iperf3", "--server", "--one-off", "--forceflush"], until="listening"

@@ -47,7 +47,7 @@ def send_frames(site: Site, place: Place, frames: Sequence[Any]) -> None:
     """Send Scapy frames from an interface as they are."""
     problem = sent(site, place, "frames", frames)
     if problem:
-        raise NetworkError(f"{' '.join(place)} can't send a frame: {problem}")
+        raise NetworkError(f"{' '.join(place)} cannot send a frame: {problem}")
 
 
 def echo_request(source: Address, destination: Address, **layers: Any) -> Any:

@@ -1,8 +1,8 @@
-"""Talking to a running testbed over its control socket (docs/protocol.md).
+"""Talk to a running testbed over its control socket (docs/protocol.md).
 
-Synchronous and standard library only: the command line, the pytest plugin
-and other programs use it. Each request has a connection of its own, so one
-`Client` may be used by several threads.
+The command line, the pytest plugin and other programs use this module. It is synchronous,
+and needs only the standard library. Each request has its own connection, so several threads
+may use one `Client`.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ class Client:
 
     @classmethod
     def connect(cls, name: str) -> Self:
-        """The client of testbed `name`; UsageError, naming those that run, when it does not."""
+        """Connect to the testbed `name`. Raises UsageError, with those that run, if it does not."""
         client = cls(name)
         client._spare = client._dial()
         return client
 
     def close(self) -> None:
-        """Let go of a connection that has not been used."""
+        """Close a connection that has not been used."""
         if self._spare is not None:
             self._spare.close()
             self._spare = None
@@ -97,7 +97,7 @@ class Client:
         on_turn: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         decode: Callable[[bytes], dict[str, Any]] = message_of,
     ) -> dict[str, Any]:
-        """Send a request, hand its events on, return its result or raise its error."""
+        """Send a request, pass on its events, and return its result or raise its error."""
         deadline = None if timeout is None else time.monotonic() + timeout
         with contextlib.ExitStack() as stack:
             connection = stack.enter_context(self._open(request))
@@ -122,7 +122,7 @@ class Client:
     # Operations
 
     def hello(self, timeout: float | None = None) -> dict[str, Any]:
-        """Name, version, process and start of the testbed's keeper; TimeoutError when busy."""
+        """Return name, version, process and start. Raises TimeoutError if the keeper is busy."""
         return self._ask({"op": "hello"}, timeout=timeout)
 
     def apply(
@@ -136,14 +136,14 @@ class Client:
         hold: bool = False,
         on_event: OnEvent | None = None,
     ) -> dict[str, Any]:
-        """Bring the testbed to `plan`; with `wait`, until it is ready or the time is over.
+        """Update the testbed to `plan`; with `wait`, wait until it is ready, up to `timeout_s`.
 
         `made_from` has the ``document``, the ``numbers`` and the ``source`` of the plan, as
         JSON. With a `revision` it is refused, with ConflictError, where the testbed has
         another one by now. With `hold` the testbed ends with the connection that is then
         `lease`: when that is closed, and when this process ends, however it ends.
 
-        The result has ``changed``, ``steps``, ``revision``, ``timings`` in ms for each
+        Returns ``changed``, ``steps``, ``revision``, ``timings`` in ms for each
         phase, and ``pending``: what is not ready, with its state.
         """
         request = application(plan, made_from, wait=wait, timeout_s=timeout_s)
@@ -164,11 +164,11 @@ class Client:
         return self._ask({"op": "apply", "turn": True}, on_event=on_event, on_turn=change)
 
     def plan_json(self) -> dict[str, Any]:
-        """What runs, as the keeper sends it: ``plan`` and ``source``."""
+        """Return what is running, as the keeper sends it: ``plan`` and ``source``."""
         return self._ask({"op": "plan"}, decode=protocol.message_of)
 
     def plan(self) -> tuple[Plan, Any]:
-        """What runs, and the source that it was applied with."""
+        """Return the running plan, and the source that it was applied with."""
         from testbed.plan import codec  # noqa: PLC0415
 
         answer = self.plan_json()
@@ -179,7 +179,7 @@ class Client:
         return self._ask({"op": "document", "plan": plan}, decode=protocol.message_of)
 
     def status(self) -> dict[str, Any]:
-        """The state of everything (docs/commands/status.md)."""
+        """Return the state of everything (docs/commands/status.md)."""
         return self._ask({"op": "status"})
 
     def fault(
@@ -193,9 +193,9 @@ class Client:
         every_s: float | str | None = None,
         name: str = "",
     ) -> dict[str, Any]:
-        """Put a fault into force, or on the schedule (docs/faults.md); its row of the status.
+        """Inject a fault, or schedule it (docs/faults.md). Returns its row in the status.
 
-        It is in force when this returns, unless it is for later.
+        The fault is active when this returns, unless it begins later.
         """
         request: dict[str, Any] = {"op": "fault", "kind": kind, "target": target}
         request["values"] = dict(values or {})
@@ -210,20 +210,20 @@ class Client:
         timeout_s: float = 120.0,
         on_event: OnEvent | None = None,
     ) -> dict[str, Any]:
-        """End these faults, or all; without `declared` not those that the topology declares.
+        """Heal these faults, or all; without `declared`, not those that the topology declares.
 
-        When none is left in force and with `wait`, until everything is ready again.
-        The result has ``healed`` (names), ``faults`` and ``pending``, as of `apply`.
+        If no fault is left active, with `wait`, waits until everything is ready again, up to
+        `timeout_s`. Returns ``healed`` (names), ``faults`` and ``pending``, as `apply` does.
         """
         request = {"op": "heal", "names": list(names), "declared": declared, "wait": wait}
         return self._ask(request | {"timeout_s": timeout_s}, on_event=on_event)
 
     def stop(self) -> None:
-        """End the testbed; returns when everything in it is gone."""
+        """Stop the testbed. Returns when everything in it is gone."""
         self._ask({"op": "stop"})
 
     def events(self, since: float = 0.0) -> list[dict[str, Any]]:
-        """What has happened since then (s), oldest first (docs/commands/events.md)."""
+        """Return what has happened since then (s), oldest first (docs/commands/events.md)."""
         events: list[dict[str, Any]] = self._ask({"op": "events", "since": since})["events"]
         return events
 
@@ -242,19 +242,19 @@ class Client:
         raise ended(self.name)
 
     def resources(self) -> dict[str, int]:
-        """What the keeper holds: processes, descriptors, memory (docs/protocol.md)."""
+        """Return what the keeper uses: processes, descriptors, memory (docs/protocol.md)."""
         return self._ask({"op": "resources"})
 
     def advance(self, seconds: float, *, on_event: OnEvent | None = None) -> dict[str, Any]:
-        """Let so many seconds pass: at once where time is virtual. Its ``clock`` afterwards."""
+        """Let this many seconds pass, at once if time is virtual. Returns the ``clock`` then."""
         return self._ask({"op": "advance", "seconds": seconds}, on_event=on_event)
 
     def trace(self, node: str, **probe: Any) -> dict[str, Any]:
-        """Send one marked packet from a node; what was seen of it (docs/protocol.md)."""
+        """Send one marked packet from a node. Returns what was seen of it (docs/protocol.md)."""
         return self._ask({"op": "trace", "node": node} | probe)
 
     def require_real_time(self, what: str) -> None:
-        """Raise UsageError where time is virtual: `what` would then measure nothing real."""
+        """Raise UsageError if time is virtual, because `what` would measure nothing real."""
         if self.hello()["clock"]["time"] != "real":
             hint = "a processor that takes no time has no limits: use testbed up --time real"
             raise UsageError(f"{what} needs real time; {self.name} runs in virtual time", hint=hint)
@@ -272,7 +272,7 @@ class Client:
     ) -> RemoteProcess:
         """Start a command in a node; `size` is the terminal's rows and columns.
 
-        Virtual time passes until it has written `until`; to its end with `clock`.
+        Virtual time passes until the command has written `until` or, with `clock`, until it ends.
         """
         request: dict[str, Any] = {"op": "exec", "node": node, "argv": list(argv)}
         request |= {"tty": tty, "rows": size[0], "columns": size[1], "env": dict(env or {})}
@@ -284,7 +284,7 @@ class Client:
         return process
 
     def capture(self, request: dict[str, Any]) -> RemoteProcess:
-        """Start a capture (docs/protocol.md); it ends when its standard input does."""
+        """Start a capture (docs/protocol.md). It ends when its standard input is closed."""
         connection = self._open({"op": "capture", "clock": False} | request)
         connection.write_some()
         return RemoteProcess(connection, "the capture", self.name)
@@ -298,7 +298,7 @@ class Client:
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Completed:
-        """Run a command in a node to its end; NetworkError when that takes over `timeout` s."""
+        """Run a command in a node. Raises NetworkError if it takes more than `timeout` seconds."""
         with self.popen(node, argv, env=env, clock=True) as process:
             if input:
                 process.connection.queue(Frame.STDIN, input)
@@ -310,15 +310,15 @@ class Client:
                 raise NetworkError(message) from None
 
     def observe(self, nodes: Sequence[str] | None = None) -> dict[str, Any]:
-        """Interfaces, addresses, tunnels and rulesets of some or all nodes, by node's name."""
+        """Return interfaces, addresses, tunnels and rulesets of some or all nodes, by node."""
         request = {"op": "observe", "nodes": None if nodes is None else list(nodes)}
         found: dict[str, Any] = self._ask(request)["nodes"]
         return found
 
     def ask(self, node: str, daemon: str, commands: Sequence[str]) -> list[str]:
-        """What a node's routing daemon (``bird``, ``bgpd``, …) answers to each command.
+        """Return what a node's routing daemon (``bird``, ``bgpd``, …) answers to each command.
 
-        NetworkError when it does not answer.
+        Raises NetworkError if it does not answer.
         """
         request = {"op": "ask", "node": node, "daemon": daemon, "commands": list(commands)}
         replies: list[str] = self._ask(request)["replies"]
@@ -334,10 +334,10 @@ class Client:
         count: int = 1,
         interval_s: float = 0.0,
     ) -> int:
-        """Send packets from a node, all of them `count` times; how many were sent.
+        """Send packets from a node, all of them `count` times. Returns how many were sent.
 
         At layer ``link`` they are frames that leave by `interface`, at layer
-        ``network`` IP packets that the node routes. NetworkError when its kernel refuses.
+        ``network`` IP packets that the node routes. Raises NetworkError if its kernel refuses.
         """
         texts = [base64.b64encode(packet).decode() for packet in packets]
         request: dict[str, Any] = {
@@ -352,7 +352,7 @@ class Client:
     def logs(
         self, node: str, process: str | None = None, *, follow: bool = False
     ) -> Iterator[bytes]:
-        """The log of a node's process, or of all of them, and with `follow` what is added."""
+        """Yield the log of a node's process, or of all; with `follow`, also what is added."""
         request = {"op": "logs", "node": node, "process": process, "follow": follow}
         with contextlib.closing(self._open(request)) as connection:
             while frame := connection.receive():

@@ -124,5 +124,5 @@ def error(name: str, how: Ended) -> HostError:
     message = f"the micro VM of testbed {name} has died: {how.reason}"
     if how.tail:
         message += f"; its console's last lines:\n{how.tail}"
-    hint = f"testbed logs --guest -n {name} shows all of its console; testbed up starts it anew"
+    hint = f"testbed logs --guest -n {name} shows its whole console; testbed up restarts it"
     return HostError(message, hint=hint)

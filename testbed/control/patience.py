@@ -42,7 +42,9 @@ class Patience:
         if stopped is not None and self._was_stopped:
             text = f"testbed {self._name} does not answer: process {stopped} is stopped"
             end = f"testbed down -n {self._name}"
-            raise HostError(text, hint=f"let it go on: kill -CONT {stopped}; or end it: {end}")
+            raise HostError(
+                text, hint=f"continue it: kill -CONT {stopped}; or stop the testbed: {end}"
+            )
         self._was_stopped = stopped is not None
         if self._question is not None:
             self._await_answer(self._question)
@@ -66,8 +68,8 @@ class Patience:
         if self._asked is not None and time.monotonic() - self._asked >= ANSWER_S:
             seconds = time.monotonic() - self._since
             text = f"testbed {self._name} does not answer: process {self._pid}"
-            text += f" has not said a word for {seconds:.0f} s"
-            hint = f"end it: testbed down -n {self._name}; its console: testbed logs --guest"
+            text += f" has been silent for {seconds:.0f} s"
+            hint = f"stop it: testbed down -n {self._name}; its console: testbed logs --guest"
             raise HostError(text, hint=hint)
 
     def _forget_question(self) -> None:

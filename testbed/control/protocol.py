@@ -55,7 +55,7 @@ def message_of(payload: bytes | bytearray) -> dict[str, Any]:
     except RecursionError:
         raise UsageError("protocol error: the message is nested too deeply") from None
     except ValueError as error:
-        raise UsageError(f"protocol error: the message is no JSON: {error}") from None
+        raise UsageError(f"protocol error: the message is not JSON: {error}") from None
     if not isinstance(message, dict):
         raise UsageError("protocol error: a message must be an object")
     return message
@@ -71,8 +71,8 @@ def runtime_directory() -> Path:
     """
     if override := os.environ.get("TESTBED_RUNTIME_DIR"):
         if not override.startswith("/"):
-            hint = "its programs run in several folders: write the whole path"
-            raise UsageError(f"TESTBED_RUNTIME_DIR {override!r} is no absolute path", hint=hint)
+            hint = "its programs run in different folders: write the whole path"
+            raise UsageError(f"TESTBED_RUNTIME_DIR {override!r} is not an absolute path", hint=hint)
         return Path(override)
     user = os.geteuid()
     if user == 0:
@@ -84,8 +84,8 @@ def runtime_directory() -> Path:
     with suppress(FileNotFoundError):
         status = path.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != user or status.st_mode & 0o077:
-            hint = "set XDG_RUNTIME_DIR or TESTBED_RUNTIME_DIR to a directory of your own"
-            raise HostError(f"{path} is not a directory for user {user} only", hint=hint)
+            hint = "set XDG_RUNTIME_DIR or TESTBED_RUNTIME_DIR to one of your own directories"
+            raise HostError(f"{path} is not private to user {user}", hint=hint)
     return path
 
 
@@ -145,7 +145,7 @@ def dial(name: str) -> socket.socket:
 
     OSError when nobody listens; PermissionError when another user does: root
     could talk to that one, but has no business with it. HostError where this
-    process can't tell, or the testbed takes no connection.
+    process cannot tell, or the testbed takes no connection.
     """
     sock = None
     try:
@@ -159,11 +159,11 @@ def dial(name: str) -> socket.socket:
         if sock is not None:
             sock.close()
         if error.errno == errno.EAGAIN:
-            text = f"testbed {name} does not answer: it takes no connection"
+            text = f"testbed {name} does not accept connections"
             hint = "see `testbed list` for its process; has it been stopped?"
             raise HostError(text, hint=hint) from None
         if error.errno not in NOBODY:
-            text = f"can't ask testbed {name}: {os.strerror(error.errno or 0).lower()}"
+            text = f"cannot ask testbed {name}: {os.strerror(error.errno or 0).lower()}"
             raise HostError(text, hint=limits(error.errno)) from None
         raise
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, 0))

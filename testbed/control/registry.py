@@ -62,8 +62,8 @@ def _registered() -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except PermissionError as error:
-        hint = "each user has testbeds of their own: is TESTBED_RUNTIME_DIR another user's?"
-        raise HostError(f"can't read {directory}", hint=hint) from error
+        hint = "each user has their own testbeds: does TESTBED_RUNTIME_DIR belong to another user?"
+        raise HostError(f"cannot read {directory}", hint=hint) from error
     return [name for name in names if NAME_PATTERN.fullmatch(name)]
 
 
@@ -130,8 +130,8 @@ def _make(path: Path) -> None:
         path.parent.mkdir(mode=0o700 if private else 0o755, parents=True, exist_ok=True)
         path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        hint = "TESTBED_RUNTIME_DIR names another directory"
-        text = f"can't register the testbed at {path}: {error.strerror}"
+        hint = "use TESTBED_RUNTIME_DIR to name another directory"
+        text = f"cannot register the testbed at {path}: {error.strerror}"
         raise HostError(text, hint=hint) from error
     if not _is_own(path):
         hint = "choose another name with -n, or another TESTBED_RUNTIME_DIR"

@@ -101,7 +101,7 @@ def _session_rules(edit: Editing, target: Target, verdict: str) -> str:
 
 @kind(
     "bgp-reset",
-    "a node's BGP sessions, or those over an interface, are reset by TCP",
+    "the BGP sessions of a node, or those over an interface, get a TCP reset",
     "node",
     "interface",
     rank=RULES,
@@ -119,7 +119,7 @@ def bgp_reset(edit: Editing, target: Target, fault: Fault) -> None:
 
 @kind(
     "bgp-blocked",
-    "TCP 179 of a node, or over an interface, is dropped",
+    "TCP 179 is dropped at a node, or on an interface",
     "node",
     "interface",
     rank=RULES,
@@ -143,7 +143,13 @@ def bgp_blocked(edit: Editing, target: Target, fault: Fault) -> None:
             "remote",
             choices=("remote", "local"),
         ),
-        Parameter("asn", "number", "the wrong AS number [one more]", lowest=1, highest=4294967294),
+        Parameter(
+            "asn",
+            "number",
+            "the wrong AS number [the right one plus 1]",
+            lowest=1,
+            highest=4294967294,
+        ),
     ),
     rank=CONFIGURATION,
 )
@@ -164,16 +170,16 @@ def bgp_wrong_asn(edit: Editing, target: Target, fault: Fault) -> None:
 
 def _ipv4(prefix: str) -> str:
     if ":" in prefix:
-        raise UsageError(f"{prefix}: BGP carries IPv4 here")
+        raise UsageError(f"{prefix}: BGP carries only IPv4 here")
     return prefix
 
 
 @kind(
     "route-withdrawn",
-    "a prefix, or everything, is announced no longer, on all sessions or one interface's",
+    "a prefix, or every one, is no longer announced, on all sessions or those of an interface",
     "node",
     "interface",
-    parameters=(Parameter("prefix", "prefix", "the prefix that is withdrawn [everything]"),),
+    parameters=(Parameter("prefix", "prefix", "the prefix that is withdrawn [every one]"),),
     rank=WITHDRAWALS,
 )
 def route_withdrawn(edit: Editing, target: Target, fault: Fault) -> None:
@@ -184,7 +190,7 @@ def route_withdrawn(edit: Editing, target: Target, fault: Fault) -> None:
 
 @kind(
     "route-leaked",
-    "a prefix is announced that should not be, on all sessions or one interface's",
+    "a prefix is announced that should not be, on all sessions or those of an interface",
     "node",
     "interface",
     parameters=(Parameter("prefix", "prefix", "the prefix that is announced", required=True),),
@@ -201,7 +207,7 @@ def route_leaked(edit: Editing, target: Target, fault: Fault) -> None:
 
 @kind(
     "device-drained",
-    "a device leads traffic away from itself, as for maintenance: longer AS paths",
+    "a device moves traffic away from itself with longer AS paths, as for maintenance",
     "node",
     rank=DRAINS,
 )

@@ -32,7 +32,7 @@ def find(name: str) -> FaultKind:
         return kind
     close = difflib.get_close_matches(name, KINDS, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else ", ".join(KINDS)
-    raise UsageError(f"no kind of fault {name[:60]!r}", hint=hint)
+    raise UsageError(f"there is no kind of fault {name[:60]!r}", hint=hint)
 
 
 def make(
@@ -53,7 +53,7 @@ def make(
     given = _values(found, values)
     if name and not NAME.fullmatch(name):
         hint = "lower-case letters, digits and inner hyphens, at most 40"
-        raise UsageError(f"{name[:60]!r} is no name for a fault", hint=hint)
+        raise UsageError(f"{name[:60]!r} is not a name for a fault", hint=hint)
     at = seconds(at_s, "at")
     lasts = found.lasts_s if for_s is None else seconds(for_s, "for")
     every = None if every_s is None else seconds(every_s, "every")
@@ -61,7 +61,7 @@ def make(
         raise UsageError(f"for {lasts:g} s: a fault lasts at least {SHORTEST_S * 1000:g} ms")
     if every is not None and (lasts is None or every < lasts + SHORTEST_S):
         hint = "for example: --every 5s --for 1s"
-        raise UsageError("every needs a shorter time for which it lasts", hint=hint)
+        raise UsageError("`every` needs a shorter `for`", hint=hint)
     return Fault(found.name, target, given, at, lasts, every, name)
 
 
@@ -101,7 +101,7 @@ def named(fault_kind: str, taken: Iterable[str]) -> str:
 def compose(plan: Plan, faults: Iterable[Fault]) -> Plan:
     """The plan with the faults in it; the same in whatever order they are given.
 
-    UsageError when one's target is not there, or it can't be done to it.
+    UsageError when one's target is not there, or it cannot be done to it.
     """
     ordered = sorted(faults, key=lambda fault: (KINDS[fault.kind].rank, fault.name))
     editing = Editing(plan, tuple(ordered))

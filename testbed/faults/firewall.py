@@ -23,12 +23,12 @@ _OUTWARD = re.compile(r"oifname\s+(\"[^\"]+\"|\{[^}]*\}|[\w.-]+)")
     parameters=(
         Parameter("protocol", "choice", "the packets' protocol", choices=("tcp", "udp", "icmp")),
         Parameter("port", "ports", "the packets' destination port, with tcp or udp"),
-        Parameter("source", "prefix", "where the packets come from"),
-        Parameter("destination", "prefix", "where the packets go to"),
+        Parameter("source", "prefix", "the packets' source"),
+        Parameter("destination", "prefix", "the packets' destination"),
         Parameter(
             "action",
             "choice",
-            "whether packets are dropped silently or refused with an ICMP error",
+            "drop packets silently, or reject them with an ICMP error",
             "drop",
             choices=("drop", "reject"),
         ),
@@ -49,7 +49,7 @@ def _matches(fault: Fault) -> str:
     words = ""
     ends = {"saddr": text(fault, "source"), "daddr": text(fault, "destination")}
     if len({":" in prefix for prefix in ends.values() if prefix}) > 1:
-        raise UsageError("--source and --destination: one is of IPv4, the other of IPv6")
+        raise UsageError("--source and --destination: one is IPv4, the other IPv6")
     for key, prefix in ends.items():
         if prefix:
             words += f"{'ip6' if ':' in prefix else 'ip'} {key} {prefix} "
@@ -59,14 +59,14 @@ def _matches(fault: Fault) -> str:
         both = "{ icmp, ipv6-icmp }" if protocol == "icmp" else protocol
         words += f"meta l4proto {both} "
     if not words:
-        hint = "--protocol, --port, --source or --destination; node-stopped cuts a node off"
-        raise UsageError("say which packets", hint=hint)
+        hint = "--protocol, --port, --source or --destination; use node-stopped to cut off a node"
+        raise UsageError("firewall needs at least one condition", hint=hint)
     return words
 
 
 @kind(
     "nat-exhausted",
-    "a firewall or gateway that translates has no port left for new connections",
+    "an address-translating firewall or gateway has no port left for new connections",
     "node",
     rank=RULES,
 )
@@ -86,7 +86,7 @@ def nat_exhausted(edit: Editing, target: Target, fault: Fault) -> None:
 
 @kind(
     "fragments-dropped",
-    "a node drops fragments but the first one: they have no ports that rules could match",
+    "a node drops all fragments but the first: they have no ports that rules could match",
     "node",
     rank=RULES,
 )
@@ -99,7 +99,7 @@ def fragments_dropped(edit: Editing, target: Target, fault: Fault) -> None:
 
 @kind(
     "icmp-errors-dropped",
-    "a node drops ICMP's errors, on which path MTU discovery stands; pings still pass",
+    "a node drops ICMP errors, which path MTU discovery needs; pings still pass",
     "node",
     rank=RULES,
 )

@@ -21,10 +21,10 @@ def _bond(edit: Editing, target: Target) -> str:
         if name in names:
             return str(name)
     hint = f"its LAGs: {', '.join(names)}" if names else f"{target.node} has none"
-    raise UsageError(f"{target.text} is no LAG nor a member of one", hint=hint)
+    raise UsageError(f"{target.text} is neither a LAG nor a member of one", hint=hint)
 
 
-@kind("lacp-slow", "this side asks for LACPDUs each 30 s, not each second", "interface")
+@kind("lacp-slow", "this side asks for LACPDUs every 30 s instead of every second", "interface")
 def lacp_slow(edit: Editing, target: Target, _: Fault) -> None:
     """Set the LACP rate of the bond to slow; the bond goes down for a moment."""
     name = _bond(edit, target)
@@ -33,7 +33,9 @@ def lacp_slow(edit: Editing, target: Target, _: Fault) -> None:
     edit.change_interface(target.node, name, device=replace(device, lacp_rate="slow"))
 
 
-@kind("lacp-silent", "this side sends no LACPDUs; of a LAG on no member", "interface", rank=RULES)
+@kind(
+    "lacp-silent", "this side sends no LACPDUs; for a LAG, on any member", "interface", rank=RULES
+)
 def lacp_silent(edit: Editing, target: Target, fault: Fault) -> None:
     """Drop LACPDUs on their way out, in a hook of nftables at the interface itself."""
     bond = _bond(edit, target)

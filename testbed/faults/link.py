@@ -13,24 +13,24 @@ from testbed.plan.model import Bond, Bridge, Fault, Netem, Place, Vlan
 from testbed.plan.queueing import queue_limit
 
 QUALITY = (
-    Parameter("delay", "duration", "the one-way delay that is added"),
+    Parameter("delay", "duration", "the added one-way delay"),
     Parameter("jitter", "duration", "how much the delay varies, up or down"),
-    Parameter("loss", "percent", "random loss"),
-    Parameter("reorder", "percent", "the share of packets that overtake those that are delayed"),
-    Parameter("duplicate", "percent", "the share of packets that come twice"),
+    Parameter("loss", "percent", "the share of packets that are lost at random"),
+    Parameter("reorder", "percent", "the share of packets that overtake delayed ones"),
+    Parameter("duplicate", "percent", "the share of packets that arrive twice"),
     Parameter("rate", "rate", "the highest rate"),
 )
 ENDS = Parameter(
     "ends",
     "choice",
-    "this interface only, or the other end's, too",
+    "only this interface, or both ends",
     "one",
     choices=("one", "both"),
     narrows=True,
 )
 
 
-@kind("link-down", "an interface goes down; of a LAG all members", "interface")
+@kind("link-down", "an interface goes down; for a LAG, all its members do", "interface")
 def link_down(edit: Editing, target: Target, _: Fault) -> None:
     """Set the interface down: the other end of a cable loses its carrier."""
     node = edit.original(target.node)
@@ -65,7 +65,7 @@ def vlan_removed(edit: Editing, target: Target, _: Fault) -> None:
 
 @kind(
     "vlan-wrong",
-    "the VLAN has another VID on this side",
+    "the VLAN has a different VID on this side",
     "interface",
     parameters=(
         Parameter("vid", "number", "the wrong VID", required=True, lowest=1, highest=4094),
@@ -77,12 +77,12 @@ def vlan_wrong(edit: Editing, target: Target, fault: Fault) -> None:
     vid = int(number(fault, "vid"))
     for other in edit.node(target.node).interfaces:
         if other.device == Vlan(device.parent, vid) and other.name != target.interface:
-            hint = "vlans-swapped exchanges two"
-            raise UsageError(f"{target.node}:{other.name} has VID {vid} already", hint=hint)
+            hint = "vlans-swapped swaps two VLANs"
+            raise UsageError(f"{target.node}:{other.name} already has VID {vid}", hint=hint)
     edit.change_interface(target.node, target.interface, device=Vlan(device.parent, vid))
 
 
-@kind("vlans-swapped", "the VIDs of a LAG's two VLANs are exchanged on this side", "interface")
+@kind("vlans-swapped", "the VIDs of a LAG's two VLANs are swapped on this side", "interface")
 def vlans_swapped(edit: Editing, target: Target, _: Fault) -> None:
     """Exchange the VIDs of the VLANs on a bond (or any interface with two of them)."""
     node = edit.original(target.node)
@@ -95,7 +95,7 @@ def vlans_swapped(edit: Editing, target: Target, _: Fault) -> None:
     ]
     if len(vlans) != 2:
         hint = "target a bond: NODE:INTERFACE or OUTPOST.lagN"
-        raise UsageError(f"{target.node}:{parent} has not two VLANs but {len(vlans)}", hint=hint)
+        raise UsageError(f"{target.node}:{parent} has {len(vlans)} VLANs, not two", hint=hint)
     (first, first_vid), (second, second_vid) = vlans
     edit.change_interface(target.node, first, device=Vlan(parent, second_vid))
     edit.change_interface(target.node, second, device=Vlan(parent, first_vid))
@@ -103,7 +103,7 @@ def vlans_swapped(edit: Editing, target: Target, _: Fault) -> None:
 
 @kind(
     "vlan-untagged",
-    "the VLAN is the native one on this side: its frames have no tag",
+    "the VLAN is the native one on this side: its frames are untagged",
     "interface",
     rank=REMOVALS,
 )
@@ -117,15 +117,15 @@ def vlan_untagged(edit: Editing, target: Target, _: Fault) -> None:
         return
     port = edit.interface(target.node, device.parent)
     if port is not None and port.master:
-        hint = "one VLAN of a port may be the native one"
-        raise UsageError(f"{target.node}:{device.parent} is a part of {port.master}", hint=hint)
+        hint = "only one VLAN of a port can be the native one"
+        raise UsageError(f"{target.node}:{device.parent} is part of {port.master}", hint=hint)
     edit.change_interface(target.node, target.interface, device=Bridge())
     edit.change_interface(target.node, device.parent, master=target.interface)
 
 
 @kind(
     "fibre-one-way",
-    "what the interface sends gets lost, though both ends have carrier",
+    "everything the interface sends is lost, although both ends have carrier",
     "interface",
     rank=QUEUES,
 )
@@ -150,7 +150,7 @@ def _ends(edit: Editing, target: Target, fault: Fault) -> list[Place]:
 
 @kind(
     "mtu",
-    "a smaller MTU, of an interface with its VLANs, or of both ends",
+    "an interface and its VLANs, or both ends, have a smaller MTU",
     "interface",
     parameters=(
         Parameter(
@@ -171,7 +171,7 @@ def mtu(edit: Editing, target: Target, fault: Fault) -> None:
         master = edit.original(node).interface(name).master
         if master and isinstance(edit.original(node).interface(master).device, Bond):
             hint = f"target the LAG: {node}:{master}"
-            raise UsageError(f"{node}:{name} is a member of a LAG and has its MTU", hint=hint)
+            raise UsageError(f"{node}:{name} is a member of a LAG and has the LAG's MTU", hint=hint)
         view = NodeView(edit.node(node))
         for each in with_vlans(edit.original(node), name):
             now = view.mtu(each)
@@ -182,7 +182,7 @@ def mtu(edit: Editing, target: Target, fault: Fault) -> None:
 
 @kind(
     "impair",
-    "what the interface sends is delayed, lost, reordered, duplicated, limited",
+    "packets that the interface sends are delayed, lost, reordered, duplicated, limited",
     "interface",
     parameters=(
         *QUALITY,
@@ -195,7 +195,7 @@ def mtu(edit: Editing, target: Target, fault: Fault) -> None:
 def impair(edit: Editing, target: Target, fault: Fault) -> None:
     """Add netem to the interface, of a LAG to each member."""
     if number(fault, "reorder") and not number(fault, "delay"):
-        hint = "add --delay: a packet can only overtake those that wait"
+        hint = "add --delay: a packet can only overtake packets that wait"
         raise UsageError("--reorder needs a delay", hint=hint)
     for node, name in _ends(edit, target, fault):
         device = edit.original(node).interface(name).device

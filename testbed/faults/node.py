@@ -27,9 +27,9 @@ def node_stopped(edit: Editing, target: Target, _: Fault) -> None:
 
 @kind(
     "route-missing",
-    "a static route is not configured, the default route if no other is named",
+    "a static route is missing: the default route, unless another one is named",
     "node",
-    parameters=(Parameter("destination", "prefix", "where the route goes to", DEFAULT),),
+    parameters=(Parameter("destination", "prefix", "the route's destination", DEFAULT),),
     rank=CONFIGURATION,
 )
 def route_missing(edit: Editing, target: Target, fault: Fault) -> None:
@@ -40,7 +40,7 @@ def route_missing(edit: Editing, target: Target, fault: Fault) -> None:
     static = [route for route in routes if route.type == "unicast"]
     if not any(route.destination in meant for route in static):
         known = ", ".join(sorted({route.destination for route in static})) or "none"
-        hint = f"its static routes: {known}; for learned ones there is route-withdrawn"
+        hint = f"its static routes: {known}; use route-withdrawn for learned ones"
         raise UsageError(f"{target.node} has no static route to {destination}", hint=hint)
     kept = tuple(
         route
@@ -55,7 +55,7 @@ def route_missing(edit: Editing, target: Target, fault: Fault) -> None:
     "a static route that should not be there leads some packets another way",
     "node",
     parameters=(
-        Parameter("destination", "prefix", "where the route goes to", required=True),
+        Parameter("destination", "prefix", "the route's destination", required=True),
         Parameter("via", "address", "the neighbour that the route leads to", required=True),
     ),
     rank=CONFIGURATION,
@@ -87,7 +87,7 @@ def _neighbour(own: str, other: str) -> bool:
 
 @kind(
     "address-duplicate",
-    "another machine on the LAN has the interface's address, too",
+    "another machine on the LAN also has the interface's address",
     "interface",
     rank=CONFIGURATION,
 )

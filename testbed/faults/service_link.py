@@ -51,7 +51,7 @@ def _both_ways(ports: list[str], *matches: tuple[str, str]) -> list[str]:
 
 @kind(
     "service-link-cut",
-    "nothing of the service link passes any more, silently; or one tunnel does not",
+    "the service link, or one tunnel, is cut silently",
     "outpost",
     parameters=(TUNNEL,),
     rank=RULES,
@@ -67,7 +67,7 @@ def service_link_cut(edit: Editing, target: Target, fault: Fault) -> None:
 
 @kind(
     "service-link-slow",
-    "the service link is slow or lossy, each way; or one tunnel is",
+    "the service link, or one tunnel, is slow or lossy in both directions",
     "outpost",
     parameters=(*(p for p in QUALITY if p.name in {"delay", "jitter", "loss", "rate"}), TUNNEL),
     rank=QUEUES,
@@ -93,14 +93,14 @@ def slow_ends(edit: Editing, target: Target, fault: Fault) -> list[tuple[str, st
 
 @kind(
     "region-api-down",
-    "the Region's endpoint (TCP 443) does not answer an Outpost, or (region) any",
+    "the Region's endpoint (TCP 443) does not answer an Outpost, or any Outpost (region)",
     "outpost",
     "region",
     parameters=(
         Parameter(
             "action",
             "choice",
-            "whether packets are dropped silently or refused with a RST",
+            "drop packets silently, or reject them with a RST",
             "drop",
             choices=("drop", "reject"),
         ),

@@ -15,7 +15,7 @@ UNSIGNED = "ip saddr {} tcp dport 179 tcp flags syn / syn,ack tcp option md5sig 
 
 @kind(
     "bgp-md5",
-    "a session is signed with an MD5 key (RFC 2385) on this side only",
+    "only this side signs a session with an MD5 key (RFC 2385)",
     "node",
     "interface",
     rank=CONFIGURATION,
@@ -32,11 +32,13 @@ def bgp_md5(edit: Editing, target: Target, fault: Fault) -> None:
 
 @kind(
     "bgp-prefix-limit",
-    "a session is taken down by this side when more prefixes come than its limit",
+    "this side takes a session down when it receives more prefixes than its limit",
     "node",
     "interface",
     parameters=(
-        Parameter("limit", "number", "how many prefixes are let in", 1, lowest=1, highest=1000000),
+        Parameter(
+            "limit", "number", "how many prefixes are accepted", 1, lowest=1, highest=1000000
+        ),
     ),
     rank=CONFIGURATION,
 )

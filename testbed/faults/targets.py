@@ -67,7 +67,9 @@ def _node_or_interface(plan: Plan, text: str, accepted: Sequence[Accepted]) -> T
     if node is None:
         raise no_such_node(name, plan.name, list(nodes))
     if colon and "interface" not in accepted:
-        raise UsageError(f"{text}: this fault is a whole node's", hint=f"target: {name}")
+        raise UsageError(
+            f"{text}: this fault needs a whole node, not an interface", hint=f"target: {name}"
+        )
     if colon:
         return Target(name, _interface(node, interface))
     if "node" in accepted:
@@ -76,7 +78,7 @@ def _node_or_interface(plan: Plan, text: str, accepted: Sequence[Accepted]) -> T
     if len(cables) == 1:
         return Target(name, cables[0])
     hint = f"NODE:INTERFACE, such as {name}:{cables[0]}; it has {', '.join(cables)}"
-    raise UsageError(f"{name}: this fault is an interface's", hint=hint if cables else None)
+    raise UsageError(f"{name}: this fault needs an interface", hint=hint if cables else None)
 
 
 def _interface(node: Node, name: str) -> str:

@@ -31,7 +31,7 @@ INIT = """#!/bin/sh
 mount -t proc proc /proc
 modprobe -a {modules}
 mount -t {root_type} -o {root_options} root /root || {{
-    echo "testbed: the host's file system can't be mounted"
+    echo "testbed: the host's file system cannot be mounted"
     exit 1
 }}
 mount -t devtmpfs dev /root/dev

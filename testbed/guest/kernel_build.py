@@ -88,7 +88,7 @@ def install(packages: list[str], progress: Progress) -> None:
         done = subprocess.run(command, capture_output=True, check=False, env=environment)
         if done.returncode == 0:
             return
-    raise HostError(f"{words} can't be installed", hint=hint)
+    raise HostError(f"{words} cannot be installed", hint=hint)
 
 
 def build(source: Path | None, progress: Progress, *, jobs: int | None = None) -> Built:
@@ -123,8 +123,8 @@ def _work(progress: Progress) -> Iterator[tuple[Path, int]]:
         work.mkdir(parents=True, exist_ok=True)
         lock = os.open(store() / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        hint = "TESTBED_CACHE_DIR names another place"
-        raise HostError(f"{store()} can't be written to: {error.strerror}", hint=hint) from error
+        hint = "use TESTBED_CACHE_DIR to name another place"
+        raise HostError(f"{store()} cannot be written to: {error.strerror}", hint=hint) from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -133,7 +133,7 @@ def _work(progress: Progress) -> Iterator[tuple[Path, int]]:
             fcntl.flock(lock, fcntl.LOCK_EX)
         work.mkdir(exist_ok=True)
         if shutil.disk_usage(work).free < SPACE:
-            hint = "2 GB are needed while it is built; TESTBED_CACHE_DIR names another place"
+            hint = "the build needs 2 GB; use TESTBED_CACHE_DIR to name another place"
             raise HostError(f"not enough space in {store()}", hint=hint)
         yield work, lock
     finally:
@@ -189,7 +189,7 @@ def _command(tree: Path, objects: Path, *words: str) -> list[str]:
 def _environment() -> dict[str, str]:
     passed = ("PATH", "HOME", "CCACHE_DIR", "TMPDIR")
     kept = {name: os.environ[name] for name in passed if name in os.environ}
-    # Without depend mode ccache runs the preprocessor before each compiler that it can't spare.
+    # Without depend mode ccache runs the preprocessor before each compiler that it cannot spare.
     return kept | {"LC_ALL": "C", "CCACHE_DEPEND": "1"}
 
 
@@ -208,7 +208,7 @@ def _configure(tree: Path, objects: Path, progress: Progress) -> None:
     )
     if done.returncode:
         (objects / ".config").unlink(missing_ok=True)
-        raise _failure("the kernel can't be configured", done.stdout + done.stderr)
+        raise _failure("the kernel cannot be configured", done.stdout + done.stderr)
 
 
 def _make(tree: Path, objects: Path, progress: Progress, jobs: int, lock: int) -> None:
@@ -247,7 +247,7 @@ def _make(tree: Path, objects: Path, progress: Progress, jobs: int, lock: int) -
                 os.killpg(process.pid, signal.SIGTERM)
             code = process.wait()
     if code:
-        raise _failure("the kernel can't be built", log.read_text(errors="replace"))
+        raise _failure("the kernel cannot be built", log.read_text(errors="replace"))
 
 
 def _failure(message: str, output: str) -> HostError:
@@ -267,7 +267,7 @@ def _store(objects: Path, version: str, tree: Path) -> UmlKernel:
     (new / "kernel.json").write_text(json.dumps(about, indent=2) + "\n")
     kernel = UmlKernel(new / PROGRAM)
     if complaints := [*kernel.problems(), *(f"no {name}" for name in kernel.lacking())]:
-        raise HostError(f"the kernel was built, but is of no use: {'; '.join(complaints)}")
+        raise HostError(f"the kernel was built, but cannot be used: {'; '.join(complaints)}")
     target = store() / f"{version}-{config_hash()}"
     old = store() / ".old"
     shutil.rmtree(old, ignore_errors=True)

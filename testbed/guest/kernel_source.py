@@ -58,7 +58,7 @@ def distribution_package(directory: Path, progress: Progress) -> Path:
             return _download(directory, options, name, progress)
         reasons.append(_last_line(update.stderr) or f"no linux-source package in {suite}")
     hint = "--source TARBALL takes a source from elsewhere, such as kernel.org"
-    raise HostError(f"Debian's kernel source can't be had: {'; '.join(reasons)}", hint=hint)
+    raise HostError(f"Debian's kernel source is not available: {'; '.join(reasons)}", hint=hint)
 
 
 def newest(names: Sequence[str]) -> str | None:
@@ -71,11 +71,11 @@ def newest(names: Sequence[str]) -> str | None:
 
 
 def require_apt() -> None:
-    """Raise HostError where the distribution's source can't be fetched."""
+    """Raise HostError where the distribution's source cannot be fetched."""
     missing = [name for name in ("apt-get", "dpkg-deb") if shutil.which(name) is None]
     if missing:
         hint = "use --source with a tarball from kernel.org"
-        raise HostError(f"no {missing[0]} here to fetch a kernel source with", hint=hint)
+        raise HostError(f"no {missing[0]} here to fetch a kernel source", hint=hint)
 
 
 def _private_apt(directory: Path, suite: str, keyring: str) -> list[str]:
@@ -128,7 +128,7 @@ def _download(directory: Path, options: list[str], name: str, progress: Progress
         process.wait()
     packages = list(directory.glob(f"{name}_*.deb"))
     if process.returncode or not packages:
-        raise HostError(f"{name} can't be fetched: {_last_line(errors)}", hint="try again later")
+        raise HostError(f"{name} cannot be fetched: {_last_line(errors)}", hint="try again later")
     return packages[0]
 
 

@@ -27,7 +27,7 @@ def preferred(features: Iterable[str] | None = None) -> Guest:
     """
     if wanted := os.environ.get("TESTBED_GUEST_KIND"):
         if wanted not in KINDS:
-            raise UsageError(f"TESTBED_GUEST_KIND={wanted!r} is none of {', '.join(KINDS)}")
+            raise UsageError(f"TESTBED_GUEST_KIND={wanted!r} is not one of {', '.join(KINDS)}")
         return KINDS[wanted]()
     guest = UmlGuest()
     return guest if not guest.problems() and not guest.lacking(features) else QemuGuest()

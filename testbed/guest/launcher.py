@@ -70,12 +70,12 @@ def require_limits(memory_mb: int) -> None:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files < LEAST_FILES:
         text = f"this shell allows {files} open files, a micro VM needs {LEAST_FILES}"
-        raise HostError(text, hint=f"ulimit -n {LEAST_FILES}, where it is allowed")
+        raise HostError(text, hint=f"ulimit -n {LEAST_FILES}, if that is allowed")
     space, _ = resource.getrlimit(resource.RLIMIT_AS)
     needed = (memory_mb + OWN_MEMORY_MB) << 20
     if space != resource.RLIM_INFINITY and space < needed:
         text = f"this shell limits address space to {space >> 20} MB, a micro VM needs"
-        hint = "ulimit -v unlimited; what is not used takes no memory"
+        hint = "ulimit -v unlimited; unused address space takes no memory"
         raise HostError(f"{text} {needed >> 20} MB", hint=hint)
 
 

@@ -192,7 +192,7 @@ class Mux(asyncio.Protocol):
         channel = self._channels.get(number)
         if kind == FrameType.OPEN:
             if channel is not None or self._accept is None:
-                raise ProtocolError(f"channel {number} can't be opened")
+                raise ProtocolError(f"channel {number} cannot be opened")
             channel = self._channels[number] = Channel(self, number)
             self._accept(channel)
         elif kind == FrameType.CLOCK and self._clock is not None:

@@ -1,4 +1,4 @@
-"""Starting processes that can't outlive the one that started them."""
+"""Starting processes that cannot outlive the one that started them."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ class QemuGuest:
         """Start QEMU; raises HostError where `problems` has something to say."""
         if problems := self.problems():
             raise HostError(
-                "the micro VM can't start: " + "; ".join(problems), hint="testbed doctor"
+                "the micro VM cannot start: " + "; ".join(problems), hint="testbed doctor"
             )
         kernel, busybox = self.kernel(), initramfs.find_busybox()
         if kernel is None or busybox is None:

@@ -168,7 +168,7 @@ class UmlGuest:
         kernel = uml_kernels.find() or uml_kernels.find(())
         if kernel is None:
             text = "; ".join(self.problems())
-            raise HostError(f"the micro VM can't start: {text}", hint="testbed doctor")
+            raise HostError(f"the micro VM cannot start: {text}", hint="testbed doctor")
         return kernel
 
 
@@ -207,7 +207,7 @@ def _device(number: int, wire: Wire) -> str:
 
 def _quoted(argument: str) -> str:
     if '"' in argument:
-        raise HostError(f"a user-mode kernel can't be passed {argument!r}: it has a quote in it")
+        raise HostError(f"a user-mode kernel cannot be passed {argument!r}: it has a quote in it")
     return f'"{argument}"'
 
 

@@ -65,7 +65,7 @@ class Setup:
         except OSError as error:
             self.close()
             self.host.close()
-            raise HostError(f"can't prepare virtual time in {directory}: {error}") from error
+            raise HostError(f"cannot prepare virtual time in {directory}: {error}") from error
         finally:
             os.close(handle)
             far.close()
@@ -121,4 +121,4 @@ def refuse_random() -> None:
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(
         PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0
     ):
-        raise OSError(ctypes.get_errno(), "can't set a seccomp filter")
+        raise OSError(ctypes.get_errno(), "cannot set a seccomp filter")

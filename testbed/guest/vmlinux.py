@@ -32,7 +32,7 @@ def cache_directory() -> Path:
 
 
 def bootable(image: Path) -> Path:
-    """Return an uncompressed copy of `image`, or `image` itself where that can't be had."""
+    """Return an uncompressed copy of `image`, or `image` itself where that cannot be had."""
     try:
         status = image.stat()
         key = f"{image}:{status.st_size}:{status.st_mtime_ns}"

@@ -55,7 +55,7 @@ class Wire:
 
 
 def connect(names: Sequence[str]) -> list[Wire]:
-    """Open a wire to each of the host's interfaces; HostError when one can't be had.
+    """Open a wire to each of the host's interfaces; HostError when one cannot be had.
 
     The calling process is in an empty network namespace afterwards, unless
     all of them are taps that can be taken as they are.
@@ -85,7 +85,7 @@ def problems() -> list[str]:
     if os.geteuid():
         return [f"not root: only a tap of your own can be ({OWN_TAP})"]
     if not os.access(TUN, os.R_OK | os.W_OK):
-        return [f"{TUN} can't be opened (CONFIG_TUN, module tun)"]
+        return [f"{TUN} cannot be opened (CONFIG_TUN, module tun)"]
     return []
 
 
@@ -97,7 +97,7 @@ def _own_tap(name: str) -> int | None:
         if error.errno == errno.EBUSY:
             return None
         hint = f"make it yours: ip tuntap add {name} mode tap user USER"
-        raise HostError(f"the tap {name} can't be opened: {error.strerror}", hint=hint) from error
+        raise HostError(f"the tap {name} cannot be opened: {error.strerror}", hint=hint) from error
 
 
 def _open_tap(name: str) -> int:
@@ -120,7 +120,7 @@ def _passthru(links: Sequence[Found]) -> list[Wire]:
     if not links:
         return []
     if reasons := problems():
-        raise HostError(f"host interfaces can't be attached: {reasons[0]}", hint="testbed doctor")
+        raise HostError(f"host interfaces cannot be attached: {reasons[0]}", hint="testbed doctor")
     with NetlinkSocket() as host:
         for link in links:
             host_interfaces.set_up(host, link)
@@ -131,7 +131,7 @@ def _passthru(links: Sequence[Found]) -> list[Wire]:
                 return [_wire(host, inside, here, link, n) for n, link in enumerate(links)]
         except OSError as error:
             hint = "CONFIG_TUN, CONFIG_MACVLAN, CONFIG_NET_ACT_MIRRED, CONFIG_NET_CLS_U32"
-            text_ = f"host interfaces can't be attached: {error.strerror or error}"
+            text_ = f"host interfaces cannot be attached: {error.strerror or error}"
             raise HostError(text_, hint=f"the kernel needs {hint}") from error
         finally:
             os.close(here)
@@ -140,8 +140,8 @@ def _passthru(links: Sequence[Found]) -> list[Wire]:
 def _leave() -> None:
     """Move into an empty network namespace, which dies with this process and its children."""
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
-        hint = f"as another user, only a tap of your own: {OWN_TAP}"
-        raise HostError("host interfaces are attached by root", hint=hint)
+        hint = f"other users can attach only their own taps: {OWN_TAP}"
+        raise HostError("only root can attach host interfaces", hint=hint)
     for which in ("all", "default"):
         with contextlib.suppress(OSError):  # no IPv6
             Path("/proc/sys/net/ipv6/conf", which, "disable_ipv6").write_text("1")

@@ -44,7 +44,7 @@ def enter_namespaces() -> None:
         hint = "`testbed doctor` says what forbids it; --vm uml does without"
         if os.geteuid() == 0:
             hint = "in a container: with the SYS_ADMIN and NET_ADMIN capabilities, or --vm always"
-        raise HostError(f"can't leave this machine's namespaces: {error}", hint=hint) from error
+        raise HostError(f"cannot leave this machine's namespaces: {error}", hint=hint) from error
     if os.fork():
         os._exit(0)
     os.setsid()
@@ -67,11 +67,11 @@ class NamespaceLinks:
         self._links: dict[str, str] = {}
 
     def update(self, namespaces: dict[str, int]) -> None:
-        """Make the links match the namespaces; HostError when they can't be written."""
+        """Make the links match the namespaces; HostError when they cannot be written."""
         try:
             self._update(namespaces)
         except OSError as error:
-            raise HostError(f"can't write links in {NETNS_DIRECTORY}: {error.strerror}") from error
+            raise HostError(f"cannot write links in {NETNS_DIRECTORY}: {error.strerror}") from error
 
     def _update(self, namespaces: dict[str, int]) -> None:
         wanted = {
@@ -135,7 +135,7 @@ def main(name: str, directory: str) -> None:
     is_root = os.geteuid() == 0  # in a user namespace of its own it seems so, too
     try:
         outside = Outside(namespace.current())
-        # An ordinary user can't write to /run/netns, nor enter what is linked there.
+        # An ordinary user cannot write to /run/netns, nor enter what is linked there.
         links = NamespaceLinks(name) if is_root else None
         enter_namespaces()
         if links is not None:  # still the host's /proc: the host's number
@@ -157,7 +157,7 @@ def main(name: str, directory: str) -> None:
     except TestbedError as error:
         _report({"error": error.to_json()})
     except OSError as error:
-        _report({"error": HostError(f"can't start the testbed's keeper: {error}").to_json()})
+        _report({"error": HostError(f"cannot start the testbed's keeper: {error}").to_json()})
     except Exception:  # noqa: BLE001 - the launcher shows what was written before the end
         traceback.print_exc()
     finally:

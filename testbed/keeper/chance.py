@@ -16,7 +16,7 @@ def begin(seed: int) -> None:
     """Make the kernel's random numbers follow from `seed`, and its timers exact.
 
     Whatever else its numbers come from is the same in each guest: the moments
-    of interrupts, which are virtual, and a host whose random numbers it can't
+    of interrupts, which are virtual, and a host whose random numbers it cannot
     get (testbed/guest/uml.py). Every process inherits the timers' precision.
     """
     entropy = hashlib.blake2s(str(seed).encode(), digest_size=BYTES).digest()

@@ -163,7 +163,7 @@ class Recorder:
                 self._inotify = Inotify()
             except OSError as error:
                 hint = "allow more: sysctl fs.inotify.max_user_instances=1024"
-                text = f"can't watch the daemons' logs: {error.strerror}"
+                text = f"cannot watch the daemons' logs: {error.strerror}"
                 raise HostError(text, hint=hint) from error
             asyncio.get_running_loop().add_reader(self._inotify, self._read_inotify)
         watch = self._inotify.add(path, IN_MODIFY)

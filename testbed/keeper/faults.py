@@ -204,7 +204,7 @@ class Faults:
     # Operations
 
     def inject(self, base: Plan, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out the operation `fault`; its row. UsageError and nothing changed when it can't.
+        """Carry out the operation `fault`; its row. UsageError and nothing changed when it cannot.
 
         One that is scheduled has to be possible now, too.
         """
@@ -222,7 +222,7 @@ class Faults:
         )
         if fault.name in taken:
             hint = f"testbed heal {fault.name}, or choose another name"
-            raise UsageError(f"there is a fault {fault.name} already", hint=hint)
+            raise UsageError(f"there already is a fault {fault.name}", hint=hint)
         fault = replace(fault, name=fault.name or catalog.named(fault.kind, taken))
         others = [entry for entry in self._entries if entry.fault.name != fault.name]
         in_force = [entry.fault for entry in others if entry.state == "active"]
@@ -238,8 +238,8 @@ class Faults:
         """End these faults, or all (of the declared ones only where `declared`); their names."""
         known = {entry.fault.name: entry for entry in self._entries}
         if unknown := [name for name in names if name not in known]:
-            hint = f"faults: {', '.join(known)}" if known else "there is none"
-            raise UsageError(f"no fault {unknown[0][:60]!r}", hint=hint)
+            hint = f"faults: {', '.join(known)}" if known else "there are no faults"
+            raise UsageError(f"there is no fault {unknown[0][:60]!r}", hint=hint)
         chosen = [
             entry
             for entry in self._entries

@@ -43,7 +43,7 @@ class FaultOperations(ChangeOperations):
             raise UsageError(f"testbed {self.name} is still being built", hint="try again later")
 
     def bring_to(self, plan: Plan) -> None:
-        """Bring the testbed to a plan with other faults in it; HostError when it can't.
+        """Bring the testbed to a plan with other faults in it; HostError when it cannot.
 
         What ran before runs again then.
         """
@@ -57,7 +57,7 @@ class FaultOperations(ChangeOperations):
             self._effective = plan
             refused = [r for r in self._processes.refusing() if id(r) not in refusing]
             if refused:
-                text = f"{refused[0].name} in {refused[0].node} refuses what the fault asks for"
+                text = f"{refused[0].name} in {refused[0].node} refuses the fault's configuration"
                 problem = HostError(f"{text}: {refused[0].refused}")
                 self._effective = before
                 self._change(before, diff(plan, before))

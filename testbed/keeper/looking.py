@@ -113,5 +113,5 @@ async def send(node: Node, fd: int, request: Row) -> int:
     except OSError as error:
         where = f"{node.name}, {interface}" if interface else node.name
         reason = error.strerror or str(error)
-        raise NetworkError(f"can't send from {where}: {reason}") from error
+        raise NetworkError(f"cannot send from {where}: {reason}") from error
     return count * len(packets)

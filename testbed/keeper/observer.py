@@ -1,7 +1,7 @@
 """Looking at a testbed: the state of what a plan expects, read once for each look.
 
 Every state is the protocol's own word for it: LACP's port state bits, BGP's
-state machine, WireGuard's handshake age. Something that can't be read is not
+state machine, WireGuard's handshake age. Something that cannot be read is not
 ok; nothing is ever ok for lack of data.
 """
 

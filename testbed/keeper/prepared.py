@@ -28,7 +28,7 @@ def words(argv: Sequence[str]) -> list[str]:
 
 
 class Prepared:
-    """Starts these programs by a fork; where it can't, the caller starts an interpreter."""
+    """Starts these programs by a fork; where it cannot, the caller starts an interpreter."""
 
     def __init__(self) -> None:
         self._control: socket.socket | None = None
@@ -56,7 +56,7 @@ class Prepared:
         keep: Sequence[int],
         cwd: str | None,
     ) -> int | None:
-        """Start a program; its process number, or None where it can't be started so.
+        """Start a program; its process number, or None where it cannot be started so.
 
         `namespaces` are those that it is to be in and this process is not.
         """

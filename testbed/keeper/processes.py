@@ -288,7 +288,7 @@ class ProcessTable:
                     pid = _spawn(argv, env, stdio, keep)
         except OSError as error:
             where = error.filename or argv[0]
-            raise HostError(f"can't start {name} in {node}: {where}: {error.strerror}") from error
+            raise HostError(f"cannot start {name} in {node}: {where}: {error.strerror}") from error
         finally:
             os.chdir(here)
             os.close(here)

@@ -166,5 +166,5 @@ def _died(process: Running) -> HostError:
 
 
 def _refused(process: Running) -> HostError:
-    hint = f"{process.refused}; until that is repaired it runs with the configuration it had"
+    hint = f"{process.refused}; until that is corrected, it keeps its previous configuration"
     return HostError(f"{process.name} in {process.node} refused its configuration", hint=hint)

@@ -49,16 +49,16 @@ ICMP, ECHOES = 1, (8, 128)
 
 
 def read_probe(request: dict[str, Any]) -> Probe:
-    """The probe that a request asks for; UsageError for one that can't be sent."""
+    """The probe that a request asks for; UsageError for one that cannot be sent."""
     protocol: IpProtocol = request.get("protocol", "icmp")
     if protocol not in get_args(IpProtocol):
-        raise UsageError(f"can't trace protocol {protocol!r}", hint="one of icmp, tcp, udp")
+        raise UsageError(f"cannot trace protocol {protocol!r}", hint="one of icmp, tcp, udp")
     size, port = int(request.get("size") or 0), int(request.get("port") or 0)
     destination = str(request["destination"])
     smallest = SMALLEST[protocol] + (IPV6_MORE if ":" in destination else 0)
     if not smallest <= size <= LARGEST:
         hint = f"an IP packet of {smallest} to {LARGEST} bytes"
-        raise UsageError(f"can't trace a packet of {size} bytes", hint=hint)
+        raise UsageError(f"cannot trace a packet of {size} bytes", hint=hint)
     if protocol != "icmp" and not 1 <= port <= LARGEST:
         raise UsageError(f"no port {port}", hint=f"1 to {LARGEST}")
     cookie = int.from_bytes(os.urandom(4), "big") >> 2 | 1 << 30  # never what WireGuard has there

@@ -92,7 +92,7 @@ class Watchers:
         self._stirred.set()
 
     async def _look_on(self) -> None:
-        """Look again and again; as long as the testbed can't be looked at, nothing is told."""
+        """Look again and again; as long as the testbed cannot be looked at, nothing is told."""
         while True:
             started = time.monotonic()
             self._stirred.clear()

@@ -182,7 +182,7 @@ class Kernel:
     def check(self, steps: Iterable[s.Step]) -> None:
         """Raise HostError where a user's ruleset would be refused, before anything is changed.
 
-        One that names an interface which is still to be made can't be tried.
+        One that names an interface which is still to be made cannot be tried.
         """
         with namespace.preserved():
             for step in steps:

@@ -1,4 +1,4 @@
-"""Work on what a user has written, in a child process that can't harm this one.
+"""Work on what a user has written, in a child process that cannot harm this one.
 
 It sees nothing of the file system but what names numbers of protocols, gets
 limited memory and processor time, and is killed when it takes too long.
@@ -57,7 +57,7 @@ def confined(work: Callable[[], bytes], files: Mapping[str, str] = NO_FILES) -> 
     finally:
         shutil.rmtree(root, ignore_errors=True)
     if said is None:
-        raise ExceededError(f"does not come to an end in {DEADLINE_S:g} s")
+        raise ExceededError(f"does not finish within {DEADLINE_S:g} s")
     if said[:1] != b"+":
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
         limit = f"{PROCESSOR_S} s of processor time" if killed else f"{MEMORY >> 20} MB of memory"

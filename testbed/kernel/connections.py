@@ -31,7 +31,7 @@ _PORTS = struct.Struct("!HH")
 def abort(node: str, what: Abort) -> None:
     """Reset the connections of the thread's namespace that `what` names.
 
-    Raises HostError when the kernel can't.
+    Raises HostError when the kernel cannot.
     """
     from ipaddress import IPv6Address, ip_address, ip_network  # noqa: PLC0415 - slow to import
 
@@ -51,7 +51,7 @@ def abort(node: str, what: Abort) -> None:
                 if error.errno == errno.ENOENT:  # it has ended by itself
                     continue
                 hint = "the kernel needs CONFIG_INET_DIAG_DESTROY: see `testbed doctor`"
-                text = f"{node}: can't reset a TCP connection: {error.strerror}"
+                text = f"{node}: cannot reset a TCP connection: {error.strerror}"
                 raise HostError(text, hint=hint) from error
 
 

@@ -84,7 +84,7 @@ class Answer:
 
 
 def route(fd: int, question: Question) -> Answer:
-    """Ask the kernel where a packet would go now. Raises OSError where it can't say."""
+    """Ask the kernel where a packet would go now. Raises OSError where it cannot say."""
     family, bits = family_of(question.destination), 128 if ":" in question.destination else 32
     with inside(fd), NetlinkSocket() as netlink:
         indexes = {name: index for index, name in socket.if_nameindex()}

@@ -61,7 +61,7 @@ class Feature:
 class Program:
     """A program or library that is missing, and the Debian package that has it.
 
-    Without a `required` one the plan can't run; others only disable a command.
+    Without a `required` one the plan cannot run; others only disable a command.
     """
 
     name: str

@@ -158,7 +158,7 @@ def _default_routes(netlink: NetlinkSocket, family: int) -> Iterator[int]:
 
 
 def problem(name: str, found: Mapping[str, Found], taken: Collection[str] = ()) -> str | None:
-    """Why an interface can't be attached; one of `taken` may be one that the host uses."""
+    """Why an interface cannot be attached; one of `taken` may be one that the host uses."""
     link = found.get(name)
     if link is None:
         return "does not exist"
@@ -167,7 +167,7 @@ def problem(name: str, found: Mapping[str, Found], taken: Collection[str] = ()) 
     if link.master is not None:
         return f"belongs to {link.master}"
     if link.uses and name not in taken:
-        return f"is the host's own: it {link.uses[0]}"
+        return f"is used by the host: it {link.uses[0]}"
     return None
 
 
@@ -190,7 +190,7 @@ def require(plan: Plan, taken: Collection[str] = ()) -> None:
             hint = f"the host's interfaces are: {others}" if others else "the host has none"
         elif found[name].uses and found[name].master is None:
             hint = (
-                f"take its addresses and routes away first, or say --take {name} if the host"
+                f"remove its addresses and routes first, or use --take {name} if the host"
                 " can do without it"
             )
         raise HostError(f"{end}: host interface {name} {reason}", hint=hint)
@@ -218,7 +218,7 @@ class Outside:
             hint = None
             if error.errno == errno.EPERM:
                 hint = "run as root; or in a micro VM (--vm uml), with a tap of your own"
-            text_ = f"host interface {name} can't be attached: {os.strerror(error.errno or 0)}"
+            text_ = f"host interface {name} cannot be attached: {os.strerror(error.errno or 0)}"
             raise HostError(text_, hint=hint) from error
 
     def _attach(self, name: str, interface: Interface, index: int, target: int) -> None:
@@ -240,7 +240,7 @@ class Outside:
         if name not in self._addresses:
             raise HostError(
                 f"host interface {name} is not attached to the micro VM",
-                hint="only those that the topology names at its start are: testbed down, then up",
+                hint="a micro VM gets its host interfaces when it starts: testbed down, then up",
             )
         deadline = time.monotonic() + DRIVER_S
         while time.monotonic() < deadline:
@@ -300,10 +300,10 @@ def make_passthru(netlink: NetlinkSocket, body: bytes, lower: int, target: int, 
             if busy and time.monotonic() < deadline:
                 time.sleep(_POLL_S)
                 continue
-            hint = "is it attached to another testbed, or a port of something else?"
+            hint = "is it attached to another testbed, or in a bridge or bond?"
             if error.errno in {errno.EOPNOTSUPP, errno.EPROTONOSUPPORT}:
                 hint = "the kernel has no macvlan (CONFIG_MACVLAN)"
-            text_ = f"host interface {name} can't be attached: {error.strerror}"
+            text_ = f"host interface {name} cannot be attached: {error.strerror}"
             raise HostError(text_, hint=hint) from error
         return
 

@@ -31,7 +31,7 @@ class Inotify:
         return self._descriptor
 
     def add(self, path: Path, mask: int) -> int | None:
-        """Watch `path` for these changes; the watch's number, None where it can't be watched."""
+        """Watch `path` for these changes; the watch's number, None where it cannot be watched."""
         watch: int = self._libc.inotify_add_watch(self._descriptor, os.fsencode(path), mask)
         return watch if watch >= 0 else None
 

@@ -46,7 +46,7 @@ def create() -> None:
         reason = os.strerror(ctypes.get_errno())
         raise HostError(
             f"making a network namespace: {reason}",
-            hint="`testbed doctor` says why; or let the testbed run in a micro VM: --vm always",
+            hint="`testbed doctor` says why; or run the testbed in a micro VM: --vm always",
         )
 
 
@@ -112,7 +112,7 @@ def write_sysctls(node: str, settings: Iterable[tuple[str, str]]) -> None:
                 continue  # the kernel has no IPv6: nothing to switch off
             raise HostError(
                 f"{node}: sysctl {key} = {value}: {error.strerror}",
-                hint="is /proc/sys writable here (not so in containers)? --vm always does without",
+                hint="is /proc/sys writable here? In containers it is not: use --vm always",
             ) from error
 
 

@@ -26,7 +26,7 @@ def _library() -> ctypes.CDLL:
         library = ctypes.CDLL(_LIBRARY)
     except OSError as error:
         raise HostError(
-            f"can't load {_LIBRARY}: {error}", hint="apt-get install libnftables1"
+            f"cannot load {_LIBRARY}: {error}", hint="apt-get install libnftables1"
         ) from error
     library.nft_ctx_new.restype = ctypes.c_void_p
     library.nft_ctx_new.argtypes = [ctypes.c_uint32]
@@ -102,7 +102,7 @@ def replace_apart(node: str, ruleset: str, *, dry: bool = False) -> None:
 def _refused(node: str, text: str) -> HostError:
     hint = None
     if _ABSENT.search(text):
-        hint = "what it names has not been defined before: the ruleset starts from nothing"
+        hint = "it names something that is not defined above: a ruleset starts empty"
     elif "Operation not supported" in text or "No such file" in text:
         hint = "the kernel lacks a part of nftables: see `testbed doctor`"
     return HostError(f"{node}: nftables: {text}", hint=hint)

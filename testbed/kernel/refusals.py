@@ -56,7 +56,7 @@ def hint(step: s.Step, failure: Failure) -> str | None:
             what = "netem"
         return f"the kernel has no support for {what}: see `testbed doctor`, or use --vm always"
     if failure.errno == errno.EPERM:
-        return "what a container forbids its own root, a micro VM does: --vm always"
+        return "containers restrict even their root; a micro VM does not: --vm always"
     if isinstance(step, s.SetRoute) and failure.errno in {errno.ENETUNREACH, errno.EINVAL}:
         return f"is {step.route.via} reachable on an interface of the node that is up?"
     return None

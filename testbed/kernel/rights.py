@@ -72,7 +72,7 @@ def obstacles(*, root: bool) -> list[Obstacle]:
     if _seccomp_filters():
         found.append(
             Obstacle(
-                "a seccomp filter is in force, as in containers; it may refuse namespaces",
+                "a seccomp filter is active, as in containers; it may refuse namespaces",
                 "docker run --privileged"
                 if root
                 else "docker run --security-opt seccomp=unconfined",
@@ -82,7 +82,7 @@ def obstacles(*, root: bool) -> list[Obstacle]:
         found.append(
             Obstacle(
                 f"parts of /proc are masked, as in containers ({', '.join(masked[:3])}): "
-                "no /proc of a testbed's own can be mounted",
+                "a testbed cannot mount its own /proc",
                 "docker run --security-opt systempaths=unconfined",
             )
         )
@@ -92,7 +92,7 @@ def obstacles(*, root: bool) -> list[Obstacle]:
 def _settings() -> list[Obstacle]:
     """List the settings that forbid ordinary users to make user namespaces."""
     if not (PROC / "self/ns/user").exists():
-        return [Obstacle("this kernel has no user namespaces", "one with CONFIG_USER_NS")]
+        return [Obstacle("this kernel has no user namespaces", "use a kernel with CONFIG_USER_NS")]
     found = []
     if _setting("kernel/unprivileged_userns_clone") == 0:
         found.append(_sysctl("kernel.unprivileged_userns_clone", "0", "1"))
@@ -119,13 +119,13 @@ def devices() -> list[Obstacle]:
         ),
     }
     found = [
-        Obstacle(f"{path} can't be opened: {effect}", remedy)
+        Obstacle(f"{path} cannot be opened: {effect}", remedy)
         for path, (effect, remedy) in wanted.items()
         if not os.access(path, os.R_OK | os.W_OK)
     ]
     if Path("/dev/kvm").exists() and not os.access("/dev/kvm", os.R_OK | os.W_OK):
         remedy = "sudo usermod -aG kvm USER, then log in again"
-        found.append(Obstacle("/dev/kvm is not ours to use: QEMU emulates, slowly", remedy))
+        found.append(Obstacle("this user may not use /dev/kvm: QEMU emulates, slowly", remedy))
     return found
 
 

@@ -1,6 +1,6 @@
 """The socket filter of a tap, in classic BPF: what may be the marked packet, or hide it.
 
-The mark, a cookie of 32 bits, is at one of `OFFSETS`. What can't show it passes, too:
+The mark, a cookie of 32 bits, is at one of `OFFSETS`. What cannot show it passes, too:
 packets of WireGuard's, fragments after the first, ARP and neighbour discovery.
 """
 

@@ -41,7 +41,7 @@ Found = tuple[int, int, str, str | None]  # line, column, message, hint
 def parse(
     topology: Topology, directory: Path = Path(), *, parsed: Collection[str] = ()
 ) -> list[str]:
-    """Parse every device's own configuration; notes about those that can't be parsed here.
+    """Parse every device's own configuration; notes about those that cannot be parsed here.
 
     The files are in `directory`; texts among `parsed` are right. Raises TopologyError with
     all problems, each with its file and line.
@@ -90,7 +90,7 @@ def _parsed(device: Device, program: str, text: str) -> Iterator[Found]:
                 cwd=folder,
             )
         except subprocess.TimeoutExpired:
-            yield 1, 1, f"{Path(program).name} has not parsed it within {TIMEOUT_S:g} s", None
+            yield 1, 1, f"{Path(program).name} did not parse it within {TIMEOUT_S:g} s", None
             return
     output = (done.stdout + done.stderr).decode(errors="replace")
     found = list(_of_bird(output) if device.daemon == "bird" else _of_frr(output))
@@ -126,5 +126,5 @@ def _vrfs(device: Device, text: str) -> Iterator[Found]:
     for number, line in enumerate(text.splitlines(), 1):
         match = VRF_NAMED[device.daemon].match(line)
         if match and match["vrf"] not in VRFS:
-            message = f"{device.name} has no VRF {match['vrf']}: this would do nothing"
+            message = f"{device.name} has no VRF {match['vrf']}, so this line would do nothing"
             yield number, match.start("vrf") + 1, message, f"its VRFs are {' and '.join(VRFS)}"

@@ -47,7 +47,7 @@ def find(word: str | os.PathLike[str], *folders: Path) -> Path:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise _unknown(os.fspath(word), places) from None
-    except OSError:  # who reads it is told why it can't be
+    except OSError:  # who reads it is told why it cannot be
         pass
     return path
 

@@ -35,7 +35,7 @@ class Installation:
 
     @cached_property
     def plan(self) -> Plan:
-        """Its plan; TopologyError or DocumentError where a fault that it declares can't be."""
+        """Its plan; TopologyError or DocumentError where a fault that it declares cannot be."""
         from testbed.lower import lower  # noqa: PLC0415 - jinja2 and cryptography are slow to import
 
         if self.file is None:
@@ -67,7 +67,7 @@ def read_file(
 
     It gets another name, time or seed if given.
 
-    Devices' own configurations are parsed, too; `notes` gets those that can't be here.
+    Devices' own configurations are parsed, too; `notes` gets those that cannot be here.
     `previous` is asked for the numbers of the testbed of its name, where that runs.
     """
     given = {"name": name, "time": check_time(time), "seed": check_seed(seed)}

@@ -72,8 +72,8 @@ def prepare(client: Client, now: Live, change: Edit) -> Installation:
         document = replace(document, text=now.document.text)
     made = of_document(document, now.numbers, parsed=now.document.files.values())
     if made.topology.name != client.name:
-        message = f"a testbed that runs keeps its name, {client.name}"
-        remedy = "take it down, and bring it up under another one"
+        message = f"a running testbed cannot be renamed; its name is {client.name}"
+        remedy = "take it down, and bring it up under another name"
         raise DocumentError([Violation(("name",), "live", message, remedy)])
     return made
 
@@ -142,8 +142,8 @@ def edit(
 
 def _live(client: Client, answer: dict[str, Any]) -> Live:
     if answer["document"] is None:
-        hint = f"bring it to a topology: testbed up FILE -n {client.name}"
-        raise UsageError(f"testbed {client.name} was brought up from no topology", hint=hint)
+        hint = f"update it to a topology: testbed up TOPOLOGY -n {client.name}"
+        raise UsageError(f"testbed {client.name} was not brought up from a topology", hint=hint)
     return Live(
         Document.from_json(answer["document"]),
         answer["numbers"],

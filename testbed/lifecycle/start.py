@@ -39,10 +39,10 @@ def ensure_running(
     `vm` is ``auto`` (a micro VM where the kernel lacks what the plan needs, or
     gives an ordinary user no namespaces),
     ``always``, ``never``, or the kind of micro VM to use: ``uml`` or ``qemu``.
-    Raises HostError when the host can't.
+    Raises HostError when the host cannot.
     """
     if not NAME_PATTERN.fullmatch(name):
-        hint = "lower-case letters, digits and inner dashes, at most 32 characters"
+        hint = "lower-case letters, digits and inner hyphens, at most 32 characters"
         raise UsageError(f"bad testbed name {name!r}", hint=hint)
     with locked(name):
         if alive(name):
@@ -61,7 +61,7 @@ def ensure_running(
 def _choose(vm: str, plan: Plan, on_progress: Callable[[str], None]) -> list[str]:
     """The module that runs the keeper, and its options: here, or a micro VM's relay."""
     if vm not in VM_CHOICES:
-        raise UsageError(f"--vm {vm!r} is none of {', '.join(VM_CHOICES)}")
+        raise UsageError(f"--vm {vm!r} is not one of {', '.join(VM_CHOICES)}")
     if plan.time == "virtual":
         return _virtual(vm, plan)
     if vm == "always":
@@ -96,10 +96,10 @@ def _virtual(vm: str, plan: Plan) -> list[str]:
     if vm in {"never", "qemu"}:
         where = "this machine's own kernel" if vm == "never" else "QEMU"
         hint = "use --vm uml or --vm auto, or real time"
-        raise UsageError(f"{where} can't skip time (--vm {vm})", hint=hint)
+        raise UsageError(f"{where} cannot skip time (--vm {vm})", hint=hint)
     if attached := list(host_interfaces.of(plan)):
-        hint = "leave the host interface out of the topology, or use real time"
-        raise UsageError(f"what is at {attached[0]} does not skip time", hint=hint)
+        hint = "remove the host interface from the topology, or use real time"
+        raise UsageError(f"the real machine at {attached[0]} cannot skip time", hint=hint)
     kernel = uml_kernels.find(features.required(plan), virtual_time=True)
     if kernel is None:
         hint = "build one: testbed kernel build"

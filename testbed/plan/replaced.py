@@ -1,4 +1,4 @@
-"""What of a running plan can't be changed, and is made anew where another plan has it different."""
+"""What cannot be changed in a running plan, and is recreated if a new plan differs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def replaced(old: Plan, new: Plan) -> list[str]:
     before = _gateways(old)
     return [
         f"{check.title}: the mode changes from {before[node].mode} to {check.mode};"
-        " the table is deleted and created anew, and traffic through it stops meanwhile"
+        " the table is deleted and recreated, and traffic through it stops meanwhile"
         for node, check in _gateways(new).items()
         if node in before and before[node].mode != check.mode
     ]

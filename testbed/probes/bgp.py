@@ -79,7 +79,7 @@ def sessions(client: Client, node: Node, *, routes: bool = True) -> list[BgpSess
         return _bird(client, node.name, routes=routes)
     if "bgpd" in daemons:
         return _frr(client, node.name, routes=routes)
-    hint = "routers have: the customer's devices, the Outpost's networking devices, gateways"
+    hint = "these do: the customer's devices, the Outpost's networking devices, gateways"
     raise UsageError(f"{node.name} runs no BGP daemon", hint=hint)
 
 

@@ -40,7 +40,7 @@ def _library() -> ctypes.CDLL:
             *(ctypes.c_char_p, ctypes.c_int, ctypes.c_uint32),
         ]
         return library
-    raise HostError("can't load libpcap", hint="apt-get install libpcap0.8")
+    raise HostError("cannot load libpcap", hint="apt-get install libpcap0.8")
 
 
 class Filter:
@@ -57,8 +57,8 @@ class Filter:
             text = expression.encode()
             if library.pcap_compile(handle, ctypes.byref(self._program), text, 1, 0xFFFFFFFF):
                 said = (library.pcap_geterr(handle) or b"").decode(errors="replace")
-                hint = "the language is that of tcpdump: man 7 pcap-filter"
-                raise UsageError(f"no filter: {expression!r}: {said}", hint=hint)
+                hint = "filters are those of tcpdump: man 7 pcap-filter"
+                raise UsageError(f"not a filter: {expression!r}: {said}", hint=hint)
         finally:
             library.pcap_close(handle)
 

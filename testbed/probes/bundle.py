@@ -1,6 +1,6 @@
 """A support bundle: everything that is needed to see why a testbed is as it is, in one file.
 
-The parts are gathered side by side, with one process in each node. What can't
+The parts are gathered side by side, with one process in each node. What cannot
 be had does not keep the rest away: the bundle's errors.txt says what and why.
 """
 
@@ -51,7 +51,7 @@ def write(client: Client, path: Path, extra: Mapping[str, bytes] | None = None) 
     """Write the bundle of a testbed to `path` (.tar.gz); `extra` are more files for it.
 
     Returns what could not be had, with the reason, by part. Raises HostError
-    when the file can't be written.
+    when the file cannot be written.
     """
     parts, errors = gather(client)
     files = {**parts, **(extra or {})}

@@ -71,7 +71,7 @@ def split(words: Sequence[str], plan: Plan) -> tuple[list[str], str]:
         if word not in names and not _LOOKS_LIKE_ONE.fullmatch(word):
             if _NAME.fullmatch(word) and word not in FILTER_WORDS:
                 error = no_such_node(word, plan.name, sorted(names))
-                text = f"{error.message}, nor does a filter begin so"
+                text = f"{error.message}, and no filter begins like that"
                 raise UsageError(text, hint=error.hint)
             return list(words[:number]), " ".join(words[number:])
     return list(words), ""

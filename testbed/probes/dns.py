@@ -69,12 +69,12 @@ def resolve(
     try:
         query = dns.message.make_query(name, type.upper())
     except (dns.exception.DNSException, ValueError) as error:
-        raise UsageError(f"can't ask DNS for {name!r}, type {type!r}: {error}") from None
+        raise UsageError(f"cannot ask DNS for {name!r}, type {type!r}: {error}") from None
     argv = ["testbed-resolve", f"{timeout_s:g}", str(ATTEMPTS), *([server] if server else [])]
     done = client.run(node, argv, input=query.to_wire(), timeout=6 * ATTEMPTS * timeout_s + GRACE_S)
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip() or "no answer"
-        raise NetworkError(f"{node} can't resolve {name}: {reason}")
+        raise NetworkError(f"{node} cannot resolve {name}: {reason}")
     asked, _, wire = done.stdout.partition(b"\n")
     try:
         answer = dns.message.from_wire(wire)

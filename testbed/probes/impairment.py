@@ -36,7 +36,7 @@ class Measured:
     """What an interface did to `frames` frames that it sent.
 
     Delays are one way; `jitter_ms` is half the width of their range, taken as
-    even. None for what can't be told: nothing arrived, or no rate was asked for.
+    even. None for what cannot be told: nothing arrived, or no rate was asked for.
     """
 
     node: str
@@ -109,7 +109,7 @@ def measure(client: Client, pair: tuple[Place, Place], values: Mapping[str, Any]
         text += b"".join(chunks)
     if done.returncode or receiver.returncode:
         said = (done.stderr or bytes(receiver.stderr)).decode(errors="replace").strip()
-        raise NetworkError(f"can't measure {node}:{interface}", hint=said[-500:] or None)
+        raise NetworkError(f"cannot measure {node}:{interface}", hint=said[-500:] or None)
     arrivals = json.loads(text.partition(b"\n")[2])
     reorder = float(values.get("reorder", 0))
     return evaluate(node, interface, count, arrivals, with_rate=bool(rate), reorder=reorder)

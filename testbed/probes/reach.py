@@ -131,7 +131,7 @@ def requests(
                 for protocol, port in kinds
             ]
     if not found:
-        raise UsageError("there is nothing to try", hint="name two different endpoints")
+        raise UsageError("there is nothing to test", hint="name two different endpoints")
     return found
 
 
@@ -254,7 +254,7 @@ def _traced(client: Client, request: Request) -> str:
             port=request.port,
         )
     except TestbedError as error:
-        return f"the rules let it pass; it can't be traced: {error}"
+        return f"the rules let it pass; it cannot be traced: {error}"
     if seen.answered:
         return f"the rules let it pass, and so does the network now: {seen.sentence}"
     return f"the rules let it pass: {seen.sentence}"

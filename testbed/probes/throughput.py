@@ -117,7 +117,7 @@ def parse_rate(text: str) -> float:
     except ValueError:
         rate = 0.0
     if not 0 < rate <= HIGHEST_RATE_MBPS:
-        raise UsageError(f"{text[:40]!r} is no rate", hint="for example 100M, 1.5G or 800K")
+        raise UsageError(f"{text[:40]!r} is not a rate", hint="for example 100M, 1.5G or 800K")
     return rate
 
 
@@ -139,7 +139,7 @@ def measure(
 
     `reverse` sends from `destination` to `source`, over connections that the
     source has opened. Needs real time. Raises NetworkError when the
-    connection can't be made, HostError without iperf3.
+    connection cannot be made, HostError without iperf3.
     """
     client.require_real_time("measuring throughput")
     if not 0.5 <= seconds <= 86400 or not 1 <= parallel <= 128:
@@ -259,7 +259,7 @@ def _no_server(node: str, port: int, process: RemoteProcess) -> HostError | Netw
     said = process.stderr.decode(errors="replace").strip()
     if process.returncode is None and not said:
         return HostError("iperf3 does not start", hint="install the package iperf3")
-    return NetworkError(f"iperf3 in {node} can't listen on port {port}", hint=said or None)
+    return NetworkError(f"iperf3 in {node} cannot listen on port {port}", hint=said or None)
 
 
 def _run(
@@ -280,7 +280,7 @@ def _run(
         if "refused" not in error or server.returncode is not None:
             break
     address, port = argv[2], argv[4]
-    hint = f"security groups and firewalls have to let TCP and UDP {port} through, see --port"
+    hint = f"security groups and firewalls must allow TCP and UDP {port}, see --port"
     raise NetworkError(f"{node} to {address}: iperf3: {error or 'no result'}", hint=hint)
 
 

@@ -41,7 +41,7 @@ SOCKETS = {
 
 
 def start(request: dict[str, Any]) -> socket.socket:
-    """Send one request; its socket, which is not blocking. OSError where the node itself can't."""
+    """Send one request; its socket, which is not blocking. OSError where the node itself cannot."""
     protocol, size = request["protocol"], request.get("size")
     six = ":" in request["to"]
     kind, number = SOCKETS[protocol]

@@ -3,7 +3,7 @@
 ``testbed-send INTERFACE frames`` sends Ethernet frames, ``testbed-send INTERFACE packets``
 IPv4 packets by the node's routes, ``testbed-send INTERFACE MAC`` IPv4 packets to an Ethernet
 address (hexadecimal digits) without any route. Standard input has one packet a line, in
-hexadecimal. What can't be sent ends it with the kernel's reason and status 1.
+hexadecimal. What cannot be sent ends it with the kernel's reason and status 1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pytest plugin: a fixture that brings topologies up (docs/pytest.md).
+"""The pytest plugin: a fixture that brings up topologies (docs/pytest.md).
 
 It is loaded in every pytest run on a machine that has the package, so it
 imports next to nothing before a test asks for a testbed.
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["TestbedWarning", "testbed", "testbed_factory"]
 
 MARKERS = (
-    "topology(file, **settings): the topology file of the `testbed` fixture, and its variables",
-    "testbed(time, seed): the `testbed` time, real or virtual, and what chance begins with",
-    "after(*checks, part, every): conformance: not run for an object for which one of them failed",
-    "follows(*checks): conformance: a failure is put down to one of them that failed nearby",
-    "disruptive: conformance: breaks something in the testbed on purpose, and repairs it",
+    "topology(topology, **settings): the topology of `testbed`, a file or a name; its variables",
+    "testbed(time, seed): the time of `testbed`, real or virtual, and its random seed",
+    "after(*checks, part, every): conformance: skip objects for which one of them has failed",
+    "follows(*checks): conformance: attribute a failure to one of them that failed nearby",
+    "disruptive: conformance: breaks something on purpose, and repairs it",
 )
 POOL: pytest.StashKey[Pool] = pytest.StashKey()
 LIFETIMES: pytest.StashKey[Lifetimes] = pytest.StashKey()
@@ -72,10 +72,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, b
 
 @pytest.fixture(scope="session")
 def testbed_factory(pytestconfig: pytest.Config) -> Iterator[TestbedFactory]:
-    """Return the function that brings a topology file up: `factory(file, **settings) -> Testbed`.
+    """Return the function that brings up a topology: `factory(topology, **settings) -> Testbed`.
 
-    The same file with the same settings is brought up once in a session, and
-    taken down when no test that is left can ask for it. `testbed_time` and
+    `topology` is a file or a name. With the same settings it is brought up once in a session, and
+    taken down when no remaining test can ask for it. `testbed_time` and
     `testbed_seed` are those of the marker `testbed`.
     """
     pool = pytestconfig.stash[POOL] = Pool(pytestconfig)
@@ -100,7 +100,7 @@ def testbed_factory(pytestconfig: pytest.Config) -> Iterator[TestbedFactory]:
 def testbed(request: pytest.FixtureRequest, testbed_factory: TestbedFactory) -> Iterator[Testbed]:
     """Give the running testbed of the test's `topology` marker, of --topology, or of its module.
 
-    What the test changed with `Testbed.apply` is put back after it.
+    Changes that the test makes with `Testbed.apply` are undone after it.
     """
     file, settings = _asked(request.node)
     made = testbed_factory(file, **settings)
@@ -118,7 +118,7 @@ def testbed(request: pytest.FixtureRequest, testbed_factory: TestbedFactory) -> 
 
 
 def wanted(item: pytest.Item) -> Key | None:
-    """Return the key of the testbed that a test's fixture `testbed` is; None where it has none."""
+    """Return the key of the testbed of a test's fixture `testbed`; None if it has none."""
     if "testbed" not in getattr(item, "fixturenames", ()):
         return None
     try:
@@ -140,12 +140,12 @@ def _time_of(item: pytest.Item) -> dict[str, Any]:
     asked = dict(marker.kwargs) if marker else {}
     settings = {f"testbed_{key}": asked.pop(key, None) for key in ("time", "seed")}
     if asked or (marker and marker.args):
-        pytest.fail("the marker testbed takes time=… and seed=… only", pytrace=False)
+        pytest.fail("the marker testbed takes only time=… and seed=…", pytrace=False)
     return settings
 
 
 def _topology(item: pytest.Item, marker: pytest.Mark | None) -> Path:
-    """The topology file: the marker's, that of --topology, or the one beside the test's module.
+    """Return the topology file: the marker's, --topology's, or the one beside the test's module.
 
     The marker's is looked for beside the module first, then in pytest's root directory.
     """
@@ -157,12 +157,12 @@ def _topology(item: pytest.Item, marker: pytest.Mark | None) -> Path:
     if found := next((path for path in own if path.exists()), None):
         return found
     names = " or ".join(path.name for path in own)
-    text = 'no topology: use @pytest.mark.topology("FILE") or --topology FILE'
+    text = 'no topology: use @pytest.mark.topology("NAME") or --topology'
     pytest.fail(f"{text}, or put {names} beside {item.path.name}", pytrace=False)
 
 
 def _found(word: str | Path, *folders: Path) -> Path:
-    """The file of a topology; the test fails where there is none."""
+    """Return the file of a topology. The test fails if there is none."""
     from testbed.errors import UsageError  # noqa: PLC0415
     from testbed.lifecycle.finding import find  # noqa: PLC0415
 
@@ -174,7 +174,7 @@ def _found(word: str | Path, *folders: Path) -> Path:
 
 
 def own_topologies(module: Path) -> list[Path]:
-    """Where the topology file of a test module may be: of its own name, else `topology`."""
+    """Return where a test module's topology file may be: with its own name, else `topology`."""
     stems = (module.stem, "topology")
     return [module.parent / f"{stem}{end}" for stem in stems for end in (".yaml", ".yaml.j2")]
 
@@ -183,7 +183,7 @@ def own_topologies(module: Path) -> list[Path]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add to the report of a failed test what is wrong in its testbed, and keep what is needed."""
+    """Add what is wrong in its testbed to the report of a failed test, and keep a bundle."""
     report = yield
     skips.require_reason(item, report)
     if report.failed and call.excinfo is not None and skips.uses_testbed(item):

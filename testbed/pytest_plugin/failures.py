@@ -46,7 +46,7 @@ def describe(item: pytest.Item, report: pytest.TestReport) -> None:
             problems = testbed.problems()
             lines += problems or ["everything is as it should be"]
         except Exception as error:  # noqa: BLE001 - the test's own failure is what counts
-            lines.append(f"its state can't be had: {error}")
+            lines.append(f"its state cannot be read: {error}")
         lines.append(_bundle(item, testbed, report, pcap))
         report.sections.append((f"state of testbed {testbed.name}", "\n".join(lines)))
 
@@ -133,7 +133,7 @@ def _choose_nodes(testbed: Testbed) -> None:
     print(f"testbed {testbed.name} has the nodes {', '.join(names)}")  # noqa: T201
     while True:
         try:
-            chosen = input("shell in which node? (empty: go on) ").strip()
+            chosen = input("shell in which node? (empty: continue) ").strip()
         except EOFError:
             return
         if not chosen:

@@ -62,7 +62,7 @@ class Pool:
         self._made = 0
 
     def get(self, key: Key) -> Testbed:
-        """The testbed of a key; the test fails where it can't be brought up."""
+        """The testbed of a key; the test fails where it cannot be brought up."""
         from testbed.errors import TestbedError  # noqa: PLC0415
         from testbed.testing import Testbed  # noqa: PLC0415
 

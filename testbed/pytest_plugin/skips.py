@@ -10,16 +10,16 @@ import pytest
 FIXTURES = {"testbed", "testbed_factory"}
 NO_REASON = {"", "unconditional skip", "<Skipped instance>"}
 ATTRIBUTE = "uses_testbed"  # of a report; pytest-xdist hands it on to the controller
-NOTHING_TESTED = "every test that uses a testbed was skipped: nothing has been tested"
+NOTHING_TESTED = "every test that uses a testbed was skipped: nothing was tested"
 
 
 def uses_testbed(item: pytest.Item) -> bool:
-    """Whether the test asks for a testbed, itself or by another fixture."""
+    """Return whether the test asks for a testbed, itself or by another fixture."""
     return not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def require_reason(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Mark the report of a test that uses a testbed; skipped without a reason it has failed."""
+    """Mark the report of a test that uses a testbed; fail it if it was skipped without a reason."""
     if not uses_testbed(item):
         return
     setattr(report, ATTRIBUTE, True)
@@ -33,14 +33,14 @@ def require_reason(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 class Judge:
-    """A plugin that makes a run fail in which every test that uses a testbed was skipped."""
+    """A plugin that fails a run in which every test that uses a testbed was skipped."""
 
     def __init__(self) -> None:
         self._outcomes: Counter[str] = Counter()
 
     @property
     def nothing_tested(self) -> bool:
-        """Whether there were such tests, and all of them were skipped."""
+        """Return whether there were such tests, and all of them were skipped."""
         return bool(self._outcomes["skipped"]) and not self._outcomes["run"]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -51,7 +51,7 @@ class Judge:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail where nothing was tested."""
+        """Fail if nothing was tested."""
         if self.nothing_tested and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

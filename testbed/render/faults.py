@@ -78,4 +78,4 @@ def catalogue_table(kinds: Iterable[FaultKind]) -> Table:
         )
         for kind in kinds
     ]
-    return rows_table("Kinds of faults", ("kind", "target", "parameters", "what it is"), rows)
+    return rows_table("Kinds of faults", ("kind", "target", "parameters", "what happens"), rows)

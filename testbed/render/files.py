@@ -8,7 +8,7 @@ from testbed.errors import UsageError
 
 
 def write(path: str | Path, data: bytes | str) -> None:
-    """Write the file, text as UTF-8; UsageError if that can't be done."""
+    """Write the file, text as UTF-8; UsageError if that cannot be done."""
     try:
         Path(path).write_bytes(data.encode() if isinstance(data, str) else data)
     except OSError as error:

@@ -18,7 +18,7 @@ def state(row: Reach) -> Text:
     """What was measured, and how that compares with the rules."""
     text = row.measured if row.reached else f"blocked ({row.measured})"
     if row.one_way and not row.reached and row.agrees:
-        return Text(f"{text}, let in without a way back", style="bold red")
+        return Text(f"{text}, let in, but not answered", style="bold red")
     if not row.agrees:
         return Text(f"{text}, predicted: {SAID[row.predicted]}", style="bold red")
     if row.predicted is None:
@@ -92,5 +92,5 @@ def summary(rows: Sequence[Reach]) -> str:
     text = f"{len(rows)} requests: {reached} reached, {len(rows) - reached} blocked; "
     text += f"{wrong} not as predicted" if wrong else "as predicted"
     if one_way := sum(row.one_way and not row.reached for row in rows):
-        text += f"; {one_way} let in without a way back"
+        text += f"; {one_way} let in, but not answered"
     return text + (f"; {open_ones} not predicted" if open_ones else "")

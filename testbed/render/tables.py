@@ -81,16 +81,16 @@ SUBJECTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
 }
 # What a narrow terminal does without, column by column; node and state always stay.
 EXPENDABLE = {
-    "management": ("what it is",),
-    "nodes": ("what it is", "role"),
-    "links": ("what it is",),
-    "lags": ("what it is", "bond"),
+    "management": ("description",),
+    "nodes": ("description", "role"),
+    "links": ("description",),
+    "lags": ("description", "bond"),
     "bgp": ("for", "exported", "imported", "neighbor"),
-    "tunnels": ("what it is", "sent", "received"),
-    "routes": ("what it is", "table"),
-    "route_tables": ("what it is", "origin", "of"),
-    "local_gateways": ("what it is", "VIF group"),
-    "listeners": ("what it is",),
+    "tunnels": ("description", "sent", "received"),
+    "routes": ("description", "table"),
+    "route_tables": ("description", "origin", "of"),
+    "local_gateways": ("description", "VIF group"),
+    "listeners": ("description",),
 }
 # shown only where something is wrong
 SHORT = ("nodes", "links", "routes", "management", "listeners")
@@ -169,8 +169,8 @@ def subject_table(subject: str, rows: Sequence[Row], console: Console) -> Table:
 def _subject_table(subject: str, rows: Iterable[Row], without: Sequence[str]) -> Table:
     heading, columns = SUBJECTS[subject]
     shown = [(name, key) for name, key in columns if name not in without]
-    titled = "what it is" not in without
-    made = table(heading, *(name for name, _ in shown), "state", *(["what it is"] * titled))
+    titled = "description" not in without
+    made = table(heading, *(name for name, _ in shown), "state", *(["description"] * titled))
     for row in rows:
         cells = [*(_formatted(key, row) for _, key in shown), state_cell(row)]
         made.add_row(*cells, *([Text(str(row.get("title", "")))] * titled))

@@ -1,4 +1,4 @@
-"""Driving a testbed from tests: the handles that the pytest fixture `testbed` gives.
+"""Drive a testbed from tests: the handles that the pytest fixture `testbed` gives.
 
 They work without pytest, too: `Testbed.up("rack.yaml")` in any program.
 """

@@ -17,10 +17,10 @@ TIMES |= {name: name for name in ("at_s", "for_s", "every_s", "name")}
 
 
 class Fault:
-    """What `Testbed.fault` gives: in force once the block is entered, healed once it is left.
+    """The fault of `Testbed.fault`: active inside its `with` block, healed at the end of it.
 
-    `row` is its row of the status, `name` its name. One fault may be entered
-    again after it was left.
+    `row` is its row in the status, `name` its name. A fault may be used for
+    several blocks, one after the other.
     """
 
     def __init__(self, client: Client, kind: str, target: str, values: dict[str, Any]) -> None:
@@ -33,12 +33,12 @@ class Fault:
 
     @property
     def name(self) -> str:
-        """The fault's name; empty before the block."""
+        """Return the fault's name; empty before the block."""
         return str(self.row.get("name", ""))
 
     @property
     def fault(self) -> FaultOfPlan:
-        """The fault as plans have it."""
+        """Return the fault as plans have it."""
         from testbed.plan.model import Fault as Of  # noqa: PLC0415
 
         return Of(self._kind, self._target, self.row["values"], name=self.name)
@@ -58,14 +58,14 @@ class Fault:
         """What a failure inside the block has to do with, as it is before the fault is healed."""
         found = problems(status)
         shown = found[:SHOWN] + ([f"and {len(found) - SHOWN} more"] if found[SHOWN:] else [])
-        head = f"while the fault {self.name} ({self._kind} {self._target}) was in force; then"
+        head = f"while the fault {self.name} ({self._kind} {self._target}) was active,"
         if not shown:
             return f"{head} everything was as it should be"
         return "\n  ".join([f"{head} this was not as it should be:", *shown])
 
 
 def problems(status: Mapping[str, Any]) -> list[str]:
-    """What of a status is not as it should be, one line each."""
+    """Return what is not as it should be in a status, one line each."""
     return [
         f"{row.get('title')}: {row.get('state')}"
         for rows in status.values()

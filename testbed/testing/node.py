@@ -31,7 +31,7 @@ RUN_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class InterfaceState:
-    """An interface as the kernel has it; `carrier` is false while it is down."""
+    """An interface as the kernel reports it. `carrier` is false while it is down."""
 
     name: str
     kind: str
@@ -57,7 +57,7 @@ class Node:
 
     @property
     def address(self) -> str:
-        """The node's first address; on `lo` only where it has no other."""
+        """Return the node's first address; one on `lo` only if it has no other."""
         return address_of(self.testbed.plan, self.name)
 
     def run(
@@ -69,7 +69,10 @@ class Node:
         env: Mapping[str, str] | None = None,
         timeout: float | None = RUN_TIMEOUT_S,
     ) -> Completed:
-        """Run a command; with `check`, NetworkError with what it wrote when it fails."""
+        """Run a command, for at most `timeout` seconds.
+
+        With `check`, raises NetworkError with the output if the command fails.
+        """
         if isinstance(argv, str):
             raise UsageError("run() takes a list of words, not a command line for a shell")
         done = self.testbed.client.run(self.name, argv, input=input, env=env, timeout=timeout)
@@ -90,7 +93,7 @@ class Node:
     ) -> PingResult:
         """Ping a node or an address.
 
-        `size` is the payload: the IP packet has 28 bytes more, of IPv6 48.
+        `size` is that of the payload in bytes; the IP packet is 28 bytes larger, with IPv6 48.
         """
         from testbed.probes.ping import ping  # noqa: PLC0415
 
@@ -115,7 +118,7 @@ class Node:
         parallel: int = 1,
         port: int = 5201,
     ) -> Throughput:
-        """Measure throughput to a node with iperf3, as `testbed perf` does; needs real time."""
+        """Measure throughput to a node with iperf3, as `testbed perf` does. Needs real time."""
         from testbed.probes.throughput import measure  # noqa: PLC0415
 
         testbed = self.testbed
@@ -125,9 +128,9 @@ class Node:
         return measure(testbed.client, testbed.plan, *names, **options)
 
     def capture(self, interface: str = "eth0", filter: str = "") -> Capture:  # noqa: A002
-        """Capture in a `with` block what pcap-filter(7) `filter` lets through.
+        """Capture the packets that match the pcap-filter(7) `filter`, in a `with` block.
 
-        `interface` "any" stands for all cables and tunnels of the node.
+        The interface "any" means all cables and tunnels of the node.
         """
         from testbed.probes.capture import Capture  # noqa: PLC0415
         from testbed.probes.capture_points import point, select  # noqa: PLC0415
@@ -138,22 +141,22 @@ class Node:
         return Capture(self.testbed.client, places, filter)
 
     def iproute(self) -> IPRoute:
-        """The node's kernel tables as pyroute2's `IPRoute`; use it in a `with` block.
+        """Return the node's kernel tables as pyroute2's `IPRoute`, for a `with` block.
 
-        Only where the testbed is root's and runs on this kernel: HostError in a
-        micro VM and without root, where `run(["ip", "-json", …])` does.
+        Works only for root's testbeds on this kernel. Raises HostError in a
+        micro VM and without root; use `run(["ip", "-json", …])` there.
         """
         from testbed.kernel.namespace import iproute  # noqa: PLC0415
 
         link = netns_link(self.testbed.name, self.name)
         if not link.exists():
             hint = 'use run(["ip", "-json", …]) there'
-            text = "runs in a micro VM, or as an ordinary user: its namespaces can't be entered"
+            text = "runs in a micro VM, or as an ordinary user: its namespaces cannot be entered"
             raise HostError(f"{self.testbed.name} {text}", hint=hint)
         return iproute(link)
 
     def http(self, url: str, *, timeout_s: float = 5.0) -> HttpReply:
-        """GET an http URL; a host that is a node's name stands for its address."""
+        """GET an http URL. Its host may be a node's name instead of an address."""
         from urllib.parse import urlsplit  # noqa: PLC0415
 
         from testbed.probes.http import get  # noqa: PLC0415
@@ -175,12 +178,12 @@ class Node:
         count: int = 1,
         interval_s: float = 0.0,
     ) -> int:
-        """Send Scapy packets from the node, all of them `count` times; how many were sent.
+        """Send Scapy packets from the node, all of them `count` times. Returns how many were sent.
 
-        What begins with `IP` or `IPv6` is routed by the node's kernel. What
-        begins with `Ether` leaves by `interface` as it is; its `dst` has to be
-        given. Source addresses that are left out are the node's. NetworkError
-        when the kernel refuses, as for a packet larger than the MTU.
+        The node's kernel routes packets that start with `IP` or `IPv6`. Packets that start with
+        `Ether` leave by `interface` unchanged; their `dst` must be given. Missing source
+        addresses are the node's. Raises NetworkError if the kernel refuses a packet, for example
+        because it is larger than the MTU.
         """
         from testbed.testing.packets import send  # noqa: PLC0415
 
@@ -194,24 +197,23 @@ class Node:
         count: int = 1,
         timeout: float = 5.0,
     ) -> Expectation:
-        """A `with` block by the end of which `count` packets have to come to an interface.
+        """Expect `count` packets at an interface in a `with` block, or soon after it.
 
-        `wanted` is a filter as of pcap-filter(7), or a function that is given
-        a Scapy packet. Both directions count. Leaving the block waits for
-        them up to `timeout` seconds, then raises AssertionError with what was
-        seen instead. With ``count=0`` none may come in the block nor in the
-        `timeout` after it.
+        `wanted` is a pcap-filter(7), or a function of a Scapy packet. Packets in both directions
+        count. The end of the block waits for them up to `timeout` seconds, then raises
+        AssertionError with what was seen instead. With ``count=0`` none may come in the block
+        and the `timeout` after it.
         """
         from testbed.testing.packets import Expectation  # noqa: PLC0415
 
         return Expectation(self, interface, wanted, count=count, timeout=timeout)
 
     def mac(self, interface: str) -> str:
-        """The MAC address of an interface; UsageError when the node has no such interface."""
+        """Return the MAC address of an interface. Raises UsageError if the node has no such one."""
         return self._interface(interface).mac
 
     def source_address(self, version: int = 4, interface: str | None = None) -> str:
-        """The address of IP version 4 or 6 of an interface, else of the node."""
+        """Return the address of IP version 4 or 6 of an interface, else of the node."""
         found = self.interfaces()
         chosen = [self._interface(interface)] if interface else list(found.values())
         for state in sorted(chosen, key=lambda state: state.name == "lo"):
@@ -237,7 +239,7 @@ class Node:
         return found
 
     def interfaces(self) -> dict[str, InterfaceState]:
-        """The interfaces by name."""
+        """Return the interfaces by name."""
         return {
             name: InterfaceState(
                 name,
@@ -252,25 +254,25 @@ class Node:
         }
 
     def lacp(self) -> list[states.Lag]:
-        """The LAGs, with the LACP state of every member."""
+        """Return the LAGs, with the LACP state of every member."""
         return states.lags(self._observe())
 
     def tunnels(self) -> list[states.Tunnel]:
-        """The WireGuard tunnels."""
+        """Return the WireGuard tunnels."""
         return states.tunnels(self._observe())
 
     def counters(self) -> dict[str, states.Counters]:
-        """The counters of each interface; two of them can be subtracted."""
+        """Return the counters of each interface. The difference of two readings can be taken."""
         return states.counters(self._observe())
 
     def nft_counters(self) -> list[states.NftCounter]:
-        """The counters in the node's nftables ruleset, in its order."""
+        """Return the counters in the node's nftables ruleset, in its order."""
         return states.nft_counters(self._observe()["nftables"])
 
     def bgp(self, *, routes: bool = True) -> list[BgpSession]:
-        """The BGP sessions, with the routes that came and that were announced.
+        """Return the BGP sessions, with their received and announced routes.
 
-        UsageError when the node runs no BGP daemon.
+        Raises UsageError if the node runs no BGP daemon.
         """
         from testbed.probes.bgp import sessions  # noqa: PLC0415
 
@@ -284,9 +286,9 @@ class Node:
         server: str | None = None,
         timeout_s: float = 3.0,
     ) -> DnsAnswer:
-        """Ask the node's resolver, or `server`, for the records of a complete name.
+        """Ask the node's resolver, or `server`, for the records of a fully qualified name.
 
-        NetworkError when no server answers.
+        Raises NetworkError if no server answers within `timeout_s` seconds.
         """
         from testbed.probes.dns import resolve  # noqa: PLC0415
 

@@ -30,7 +30,7 @@ SHOWN = 20  # packets that a failure lists at most
 
 
 def scapy_layers() -> Any:
-    """The module with all of Scapy's usual layers; it is slow to import, and silent here."""
+    """Return the module with all of Scapy's usual layers: slow to import, and silenced here."""
     logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
     import scapy.layers.all  # noqa: PLC0415
 
@@ -45,7 +45,7 @@ def send(
     count: int,
     interval_s: float,
 ) -> int:
-    """Send packets from a node; those that begin with an IP header are routed by its kernel."""
+    """Send packets from a node. Its kernel routes those that start with an IP header."""
     layers = scapy_layers()
     wanted = list(packets)  # a packet with several values, as TTL 1 to 3, is several packets
     if not wanted:
@@ -90,17 +90,17 @@ def _complete(node: Node, packet: Packet, interface: str | None) -> Packet:
 
 
 class Expectation:
-    """A `with` block in which, or soon after which, packets have to arrive at an interface.
+    """A `with` block in which, or soon after which, packets must arrive at an interface.
 
-    `packets` are those that were wanted, `seen` all that the interface saw;
-    both are complete once the block is left.
+    `packets` are the wanted ones, `seen` all that the interface saw;
+    both are complete after the block.
     """
 
     def __init__(
         self, node: Node, interface: str, wanted: Wanted | None, *, count: int, timeout: float
     ) -> None:
         if count < 0:
-            raise UsageError(f"expect() can't wait for {count} packets")
+            raise UsageError(f"expect() cannot wait for {count} packets")
         self._testbed: Testbed = node.testbed
         self._capture = node.capture(interface)
         self._where = f"{node.name} {interface}"
@@ -178,7 +178,9 @@ class Expectation:
             text = f"{found} of {self._count} came to {self._where} within {self._timeout:g} s"
             text = f"{what}: {text}; it saw {self._summary(self.seen)}"
         else:
-            text = f"{what}: none was to come to {self._where}, but {self._summary(self.packets)}"
+            text = (
+                f"{what}: none should have come to {self._where}, but {self._summary(self.packets)}"
+            )
         raise AssertionError(text)
 
     def _summary(self, packets: list[Packet]) -> str:

@@ -1,4 +1,4 @@
-"""Handles for what consists of several nodes or of two ends: Outposts and cables."""
+"""Handles for objects with several nodes or two ends: Outposts and cables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def require_role(plan: Plan, name: str, roles: tuple[Role, ...], what: str) -> None:
-    """UsageError when the node `name` does not exist or is something else."""
+    """Raise UsageError if the node `name` does not exist or has another role."""
     fitting = [node.name for node in plan.nodes if node.role in roles]
     if name in fitting:
         return
@@ -25,7 +25,7 @@ def require_role(plan: Plan, name: str, roles: tuple[Role, ...], what: str) -> N
     if found is None:
         raise no_such_node(name, plan.name, fitting)
     hint = f"there are {', '.join(fitting)}" if fitting else f"{plan.name} has none"
-    raise UsageError(f"{name} is no {what}, its role is {found.role}", hint=hint)
+    raise UsageError(f"{name} has the role {found.role}, not {what}", hint=hint)
 
 
 class Link:
@@ -59,12 +59,12 @@ class Link:
 
     @property
     def ends(self) -> list[tuple[Place, Place]]:
-        """Both ends of each cable, as (node, interface)."""
+        """Return both ends of each cable, as (node, interface)."""
         return [((self.a.name, one), (self.b.name, other)) for one, other in self.cables]
 
     @property
     def up(self) -> bool:
-        """Whether every cable has carrier at both ends."""
+        """Return whether every cable has carrier at both ends."""
         return all(entry.carrier for entry in self._links())
 
     def _links(self) -> list[node.InterfaceState]:
@@ -78,20 +78,20 @@ class Link:
         ]
 
     def lag(self) -> Lag:
-        """The LAG that the cables are members of, as `a` sees it; UsageError when there is none."""
+        """Return the cables' LAG as `a` sees it. Raises UsageError if they are in none."""
         master = self._first().master
         for lag in self.a.lacp():
             if lag.name == master:
                 return lag
-        raise UsageError(f"{self.a.name} - {self.b.name} is no LAG")
+        raise UsageError(f"{self.a.name} - {self.b.name} is not a LAG")
 
     def counters(self) -> dict[str, Counters]:
-        """The counters of each cable, by the name of its interface in `a`."""
+        """Return the counters of each cable, by the name of its interface in `a`."""
         found = self.a.counters()
         return {one: found[one] for one, _ in self.cables}
 
     def capture(self, filter: str = "") -> Capture:  # noqa: A002
-        """Capture at `a`: what passes the LAG or, where the cable is in none, the cable."""
+        """Capture at `a` on the LAG, or on the cable if it is not in a LAG."""
         device = self._first()
         master = device.master
         is_lag = master and self._plan_node(self.a.name).interface(master).device.kind == "bond"
@@ -119,27 +119,27 @@ class Outpost:
 
     @property
     def devices(self) -> list[node.Node]:
-        """Its Outpost networking devices."""
+        """Return its Outpost networking devices."""
         return self._nodes(Role.NETWORKING_DEVICE)
 
     @property
     def servers(self) -> list[node.Node]:
-        """Its servers, which hold the service link's tunnels."""
+        """Return its servers, which hold the service link's tunnels."""
         return self._nodes(Role.SERVER)
 
     @property
     def instances(self) -> list[node.Node]:
-        """The instances on it."""
+        """Return the instances on it."""
         return self._nodes(Role.INSTANCE)
 
     @property
     def local_gateway(self) -> node.Node:
-        """Its local gateway; UsageError when it has none."""
+        """Return its local gateway. Raises UsageError if it has none."""
         found = self._nodes(Role.LOCAL_GATEWAY)
         if not found:
             raise UsageError(f"Outpost {self.name} has no local gateway")
         return found[0]
 
     def service_link(self) -> list[Tunnel]:
-        """The tunnels of its service link."""
+        """Return the tunnels of its service link."""
         return [tunnel for node in self._nodes(Role.SERVICE_LINK) for tunnel in node.tunnels()]

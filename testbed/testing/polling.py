@@ -27,12 +27,11 @@ def eventually(
 ) -> T:
     """Call `function` until it returns something true, and return that.
 
-    An AssertionError or NetworkError that it raises counts as not yet. Between two
-    calls `interval` seconds pass, or a tenth of the time waited so far where that is
-    longer. When `timeout` seconds are over: AssertionError with the last value or
-    error, and how often it was called.
-    With a `clock` they are seconds of that testbed: one whose time is virtual
-    does not go on by itself between two calls.
+    An AssertionError or NetworkError that it raises means "not yet". Two calls are `interval`
+    seconds apart, or a tenth of the time waited so far if that is longer. After `timeout` seconds
+    raises AssertionError with the last value or error, and the number of calls.
+    With a `clock`, these are seconds of that testbed: virtual time does not pass by itself
+    between two calls.
     """
     virtual = clock is not None and clock.is_virtual
     now = clock.elapsed if clock is not None and virtual else time.monotonic

@@ -35,12 +35,12 @@ class LagMember:
 
     @property
     def rate(self) -> str:
-        """How often it wants LACPDUs: ``fast`` (each second) or ``slow`` (each 30 seconds)."""
+        """Return how often it wants LACPDUs: ``fast`` (every second) or ``slow`` (every 30 s)."""
         return "fast" if "timeout" in self.actor else "slow"
 
     @property
     def partner_rate(self) -> str:
-        """How often its partner wants LACPDUs."""
+        """Return how often its partner wants LACPDUs."""
         return "fast" if "timeout" in self.partner else "slow"
 
 
@@ -56,11 +56,11 @@ class Lag:
 
     @property
     def aggregated(self) -> bool:
-        """Whether every member carries traffic to one partner; never without members."""
+        """Return whether every member carries traffic to one partner; false without members."""
         return bool(self.members) and all(member.problem is None for member in self.members)
 
     def member(self, name: str) -> LagMember:
-        """The member `name`; KeyError when it has none."""
+        """Return the member `name`. Raises KeyError if there is none."""
         for member in self.members:
             if member.name == name:
                 return member
@@ -80,13 +80,13 @@ class Tunnel:
 
     @property
     def up(self) -> bool:
-        """Whether its last handshake still counts."""
+        """Return whether its last handshake is still valid."""
         return self.handshake_age_s is not None and self.handshake_age_s <= HANDSHAKE_MAX_AGE_S
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """An interface's counters since it was made."""
+    """An interface's counters since it was created."""
 
     rx_packets: int
     tx_packets: int
@@ -96,7 +96,7 @@ class Counters:
     tx_dropped: int
 
     def __sub__(self, before: Counters) -> Counters:
-        """What was counted since `before`."""
+        """Return what was counted since `before`."""
         names = Counters.__slots__
         return Counters(*(getattr(self, name) - getattr(before, name) for name in names))
 

@@ -1,4 +1,4 @@
-"""A running testbed, as a test sees it."""
+"""The handle of a running testbed for tests."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ class Testbed:
         seed: int | None = None,
         hold: bool = False,
     ) -> Self:
-        """Bring a topology up and wait until it is ready.
+        """Bring up a topology (a file, a name or a `Topology`) or a plan; wait until it is ready.
 
-        Raises TestbedError as `testbed up` does; when not everything is ready
-        in time it is taken down again, and the NetworkError says what was missing.
-        `take` names host interfaces that are attached though the host uses them.
-        With `hold` it ends with this process, even when that is killed, unless
-        it ran before.
+        `settings` are the variables of a template; `vm` is as `testbed up --vm`. Waits at most
+        `timeout_s` seconds; if not everything is ready by then, takes the testbed down again
+        and raises NetworkError, which says what was missing. Raises TestbedError as `testbed up`
+        does. `take` names host interfaces to attach even though the host uses them. With `hold`
+        the testbed ends with this process, even if that is killed, unless it ran before.
         """
         state = state_of(source, settings, name, time=time, seed=seed)
         testbed = cls(state.plan.name)
@@ -95,14 +95,14 @@ class Testbed:
         self._lease = outcome.lease
 
     def down(self) -> None:
-        """End it."""
+        """Take the testbed down."""
         take_down(self.name)
         if self._lease is not None:
             self._lease.close()
             self._lease = None
 
     def rebuild(self) -> None:
-        """Take it down, and bring up again what `up` has brought up; errors as of `up`."""
+        """Take the testbed down and bring it up again as `up` did. Raises the errors of `up`."""
         if not self._how:
             raise UsageError(f"{self.name} was not brought up by this program")
         hold = self._lease is not None
@@ -122,39 +122,39 @@ class Testbed:
         return self.node(name)
 
     def node(self, name: str) -> Node:
-        """The node `name`; UsageError when there is none."""
+        """Return the node `name`. Raises UsageError if there is none."""
         if all(node.name != name for node in self.plan.nodes):
             known = ", ".join(node.name for node in self.plan.nodes)
             raise UsageError(f"no node {name!r} in {self.name}", hint=f"nodes: {known}")
         return Node(self, name)
 
     def device(self, name: str) -> Node:
-        """The customer's network device, or the Outpost's networking device, `name`."""
+        """Return the customer device or Outpost networking device `name`."""
         roles = (Role.CUSTOMER_DEVICE, Role.NETWORKING_DEVICE)
         places.require_role(self.plan, name, roles, "network device")
         return Node(self, name)
 
     def instance(self, name: str) -> Node:
-        """The instance `name`."""
+        """Return the instance `name`."""
         places.require_role(self.plan, name, (Role.INSTANCE,), "instance")
         return Node(self, name)
 
     def link(self, a: Node | str, b: Node | str) -> places.Link:
-        """The cables between two nodes; UsageError when there are none."""
+        """Return the cables between two nodes. Raises UsageError if there are none."""
         return places.Link(self, str(a), str(b))
 
     def outpost(self, name: str) -> places.Outpost:
-        """The Outpost `name`."""
+        """Return the Outpost `name`."""
         return places.Outpost(self, name)
 
     @property
     def nodes(self) -> list[Node]:
-        """All nodes."""
+        """Return all nodes."""
         return [Node(self, node.name) for node in self.plan.nodes]
 
     @property
     def plan(self) -> Plan:
-        """What runs."""
+        """Return the running plan."""
         if self._plan is None:
             answer = self.client.document(plan=True)
             self._plan = codec.from_json(answer["plan"])
@@ -164,7 +164,7 @@ class Testbed:
         return self._plan
 
     def address(self, destination: Node | str) -> str:
-        """The address of a node, or `destination` itself where no node is called so."""
+        """Return the address of a node, or `destination` itself if no node has this name."""
         name = str(destination)
         try:
             return address_of(self.plan, name)
@@ -172,9 +172,10 @@ class Testbed:
             return name
 
     def capture(self, *places: str, filter: str = "") -> Capture:  # noqa: A002
-        """Capture on many interfaces in a `with` block; `places` as `testbed capture` has them.
+        """Capture on many interfaces in a `with` block.
 
-        Without any: all cables and tunnels. Packets know theirs as ``sniffed_on``.
+        `places` are those of `testbed capture`; the default is all cables and tunnels. A
+        packet's interface is its ``sniffed_on``, `filter` a pcap-filter(7).
         """
         from testbed.probes.capture import Capture  # noqa: PLC0415
         from testbed.probes.capture_points import select  # noqa: PLC0415
@@ -198,11 +199,11 @@ class Testbed:
         return compare_all(self.client, topology, sources, to, tcp=tcp, udp=udp, icmp=icmp)
 
     def status(self) -> dict[str, Any]:
-        """The state of everything, as `testbed status --json` prints it."""
+        """Return the state of everything, as `testbed status --json` prints it."""
         return self.client.status()
 
     def events(self, since: float = 0.0) -> list[dict[str, Any]]:
-        """What has happened since then (s), oldest first, as `testbed events --json` prints it."""
+        """Return what has happened since then (s), oldest first, as `testbed events --json`."""
         return self.client.events(since)
 
     def trace(
@@ -224,17 +225,17 @@ class Testbed:
 
     @property
     def is_virtual(self) -> bool:
-        """Whether its time is virtual."""
+        """Return whether its time is virtual."""
         return self.plan.time == "virtual"
 
     def elapsed(self) -> float:
-        """How many seconds the testbed's clock has run."""
+        """Return for how many seconds the testbed's clock has run."""
         return float(self.client.hello()["clock"]["elapsed_s"])
 
     def advance(self, seconds: float) -> float:
-        """Let so many seconds pass: at once where time is virtual, else by waiting.
+        """Let this many seconds pass: at once if time is virtual, else by waiting.
 
-        Returns how long the testbed's clock has run then.
+        Returns for how many seconds the testbed's clock has run then.
         """
         return float(self.client.advance(seconds)["clock"]["elapsed_s"])
 
@@ -243,7 +244,7 @@ class Testbed:
     ) -> T:
         """Call `function` until it returns something true, as `testbed.testing.eventually` does.
 
-        Timeout and interval are the testbed's own time.
+        Timeout and interval are in seconds of the testbed's own time.
         """
         return eventually(function, timeout, interval=interval, clock=self)
 
@@ -255,10 +256,10 @@ class Testbed:
         wait: bool = True,
         timeout_s: float = 120.0,
     ) -> dict[str, Any]:
-        """Change the testbed to another topology or plan, live; only the difference is applied.
+        """Update the testbed to another topology or plan, live; only the differences are applied.
 
-        NetworkError when not everything is ready in time though no fault is in
-        force. The fixture puts the original back after the test.
+        Raises NetworkError if not everything is ready within `timeout_s` seconds although no
+        fault is active. The fixture restores the original after the test.
         """
         assert self.plan
         time, seed = self.plan.time, self.plan.seed
@@ -298,23 +299,23 @@ class Testbed:
         return edited.result
 
     def fault(self, kind: str, target: str, **values: Any) -> Fault:
-        """A fault for the time of a `with` block, healed at its end (docs/faults.md).
+        """Return a fault for a `with` block, healed at its end (docs/faults.md).
 
-        `values` are the kind's parameters and `at`, `for_`, `every` and `name`.
+        `values` are the kind's parameters, and `at`, `for_`, `every` and `name`.
         """
         from testbed.testing.fault import Fault  # noqa: PLC0415
 
         return Fault(self.client, kind, target, values)
 
     def faults(self) -> list[dict[str, Any]]:
-        """All faults, as in `testbed status --json`."""
+        """Return all faults, as in `testbed status --json`."""
         return list(self.status()["faults"])
 
     def heal(self, *names: str, wait: bool = True, timeout_s: float = 120.0) -> list[str]:
-        """End these faults, or all; the names of those that were there.
+        """Heal these faults, or all. Returns the names of those that existed.
 
-        Where none is left in force and with `wait`, until everything is ready again:
-        NetworkError when it is not in time.
+        If no fault is left active, with `wait`, waits until everything is ready again, and
+        raises NetworkError if that takes more than `timeout_s` seconds.
         """
         result = self.client.heal(*names, wait=wait, timeout_s=timeout_s)
         if result["pending"]:
@@ -322,7 +323,7 @@ class Testbed:
         return list(result["healed"])
 
     def restore(self) -> None:
-        """Put back what `up` brought up: heal faults that were not declared, undo `apply`."""
+        """Restore what `up` brought up: heal faults that were not declared, undo `apply`."""
         rows = self.client.heal(declared=False)["faults"]
         if self._original is None:
             return
@@ -331,9 +332,10 @@ class Testbed:
             self._revision = int(self._apply(self._original)["revision"])
 
     def settle(self, timeout_s: float = 30.0) -> list[str]:
-        """Wait until it is again as it was brought up; what is not in time, one line each.
+        """Wait until the testbed is again as it was brought up.
 
-        Daemons that have died are started again.
+        Restarts daemons that have died. Returns what is not ready within `timeout_s` seconds,
+        one line each.
         """
         assert self.plan is not None
         assert self._original is not None
@@ -345,7 +347,7 @@ class Testbed:
         return [f"{row['title']}: {row['state']}" for row in result["pending"]]
 
     def problems(self) -> list[str]:
-        """What is not as it should be, one line each."""
+        """Return what is not as it should be, one line each."""
         from testbed.testing.fault import problems  # noqa: PLC0415
 
         return problems(self.status())
@@ -360,9 +362,9 @@ def state_of(
     seed: int | None = None,
     numbers: Callable[[str], Mapping[str, Mapping[str, int]]] | None = None,
 ) -> State:
-    """Return what a testbed of a topology file, a topology or a plan is to be.
+    """Return the state of a testbed of a topology or a plan.
 
-    `numbers` is asked for those that its objects have where it runs already.
+    `numbers` returns the numbers of its objects if it is already running.
     """
     from testbed.lifecycle.installation import lower_topology, read_file  # noqa: PLC0415 - slow
 
@@ -384,5 +386,5 @@ def _not_ready(
     pending: Sequence[Mapping[str, str]], timeout_s: float, hopeless: str | None
 ) -> NetworkError:
     rows = "\n".join(f"{row['title']}: {row['state']}" for row in pending)
-    how = f"and cannot become so: {hopeless}" if hopeless else f"after {timeout_s:g} s"
+    how = f"and cannot become ready: {hopeless}" if hopeless else f"after {timeout_s:g} s"
     return NetworkError(f"{len(pending)} not ready {how}", hint=rows)

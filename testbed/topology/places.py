@@ -53,7 +53,7 @@ def _known_key(text: str, node: Any) -> str | None:
 
 def _no_place(text: str) -> UsageError:
     hint = "for example vpcs.app.subnets.rack.cidr, or instances.web.services[0]"
-    return UsageError(f"{shorten(text)!r} is no place in a topology", hint=hint)
+    return UsageError(f"{shorten(text)!r} is not a place in a topology", hint=hint)
 
 
 def with_value(data: Any, path: Path, value: Any) -> Any:
@@ -106,11 +106,11 @@ def _not_there(node: Any, path: Path, depth: int) -> UsageError:
     place, step = dotted(path[:depth]), path[depth]
     if isinstance(node, list):
         count = f"has {len(node)} entr{'y' if len(node) == 1 else 'ies'}"
-        hint = "they are counted from 0; the next one can be set" if node else None
+        hint = "indexes begin at 0; the one after the last can be set, too" if node else None
         return UsageError(f"{place} is a list and {count}", hint=hint)
     if isinstance(node, Mapping) and isinstance(step, str):
         what = plural(str(path[depth - 1])) if depth else "keys"
         return UsageError(f"there is no {dotted(path)}", hint=choices(step, node, what))
     if node is None:
         return UsageError(f"there is no {dotted(path)}", hint=f"nor is there a {place}")
-    return UsageError(f"{place} is {shorten(str(node))}: there is nothing in it")
+    return UsageError(f"{place} is {shorten(str(node))}: it contains nothing")

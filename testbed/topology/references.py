@@ -177,7 +177,7 @@ class _References:
             return
         groups, lists = security_groups(vpc), prefix_lists(self.form)
         if peer in groups and peer in lists:
-            message = f"{show(peer)} is a security group and a prefix list"
+            message = f"{show(peer)} is both a security group and a prefix list"
             self.report.add((*path, key), message, "give one of them another name")
             self.report.spoil(self.report.original(path))
         elif peer not in groups and peer not in lists:
@@ -383,8 +383,8 @@ class _References:
             at = (*path, "security_groups", index)
             if name not in known and others and not self.report.has((*owner, name)):
                 message = (
-                    f"the security group {show(name)} is one of the VPC {others[0]}: an interface"
-                    f" has groups of its own VPC, {vpc} (AWS: security groups)"
+                    f"the security group {show(name)} belongs to the VPC {others[0]}: an interface"
+                    f" needs groups of its own VPC, {vpc} (AWS: security groups)"
                 )
                 self.report.add(at, message, choices(name, known, f"groups of {vpc}"))
                 self.report.spoil(self.report.original(path))

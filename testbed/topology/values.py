@@ -173,13 +173,13 @@ def _target(value: Any) -> RouteTarget:
     hint = f"targets are NAME.KIND, of the kinds {', '.join(OWNED_TARGETS)},"
     hint += f" and {', '.join(SINGLE_TARGETS)}"
     if word in OWNED_TARGETS:
-        hint = f"say whose it is: NAME.{word}"
+        hint = f"write its owner, too: NAME.{word}"
     elif word in SINGLE_TARGETS:
-        hint = f"a VPC has one of them: {word}"
+        hint = f"a VPC has only one, so leave out its name: {word}"
     elif word.replace("_", "-") in (*OWNED_TARGETS, *SINGLE_TARGETS):
         hint = f"did you mean {text.replace('_', '-')}?"
     elif is_name(text):
-        hint = f"say what it is: {text}.local-gateway, {text}.instance and so on; {hint}"
+        hint = f"write its kind, too: {text}.local-gateway, {text}.instance and so on; {hint}"
     raise wrong(f"must be a target such as op-a.local-gateway, is {show(value)}", hint)
 
 
@@ -203,7 +203,7 @@ def _host_interface(value: Any) -> str:
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if _HOST_INTERFACE.match(text) and text not in {".", "..", "lo"}:
         return text
-    raise wrong(f"must be the name of an interface of the host, such as eth1, is {show(value)}")
+    raise wrong(f"must be the name of a host interface, such as eth1, is {show(value)}")
 
 
 def _subnet(value: Any) -> str:
@@ -211,7 +211,7 @@ def _subnet(value: Any) -> str:
     parts = text.split("/")
     if len(parts) <= 2 and all(is_name(part) for part in parts):
         return text
-    raise wrong(f"must be a subnet's name, or vpc/subnet, is {show(value)}")
+    raise wrong(f"must be a subnet's name, or VPC/SUBNET, is {show(value)}")
 
 
 def _domain_name(value: Any) -> str:
@@ -231,7 +231,7 @@ def _protocol(value: Any) -> int | None:
         return value
     hint = None
     if value == -1:
-        hint = "AWS's -1 is 'all' here"
+        hint = "write 'all' instead of AWS's -1"
     raise wrong(f"must be {', '.join(PROTOCOLS)}, all or a number to 255, is {show(value)}", hint)
 
 

@@ -84,7 +84,7 @@ def test_blame_for_another_object_is_a_wrong_verdict(testbed: Testbed, topology:
     other = replace(right.faults[0], keys=frozenset({"cnd4"}))
     result = run(testbed, topology, 1, [replace(right, faults=(other,))])
     (line,) = result.outcomes[0].wrong
-    assert line.startswith("blamed on what was not broken: lag.carrier, cnd1 op-a_1")
+    assert line.startswith("attributed to something that was not broken: lag.carrier, cnd1 op-a_1")
 
 
 def test_traffic_begins_again_at_once(testbed: Testbed, topology: Topology) -> None:

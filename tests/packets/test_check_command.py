@@ -69,7 +69,7 @@ def test_a_failure_is_named_with_its_remedy_last(
     assert done.returncode == 1, done.stderr
     lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
     assert lines[-3] == f"cause cnd1 op_1: expected up; seen: administratively down ({CARRIER})"
-    assert lines[-2].startswith("remedy look at the interface's administrative state")
+    assert lines[-2].startswith("remedy check the interface's administrative state")
     assert f"failed {CARRIER}  cnd1 op_1" in done.stderr
     # The other LAG is checked all the same.
     assert "passed lag.members  op.lag2" in done.stderr

@@ -31,6 +31,6 @@ def test_reach_says_so_and_exits_with_1(testbed: Testbed) -> None:
     argv = [sys.executable, "-m", "testbed", "reach", "-n", testbed.name, "--tcp", "80"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 1
-    assert "1 let in without a way back" in done.stdout
+    assert "1 let in, but not answered" in done.stdout
     again = subprocess.run([*argv, "till"], capture_output=True, check=False, timeout=200)
     assert again.returncode == 0

@@ -108,10 +108,10 @@ def test_a_port_that_is_blocked(testbed: Testbed) -> None:
             testbed["a"].throughput("b", seconds=1)
     finally:
         testbed["b"].run(["nft", "delete table ip t"])
-    assert "let TCP and UDP 5201 through" in str(caught.value.hint)
+    assert "must allow TCP and UDP 5201" in str(caught.value.hint)
 
 
 @pytest.mark.testbed(time="real")
 def test_a_port_that_is_taken(testbed: Testbed) -> None:
-    with pytest.raises(NetworkError, match="can't listen on port 80"):
+    with pytest.raises(NetworkError, match="cannot listen on port 80"):
         testbed["a"].throughput("b", seconds=1, port=80)

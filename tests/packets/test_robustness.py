@@ -182,9 +182,9 @@ def answer(payload: bytes) -> dict[str, Any]:
     [
         (b"[" * 200_000, "nested too deeply"),
         (b'{"op": "hello", "x": ' + b'{"a":' * 200_000, "nested too deeply"),
-        (b"\xff", "no JSON"),
+        (b"\xff", "not JSON"),
         (b"[]", "must be an object"),
-        (b" " * (20 << 20), "no JSON"),
+        (b" " * (20 << 20), "not JSON"),
         (b" " * (MAX_REQUEST + 1), "bytes"),
     ],
     ids=["list", "object", "binary", "not an object", "large", "too large"],
@@ -229,7 +229,7 @@ def test_a_users_ruleset_is_loaded(client: Client) -> None:
 @pytest.mark.parametrize(
     ("ruleset", "message", "hint"),
     [
-        ("delete table inet nope", "No such file or directory", "has not been defined before"),
+        ("delete table inet nope", "No such file or directory", "is not defined above"),
         ("table inet x {\n  nonsense\n}", "line 2, column 3: Error: syntax error", None),
         ('include "/etc/passwd"', "", None),
         ('include "/etc/pass*"\nnonsense', "line 2", None),

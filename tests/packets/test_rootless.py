@@ -207,7 +207,7 @@ def test_without_a_session_tmp_is_used(user: User) -> None:
     try:
         refused = run()
         assert refused.returncode != 0
-        assert "is not a directory for user" in refused.stderr
+        assert "is not private to user" in refused.stderr
     finally:
         place.rmdir()
 

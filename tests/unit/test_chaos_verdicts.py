@@ -51,7 +51,7 @@ def test_no_data_is_wrong() -> None:
 @pytest.mark.parametrize("subject", ["cnd2 op_1", "cnd10 op_1", "op2.lag1", "op.lag2"])
 def test_a_failure_that_names_something_else_is_wrong(subject: str) -> None:
     (line,) = verdict.in_force(EPISODE, report(failed(subject)))
-    assert line.startswith(f"blamed on what was not broken: lag.carrier, {subject}")
+    assert line.startswith(f"attributed to something that was not broken: lag.carrier, {subject}")
 
 
 def test_each_of_two_faults_has_to_be_noticed() -> None:
@@ -73,7 +73,7 @@ def test_what_a_fault_may_be_blamed_on_is_its_own() -> None:
 
 def test_a_check_that_could_not_run_is_wrong() -> None:
     error = Result("lag.carrier", "op.lag1", "error", about="op.lag1", text="gone")
-    assert "could not be run" in verdict.in_force(EPISODE, report(error, failed("cnd1")))[0]
+    assert "could not run" in verdict.in_force(EPISODE, report(error, failed("cnd1")))[0]
     assert verdict.healed(report(error))
 
 

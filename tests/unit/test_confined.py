@@ -40,7 +40,7 @@ def asleep() -> bytes:
 @pytest.mark.parametrize(
     ("work", "what"),
     [
-        (asleep, "does not come to an end"),
+        (asleep, "does not finish"),
         (endless, "processor time"),
         (lambda: b"x" * (2 << 30), "of memory"),
     ],

@@ -37,7 +37,7 @@ def test_a_failure_knows_the_fault(broken: int) -> None:
     ):
         raise AssertionError("no answer")
     (note,) = caught.value.__notes__
-    assert "link-down-1 (link-down cnd1:op_1) was in force" in note
+    assert "link-down-1 (link-down cnd1:op_1) was active" in note
     assert note.count("down\n") + note.endswith("down") == min(broken, SHOWN)
     assert ("everything was as it should be" in note) == (broken == 0)
     assert ("and 3 more" in note) == (broken > SHOWN)

@@ -78,7 +78,9 @@ def test_container(proc: Path) -> None:
 
 def test_kernel_without_user_namespaces(proc: Path) -> None:
     (proc / "self/ns/user").unlink()
-    assert [found.remedy for found in rights.obstacles(root=False)] == ["one with CONFIG_USER_NS"]
+    assert [found.remedy for found in rights.obstacles(root=False)] == [
+        "use a kernel with CONFIG_USER_NS"
+    ]
 
 
 def answer(machine: str, architecture: int, number: int) -> int:
@@ -147,7 +149,7 @@ def test_what_somebody_else_put_into_tmp_is_refused(kind: str) -> None:
         case _:
             place.touch()
     try:
-        with pytest.raises(HostError, match="is not a directory for user"):
+        with pytest.raises(HostError, match="is not private to user"):
             runtime_directory()
     finally:
         if kind == "directory":

@@ -225,7 +225,7 @@ def test_an_ordinary_user_is_told_what_an_administrator_has_to_run(
     hidden = f"mount -t tmpfs none /usr/lib/frr && PATH='{no_root}' '{checkout}/scripts/setup'"
     done = run(Path("/usr/bin/unshare"), "--mount", "sh", "-c", hidden, env=prepared)
     assert done.returncode == 3
-    command = "an administrator has to run: apt-get install --no-install-recommends frr"
+    command = "an administrator must run: apt-get install --no-install-recommends frr"
     assert command in done.stderr
 
 

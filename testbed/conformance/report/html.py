@@ -48,7 +48,7 @@ class Suite:
 
 
 def write(path: Path, report: Report, plan: Plan) -> None:
-    """Write the report of a run against what `plan` has built; UsageError if it can't be written.
+    """Write the report of a run against what `plan` has built; UsageError if it cannot be written.
 
     The picture is graphviz's where that is installed, else one in text.
     """

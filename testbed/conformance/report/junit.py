@@ -15,7 +15,7 @@ _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 
 def write(path: Path, report: Report) -> None:
-    """Write the report; UsageError if the file can't be written."""
+    """Write the report; UsageError if the file cannot be written."""
     files.write(path, ET.tostring(to_xml(report), encoding="utf-8", xml_declaration=True))
 
 
@@ -79,5 +79,5 @@ def _properties(parent: ET.Element, values: dict[str, str]) -> None:
 
 
 def _clean(text: str) -> str:
-    """The text without what XML can't hold."""
+    """The text without what XML cannot hold."""
     return _FORBIDDEN.sub("\ufffd", text)

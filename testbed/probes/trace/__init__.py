@@ -177,7 +177,7 @@ def trace(
 
     An ICMP echo request, a TCP SYN or a UDP datagram to `port`; `size` is that
     of the IP packet in bytes, `df` sets Don't Fragment. UsageError for what
-    can't be sent, or followed: multicast.
+    cannot be sent, or followed: multicast.
     """
     address = _check_destination(destination)
     record = client.trace(
@@ -198,7 +198,7 @@ def _check_destination(destination: str) -> IPv4Address | IPv6Address:
         raise UsageError(f"{destination} is not an IP address") from None
     if address.is_multicast or address == BROADCAST:
         hint = "multicast and broadcast are not followed: see testbed capture"
-        raise UsageError(f"can't trace to {destination}: not one host's address", hint=hint)
+        raise UsageError(f"cannot trace to {destination}: not a single host's address", hint=hint)
     return address
 
 

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from testbed.probes.trace.words import Words
 
 COUNTERS = {
-    "Ip.InHdrErrors": "its time to live was over, or its IP header was wrong",
-    "Ip.InAddrErrors": "it was for an address that nothing is forwarded to",
+    "Ip.InHdrErrors": "its time to live expired, or its IP header was wrong",
+    "Ip.InAddrErrors": "its destination address is not forwarded to",
     "Ip.InDiscards": "it was discarded on its way in",
     "Ip.OutDiscards": "it was discarded on its way out",
     "Ip.OutNoRoutes": "there was no route for it",
     "Ip.FragFails": "it is larger than the MTU and must not be fragmented",
     "Ip.ReasmFails": "a fragment of it was missing",
-    "Ip6.InHdrErrors": "its hop limit was over, or its IPv6 header was wrong",
+    "Ip6.InHdrErrors": "its hop limit was reached, or its IPv6 header was wrong",
     "Ip6.InTooBigErrors": "it is larger than the MTU",
-    "Ip6.InAddrErrors": "it was for an address that nothing is forwarded to",
+    "Ip6.InAddrErrors": "its destination address is not forwarded to",
     "Ip6.InDiscards": "it was discarded on its way in",
     "Ip6.OutDiscards": "it was discarded on its way out",
     "Ip6.InNoRoutes": "there was no route for it",
@@ -30,7 +30,7 @@ COUNTERS = {
     "Ip6.ReasmFails": "a fragment of it was missing",
     "IpExt.InNoRoutes": "there was no route for it",
     "IpExt.InTruncatedPkts": "it was shorter than its header says",
-    "TcpExt.IPReversePathFilter": "the way back to its source is another one (rp_filter)",
+    "TcpExt.IPReversePathFilter": "the path back to its source is a different one (rp_filter)",
     "TcpExt.ListenDrops": "the queue of the listening socket was full",
     "Udp.RcvbufErrors": "the receiving socket had no room",
 }
@@ -88,7 +88,7 @@ class Evidence:
         """A counter of the kernel's that went up meanwhile."""
         for name in self.node(node).get("counters", {}):
             if name in COUNTERS:
-                return f"{COUNTERS[name]} ({name} went up)"
+                return f"{COUNTERS[name]} ({name} increased)"
         return None
 
     def down(self, node: str) -> str:

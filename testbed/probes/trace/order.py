@@ -2,7 +2,7 @@
 
 Each namespace has an order of its own. Between them what goes into a cable
 comes out at its other end, and what enters a tunnel comes out of it; that
-holds where clocks can't tell, as in virtual time, where no time passes
+holds where clocks cannot tell, as in virtual time, where no time passes
 between two namespaces.
 """
 

@@ -145,7 +145,7 @@ def _in_part(course: Course, gap: int, passages: Sequence[Passage], e: Evidence)
             return Loss(passage.node, f"{course.missing}: {text}{inside}")
     node = before.node
     reason = e.queued(node) or e.counted(node)
-    where = f"did not come in at {here.node} {here.interface}"
+    where = f"did not arrive at {here.node} {here.interface}"
     if here.node == before.node:
         where = f"did not leave by {here.interface}"
     text = f"{course.missing} {where}{inside}"
@@ -261,15 +261,15 @@ def _lost_behind(last: Hop, e: Evidence) -> Loss:
     if isinstance(device, Vxlan):
         if reason := outer(device, e):
             return Loss(device.underlay_node, reason)
-        return Loss(device.underlay_node, f"nothing of what went {last.tunnel} left", known=False)
+        return Loss(device.underlay_node, f"nothing that went {last.tunnel} left", known=False)
     if isinstance(device, Veth):
         far = f"{device.peer_node} {device.peer}"
-        reason = f"it left {port} and did not come in at {far}{e.down(last.node)}"
+        reason = f"it left {port} and did not arrive at {far}{e.down(last.node)}"
         return Loss(last.node, reason, known=not e.lost(last.node, device.peer_node))
     if device is None:
-        text = f"it went into {port}, which is not the testbed's: what comes of it is not followed"
+        text = f"it went into {port}, which is not the testbed's, and is not followed further"
         return Loss(last.node, text, known=False)
-    return Loss(last.node, f"it left {port}, behind which nothing is followed", known=False)
+    return Loss(last.node, f"it left {port}, and is not followed further", known=False)
 
 
 def _not_encrypted(last: Hop, port: str, device: WireGuard, e: Evidence) -> Loss:
@@ -279,7 +279,7 @@ def _not_encrypted(last: Hop, port: str, device: WireGuard, e: Evidence) -> Loss
     sessions = [ages.get(peer.public_key) for peer in device.peers] if ages is not None else None
     if sessions is not None and all(age is None or age > SESSION_S for age in sessions):
         return Loss(last.node, f"WireGuard has no session with {names}: it sent nothing by {port}")
-    text = f"it went into {port}, and what WireGuard made of it was not recognised"
+    text = f"it went into {port}, and was not recognised in WireGuard"
     return Loss(last.node, text, known=False)
 
 
@@ -287,8 +287,8 @@ def _stopped(last: Hop, e: Evidence) -> Loss:
     """It came in, and did not leave."""
     decision = last.decision
     if last.enters and (vlan := last.enters[-1].vlan) is not None:
-        tagged = f"it came in by {last.enters[-1].interface} with the tag of VLAN {vlan}"
-        return Loss(last.node, f"{tagged}, which no interface there takes")
+        tagged = f"it arrived by {last.enters[-1].interface} with the tag of VLAN {vlan}"
+        return Loss(last.node, f"{tagged}, which no interface there accepts")
     if decision and not decision.leads and decision.type not in {"local", "unknown"}:
         return Loss(last.node, f"{last.route}{e.down(last.node)}")
     if decision and decision.dev:
@@ -297,7 +297,7 @@ def _stopped(last: Hop, e: Evidence) -> Loss:
                 return Loss(last.node, text)
     reason = e.queued(last.node)
     if not reason and decision and decision.type == "local" and last.layer == "wireguard":
-        reason = "WireGuard did not accept it: it is of no session that it has"
+        reason = "WireGuard did not accept it: it belongs to none of its sessions"
     if reason := reason or e.counted(last.node):
         return Loss(last.node, reason)
-    return Loss(last.node, "it came in and did not leave; the kernel gives no reason", known=False)
+    return Loss(last.node, "it arrived and did not leave; the kernel gives no reason", known=False)

@@ -112,13 +112,13 @@ class Words:
 def _refusal(decision: Decision, destination: str) -> str:
     """Why a packet has no way on."""
     if decision.type == "unknown":
-        return "the kernel could not say where to"
+        return "the kernel could not say where it goes"
     if decision.type == "no route":
         return f"no route to {destination}"
     if decision.type == MARTIAN:
-        return "the kernel refuses its source address there: it is this node's own, or no host's"
+        return "the kernel refuses its source address there: it belongs to this node, or to no host"
     if decision.type == "reverse path":
-        return "the way back to its source is another one (rp_filter)"
+        return "the path back to its source is a different one (rp_filter)"
     if decision.destination is None:
         return f"no route to {destination} (rule {decision.rule} {decision.type})"
     return f"no route to {destination} ({decision.type} {decision.destination})"

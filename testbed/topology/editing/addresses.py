@@ -1,4 +1,4 @@
-"""Elastic IP addresses and customer-owned ones, and which private address they stand for."""
+"""Elastic IP addresses and customer-owned ones, and their associations."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def allocate_address(
     address: str | None = None,
     customer_owned_ipv4_pool: str | None = None,
 ) -> Data:
-    """Allocate an Elastic IP address, or one of a pool, OUTPOST/POOL, of customer-owned ones.
+    """Allocate an Elastic IP address, or a customer-owned one from a pool, OUTPOST/POOL.
 
     Without `address` it is one that nobody has.
     """
@@ -62,7 +62,7 @@ def allocate_address(
 
 @operation
 def release_address(data: Data, *, allocation: str) -> Data:
-    """Release an allocated address that nothing has."""
+    """Release an allocated address that is not associated."""
     return remove(data, ADDRESS, allocation)
 
 
@@ -70,7 +70,7 @@ def release_address(data: Data, *, allocation: str) -> Data:
 def associate_address(
     data: Data, *, private_ip_address: str | None = None, **association: Unpack[Association]
 ) -> Data:
-    """Associate an address with a private address, the primary one where none is named.
+    """Associate an address with a private address, by default the primary one.
 
     It is an allocated one or, without being allocated, an address, or `auto` for a free one.
     """
@@ -97,7 +97,7 @@ def disassociate_address(
     customer_owned: bool = False,
     **holder: Unpack[Associated],
 ) -> Data:
-    """End the association of an allocated address, or of what a private address has.
+    """Disassociate an allocated address, or the one that a private address has.
 
     Of a private address it is that with its Elastic IP, or with its customer-owned address.
     """

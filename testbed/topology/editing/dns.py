@@ -49,7 +49,7 @@ def associate_vpc_with_hosted_zone(data: Data, *, hosted_zone: str, vpc: str) ->
 
 @operation
 def disassociate_vpc_from_hosted_zone(data: Data, *, hosted_zone: str, vpc: str) -> Data:
-    """End a VPC's association with a private hosted zone; one has to be left."""
+    """End a VPC's association with a private hosted zone; at least one must remain."""
     vpcs = require(data, HOSTED_ZONE, hosted_zone)["vpcs"]
     path = (*HOSTED_ZONE.path(hosted_zone), "vpcs")
     if vpc not in map(str, vpcs):
@@ -72,7 +72,7 @@ def change_resource_record_sets(
     ttl: int = TTL_S,
     values: list[str] | None = None,
 ) -> Data:
-    """Create, change or delete a record; without `name` it is the zone's own.
+    """Create, change or delete a record; without `name`, that of the zone itself.
 
     A name is relative to the zone's, or complete.
     """

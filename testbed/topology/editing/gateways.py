@@ -124,7 +124,7 @@ def modify_vpc_endpoint(
 
 @operation
 def delete_vpc_endpoints(data: Data, *, vpc: str, vpc_endpoints: list[str]) -> Data:
-    """Delete VPC endpoints; the routes to gateway endpoints go with them."""
+    """Delete VPC endpoints; the routes to gateway endpoints are deleted, too."""
     for endpoint in vpc_endpoints:
         data = remove(data, VPC_ENDPOINT, vpc, endpoint)
     return data
@@ -143,7 +143,7 @@ def create_vpc_peering_connection(
 
 @operation
 def delete_vpc_peering_connection(data: Data, *, vpc_peering_connection: str) -> Data:
-    """Delete a peering connection; the routes to it have to be deleted first."""
+    """Delete a peering connection; the routes to it must be deleted first."""
     return remove(data, VPC_PEERING_CONNECTION, vpc_peering_connection)
 
 
@@ -165,7 +165,7 @@ def modify_managed_prefix_list(
     add_entries: list[str] | None = None,
     remove_entries: list[str] | None = None,
 ) -> Data:
-    """Add CIDR blocks to a prefix list, and take others out."""
+    """Add CIDR blocks to a prefix list, and remove others."""
     there = require(data, PREFIX_LIST, prefix_list)
     path = PREFIX_LIST.path(prefix_list)
     message = f"The prefix list {prefix_list} has no entry {{}}"
@@ -179,7 +179,7 @@ def modify_managed_prefix_list(
 
 @operation
 def delete_managed_prefix_list(data: Data, *, prefix_list: str) -> Data:
-    """Delete a prefix list that no route and no security group's rule names."""
+    """Delete a prefix list that no route and no security group rule uses."""
     return remove(data, PREFIX_LIST, prefix_list)
 
 

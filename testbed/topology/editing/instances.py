@@ -28,7 +28,7 @@ def run_instances(
     resource: str | None = None,
     services: list[str] | None = None,
 ) -> Data:
-    """Run instances of these names in a subnet; addresses can be given for one only.
+    """Run instances with these names in a subnet; addresses can be given for one only.
 
     `subnet` is a name, or vpc/subnet where two VPCs use the name; `ipv6_address` may be `auto`;
     `resource` is what it is to AWS, `services` what it runs to be reached (docs/topology.md).
@@ -56,19 +56,19 @@ def run_instances(
 
 @operation
 def start_instances(data: Data, *, instances: list[str]) -> Data:
-    """Start instances; those that run go on."""
+    """Start instances; running ones are left as they are."""
     return _in_state(data, instances, None)
 
 
 @operation
 def stop_instances(data: Data, *, instances: list[str]) -> Data:
-    """Stop instances: their interfaces keep their addresses, routes to them are blackholes."""
+    """Stop instances: their interfaces keep their addresses, routes to them become blackholes."""
     return _in_state(data, instances, STOPPED)
 
 
 @operation
 def terminate_instances(data: Data, *, instances: list[str]) -> Data:
-    """Terminate instances; network interfaces attached to them are detached and stay.
+    """Terminate instances; network interfaces attached to them are detached and kept.
 
     Routes that target an instance have to be deleted first.
     """
@@ -90,7 +90,7 @@ def modify_instance_attribute(
     source_dest_check: bool | None = None,
     groups: list[str] | None = None,
 ) -> Data:
-    """Change an instance's type, while it is stopped, or its primary interface's attributes."""
+    """Change the type of a stopped instance, or attributes of its primary interface."""
     if instance_type is not None:
         _stopped(data, instance)
     values = {
@@ -123,7 +123,7 @@ def modify_instance_metadata_options(
 
 @operation
 def modify_instance_placement(data: Data, *, instance: str, group_name: str | None) -> Data:
-    """Put an instance, while it is stopped, into a placement group; None takes it out."""
+    """Put a stopped instance into a placement group; None removes it from its group."""
     _stopped(data, instance)
     if group_name is not None:
         require(data, PLACEMENT_GROUP, group_name)
@@ -134,7 +134,7 @@ def modify_instance_placement(data: Data, *, instance: str, group_name: str | No
 def modify_instance_services(
     data: Data, *, instance: str, resource: str | None = None, services: list[str] | None = None
 ) -> Data:
-    """Change what an instance is to AWS, and what it runs to be reached (not EC2's)."""
+    """Change which AWS resource an instance stands for, and the services on it (not in EC2)."""
     values = {"resource": resource, "services": services}
     given = {key: value for key, value in values.items() if value is not None}
     return change(data, INSTANCE, (instance,), given)

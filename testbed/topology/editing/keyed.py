@@ -1,7 +1,7 @@
 """Operations whose arguments are the keys of the topology file, for what EC2 has no names for.
 
-An argument that is None takes its key back to the default; one that is left out leaves
-it alone.
+An argument that is None resets its key to the default; a key whose argument is left out
+is unchanged.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Operation = Callable[..., Change]
 Keys = dict[str, tuple[str, Any, bool]]
 Verbs = tuple[str, str, str]
 OURS: Verbs = ("add", "modify", "remove")
-KEYS = "its arguments are its keys (docs/topology.md)"
+KEYS = "its arguments are its keys in the topology file"
 
 
 def operations_on(

@@ -35,7 +35,7 @@ class Target(TypedDict, total=False):
 def create_local_gateway_route_table(
     data: Data, *, local_gateway_route_table: str, mode: Literal["direct-vpc-routing", "coip"]
 ) -> Data:
-    """Create the route table of a rack's local gateway, in the place of one that was deleted.
+    """Create the route table of a rack's local gateway after the previous one was deleted.
 
     It is inactive until it has a VIF group, a VPC and a route to the VIF group.
     """
@@ -50,7 +50,7 @@ def create_local_gateway_route_table(
 
 @operation
 def delete_local_gateway_route_table(data: Data, *, local_gateway_route_table: str) -> Data:
-    """Delete a rack's local gateway route table, which has no associations and pools any more.
+    """Delete a rack's local gateway route table, which must have no associations or pools.
 
     What is left is inactive: it announces and forwards nothing.
     """
@@ -87,7 +87,7 @@ def modify_local_gateway_route(
     destination_cidr_block: str,
     **target: Unpack[Target],
 ) -> Data:
-    """Give a static route another target."""
+    """Change the target of a static route."""
     name = local_gateway_route_table
     route = _route(name, destination_cidr_block, target)
     routes, index = _found(data, name, destination_cidr_block)
@@ -173,7 +173,7 @@ def create_coip_pool(
 
 @operation
 def delete_coip_pool(data: Data, *, local_gateway_route_table: str, coip_pool: str) -> Data:
-    """Delete a pool that no subnet and no network interface has addresses from."""
+    """Delete a pool whose addresses no subnet and no network interface uses."""
     return remove(data, COIP_POOL, local_gateway_route_table, coip_pool)
 
 
@@ -194,7 +194,7 @@ def create_coip_cidr(
 def delete_coip_cidr(
     data: Data, *, local_gateway_route_table: str, coip_pool: str, cidr: str
 ) -> Data:
-    """Take a CIDR block out of a pool."""
+    """Remove a CIDR block from a pool."""
     names = (local_gateway_route_table, coip_pool)
     cidrs = require(data, COIP_POOL, *names).get("cidrs", [])
     path = (*COIP_POOL.path(*names), "cidrs")
@@ -216,7 +216,7 @@ def modify_virtual_interface(
     local_bgp_asn: int | None = None,
     peer_bgp_asn: int | None = None,
 ) -> Data:
-    """Set what is given of a virtual interface, by its networking device; the rest stays."""
+    """Set values of the virtual interface of a networking device; the rest is unchanged."""
     given = {
         "vlan": vlan,
         "local_address": local_address,
@@ -234,7 +234,7 @@ def modify_virtual_interface(
 def reset_virtual_interface(
     data: Data, *, outpost: str, group: Literal["service_link", "local_gateway"], device: int
 ) -> Data:
-    """Let everything about a virtual interface be derived again."""
+    """Reset a virtual interface to the values that are derived."""
     _, others = _vif(data, outpost, group, device)
     return change(data, OUTPOST, (outpost,), {(group, "vifs"): others})
 

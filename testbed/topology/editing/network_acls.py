@@ -1,4 +1,4 @@
-"""Network ACLs, their entries, and which subnets have them."""
+"""Network ACLs, their entries, and their subnets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def create_network_acl(data: Data, *, vpc: str, network_acl: str) -> Data:
 
 @operation
 def delete_network_acl(data: Data, *, vpc: str, network_acl: str) -> Data:
-    """Delete a network ACL that no subnet has; never the default one."""
+    """Delete a network ACL that no subnet uses; not the default one."""
     require(data, NETWORK_ACL, vpc, network_acl)
     if network_acl == DEFAULT:
         message = f"cannot delete default network ACL {network_acl}"
@@ -80,7 +80,7 @@ def replace_network_acl_entry(
     egress: bool,
     **entry: Unpack[Entry],
 ) -> Data:
-    """Put another entry in the place of the one with this number."""
+    """Replace the entry with this number."""
     names, direction = (vpc, network_acl), _direction(egress)
     path, entries = _entries(data, names, direction)
     index = _index(path, entries, rule_number)

@@ -22,7 +22,7 @@ def create_network_interface(
     ipv6_address: str | None = None,
     groups: list[str] | None = None,
 ) -> Data:
-    """Create a network interface, attached to nothing."""
+    """Create a network interface that is not attached."""
     values = {
         "subnet": subnet,
         "address": private_ip_address,
@@ -35,7 +35,7 @@ def create_network_interface(
 
 @operation
 def delete_network_interface(data: Data, *, network_interface: str) -> Data:
-    """Delete a network interface that is attached to nothing."""
+    """Delete a network interface that is not attached."""
     if require(data, NETWORK_INTERFACE, network_interface).get("instance") is not None:
         message = f"Network interface '{network_interface}' is currently in use."
         path = (*NETWORK_INTERFACE.path(network_interface), "instance")
@@ -47,7 +47,7 @@ def delete_network_interface(data: Data, *, network_interface: str) -> Data:
 def attach_network_interface(
     data: Data, *, network_interface: str, instance: str, device_index: int | None = None
 ) -> Data:
-    """Attach a network interface to an instance; without an index, as the first free one."""
+    """Attach a network interface to an instance, by default at the first free index."""
     require(data, INSTANCE, instance)
     owner = require(data, NETWORK_INTERFACE, network_interface).get("instance")
     if owner is not None:
@@ -77,7 +77,7 @@ def modify_network_interface_attribute(
     source_dest_check: bool | None = None,
     groups: list[str] | None = None,
 ) -> Data:
-    """Change a network interface's check or security groups.
+    """Change a network interface's source/destination check or security groups.
 
     An instance's name is that of its primary interface.
     """
@@ -102,7 +102,7 @@ def assign_private_ip_addresses(
 def unassign_private_ip_addresses(
     data: Data, *, network_interface: str, private_ip_addresses: list[str]
 ) -> Data:
-    """Take secondary private addresses, and the Elastic IPs on them, off a network interface."""
+    """Remove secondary private addresses, and Elastic IPs on them, from a network interface."""
     kind = kind_of(data, network_interface)
     entry = require(data, kind, network_interface)
     there = entry.get("secondary_addresses", [])
@@ -131,7 +131,7 @@ def assign_ipv6_addresses(data: Data, *, network_interface: str, ipv6_address: s
 
 @operation
 def unassign_ipv6_addresses(data: Data, *, network_interface: str) -> Data:
-    """Take a network interface's IPv6 address away."""
+    """Remove a network interface's IPv6 address."""
     kind = kind_of(data, network_interface)
     if require(data, kind, network_interface).get("ipv6_address") is None:
         message = f"The interface {network_interface} has no IPv6 address"

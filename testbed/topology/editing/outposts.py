@@ -23,7 +23,7 @@ modify_service_link = operation_on(
 
 @operation
 def create_outpost_resolver(data: Data, *, outpost: str) -> Data:
-    """Let Route 53 Resolver run on an Outpost."""
+    """Create Route 53 Resolver on an Outpost."""
     if require(data, OUTPOST, outpost).get("resolver"):
         message = f"The Outpost {outpost} has a resolver already"
         path = (*OUTPOST.path(outpost), "resolver")
@@ -33,7 +33,7 @@ def create_outpost_resolver(data: Data, *, outpost: str) -> Data:
 
 @operation
 def delete_outpost_resolver(data: Data, *, outpost: str) -> Data:
-    """Take Route 53 Resolver off an Outpost."""
+    """Delete Route 53 Resolver from an Outpost."""
     if not require(data, OUTPOST, outpost).get("resolver"):
         path = (*OUTPOST.path(outpost), "resolver")
         raise EditError("ResourceNotFoundException", f"{outpost} has no resolver", path)

@@ -68,7 +68,7 @@ declare_fault = make_operation(
 def withdraw_fault(
     data: Data, *, fault: str | None = None, kind: str | None = None, target: str | None = None
 ) -> Data:
-    """Withdraw the declared faults of a name, or of a kind and target."""
+    """Withdraw the declared faults with a name, or with a kind and target."""
     wanted = {"name": fault, "kind": kind, "target": target}
     given = {key: value for key, value in wanted.items() if value is not None}
     there = lookup(data, FAULTS, [])

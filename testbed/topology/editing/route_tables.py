@@ -1,4 +1,4 @@
-"""VPC route tables: their associations, routes, and what virtual private gateways propagate."""
+"""VPC route tables: associations, routes, propagation from virtual private gateways."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ LOCAL = "local"
 
 @operation
 def create_route_table(data: Data, *, vpc: str, route_table: str) -> Data:
-    """Create a route table; it has the local route only, and no subnet uses it yet."""
+    """Create a route table with the local route only; no subnet uses it yet."""
     return add(data, ROUTE_TABLE, (vpc, route_table), {})
 
 
 @operation
 def delete_route_table(data: Data, *, vpc: str, route_table: str) -> Data:
-    """Delete a route table that no subnet is associated with; never the main one."""
+    """Delete a route table that no subnet is associated with; not the main one."""
     if route_table == MAIN:
         require(data, VPC, vpc)
         raise refusal(ROUTE_TABLE, ROUTE_TABLE.in_use, (vpc, route_table), "it is the main one")
@@ -33,7 +33,7 @@ def delete_route_table(data: Data, *, vpc: str, route_table: str) -> Data:
 
 @operation
 def associate_route_table(data: Data, *, vpc: str, route_table: str, subnet: str) -> Data:
-    """Associate a subnet, which used the main route table, with a route table."""
+    """Associate a subnet that uses the main route table with another one."""
     require(data, SUBNET, vpc, subnet)
     table = require(data, ROUTE_TABLE, vpc, route_table)
     if (owner := _table_of(data, vpc, subnet)) is not None:
@@ -50,13 +50,13 @@ def associate_route_table(data: Data, *, vpc: str, route_table: str, subnet: str
 
 @operation
 def disassociate_route_table(data: Data, *, vpc: str, subnet: str) -> Data:
-    """End a subnet's association: it uses the main route table then."""
+    """End a subnet's association; it then uses the main route table."""
     return _disassociated(data, vpc, subnet)
 
 
 @operation
 def replace_route_table_association(data: Data, *, vpc: str, subnet: str, route_table: str) -> Data:
-    """Associate a subnet with another route table than the one that it is associated with."""
+    """Replace the route table that a subnet is associated with."""
     require(data, ROUTE_TABLE, vpc, route_table)
     data = _disassociated(data, vpc, subnet)
     subnets = [*require(data, ROUTE_TABLE, vpc, route_table).get("subnets", []), subnet]
@@ -113,7 +113,7 @@ def create_route(data: Data, *, vpc: str, route_table: str, **route: Unpack[Rout
 
 @operation
 def replace_route(data: Data, *, vpc: str, route_table: str, **route: Unpack[Route]) -> Data:
-    """Give a route another target, as create_route has them.
+    """Change the target of a route, as in create_route.
 
     The VPC's local route can be given one, too; `local_target` makes it local again.
     """
@@ -133,7 +133,7 @@ def replace_route(data: Data, *, vpc: str, route_table: str, **route: Unpack[Rou
 
 @operation
 def delete_route(data: Data, *, vpc: str, route_table: str, **route: Unpack[Destination]) -> Data:
-    """Delete a route; the local one can't be."""
+    """Delete a route; the local one cannot be deleted."""
     path = (*ROUTE_TABLE.path(vpc, route_table), "routes")
     destination = _destination(path, route)
     routes = require(data, ROUTE_TABLE, vpc, route_table).get("routes", [])
@@ -149,7 +149,7 @@ def delete_route(data: Data, *, vpc: str, route_table: str, **route: Unpack[Dest
 
 @operation
 def enable_vgw_route_propagation(data: Data, *, vpc: str, route_table: str) -> Data:
-    """Let a route table have the routes that the VPC's virtual private gateway learns."""
+    """Propagate the routes of the VPC's virtual private gateway to a route table."""
     if require(data, VPC, vpc).get("virtual_private_gateway") is None:
         message = f"no virtual private gateway is attached to the network {vpc}"
         path = (*VPC.path(vpc), "virtual_private_gateway")
@@ -159,7 +159,7 @@ def enable_vgw_route_propagation(data: Data, *, vpc: str, route_table: str) -> D
 
 @operation
 def disable_vgw_route_propagation(data: Data, *, vpc: str, route_table: str) -> Data:
-    """Take the routes that the virtual private gateway learns out of a route table."""
+    """Stop propagating the virtual private gateway's routes to a route table."""
     return change(data, ROUTE_TABLE, (vpc, route_table), {"propagate": None})
 
 

@@ -40,7 +40,7 @@ class Permissions(TypedDict, total=False):
 
 @operation
 def create_security_group(data: Data, *, vpc: str, group: str) -> Data:
-    """Create a security group, which lets everything out and nothing in.
+    """Create a security group that allows everything out and nothing in.
 
     With its first one a VPC begins to filter: interfaces that name no group have `default`.
     """
@@ -54,7 +54,7 @@ def create_security_group(data: Data, *, vpc: str, group: str) -> Data:
 
 @operation
 def delete_security_group(data: Data, *, vpc: str, group: str) -> Data:
-    """Delete a security group that no interface has and no other group's rule names."""
+    """Delete a security group that no interface and no rule of another group uses."""
     require(data, SECURITY_GROUP, vpc, group)
     if group == DEFAULT:
         message = (
@@ -66,7 +66,7 @@ def delete_security_group(data: Data, *, vpc: str, group: str) -> Data:
 
 @operation
 def enable_security_groups(data: Data, *, vpc: str) -> Data:
-    """Let a VPC filter as AWS's do: interfaces that name no group have the group `default`."""
+    """Make a VPC filter as in AWS: interfaces that name no group have the group `default`."""
     require(data, VPC, vpc)
     mapping = SECURITY_GROUP.mapping((vpc,))
     return put(data, mapping, lookup(data, mapping, {}))
@@ -74,7 +74,7 @@ def enable_security_groups(data: Data, *, vpc: str) -> Data:
 
 @operation
 def disable_security_groups(data: Data, *, vpc: str) -> Data:
-    """Let a VPC filter nothing, which AWS does not offer; its groups have to be deleted first."""
+    """Stop a VPC from filtering (not in AWS); its groups must be deleted first."""
     require(data, VPC, vpc)
     mapping = SECURITY_GROUP.mapping((vpc,))
     error = EditError("DependencyViolation", f"The vpc '{vpc}' has security groups", mapping)
@@ -102,7 +102,7 @@ def authorize_security_group_egress(
 def revoke_security_group_ingress(
     data: Data, *, vpc: str, group: str, **rules: Unpack[Permissions]
 ) -> Data:
-    """Take inbound rules, given as they were added, out of a security group."""
+    """Remove inbound rules, given as they were added, from a security group."""
     return _revoke(data, (vpc, group), "ingress", rules)
 
 
@@ -110,7 +110,7 @@ def revoke_security_group_ingress(
 def revoke_security_group_egress(
     data: Data, *, vpc: str, group: str, **rules: Unpack[Permissions]
 ) -> Data:
-    """Take outbound rules, given as they were added, out of a security group."""
+    """Remove outbound rules, given as they were added, from a security group."""
     return _revoke(data, (vpc, group), "egress", rules)
 
 

@@ -49,7 +49,7 @@ modify_region_link = operation_on(
 
 @operation
 def modify_site(data: Data, *, link_cidr: str | None) -> Data:
-    """Change where the addresses of links come from; None is the default."""
+    """Change the block that links get their addresses from; None is the default."""
     return put(data, (*SITE, "link_cidr"), link_cidr)
 
 

@@ -20,7 +20,7 @@ def create_subnet(
     availability_zone: str | None = None,
     ipv6_cidr_block: str | None = None,
 ) -> Data:
-    """Create a subnet: on an Outpost where one is named, else in a zone of the Region."""
+    """Create a subnet: on an Outpost if one is named, otherwise in a zone of the Region."""
     values = {
         "cidr": cidr_block,
         "outpost": outpost,
@@ -32,7 +32,7 @@ def create_subnet(
 
 @operation
 def delete_subnet(data: Data, *, vpc: str, subnet: str) -> Data:
-    """Delete a subnet that has no network interfaces; its associations go with it."""
+    """Delete a subnet without network interfaces, and its associations."""
     data = remove(data, SUBNET, vpc, subnet)
     for path, associated in find(data, "vpcs", vpc, "route_tables", ANY, "subnets"):
         if subnet in map(str, associated):
@@ -64,7 +64,7 @@ def modify_subnet_attribute(
 
 @operation
 def associate_subnet_cidr_block(data: Data, *, vpc: str, subnet: str, ipv6_cidr_block: str) -> Data:
-    """Associate an IPv6 CIDR block, a /64 of the VPC's, with a subnet; it has one."""
+    """Associate an IPv6 CIDR block, a /64 of the VPC's, with a subnet; it can have one."""
     if require(data, SUBNET, vpc, subnet).get("ipv6_cidr") is not None:
         message = f"The subnet '{subnet}' already has an IPv6 CIDR block"
         path = SUBNET.path(vpc, subnet)
@@ -74,7 +74,7 @@ def associate_subnet_cidr_block(data: Data, *, vpc: str, subnet: str, ipv6_cidr_
 
 @operation
 def disassociate_subnet_cidr_block(data: Data, *, vpc: str, subnet: str) -> Data:
-    """Take a subnet's IPv6 CIDR block away."""
+    """Remove a subnet's IPv6 CIDR block."""
     if require(data, SUBNET, vpc, subnet).get("ipv6_cidr") is None:
         message = f"The subnet '{subnet}' has no IPv6 CIDR block association"
         path = SUBNET.path(vpc, subnet)

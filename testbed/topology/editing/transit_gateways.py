@@ -38,7 +38,7 @@ def create_transit_gateway(
 
 @operation
 def modify_transit_gateway(data: Data, *, transit_gateway: str, amazon_side_asn: int) -> Data:
-    """Give a transit gateway another ASN."""
+    """Change a transit gateway's ASN."""
     return change(data, TRANSIT_GATEWAY, (transit_gateway,), {"asn": amazon_side_asn})
 
 
@@ -57,7 +57,7 @@ def create_transit_gateway_vpc_attachment(
     vpc: str,
     subnets: list[str] | None = None,
 ) -> Data:
-    """Attach a VPC to a transit gateway, by subnets in the Region, one in a zone.
+    """Attach a VPC to a transit gateway, by subnets in the Region, one in each zone.
 
     Without `subnets` it is the VPC's first in each zone.
     """
@@ -98,7 +98,7 @@ def modify_transit_gateway_vpc_attachment(
 def delete_transit_gateway_vpc_attachment(
     data: Data, *, transit_gateway: str, transit_gateway_attachment: str
 ) -> Data:
-    """Detach a VPC: its associations and propagations go, static routes to it are blackholes."""
+    """Detach a VPC, with its associations and propagations; routes to it become blackholes."""
     data = remove(data, TRANSIT_GATEWAY_ATTACHMENT, transit_gateway, transit_gateway_attachment)
     written = lookup(data, TRANSIT_GATEWAY_ROUTE_TABLE.mapping((transit_gateway,)), {})
     for name, table in written.items():
@@ -121,7 +121,7 @@ def delete_transit_gateway_vpc_attachment(
 def create_transit_gateway_route_table(
     data: Data, *, transit_gateway: str, transit_gateway_route_table: str
 ) -> Data:
-    """Create a route table of a transit gateway, without associations, propagation and routes."""
+    """Create a route table of a transit gateway, without associations, propagation or routes."""
     names = (transit_gateway, transit_gateway_route_table)
     return add(data, TRANSIT_GATEWAY_ROUTE_TABLE, names, {})
 
@@ -143,7 +143,7 @@ def associate_transit_gateway_route_table(
     transit_gateway_route_table: str,
     transit_gateway_attachment: str,
 ) -> Data:
-    """Associate an attachment, which has no route table, with one."""
+    """Associate an attachment that has no route table with one."""
     names = (transit_gateway, transit_gateway_route_table)
     table = _table(data, names, transit_gateway_attachment)
     for name, other in entries(data, TRANSIT_GATEWAY_ROUTE_TABLE, transit_gateway).items():
@@ -166,7 +166,7 @@ def disassociate_transit_gateway_route_table(
     transit_gateway_route_table: str,
     transit_gateway_attachment: str,
 ) -> Data:
-    """End an attachment's association with a route table: what it sends is dropped then."""
+    """End an attachment's association with a route table; what it sends is then dropped."""
     names = (transit_gateway, transit_gateway_route_table)
     message = "{} is not associated with " + transit_gateway_route_table
     code = "InvalidAssociation.NotFound"
@@ -181,7 +181,7 @@ def enable_transit_gateway_route_table_propagation(
     transit_gateway_route_table: str,
     transit_gateway_attachment: str,
 ) -> Data:
-    """Let a transit gateway route table have an attachment's prefixes."""
+    """Propagate an attachment's prefixes to a transit gateway route table."""
     names = (transit_gateway, transit_gateway_route_table)
     table = _table(data, names, transit_gateway_attachment)
     there = table.get("propagations", [])
@@ -203,7 +203,7 @@ def disable_transit_gateway_route_table_propagation(
     transit_gateway_route_table: str,
     transit_gateway_attachment: str,
 ) -> Data:
-    """Take an attachment's prefixes out of a transit gateway route table."""
+    """Stop propagating an attachment's prefixes to a transit gateway route table."""
     names = (transit_gateway, transit_gateway_route_table)
     message = "{} does not propagate to " + transit_gateway_route_table
     code = "TransitGatewayRouteTablePropagation.NotFound"
@@ -241,7 +241,7 @@ def replace_transit_gateway_route(
     transit_gateway_attachment: str | None = None,
     blackhole: bool = False,
 ) -> Data:
-    """Let a static route lead to another attachment, or be a blackhole."""
+    """Change a static route: to another attachment, or to a blackhole."""
     names = (transit_gateway, transit_gateway_route_table)
     route = _route(data, names, destination_cidr_block, transit_gateway_attachment, blackhole)
     routes, index = _found(data, names, destination_cidr_block)

@@ -1,4 +1,4 @@
-"""VPCs, what they have one of: DHCP options, internet gateways, a virtual private gateway."""
+"""VPCs, their DHCP options, internet gateways and virtual private gateways."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from testbed.topology.editing.uses import INTERFACES, of_virtual_private_gateway
 def create_vpc(
     data: Data, *, vpc: str, cidr_block: str, ipv6_cidr_block: str | None = None
 ) -> Data:
-    """Create a VPC, without security groups: nothing is filtered until it has one."""
+    """Create a VPC without security groups: nothing is filtered until it has one."""
     return add(data, VPC, (vpc,), {"cidr": cidr_block, "ipv6_cidr": ipv6_cidr_block})
 
 
 @operation
 def delete_vpc(data: Data, *, vpc: str) -> Data:
-    """Delete a VPC; refused while anything but its main route table and defaults is in it."""
+    """Delete a VPC that contains nothing but its main route table and defaults."""
     return remove(data, VPC, vpc)
 
 
@@ -41,7 +41,7 @@ def modify_vpc_attribute(
 
 @operation
 def associate_vpc_cidr_block(data: Data, *, vpc: str, ipv6_cidr_block: str) -> Data:
-    """Associate an IPv6 CIDR block, a /56, with a VPC; it has one."""
+    """Associate an IPv6 CIDR block, a /56, with a VPC; it can have one."""
     if (there := require(data, VPC, vpc).get("ipv6_cidr")) is not None:
         message = f"This network '{vpc}' has met its maximum number of allowed CIDRs: 1"
         raise EditError("CidrLimitExceeded", message, VPC.path(vpc), f"disassociate {there}")
@@ -50,7 +50,7 @@ def associate_vpc_cidr_block(data: Data, *, vpc: str, ipv6_cidr_block: str) -> D
 
 @operation
 def disassociate_vpc_cidr_block(data: Data, *, vpc: str) -> Data:
-    """Take a VPC's IPv6 CIDR block away; refused while a subnet has a part of it."""
+    """Remove a VPC's IPv6 CIDR block; refused while a subnet has a part of it."""
     entry = require(data, VPC, vpc)
     path = (*VPC.path(vpc), "ipv6_cidr")
     if entry.get("ipv6_cidr") is None:
@@ -70,14 +70,14 @@ def associate_dhcp_options(
     domain_name: str | None = None,
     domain_name_servers: list[str] | None = None,
 ) -> Data:
-    """Give a VPC another DHCP option set; without values AWS's default one."""
+    """Change a VPC's DHCP option set; without values, to AWS's default one."""
     given = {"domain_name": domain_name, "domain_name_servers": domain_name_servers}
     return change(data, VPC, (vpc,), {("dhcp_options", key): value for key, value in given.items()})
 
 
 @operation
 def attach_internet_gateway(data: Data, *, vpc: str) -> Data:
-    """Attach an internet gateway to a VPC; it has at most one."""
+    """Attach an internet gateway to a VPC; it can have one."""
     if require(data, VPC, vpc).get("internet_gateway"):
         message = f"Network {vpc} already has an internet gateway attached"
         raise EditError("InvalidParameterValue", message, (*VPC.path(vpc), "internet_gateway"))
@@ -105,7 +105,7 @@ def detach_internet_gateway(data: Data, *, vpc: str) -> Data:
 
 @operation
 def create_egress_only_internet_gateway(data: Data, *, vpc: str) -> Data:
-    """Create an egress-only internet gateway, for IPv6, in a VPC; it has at most one."""
+    """Create an egress-only internet gateway, for IPv6, in a VPC; it can have one."""
     if require(data, VPC, vpc).get("egress_only_internet_gateway"):
         path = (*VPC.path(vpc), "egress_only_internet_gateway")
         message = f"Network {vpc} already has an egress-only internet gateway attached"
@@ -141,7 +141,7 @@ def detach_vpn_gateway(data: Data, *, vpc: str) -> Data:
     if require(data, VPC, vpc).get("virtual_private_gateway") is None:
         message = f"The attachment of a vpn gateway and the vpc ID '{vpc}' does not exist"
         raise EditError("InvalidVpnGatewayAttachment.NotFound", message, path)
-    message = f"The virtual private gateway of {vpc} has virtual interfaces and can't be detached"
+    message = f"The virtual private gateway of {vpc} has virtual interfaces and cannot be detached"
     error = EditError("DependencyViolation", message, path)
     refuse_used(of_virtual_private_gateway(data, vpc), error)
     return change(data, VPC, (vpc,), {"virtual_private_gateway": None})

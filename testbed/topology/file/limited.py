@@ -1,7 +1,7 @@
 """Rendering of a template in a child process with limits of memory and processor time.
 
 A template's loops, filters and formats can ask for any amount of both, and what
-one expression does in C can't be interrupted from within.
+one expression does in C cannot be interrupted from within.
 """
 
 from __future__ import annotations

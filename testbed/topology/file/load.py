@@ -175,14 +175,14 @@ def _read(file: Path) -> bytes:
 
 
 def read_config(directory: Path, name: str) -> str:
-    """The text of a device's own configuration; ValueError with a sentence when it can't be."""
+    """Read a device's own configuration. Raises ValueError with a sentence if that fails."""
     parts = PurePosixPath(name).parts
     if name.startswith("/") or ".." in parts or "\0" in name:
         raise ValueError("must be a path below the topology file's directory")
     file = directory / name
     try:
         if not file.resolve().is_relative_to(directory.resolve()):
-            raise ValueError("leads out of the topology file's directory")
+            raise ValueError("is a link out of the topology file's directory")
         if not file.is_file():
             raise ValueError(f"there is no file {shorten(str(file))}")
         return _read(file).decode()

@@ -203,7 +203,7 @@ class _Composer:
             anchor = str(event.anchor)
             node = self.anchors.get(anchor)
             if node is None:
-                message = f"refers to the anchor &{shorten(anchor)}, which is not above"
+                message = f"refers to the anchor &{shorten(anchor)}, which is not defined above"
                 raise self._fatal(event, path, message)
             self._count(event, node.size)
             return node
@@ -221,7 +221,7 @@ class _Composer:
     def _count(self, event: Any, more: int) -> None:
         self.total += more
         if self.total > MAX_NODES:
-            message = f"has more than {MAX_NODES} values, aliases expanded"
+            message = f"has more than {MAX_NODES} values with aliases expanded"
             raise self._fatal(event, (), message, "split the installation into several topologies")
 
     def _scalar(self, event: Any, path: Path) -> Any:
@@ -254,10 +254,10 @@ class _Composer:
             value = self._node(next(self.events), (*path, key), depth + 1)
             if key in values:
                 line = keys[key].line
-                message = f"the key is there twice, first on line {line}"
+                message = f"the key is a duplicate; it was first used on line {line}"
                 self._flaw(key_event, (*path, key), message, "keep one of them")
             elif key == MERGE_KEY and not key_event.style:
-                hint = "write the keys out, or use a Jinja2 template for repetition"
+                hint = "write out the keys, or use a Jinja2 template for repetition"
                 self._flaw(key_event, (*path, key), "YAML merge keys are not supported", hint)
             else:
                 values[key] = value

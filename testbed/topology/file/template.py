@@ -32,7 +32,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     ) -> Any:
         numbers = isinstance(left, int | float) and isinstance(right, int | float)
         if not numbers or (operator == "**" and abs(right) > MAX_EXPONENT):
-            raise SecurityError(f"the operator {operator} is for numbers of moderate size here")
+            raise SecurityError(f"the operator {operator} only takes numbers of moderate size here")
         return super().call_binop(context, operator, left, right)
 
 
@@ -64,7 +64,7 @@ def render(text: str, settings: Mapping[str, str]) -> str:
     try:
         answer = limited(work)
     except ExceededError as error:
-        hint = "a template repeats a few objects; a topology has at most a megabyte"
+        hint = "a topology has at most a megabyte"
         raise _flaw(1, f"template: rendering it takes more than {error}", hint) from None
     if "text" in answer:
         return str(answer["text"])
@@ -83,7 +83,7 @@ def _render(text: str, settings: Mapping[str, str]) -> str:
     except jinja2.TemplateSyntaxError as error:
         raise _flaw(error.lineno, f"template: {error.message}") from None
     except jinja2.UndefinedError as error:
-        hint = "give it with --set NAME=VALUE, or a default: {{ NAME | default(…) }}"
+        hint = "set it with --set NAME=VALUE, or write a default: {{ NAME | default(…) }}"
         raise _flaw(_line(error), f"template: {error.message}", hint) from None
     except Exception as error:  # noqa: BLE001 - a template's code may raise anything
         reason = str(error) or type(error).__name__

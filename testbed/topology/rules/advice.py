@@ -22,8 +22,8 @@ def advice(topology: Topology) -> list[str]:
         if len(places) > 1:
             names = ", ".join(sorted(name for name, own in asns.items() if own == asn))
             found.append(
-                f"{names} are in different places and all AS {asn}: what one announces the other"
-                " refuses as a loop; give each place an AS number of its own"
+                f"{names} are in different places, but all have AS {asn}: each refuses the routes"
+                " of the others as a loop; give each place its own AS number"
             )
     racks = [
         rack
@@ -36,8 +36,8 @@ def advice(topology: Topology) -> list[str]:
         apart = {_place(site, lag.customer_device) for rack in alike for lag in rack.lags}
         if len(alike) > 1 and len(apart) > 1:
             found.append(
-                f"the local gateways of {names} are all AS {asn}: their Outposts do not reach each"
-                " other through the WAN; order another AS number"
+                f"the local gateways of {names} all have AS {asn}: their Outposts cannot reach each"
+                " other through the WAN; order different AS numbers"
             )
     return found
 

@@ -51,8 +51,8 @@ def _refuse(path: Path, resource: str, report: Report) -> None:
     offered = {str(name): what for name, what in RACKS_ONLY.items()}
     if resource in offered:
         message = (
-            f"Outposts servers do not offer {offered[resource]}: they are on racks only (AWS: what"
-            " is AWS Outposts)"
+            f"Outposts servers do not offer {offered[resource]}: they exist on racks only"
+            " (AWS: what is AWS Outposts)"
         )
         report.add(path, message, "a server offers EC2, ECS, App Mesh, IoT Greengrass and subnets")
 
@@ -60,20 +60,22 @@ def _refuse(path: Path, resource: str, report: Report) -> None:
 def _server(path: Path, outpost: OutpostForm, report: Report) -> None:
     """A server has no LAG, BGP session or local gateway (N1, L1)."""
     if outpost.local_gateway is not None:
-        message = (
-            "a server has no local gateway: a local gateway is rack only (AWS: local gateways)"
-        )
+        message = "a server has no local gateway; only racks have one (AWS: local gateways)"
         hint = "leave it out; a server's instances use local network interfaces"
         report.add((*path, "local_gateway"), message, hint, key=True)
     if "drained" in outpost.model_fields_set:
         message = "a server has no Outpost networking devices to drain (AWS: local-server)"
         report.add((*path, "drained"), message, "leave it out", key=True)
     if "uplinks" in outpost.model_fields_set:
-        message = "a server has one service link port and one LNI port, no LAGs (AWS: local-server)"
+        message = (
+            "a server has one service link port and one LNI port, but no LAGs (AWS: local-server)"
+        )
         report.add((*path, "uplinks"), message, "leave it out", key=True)
     for key in ("asn", "infrastructure_cidr", "vifs"):
         if key in outpost.service_link.model_fields_set:
-            message = f"a server's service link has no {key}: no BGP, no VIFs (AWS: local-server)"
+            message = (
+                f"a server's service link has no BGP and no VIFs, so no {key} (AWS: local-server)"
+            )
             report.add((*path, "service_link", key), message, "leave it out", key=True)
     racks_only: list[tuple[Path, str]] = [
         (("storage", index), storage) for index, storage in enumerate(outpost.storage)
@@ -96,5 +98,5 @@ def _routes(path: Path, vpc: VpcForm, servers: set[str], report: Report) -> None
                 report.add((*at, "target"), message, "use OUTPOST.local-gateway")
                 report.spoil(report.original(at))
             elif route.target.kind == "local-gateway" and route.target.name in servers:
-                message = "an Outposts server has no local gateway: it is rack only"
+                message = "an Outposts server has no local gateway; only racks have one"
                 report.add((*at, "target"), f"{message} (AWS: local gateways)")

@@ -40,7 +40,9 @@ def _virtual_interface(
     path: Path = ("site", "direct_connect", connection.name, f"{entry.kind}_vif")
     owner = vlans.setdefault(entry.vlan, entry.kind)
     if owner != entry.kind:
-        message = f"VLAN {entry.vlan} is the {owner} virtual interface's on this connection"
+        message = (
+            f"VLAN {entry.vlan} is already used by the {owner} virtual interface of this connection"
+        )
         report.add((*path, "vlan"), message, "choose another VLAN")
     _addresses(path, entry, report)
     device = next(d for d in topology.site.devices if d.name == connection.device)
@@ -50,14 +52,16 @@ def _virtual_interface(
         report.add((*path, "virtual_private_gateway"), message, hint)
         return
     if device.asn == entry.amazon_asn:
-        message = f"AS {device.asn} is both {device.name}'s and Amazon's: the session is eBGP"
+        message = (
+            f"AS {device.asn} is the ASN of both {device.name} and Amazon, but the session is eBGP"
+        )
         report.add(path, message, "give one of them another ASN", key=True)
     if entry.kind == "transit":
         gateway = topology.region.transit_gateways[entry.target]
         if gateway.asn == entry.amazon_asn:
             message = (
-                f"AS {gateway.asn} is the transit gateway's: that of the Direct Connect gateway has"
-                " to be another (AWS: transit gateway associations)"
+                f"AS {gateway.asn} is the transit gateway's; the Direct Connect gateway must have"
+                " another one (AWS: transit gateway associations)"
             )
             report.add((*path, "asn"), message, "choose another ASN")
     _loops(path, topology, entry, report)
@@ -70,9 +74,11 @@ def _addresses(path: Path, entry: VirtualInterface, report: Report) -> None:
         report.add((*path, "amazon_address"), message)
     elif entry.customer_address.network != network:
         message = f"{entry.customer_address} is not in the subnet of {entry.amazon_address}"
-        report.add((*path, "customer_address"), message, "both ends are in one /30 or /31")
+        report.add((*path, "customer_address"), message, "use two addresses of one /30 or /31")
     elif entry.customer_address.ip == entry.amazon_address.ip:
-        report.add((*path, "customer_address"), f"{entry.customer_address.ip} is Amazon's, too")
+        report.add(
+            (*path, "customer_address"), f"{entry.customer_address.ip} is also Amazon's address"
+        )
 
 
 def _loops(path: Path, topology: Topology, entry: VirtualInterface, report: Report) -> None:
@@ -81,8 +87,8 @@ def _loops(path: Path, topology: Topology, entry: VirtualInterface, report: Repo
         link = outpost.service_link
         if entry.kind == "private" and link.vpc == entry.target and link.asn == entry.amazon_asn:
             message = (
-                f"AS {entry.amazon_asn} is the service link's of {outpost.name}, too: the virtual"
-                " private gateway would take its infrastructure subnet for a loop and refuse it"
+                f"AS {entry.amazon_asn} is also that of the service link of {outpost.name}: the"
+                " virtual private gateway would refuse its infrastructure subnet as a loop"
             )
             hint = f"give vpcs.{entry.target}.virtual_private_gateway another asn"
             report.add((*path, "virtual_private_gateway"), message, hint)
@@ -131,7 +137,7 @@ def _connectivity_vpc(path: Path, topology: Topology, outpost: Outpost, report: 
     source = "(AWS: private connectivity)"
     if vpc.cidr.overlaps(NOT_FOR_CONNECTIVITY):
         message = f"the VPC {vpc.name} ({vpc.cidr}) conflicts with {NOT_FOR_CONNECTIVITY}"
-        report.add((*path, "vpc"), f"{message} {source}", "choose another CIDR block for it")
+        report.add((*path, "vpc"), f"{message} {source}", "give it another CIDR block")
     if subnet.cidr.prefixlen > LONGEST_CONNECTIVITY_SUBNET:
         message = f"the subnet {subnet.name} ({subnet.cidr}) is smaller than a /25 {source}"
         report.add((*path, "subnet"), message)
@@ -140,11 +146,17 @@ def _connectivity_vpc(path: Path, topology: Topology, outpost: Outpost, report: 
         report.add((*path, "subnet"), f"{message} {source}")
     elif subnet.zone != outpost.zone:
         message = f"the subnet {subnet.name} is in {subnet.zone}, the Outpost in {outpost.zone}"
-        report.add((*path, "subnet"), f"{message} {source}", "both are in one Availability Zone")
+        report.add(
+            (*path, "subnet"),
+            f"{message} {source}",
+            "choose a subnet in the Outpost's Availability Zone",
+        )
     users = [i.name for i in topology.network_interfaces.values() if i.vpc == vpc.name]
     if users:
-        message = f"the VPC {vpc.name} is for the service link only, and has {users[0]} {source}"
-        report.add((*path, "vpc"), message, "use a VPC of its own")
+        message = (
+            f"the VPC {vpc.name} must serve only the service link, but has {users[0]} {source}"
+        )
+        report.add((*path, "vpc"), message, "use a separate VPC")
     table = vpc.table_of(subnet.name)
     covered = any(
         isinstance(route.destination, IPv4Network)
@@ -153,7 +165,7 @@ def _connectivity_vpc(path: Path, topology: Topology, outpost: Outpost, report: 
     )
     if not table.propagate and not covered:
         message = (
-            f"the route table {table.name} of the subnet {subnet.name} has no way to the"
+            f"the route table {table.name} of the subnet {subnet.name} has no route to the"
             f" infrastructure subnet {link.infrastructure_cidr}"
         )
         hint = f"write propagate: true in vpcs.{vpc.name}.route_tables.{table.name}"

@@ -22,7 +22,7 @@ _FORMS = {
     "MX": (re.compile(rf"[0-9]{{1,5}} {_NAME}"), "a preference and a domain name"),
     "SRV": (
         re.compile(rf"[0-9]{{1,5}} [0-9]{{1,5}} [0-9]{{1,5}} {_NAME}"),
-        "priority, weight, port and a domain name",
+        "a priority, a weight, a port and a domain name",
     ),
     "TXT": (re.compile(r"[ !#-&(-\[\]-~]{1,255}"), "text without quotes and backslashes"),
 }
@@ -40,10 +40,12 @@ def _zone(zone: HostedZone, report: Report) -> None:
         at: Path = ("hosted_zones", zone.name, "records", index)
         seen = types.setdefault(record.name, set())
         if record.type in seen:
-            message = f"there are {record.type} records of {record.name} already"
+            message = f"{record.name} already has {record.type} records"
             report.add(at, message, "write all values into one record")
         elif seen and "CNAME" in {record.type, *seen}:
-            message = f"{record.name} has other records: a CNAME record stands alone (RFC 1034)"
+            message = (
+                f"{record.name} has other records, but a CNAME record must be alone (RFC 1034)"
+            )
             report.add(at, message)
         seen.add(record.type)
         _values(at, record, report)

@@ -91,12 +91,14 @@ def _attachments(topology: Topology, report: Report) -> None:
                 f"the instance {instance.name} is {_where(home.outpost)}, the network interface"
                 f" {_where(subnet.outpost)}: this cannot be built yet"
             )
-            report.add((*path, "instance"), message, "use a subnet of the same place")
+            report.add((*path, "instance"), message, "use a subnet in the same place")
         key = (instance.name, interface.device_index)
         owner = owners.setdefault(key, interface.name)
         if owner != interface.name:
-            message = f"device index {interface.device_index} of {instance.name} is {owner}'s"
-            report.add((*path, "device_index"), message, "choose one that is free")
+            message = (
+                f"{owner} already uses device index {interface.device_index} of {instance.name}"
+            )
+            report.add((*path, "device_index"), message, "choose a free one")
 
 
 def _where(outpost: str | None) -> str:
@@ -128,5 +130,5 @@ def _unique_names(form: TopologyForm, topology: Topology, report: Report) -> Non
         for name in names:
             owner = owners.setdefault(name, kind)
             if owner != kind:
-                message = f"'{name}' is the name of {owner} too; each has a name of its own"
+                message = f"'{name}' is also the name of {owner}; names of nodes must be unique"
                 report.add((*paths[kind], name), message, "choose another name", key=True)

@@ -43,7 +43,7 @@ def _internet(topology: Topology, report: Report) -> None:
         owner = owners.setdefault(host.address.ip, host.name)
         if owner != host.name:
             message = f"{host.address.ip} is the address of {owner}"
-            report.add(path, message, "choose an address that is free")
+            report.add(path, message, "choose a free address")
 
 
 def _host_address(
@@ -59,7 +59,7 @@ def _public_services(topology: Topology, report: Report) -> None:
     for anchor in topology.region.anchors:
         for service in topology.region.public_services:
             if anchor.address in service.prefix:
-                message = f"{anchor.address} is in {service.prefix}, where {service.name} is"
+                message = f"{anchor.address} is in {service.prefix}, which {service.name} uses"
                 hint = "choose another address of public_cidr"
                 report.add((*REGION, "anchors", anchor.name), message, hint)
 
@@ -89,10 +89,8 @@ def _elastic_ips(form: TopologyForm, topology: Topology, report: Report) -> None
                 report.add(at, message, hint)
             owner = owners.setdefault(public, interface.name)
             if owner != interface.name or _twice(interface.elastic_ips, private, public):
-                message = (
-                    f"Resource.AlreadyAssociated: the Elastic IP address {public} is {owner}'s"
-                )
-                report.add(at, message, "choose one that is free, or auto")
+                message = f"Resource.AlreadyAssociated: {owner} already has the Elastic IP {public}"
+                report.add(at, message, "choose a free one, or auto")
 
 
 def _twice(
@@ -111,27 +109,27 @@ def _nat_gateways(form: TopologyForm, vpc: Vpc, topology: Topology, report: Repo
                 f"the subnet {subnet.name} is on the Outpost {subnet.outpost}: NAT gateways are in"
                 " the Region; an Outpost subnet's routes may target them"
             )
-            report.add((*path, "subnet"), message, "choose a subnet of a zone")
+            report.add((*path, "subnet"), message, "choose a subnet in the Region")
         address = form.vpcs[vpc.name].nat_gateways[gateway.name].address
         if address is None:
             continue
         offset = int(address) - int(subnet.cidr.network_address)
         if not RESERVED_AT_START <= offset < subnet.cidr.num_addresses - 1:
             message = f"{address} is not an address for interfaces of {subnet.name} ({subnet.cidr})"
-            report.add((*path, "address"), message, "choose one that is not reserved")
+            report.add((*path, "address"), message, "choose an address that is not reserved")
         for interface in topology.network_interfaces.values():
             same = interface.vpc == vpc.name and address in interface.addresses
             if same and interface.name != gateway.interface:
                 message = f"{address} is the address of {interface.name}"
-                report.add((*path, "address"), message, "choose an address that is free")
+                report.add((*path, "address"), message, "choose a free address")
 
 
 def _endpoint(path: Path, endpoint: EndpointForm, vpc: Vpc, report: Report) -> None:
     gateway = endpoint.type == "gateway"
     if gateway and endpoint.service not in GATEWAY_SERVICES:
         message = (
-            f"InvalidServiceName: {endpoint.service} has no gateway endpoints, only s3 and"
-            " dynamodb have (AWS: gateway endpoints)"
+            f"InvalidServiceName: {endpoint.service} has no gateway endpoints; only s3"
+            " and dynamodb do (AWS: gateway endpoints)"
         )
         report.add((*path, "type"), message, "use type: interface")
     foreign = ("subnets", "security_groups", "private_dns") if gateway else ("route_tables",)
@@ -146,8 +144,8 @@ def _endpoint(path: Path, endpoint: EndpointForm, vpc: Vpc, report: Report) -> N
         zone = next(subnet.zone for subnet in vpc.subnets if subnet.name == name)
         if zone in zones:
             message = (
-                f"DuplicateSubnetsInSameZone: {name} is in {zone}, as {zones[zone]}: an interface"
-                " endpoint has one network interface in a zone"
+                f"DuplicateSubnetsInSameZone: {name} is in {zone}, like {zones[zone]}; an interface"
+                " endpoint has one network interface in each zone"
             )
             report.add((*path, "subnets", index), message, "keep one of them")
         zones.setdefault(zone, name)
@@ -176,8 +174,10 @@ def _one_route_per_service(vpc: Vpc, report: Report) -> None:
             owner = owners.setdefault((endpoint.service, table), endpoint.name)
             if owner != endpoint.name:
                 message = (
-                    f"RouteAlreadyExists: the route table {table} has a route to"
-                    f" {endpoint.service} by the endpoint {owner}"
+                    f"RouteAlreadyExists: the route table {table} already has a route to"
+                    f" {endpoint.service}, of the endpoint {owner}"
                 )
                 path = ("vpcs", vpc.name, "endpoints", endpoint.name, "route_tables", index)
-                report.add(path, message, "a table has one gateway endpoint for a service")
+                report.add(
+                    path, message, "a route table can have one gateway endpoint for a service"
+                )

@@ -23,7 +23,7 @@ BUILT = {
 }
 REFUSED = {
     "local-gateway": "the virtual interfaces of a local gateway have IPv4 only (AWS: VIFs)",
-    "nat-gateway": "NAT gateways are not for IPv6 (AWS: route table options)",
+    "nat-gateway": "NAT gateways do not support IPv6 (AWS: route table options)",
 }
 
 
@@ -59,8 +59,10 @@ def _vpc(vpc: Vpc, others: list[Vpc], report: Report) -> None:
         _size((*at, "ipv6_cidr"), vpc.ipv6_cidr, VPC_LENGTH, "a VPC", report)
         for other in others:
             if other.ipv6_cidr is not None and other.ipv6_cidr.overlaps(vpc.ipv6_cidr):
-                message = f"{vpc.ipv6_cidr} overlaps {other.name}'s: IPv6 blocks are public"
-                report.add((*at, "ipv6_cidr"), message, "choose a block of its own")
+                message = (
+                    f"{vpc.ipv6_cidr} overlaps that of {other.name}, but IPv6 blocks are public"
+                )
+                report.add((*at, "ipv6_cidr"), message, "choose another block")
     cidrs: list[IPv6Network] = []
     for subnet in vpc.subnets:
         cidr, path = subnet.ipv6_cidr, (*at, "subnets", subnet.name, "ipv6_cidr")
@@ -68,7 +70,7 @@ def _vpc(vpc: Vpc, others: list[Vpc], report: Report) -> None:
             continue
         _size(path, cidr, SUBNET_LENGTH, "a subnet", report)
         if vpc.ipv6_cidr is None or not cidr.subnet_of(vpc.ipv6_cidr):
-            where = vpc.ipv6_cidr or "block, which it does not have"
+            where = vpc.ipv6_cidr or "block, because the VPC has none"
             report.add(path, f"{cidr} is not inside the VPC's IPv6 CIDR {where}")
         if any(cidr.overlaps(other) for other in cidrs):
             message = f"InvalidSubnet.Conflict: the IPv6 CIDR {cidr} conflicts with another subnet"
@@ -78,7 +80,9 @@ def _vpc(vpc: Vpc, others: list[Vpc], report: Report) -> None:
 
 def _size(path: Path, cidr: IPv6Network, length: int, what: str, report: Report) -> None:
     if cidr.prefixlen != length:
-        report.add(path, f"{cidr}: {what} has an IPv6 CIDR block of /{length} (AWS: subnet sizing)")
+        report.add(
+            path, f"{cidr}: {what} must have an IPv6 CIDR block of /{length} (AWS: subnet sizing)"
+        )
 
 
 def _address(path: Path, address: IPv6Address, cidr: IPv6Network, report: Report) -> None:
@@ -86,7 +90,9 @@ def _address(path: Path, address: IPv6Address, cidr: IPv6Network, report: Report
     if address not in cidr:
         report.add(path, f"{address} is not in {cidr}", f"the first one is {first}")
     elif not first <= address < cidr.broadcast_address:
-        message = f"{address} is reserved: the first four and the last address of a subnet are"
+        message = (
+            f"{address} is reserved: the first four and the last address of a subnet always are"
+        )
         report.add(path, f"{message} (AWS: subnet sizing)", f"the first one is {first}")
 
 

@@ -63,7 +63,7 @@ def _routes(path: Path, outpost: Outpost, topology: Topology, report: Report) ->
     for index, route in enumerate(gateway.routes):
         at = (*path, "routes", index)
         if route.destination in seen:
-            message = f"there is a route to {route.destination} in this table already"
+            message = f"this table already has a route to {route.destination}"
             report.add((*at, "destination"), message, "keep one of them")
         seen.add(route.destination)
         interface = topology.network_interfaces.get(route.interface or "")
@@ -85,13 +85,13 @@ def _target(
         where = f"on the Outpost {place}" if place else "in the Region"
         message = f"the network interface {interface.name} is {where}: a local gateway route"
         hint = f"choose an interface in a subnet of {outpost.name}"
-        end = "targets one on its own Outpost only (AWS: local gateway routes)"
+        end = "can only target one on its own Outpost (AWS: local gateway routes)"
         report.add((*path, "target"), f"{message} {end}", hint)
     cidr = topology.vpcs[interface.vpc].cidr
     if outpost.local_gateway.mode == "coip" and destination.subnet_of(cidr):
-        message = f"{destination} is inside the VPC {interface.vpc} ({cidr}), which nothing on the"
-        end = "local network reaches by its own addresses in CoIP mode"
-        report.add((*path, "destination"), f"{message} {end}", "use addresses of the network")
+        message = f"{destination} is inside the VPC {interface.vpc} ({cidr}), which the local"
+        end = "network cannot reach by its own addresses in CoIP mode"
+        report.add((*path, "destination"), f"{message} {end}", "use addresses of the local network")
 
 
 def _pools(path: Path, gateway: LocalGateway, report: Report) -> None:
@@ -151,11 +151,15 @@ def _interface(
         return
     gateway = topology.outposts[place].local_gateway
     if gateway.mode != "coip":
-        message = f"the local gateway of {place} is in direct VPC routing mode: no CoIPs"
-        report.add(at, f"{message} (AWS: CoIP pools)", f"outposts.{place}.local_gateway.mode: coip")
+        message = f"the local gateway of {place} is in direct VPC routing mode, without CoIPs"
+        report.add(
+            at, f"{message} (AWS: CoIP pools)", f"write outposts.{place}.local_gateway.mode: coip"
+        )
         return
     if not gateway.pools:
-        report.add(at, f"the local gateway of {place} has no customer-owned IP pool", "coip_pools")
+        report.add(
+            at, f"the local gateway of {place} has no customer-owned IP pool", "add coip_pools"
+        )
         return
     if interface.vpc not in gateway.vpcs:
         message = f"the VPC {interface.vpc} is not associated with the local gateway of {place}"
@@ -166,10 +170,10 @@ def _interface(
     block = next((cidr for cidr in gateway.pool_cidrs if address in cidr), None)
     if block is None:
         blocks = ", ".join(str(cidr) for cidr in gateway.pool_cidrs)
-        report.add(at, f"{address} is in no pool of {place}", f"the pools have {blocks}")
+        report.add(at, f"{address} is not in a pool of {place}", f"the pools have {blocks}")
     elif address in (block.network_address, block.broadcast_address):
         report.add(at, f"{address} is not a host address of {block}")
     owner = owners.setdefault((place, address), interface.name)
     if owner != interface.name:
-        message = f"{address} is the customer-owned IP address of {owner} already"
-        report.add(at, message, "an address stands for one interface (AWS: CoIP pools)")
+        message = f"{address} is already the customer-owned IP address of {owner}"
+        report.add(at, message, "an address belongs to one interface (AWS: CoIP pools)")

@@ -62,7 +62,7 @@ def _pair(ranges: list[Range], first: int, second: int, report: Report) -> None:
     other = ranges[second if at == first else first]
     entry = ranges[at]
     message = f"{entry.network} overlaps {other.title} ({other.network})"
-    hint = "choose a block that is free"
+    hint = "choose a free block"
     if other.kind == "links":
         hint += ", or another site.link_cidr"
     elif other.kind == "infrastructure" and not report.has(other.path):

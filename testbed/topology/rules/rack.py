@@ -97,8 +97,8 @@ class _Lag:
             path = vif_path(self.path, self.form, "local_gateway", self.lag.device)
             vlan = self.lag.local_gateway.vlan
             message = (
-                f"VLAN {vlan} is the service link's on the LAG of device {self.lag.device} too: a"
-                " local gateway VIF's VLAN cannot be that of the service link VIF on the same LAG"
+                f"VLAN {vlan} is also the service link's on the LAG of device {self.lag.device}:"
+                " the local gateway VIF and the service link VIF of a LAG need different VLANs"
                 " (AWS: routing domains)"
             )
             self.report.add((*path, "vlan"), message, "give one of them another VLAN ID")
@@ -106,10 +106,10 @@ class _Lag:
     def _twice(self, kind: VifPurpose) -> None:
         found = [i for i, vif in enumerate(vifs(self.form, kind)) if vif.device == self.lag.device]
         for index in found[1:]:
-            message = f"there is a {KINDS[kind]} VIF for device {self.lag.device} already"
-            hint = "a rack has one per device (AWS: one VIF per LAG); is this one device "
+            message = f"device {self.lag.device} already has a {KINDS[kind]} VIF"
+            hint = "a rack has one per device (AWS: one VIF per LAG); is this one meant for device "
             place = (*self.path, kind, "vifs", index, "device")
-            self.report.add(place, message, f"{hint}{3 - self.lag.device}'s?")
+            self.report.add(place, message, f"{hint}{3 - self.lag.device}?")
 
     def _addresses(self, path: Path, vif: Vif) -> None:
         local, peer = vif.local_address, vif.peer_address
@@ -117,11 +117,11 @@ class _Lag:
             if not _check_point_to_point((*path, key), address, self.report):
                 return
         if local.network != peer.network:
-            message = f"{peer} and the local address {local} are not in one subnet"
+            message = f"{peer} and the local address {local} are not in the same subnet"
             self.report.add((*path, "peer_address"), message, f"use an address of {local.network}")
         elif local.ip == peer.ip:
-            message = f"{peer.ip} is the local address too"
-            hint = "leave one of them out: it is then the subnet's other address"
+            message = f"{peer.ip} is also the local address"
+            hint = "leave one of them out; it is derived as the subnet's other address"
             self.report.add((*path, "peer_address"), message, hint)
 
     def _asns(self, kind: VifPurpose, path: Path, vif: Vif) -> None:
@@ -129,7 +129,7 @@ class _Lag:
         if given and given.local_bgp_asn not in (None, vif.local_bgp_asn):
             message = (
                 f"is {given.local_bgp_asn}, but the {KINDS[kind]}'s ASN is {vif.local_bgp_asn}:"
-                " a VIF's local ASN is its group's (AWS: routing domains)"
+                " a VIF's local ASN must be that of its group (AWS: routing domains)"
             )
             self.report.add((*path, "local_bgp_asn"), message, "leave it out")
         device = self.devices.get(self.lag.customer_device)
@@ -141,8 +141,8 @@ class _Lag:
             self.report.add((*path, "peer_bgp_asn"), message, hint)
         if vif.local_bgp_asn == vif.peer_bgp_asn:
             message = (
-                f"AS {vif.local_bgp_asn} is both the Outpost's ({KINDS[kind]}) and that of"
-                f" {device.name}: the session is eBGP, the two must differ (AWS: VIFs)"
+                f"AS {vif.local_bgp_asn} is the ASN of both the Outpost ({KINDS[kind]}) and"
+                f" {device.name}, but the session is eBGP: the two must differ (AWS: VIFs)"
             )
             place = next(
                 (
@@ -197,6 +197,6 @@ def _vif_overlaps(form: TopologyForm, topology: Topology, report: Report) -> Non
                     others.append((network, what))
                     if other:
                         message = f"{network} overlaps {other} (AWS: routing domains)"
-                        hint = "give every VIF a subnet of its own"
+                        hint = "give every VIF its own subnet"
                         report.add((*place, "local_address"), message, hint)
                         break

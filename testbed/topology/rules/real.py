@@ -35,14 +35,14 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
             at = ("site", "segments", segment.name, "host_interfaces", index)
             _once(at, name, f"segment {segment.name}", seen, report)
     if seen and topology.time == "virtual":
-        message = "what is connected to host interfaces lives in real time"
+        message = "host interfaces need real time"
         report.add(("time",), message, "leave the key out, or emulate the devices")
 
 
 def _once(at: Path, name: str, owner: str, seen: dict[str, str], report: Report) -> None:
     if name in seen:
-        message = f"the host interface {name} is used by {seen[name]} already"
-        report.add(at, message, "a host interface is one end of one cable")
+        message = f"the host interface {name} is already used by {seen[name]}"
+        report.add(at, message, "a host interface is the end of one cable only")
     seen.setdefault(name, owner)
 
 
@@ -96,7 +96,7 @@ def _device(
             message = f"does not say {which} its {words} {'are' if count > 1 else 'is'} cabled to"
             report.add(path, message, _remedy(where, count), key=True)
         elif given[where] != count:
-            message = f"names {given[where]} host interfaces, the cables are {count}"
+            message = f"names {given[where]} host interfaces for {count} cables"
             report.add((*path, *where), message, key=True)
     for where in given.keys() - wanted.keys():
         message = f"{device.name} has no cable to it"

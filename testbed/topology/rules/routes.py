@@ -26,12 +26,9 @@ def specific(path: Path, cidr: IPv4Network, route: RouteForm, report: Report) ->
             " more specific than one of this VPC's CIDR blocks. This route can target only an"
             " interface or an instance."
         )
-        hint = "a local gateway may be the target too: OUTPOST.local-gateway"
+        hint = "the target may also be a local gateway: OUTPOST.local-gateway"
         if destination == cidr:
-            hint = (
-                f"{cidr} is this VPC's own CIDR block; did you mean that of what is behind"
-                " the target?"
-            )
+            hint = f"{cidr} is this VPC's own CIDR block; did you mean the block behind the target?"
         report.add((*path, "destination"), message, hint)
 
 
@@ -43,7 +40,7 @@ def check(path: Path, form: VpcForm, vpc: Vpc, topology: Topology, report: Repor
         for index, route in enumerate(table.routes):
             place = (*at, "routes", index)
             if route.destination in seen:
-                message = f"there is a route to {route.destination} in this table already"
+                message = f"this table already has a route to {route.destination}"
                 report.add((*place, "destination"), message, "keep one of them")
             seen.add(route.destination)
             _destination(place, vpc, route, topology, report)
@@ -51,10 +48,10 @@ def check(path: Path, form: VpcForm, vpc: Vpc, topology: Topology, report: Repor
     for resolved in vpc.route_tables:
         if len(resolved.routes) > form.routes_per_route_table:
             message = (
-                f"RouteLimitExceeded: {len(resolved.routes)} routes, a prefix list counting as many"
-                f" as it has entries; the quota is {form.routes_per_route_table} (AWS: VPC quotas)"
+                f"RouteLimitExceeded: {len(resolved.routes)} routes, counting each entry of a"
+                f" prefix list; the quota is {form.routes_per_route_table} (AWS: VPC quotas)"
             )
-            hint = "raise routes_per_route_table, at most to 1000"
+            hint = "raise routes_per_route_table to at most 1000"
             report.add((*path, "route_tables", resolved.name), message, hint, key=True)
 
 
@@ -72,14 +69,14 @@ def _destination(
         ipv6.route(path, vpc, destination, route.target, report)
         return
     if kind == "egress-only-internet-gateway":
-        message = "an egress-only internet gateway is for IPv6 only (AWS: route table options)"
+        message = "an egress-only internet gateway supports only IPv6 (AWS: route table options)"
         report.add((*path, "target"), message, "use a NAT gateway")
     if destination.subnet_of(NO_ROUTES):
         _reserved(at, destination, report)
     if destination == vpc.cidr and kind == "local-gateway":
         message = (
-            f"{destination} is the VPC's own CIDR block: its local route cannot be deleted, nor"
-            " sent to a local gateway (AWS: VPC route tables)"
+            f"{destination} is the VPC's own CIDR block: its local route can neither be deleted"
+            " nor target a local gateway (AWS: VPC route tables)"
         )
         hint = "routes for one subnet's CIDR block, more specific than local, are allowed"
         report.add(at, message, hint)
@@ -95,7 +92,11 @@ def _destination(
         report.add(at, f"{destination}: {message}", hint)
     if kind == "local" and not destination.subnet_of(vpc.cidr):
         message = f"{destination} is not inside the VPC's CIDR block {vpc.cidr}"
-        report.add(at, f"{message}: the target local is for what is in the VPC", "choose another")
+        report.add(
+            at,
+            f"{message}: the target local serves only destinations in the VPC",
+            "choose another target",
+        )
 
 
 def _reserved(path: Path, cidr: IPv4Network, report: Report) -> None:
@@ -118,9 +119,9 @@ def _target(
         report.add(at, message, f"write vpcs.{vpc.name}.internet_gateway: true")
     elif kind == "vpc-endpoint":
         message = (
-            "routes to a gateway endpoint are AWS's, for the tables that the endpoint names; a"
-            " network interface of an interface endpoint is reached by its address (AWS: route"
-            " table options)"
+            "AWS creates the routes to a gateway endpoint, in the tables that the endpoint names;"
+            " an interface endpoint is reached by the address of its network interface"
+            " (AWS: route table options)"
         )
         hint = f"list {table} in vpcs.{vpc.name}.endpoints.{name}.route_tables"
         report.add(at, message, hint)
@@ -155,7 +156,7 @@ def _users(path: Path, vpc: Vpc, table: str, outpost: str, report: Report) -> No
         where = f"on the Outpost {subnet.outpost}" if subnet.outpost else "in the Region"
         kind = "main route table" if used.main else "route table"
         message = (
-            f"the subnet {subnet.name} uses this {kind} and is {where}: only what is on {outpost}"
+            f"the subnet {subnet.name} uses this {kind} and is {where}: only subnets on {outpost}"
             " can use its local gateway (AWS: local gateway routes)"
         )
         report.add(path, message, f"associate {subnet.name} with another route table")

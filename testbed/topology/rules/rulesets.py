@@ -24,7 +24,7 @@ COMMANDS = frozenset(("monitor", "list", "describe", "export", "import", "get", 
 
 @dataclass(frozen=True, slots=True)
 class Misplaced:
-    """A statement that a ruleset can't have: its first word, and the line that it is in."""
+    """A statement that a ruleset cannot have: its first word, and the line that it is in."""
 
     line: int
     word: str
@@ -53,7 +53,7 @@ def explain(found: Misplaced, file: str) -> tuple[str, str]:
     """The sentence about it, and the remedy."""
     message = f"{file}:{found.line}: '{found.word[:40]}' is not part of a ruleset"
     if found.word == "include":
-        return message, "put what it includes into the file itself"
+        return message, "copy the included text into the file"
     if found.word in COMMANDS:
-        return message, "commands that only show something are for: testbed exec NODE -- nft …"
-    return message, "a ruleset has tables: table inet filter { … }"
+        return message, "to show something, use: testbed exec NODE -- nft …"
+    return message, "a ruleset consists of tables: table inet filter { … }"

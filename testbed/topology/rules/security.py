@@ -53,7 +53,7 @@ def _prefix_list(path: Path, cidrs: Sequence[str], report: Report) -> None:
         report.add(path, f"{message} (AWS: VPC quotas)", key=True)
     for index, cidr in enumerate(cidrs):
         if cidr in cidrs[:index]:
-            report.add((*path, index), f"{cidr} is in this prefix list already", "keep one of them")
+            report.add((*path, index), f"{cidr} is already in this prefix list", "keep one of them")
 
 
 def _group(path: Path, form: TopologyForm, group: SecurityGroup, report: Report) -> None:
@@ -117,7 +117,7 @@ def _count(path: Path, rules: Sequence[SecurityRule], report: Report) -> None:
             continue
         message = (
             "RulesPerSecurityGroupLimitExceeded: The maximum number of rules per security group"
-            f" has been reached. There are {total} for {family}, {MAX_RULES} are allowed in each"
+            f" has been reached. There are {total} for {family}; {MAX_RULES} are allowed in each"
             " direction"
         )
         hint = None
@@ -139,7 +139,7 @@ def _traffic(path: Path, traffic: Traffic | TrafficForm, report: Report) -> None
                 (*path, key), f"only the protocols icmp and icmpv6 have an {key}", "leave it out"
             )
     if traffic.protocol in icmp and traffic.icmp_code is not None and traffic.icmp_type is None:
-        report.add((*path, "icmp_code"), "an icmp_code is one of an icmp_type's", "add icmp_type")
+        report.add((*path, "icmp_code"), "an icmp_code needs an icmp_type", "add icmp_type")
 
 
 def _entries(path: Path, entries: Sequence[NetworkAclEntryForm], report: Report) -> None:
@@ -151,7 +151,7 @@ def _entries(path: Path, entries: Sequence[NetworkAclEntryForm], report: Report)
                 "NetworkAclEntryAlreadyExists: The network acl entry identified by"
                 f" {entry.rule} already exists."
             )
-            report.add((*path, index, "rule"), message, "give it a number of its own")
+            report.add((*path, index, "rule"), message, "give it another number")
         numbers.add(entry.rule)
     for version, family in FAMILIES.items():
         total = sum(entry.cidr.version == version for entry in entries)

@@ -45,7 +45,7 @@ def _region(topology: Topology, report: Report) -> None:
             report.add(at, message)
         owner = seen.setdefault(anchor.address, anchor.name)
         if owner != anchor.name:
-            report.add(at, f"{anchor.address} is the address of {owner} too")
+            report.add(at, f"{anchor.address} is already the address of {owner}")
 
 
 def _usable(address: IPv4Address, network: IPv4Network) -> bool:
@@ -60,17 +60,17 @@ def _devices(topology: Topology, report: Report) -> None:
         message = "an Outpost needs a customer device to connect to, and there are none"
         report.add(("site", "devices"), message, "leave the key out for cnd1 and cnd2", key=True)
     if site.wan and not site.wan.uplinks:
-        message = "the WAN connects no device: there is none for it to connect"
+        message = "the WAN connects no device, because the site has none"
         report.add(("site", "wan"), message, "leave it out, or name its devices", key=True)
     wan = {uplink.device for uplink in site.wan.uplinks} if site.wan else set()
     uplinked = {uplink.device for uplink in site.region_uplinks}
     for device in site.devices:
         at: Path = ("site", "devices", device.name, "asn")
         if device.name in uplinked and device.asn == topology.region.asn:
-            message = f"AS {device.asn} is the Region's: the session is eBGP, the two must differ"
+            message = f"AS {device.asn} is also the Region's, but for eBGP the two must differ"
             report.add(at, message, "give the device another ASN, or the Region (region.asn)")
         if site.wan and device.name in wan and device.asn == site.wan.asn:
-            message = f"AS {device.asn} is the WAN's: the session is eBGP, the two must differ"
+            message = f"AS {device.asn} is also the WAN's, but for eBGP the two must differ"
             report.add(at, message, "give the device another ASN, or the WAN (site.wan.asn)")
 
 
@@ -92,7 +92,7 @@ def _links(form: TopologyForm, topology: Topology, report: Report) -> None:
             report.add(at, f"links {link.devices[0]} to itself", "name two devices")
         elif pair in seen:
             names = " and ".join(link.devices)
-            report.add(at, f"there is a link between {names} already", "keep one of them")
+            report.add(at, f"there already is a link between {names}", "keep one of them")
         seen.add(pair)
 
 
@@ -108,22 +108,22 @@ def _firewalls(form: TopologyForm, topology: Topology, report: Report) -> None:
             place = (*at, "devices", index)
             owner = owners.setdefault(name, firewall.name)
             if owner != firewall.name:
-                message = f"{name} is behind the firewall {owner} already"
-                report.add(place, message, "a device has one way to the Region")
+                message = f"{name} is already behind the firewall {owner}"
+                report.add(place, message, "a device can have only one firewall")
             elif devices[name].host_interfaces is not None:
                 message = f"{name} is a real device: a firewall behind one cannot be built yet"
                 report.add(place, message)
             elif name not in linked:
-                message = f"{name} has no link to the Region for a firewall to be in"
+                message = f"{name} has no link to the Region where a firewall could be"
                 report.add(place, message, "add it to site.region_link.devices")
         asns = {devices[name].asn for name in entry.devices} | {topology.region.asn}
         if firewall.asn in asns:
-            message = f"AS {firewall.asn} is a neighbour's: the sessions are eBGP"
+            message = f"AS {firewall.asn} is also a neighbour's, but the sessions are eBGP"
             report.add((*at, "asn"), message, "give the firewall another ASN")
         if firewall.ruleset and (found := misplaced(firewall.ruleset)):
             report.add((*at, "ruleset"), *explain(found, str(entry.ruleset)))
         if entry.nat and entry.filter == "stateless":
-            message = "a firewall that translates addresses knows its connections: it is stateful"
+            message = "a firewall that translates addresses must be stateful"
             report.add((*at, "nat"), message, "write filter: stateful, or leave nat out")
 
 
@@ -137,7 +137,7 @@ def _segment(segment: Segment, topology: Topology, report: Report) -> None:
             report.add(at, f"{router.ip} is not a host address of {segment.cidr}")
         owner = owners.setdefault(router.ip, device)
         if owner != device:
-            report.add(at, f"{router.ip} is the address of {owner} too")
+            report.add(at, f"{router.ip} is already the address of {owner}")
     for host in topology.site.hosts:
         if host.segment != segment.name:
             continue
@@ -148,4 +148,4 @@ def _segment(segment: Segment, topology: Topology, report: Report) -> None:
         owner = owners.setdefault(host.address.ip, host.name)
         if owner != host.name:
             message = f"{host.address.ip} is the address of {owner}"
-            report.add(at, message, "choose an address that is free")
+            report.add(at, message, "choose a free address")

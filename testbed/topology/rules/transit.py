@@ -48,8 +48,8 @@ def _connection(
     other = pairs.setdefault(ends, connection.name)
     if other != connection.name:
         message = (
-            f"VpcPeeringConnectionAlreadyExists: {other} connects {connection.requester} and"
-            f" {connection.accepter} already"
+            f"VpcPeeringConnectionAlreadyExists: {other} already connects {connection.requester}"
+            f" and {connection.accepter}"
         )
         report.add(path, message, "keep one of them", key=True)
     one, two = (topology.vpcs[name] for name in (connection.requester, connection.accepter))
@@ -59,7 +59,7 @@ def _connection(
             " failed: Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range"
             " (AWS: VPC peering)"
         )
-        report.add(path, message, "connect VPCs whose CIDR blocks are apart", key=True)
+        report.add(path, message, "connect VPCs whose CIDR blocks do not overlap", key=True)
 
 
 def _gateway(topology: Topology, gateway: TransitGateway, report: Report) -> None:
@@ -78,8 +78,8 @@ def _gateway(topology: Topology, gateway: TransitGateway, report: Report) -> Non
         owner = owners.setdefault(attachment.vpc, attachment.name)
         if owner != attachment.name:
             message = (
-                f"DuplicateTransitGatewayAttachment: {gateway.name} has the attachment {owner} of"
-                f" the VPC {attachment.vpc} already"
+                f"DuplicateTransitGatewayAttachment: {gateway.name} already has the attachment"
+                f" {owner} of the VPC {attachment.vpc}"
             )
             report.add((*at, "vpc"), message, "keep one of them")
         _subnets(at, topology, attachment, attachment.vpc, report)
@@ -91,7 +91,7 @@ def _subnets(
 ) -> None:
     if not attachment.subnets:
         message = f"the VPC {vpc} has no subnet in the Region"
-        hint = "give it one: a transit gateway reaches a VPC through subnets in the Region"
+        hint = "add one: a transit gateway reaches a VPC through subnets in the Region"
         report.add(path, message, hint, key=True)
     zones: dict[str, str] = {}
     for index, name in enumerate(attachment.subnets):
@@ -105,7 +105,7 @@ def _subnets(
             hint = "choose a Region subnet: Outpost subnets reach it over the service link"
             report.add(at, message, hint)
         elif zones.setdefault(subnet.zone, name) != name:
-            message = f"DuplicateSubnetsInSameZone: {zones[subnet.zone]} is in {subnet.zone}, too"
+            message = f"DuplicateSubnetsInSameZone: {zones[subnet.zone]} is also in {subnet.zone}"
             report.add(at, message, "name one subnet for each Availability Zone")
 
 
@@ -117,16 +117,16 @@ def _tables(path: Path, gateway: TransitGateway, report: Report) -> None:
             owner = owners.setdefault(name, table.name)
             if owner != table.name:
                 message = (
-                    f"Resource.AlreadyAssociated: the attachment {name} is associated with {owner};"
-                    " it has one route table"
+                    f"Resource.AlreadyAssociated: the attachment {name} is already associated"
+                    f" with {owner}; an attachment has one route table"
                 )
                 report.add((*at, "associations", index), message, "keep one of them")
         seen: set[IPv4Network] = set()
         for index, route in enumerate(table.routes):
             if route.destination in seen:
                 message = (
-                    f"RouteAlreadyExists: there is a static route to {route.destination} in this"
-                    " table already"
+                    "RouteAlreadyExists: this table already has a static route to"
+                    f" {route.destination}"
                 )
                 report.add((*at, "routes", index, "destination"), message, "keep one of them")
             seen.add(route.destination)

@@ -34,11 +34,12 @@ def size(
 ) -> None:
     """Check a CIDR block's prefix length and that it is of unicast addresses."""
     if not shortest <= cidr.prefixlen <= longest:
-        message = f"{cidr}: {what} is /{shortest} to /{longest}"
+        message = f"{cidr}: {what} must be /{shortest} to /{longest}"
         report.add(path, f"{message} (AWS: subnet sizing)" if shortest == SHORTEST else message)
     for special in NOT_UNICAST:
         if cidr.overlaps(special) and cidr.prefixlen > 0:
-            report.add(path, f"{cidr} is not of ordinary unicast addresses (it is in {special})")
+            message = f"{cidr} is not in the range of ordinary unicast addresses"
+            report.add(path, f"{message} (it is in {special})")
             return
 
 
@@ -56,14 +57,14 @@ def _subnets(path: Path, vpc: Vpc, topology: Topology, report: Report) -> None:
                 f"overlaps the subnet {other.name} ({other.cidr}); InvalidSubnet.Conflict: The CIDR"
                 f" '{subnet.cidr}' conflicts with another subnet"
             )
-            report.add((*at, "cidr"), message, "choose a block that is free")
+            report.add((*at, "cidr"), message, "choose a free block")
         seen.append(subnet)
         outpost = topology.outposts[subnet.outpost] if subnet.outpost else None
         anchored = outpost and not report.touched(("outposts", outpost.name, "zone"))
         if outpost and anchored and subnet.zone != outpost.zone:
             message = (
                 f"is {subnet.zone}, but the Outpost {outpost.name} is in {outpost.zone}: a subnet"
-                " is in its Outpost's Availability Zone (AWS: CreateSubnet)"
+                " must be in its Outpost's Availability Zone (AWS: CreateSubnet)"
             )
             report.add((*at, "zone"), message, "leave the zone out")
 
@@ -78,7 +79,7 @@ def _associations(path: Path, vpc: Vpc, report: Report) -> None:
             owner = owners.setdefault(subnet, table.name)
             if owner != table.name:
                 message = (
-                    f"the subnet {subnet} is associated with the route table {owner} already; a"
+                    f"the subnet {subnet} is already associated with the route table {owner}; a"
                     " subnet has one route table (AWS: VPC route tables)"
                 )
                 report.add((*path, "route_tables", table.name, "subnets", index), message)

@@ -139,11 +139,9 @@ class TopologyForm(Form):
     testbed: Literal[1] = Field(description="The version of this file's form: 1.")
     name: Name = Field(description="The testbed's name.")
     time: Literal["real", "virtual"] = Field(
-        "real", description="Whether time passes by itself, or is skipped (docs/virtual-time.md)."
+        "real", description="real, or virtual to skip idle time (docs/virtual-time.md)."
     )
-    seed: int = Field(
-        1, ge=0, lt=2**63, description="What chance begins with where time is virtual."
-    )
+    seed: int = Field(1, ge=0, lt=2**63, description="Random seed, for virtual time only.")
     region: RegionForm = Field(description="The Region.")
     vpcs: dict[Name, VpcForm] = Field(default={}, description="The VPCs, by name.")
     hosted_zones: dict[DomainName, HostedZoneForm] = Field(
@@ -157,7 +155,8 @@ class TopologyForm(Form):
     instances: dict[Name, InstanceForm] = Field(default={}, description="The instances, by name.")
     network_interfaces: dict[Name, NetworkInterfaceForm] = Field(
         default={},
-        description="The elastic network interfaces beside the instances' primary ones, by name.",
+        description="The elastic network interfaces other than the instances' primary ones, by"
+        " name.",
     )
     addresses: dict[Name, AddressForm] = Field(
         default={}, description="The addresses that are allocated, by name."
@@ -166,7 +165,7 @@ class TopologyForm(Form):
         ConformanceForm(), description="Limits for what testbed check measures."
     )
     faults: list[FaultForm] = Field(
-        default=[], description="What is wrong on purpose (docs/faults.md)."
+        default=[], description="The faults, injected on purpose (docs/faults.md)."
     )
 
 

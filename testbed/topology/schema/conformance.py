@@ -17,7 +17,7 @@ class FailoverForm(Form):
         None, description="A networking device, customer device or firewall. Default: 5s."
     )
     tunnel: Delay | None = Field(
-        None, description="A service link's tunnel, silently. Default: 5s."
+        None, description="A service link's tunnel that fails silently. Default: 5s."
     )
     session: Delay | None = Field(None, description="A BGP session. Default: 3s.")
     uplink: Delay | None = Field(None, description="A link to the Region. Default: 3s.")
@@ -33,5 +33,5 @@ class ConformanceForm(Form):
         None, description="The longest round trip over the service link. Default: 175ms."
     )
     bandwidth: Rate | None = Field(
-        None, description="The least bandwidth of the service link. Default: 500M."
+        None, description="The minimum bandwidth of the service link. Default: 500M."
     )

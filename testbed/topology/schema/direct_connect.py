@@ -14,7 +14,7 @@ PREFIX_POOL: int = Field(
     100,
     ge=1,
     le=1000,  # of one virtual interface (AWS: Inbound prefix controls for Direct Connect)
-    description="How many prefixes the customer may announce, allocated from the connection's"
+    description="How many prefixes the customer may announce: its allocation from the connection's"
     " prefix pool. Default: 100.",
 )
 
@@ -36,9 +36,8 @@ class VirtualInterfaceForm(Form):
     )
     vrf: Literal["sl", "lgw"] | None = Field(
         None,
-        description="The customer device's VRF that it is in: sl for the service link, lgw for"
-        " the LAN. Default: sl for a public one and for one to a VPC that a service link uses,"
-        " else lgw.",
+        description="Its VRF on the customer device: sl for the service link, lgw for the LAN."
+        " Default: sl for a public one and for one to a VPC that a service link uses, else lgw.",
     )
 
 
@@ -53,7 +52,7 @@ class PrivateVirtualInterfaceForm(VirtualInterfaceForm):
 
 
 class TransitVirtualInterfaceForm(VirtualInterfaceForm):
-    """A transit virtual interface: by a Direct Connect gateway to a transit gateway."""
+    """A transit virtual interface: through a Direct Connect gateway to a transit gateway."""
 
     transit_gateway: Name = Field(description="The transit gateway.")
     asn: OutpostAsn = Field(64800, description="The Direct Connect gateway's ASN. Default: 64800.")
@@ -61,7 +60,8 @@ class TransitVirtualInterfaceForm(VirtualInterfaceForm):
         None,
         min_length=1,
         max_length=200,
-        description="What is announced to the customer. Default: the attached VPCs' CIDR blocks.",
+        description="The prefixes announced to the customer. Default: the attached VPCs' CIDR"
+        " blocks.",
     )
     mtu: Literal[1500, 8500] = Field(1500, description="MTU in bytes. Default: 1500.")
     prefix_pool_allocated_count_ipv4: int = PREFIX_POOL

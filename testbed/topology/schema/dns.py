@@ -16,7 +16,7 @@ class DhcpOptionsForm(Form):
 
     domain_name: DomainName | None = Field(
         None,
-        description="The domain that instances complete names with. Default: the Region's,"
+        description="The domain with which instances complete names. Default: the Region's,"
         " such as us-west-2.compute.internal.",
     )
     domain_name_servers: list[NameServer] = Field(

@@ -15,28 +15,26 @@ Text = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class _Declared(Form):
-    """A fault: something that is wrong on purpose (docs/faults.md).
+    """A fault, injected on purpose (docs/faults.md).
 
     Its parameters are checked against its kind once there is a plan
     (`testbed.lower.faults`).
     """
 
-    kind: Text = Field(description="What it is: one of those that testbed fault --list shows.")
-    target: Text = Field(
-        description="What it is about: NODE, NODE:INTERFACE, OUTPOST or OUTPOST.lagN."
-    )
+    kind: Text = Field(description="Its kind: one of those that testbed fault --list shows.")
+    target: Text = Field(description="Its target: NODE, NODE:INTERFACE, OUTPOST or OUTPOST.lagN.")
     name: Name | None = Field(None, description="Its name, for testbed heal.")
     at: Value | None = Field(
-        None, description="How long after the testbed is ready it begins: 30s, 1m30s."
+        None, description="When it begins, after the testbed is ready: 30s, 1m30s."
     )
     lasts: Value | None = Field(None, alias="for", description="How long it lasts: 500ms, 5s.")
     every: Value | None = Field(
-        None, description="How long from one beginning to the next: it comes again and again."
+        None, description="How often it repeats, from one beginning to the next."
     )
 
 
 def parameters() -> dict[str, str]:
-    """Return the parameters of all kinds, each with what it is of which kinds."""
+    """Return the parameters of all kinds, each with its meaning for these kinds."""
     meanings: dict[str, dict[str, list[str]]] = {}
     for kind in KINDS.values():
         for parameter in kind.parameters:

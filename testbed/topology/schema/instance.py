@@ -11,16 +11,16 @@ from testbed.topology.model import Resource, Service
 from testbed.topology.schema.base import Form
 from testbed.topology.values import InstanceType, Name, SubnetName
 
-SUBNET = "Its subnet: the name, or vpc/subnet where two VPCs use the name."
+SUBNET = "Its subnet: the name, or VPC/SUBNET if several VPCs use the name."
 ADDRESS = "Its primary private address. Default: the subnet's first free one from .4 on."
 SECONDARY = "Its secondary private addresses, inside the subnet. Default: none."
 CHECK = (
-    "Whether the VPC drops what is not from or for the interface's own addresses; false for"
+    "Whether the VPC drops packets neither from nor to the interface's own addresses; false for"
     " routers, NAT and other appliances. Default: true."
 )
 COIP = (
     "Its customer-owned IP address: auto, an address of the Outpost's pools, or the name of one"
-    " of addresses; it stands for the primary private address. Default: none, or what its subnet"
+    " of addresses; it maps to the primary private address. Default: none, or what its subnet"
     " assigns."
 )
 
@@ -30,24 +30,25 @@ ELASTIC_IP = (
 )
 IPV6 = "Its IPv6 address, or auto: the subnet's first free one from ::4 on. Default: none."
 ELASTIC_IPS = (
-    "Elastic IP addresses of its secondary ones: private address to Elastic IP, auto or name."
+    "Elastic IP addresses of its secondary private ones: private address to Elastic IP, auto"
+    " or name."
 )
 GROUPS = "Its security groups, at most 5. Default: the VPC's `default` group."
 
 
 class MetadataOptionsForm(Form):
-    """How an instance's metadata service is used."""
+    """The options of an instance's metadata service."""
 
     http_endpoint: Literal["enabled", "disabled"] = Field(
         "enabled", description="Whether it answers: enabled or disabled. Default: enabled."
     )
     http_tokens: Literal["required", "optional"] = Field(
         "required",
-        description="Whether it wants session tokens, IMDSv2: required or optional. Default:"
+        description="Whether it requires session tokens (IMDSv2): required or optional. Default:"
         " required.",
     )
     http_put_response_hop_limit: int = Field(
-        1, ge=1, le=64, description="How many hops a token's packets go, 1 to 64. Default: 1."
+        1, ge=1, le=64, description="How many hops a token's packets travel, 1 to 64. Default: 1."
     )
 
 
@@ -73,11 +74,11 @@ class InstanceForm(_InterfaceForm):
     type: InstanceType = Field("c5.large", description="Its instance type. Default: c5.large.")
     resource: Resource = Field(
         "ec2",
-        description="What it is to AWS: ec2, ecs, app-mesh, greengrass; on racks only: eks-node,"
-        " rds, elasticache, emr, alb. Default: ec2.",
+        description="Its kind of AWS resource: ec2, ecs, app-mesh, greengrass; on racks only:"
+        " eks-node, rds, elasticache, emr, alb. Default: ec2.",
     )
     placement_group: Name | None = Field(
-        None, description="The placement group it is in. Default: none."
+        None, description="The placement group that it is in. Default: none."
     )
     metadata_options: MetadataOptionsForm = Field(
         MetadataOptionsForm(), description="Its metadata service. Default: IMDSv2 only, one hop."
@@ -86,15 +87,15 @@ class InstanceForm(_InterfaceForm):
         "running", description="running or stopped. Default: running."
     )
     services: list[Service] = Field(
-        default=[], description="What it runs to be reached: http, echo. Default: nothing."
+        default=[], description="Its services: http, echo. Default: nothing."
     )
 
 
 class NetworkInterfaceForm(_InterfaceForm):
-    """An elastic network interface beside the instances' primary ones."""
+    """An elastic network interface other than the instances' primary ones."""
 
     instance: Name | None = Field(
-        None, description="The instance that it is attached to. Default: it is detached."
+        None, description="The instance that it is attached to. Default: none, it is detached."
     )
     device_index: int | None = Field(
         None,

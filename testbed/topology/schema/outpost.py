@@ -27,14 +27,14 @@ class UplinksForm(Form):
         " 16; 40G and 100G: 1, 2, 4. Default: 1.",
     )
     bfd: bool = Field(
-        default=False, description="Whether the BGP sessions are guarded by BFD. Default: false."
+        default=False, description="Whether BFD guards the BGP sessions. Default: false."
     )
 
 
 class VifForm(Form):
     """A virtual interface: the VLAN and the eBGP session of one LAG, as on AWS's order form."""
 
-    device: Literal[1, 2] = Field(description="Which Outpost networking device: 1 or 2.")
+    device: Literal[1, 2] = Field(description="The Outpost networking device: 1 or 2.")
     vlan: Vlan | None = Field(None, description="The VLAN ID. Default: derived.")
     local_address: Interface | None = Field(
         None,
@@ -67,14 +67,15 @@ class ServiceLinkForm(Form):
     vifs: Vifs = Field(default=[], description="The virtual interfaces. Default: derived.")
     connectivity: Literal["public", "private"] = Field(
         "public",
-        description="How it reaches the Region: to public addresses, over the internet or a"
-        " Direct Connect public virtual interface, or to a VPC. Default: public.",
+        description="How it reaches the Region: at public addresses, over the internet or a Direct"
+        " Connect public virtual interface, or through a VPC. Default: public.",
     )
     vpc: Name | None = Field(
-        None, description="With private connectivity the VPC, which is for nothing else."
+        None, description="With private connectivity, the VPC, which serves no other purpose."
     )
     subnet: Name | None = Field(
-        None, description="With private connectivity the subnet of the VPC that the anchors are in."
+        None,
+        description="With private connectivity, the subnet of the VPC that the anchors are in.",
     )
 
 
@@ -84,7 +85,7 @@ class GatewayRouteForm(Form):
     destination: Cidr = Field(description="The destination CIDR block.")
     target: GatewayTarget = Field(
         "vif-group",
-        description="Where to: vif-group, INSTANCE.instance or INTERFACE.network-interface."
+        description="The target: vif-group, INSTANCE.instance or INTERFACE.network-interface."
         " Default: vif-group.",
     )
 
@@ -133,7 +134,7 @@ class OutpostForm(Form):
         "rack", description="rack (first generation) or server. Default: rack. server comes later."
     )
     zone: Name | None = Field(
-        None, description="The Availability Zone it is anchored to. Default: the first zone."
+        None, description="The Availability Zone that it is anchored to. Default: the first zone."
     )
     uplinks: UplinksForm = Field(
         UplinksForm(), description="The physical links. Default: one 10G link per device."
@@ -142,23 +143,23 @@ class OutpostForm(Form):
         None,
         min_length=2,
         max_length=2,
-        description="The customer devices of Outpost networking device 1 and 2; one name twice"
-        " means one device for both. Default: the site's, where it has one or two.",
+        description="The customer devices of Outpost networking devices 1 and 2; the same name"
+        " twice means one device for both. Default: the site's, if it has one or two.",
     )
     service_link: ServiceLinkForm = Field(
         ServiceLinkForm(), description="The service link. Default: all derived."
     )
     capacity: CapacityForm | None = Field(
-        None, description="What its servers hold. Default: there is always room."
+        None, description="The capacity of its servers. Default: there is always room."
     )
     storage: list[Storage] = Field(
         default=[],
-        description="Its storage beside instance store: ebs, s3 (racks only). It is checked, and"
-        " has no effect on the network. Default: none.",
+        description="Its storage in addition to instance store: ebs, s3 (racks only). It is"
+        " checked, but has no effect on the network. Default: none.",
     )
     resolver: bool = Field(
         default=False,
-        description="Whether Route 53 Resolver runs on it, which answers from its cache while the"
+        description="Whether it has a Route 53 Resolver, which answers from its cache while the"
         " service link is down. Default: false.",
     )
     local_gateway: LocalGatewayForm | None = Field(
@@ -166,6 +167,6 @@ class OutpostForm(Form):
     )
     drained: list[Literal[1, 2]] = Field(
         default=[],
-        description="The Outpost networking devices that traffic is shifted off, as AWS does for"
+        description="The Outpost networking devices that AWS has shifted traffic away from, as for"
         " maintenance. Default: none.",
     )

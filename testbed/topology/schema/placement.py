@@ -20,7 +20,7 @@ class CapacityForm(Form):
 
 
 class PlacementGroupForm(Form):
-    """A placement group: how its instances lie to each other."""
+    """A placement group: how its instances are placed relative to each other."""
 
     strategy: Literal["cluster", "spread"] = Field(
         description="cluster: close together; spread: on different hardware."

@@ -18,7 +18,7 @@ class InternetHostForm(Form):
         None, description="Its address. Default: the first free one from the cidr's .10 on."
     )
     services: list[Service] = Field(
-        default=[], description="What it runs to be reached: http, echo. Default: nothing."
+        default=[], description="Its services: http, echo. Default: nothing."
     )
 
 
@@ -56,14 +56,14 @@ class RegionForm(Form):
         " Default: anchor1 and anchor2, public_cidr's base plus 11 and plus 12.",
     )
     elastic_ip_cidr: Cidr | None = Field(
-        None, description="Where Elastic IP addresses come from. Default: 203.0.113.0/24."
+        None, description="The range of Elastic IP addresses. Default: 203.0.113.0/24."
     )
     zone_delay: Delay = Field(
         0.5, description="One-way delay between two Availability Zones. Default: 0.5ms."
     )
     internet: InternetForm | None = Field(
         None,
-        description="The internet. Default: none, or an empty one where a VPC has an internet"
+        description="The internet. Default: none, or an empty one if a VPC has an internet"
         " gateway.",
     )
     prefix_lists: dict[Name, list[Cidr]] = Field(

@@ -10,7 +10,7 @@ from testbed.topology.addresses import AnyCidr, Peer
 from testbed.topology.schema.base import Form
 from testbed.topology.values import Ports, Protocol
 
-PROTOCOL = "tcp, udp, icmp, icmpv6, all, or a number of IANA's."
+PROTOCOL = "tcp, udp, icmp, icmpv6, all, or an IANA protocol number."
 PORTS = "The destination port or a range such as 80-90 (tcp and udp). Default: all."
 ICMP_TYPE = "The ICMP type (icmp and icmpv6). Default: all."
 ICMP_CODE = "The ICMP code, with a type. Default: all."
@@ -29,7 +29,7 @@ class IngressRuleForm(TrafficForm):
     """An inbound rule of a security group; rules only allow."""
 
     source: Peer = Field(
-        description="Where from: a CIDR block of IPv4 or IPv6, a security group (VPC/GROUP of a"
+        description="The source: an IPv4 or IPv6 CIDR block, a security group (VPC/GROUP of a"
         " peered VPC), a prefix list."
     )
 
@@ -38,8 +38,8 @@ class EgressRuleForm(TrafficForm):
     """An outbound rule of a security group; rules only allow."""
 
     destination: Peer = Field(
-        description="Where to: a CIDR block of IPv4 or IPv6, a security group (VPC/GROUP of a"
-        " peered VPC), a prefix list."
+        description="The destination: an IPv4 or IPv6 CIDR block, a security group (VPC/GROUP of"
+        " a peered VPC), a prefix list."
     )
 
 
@@ -48,7 +48,7 @@ class SecurityGroupForm(Form):
 
     ingress: list[IngressRuleForm] | None = Field(
         None,
-        description="Its inbound rules. Default: none; of `default`, everything from its members.",
+        description="Its inbound rules. Default: none; for `default`, everything from its members.",
     )
     egress: list[EgressRuleForm] | None = Field(
         None, description="Its outbound rules. Default: everything to everywhere."
@@ -59,7 +59,9 @@ class NetworkAclEntryForm(TrafficForm):
     """A rule of a network ACL."""
 
     rule: int = Field(
-        ge=1, le=32766, description="Its number: rules are evaluated from the lowest on."
+        ge=1,
+        le=32766,
+        description="Its number; the rule with the lowest number is evaluated first.",
     )
     cidr: AnyCidr = Field(
         description="The source (inbound) or destination (outbound), IPv4 or IPv6."

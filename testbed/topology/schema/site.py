@@ -14,26 +14,26 @@ from testbed.topology.values import CustomerAsn, Delay, HostInterface, Mtu, Name
 
 
 class HostInterfacesForm(Form):
-    """What a real customer device is cabled to: an interface of the host for each link."""
+    """The cabling of a real customer device: a host interface for each link."""
 
     uplinks: dict[Name, list[HostInterface]] = Field(
         default={},
-        description="For each of its Outposts, one for each link, in the LAG's order; those of"
-        " OND 1 first where both ONDs are connected to it.",
+        description="For each of its Outposts, one for each link, in the LAG's order; if both ONDs"
+        " are connected to it, OND 1's first.",
     )
     region: HostInterface | None = Field(
-        None, description="For its link to the Region, where site.region_link has one."
+        None, description="For its link to the Region, if site.region_link has one."
     )
     wan: HostInterface | None = Field(
-        None, description="For its connection to the WAN, where site.wan has one."
+        None, description="For its connection to the WAN, if site.wan has one."
     )
     links: dict[Name, Annotated[list[HostInterface], Field(min_length=2, max_length=2)]] = Field(
         default={},
-        description="For its link to each emulated device two: for the VRF of the service link,"
+        description="Two for its link to each emulated device: for the VRF of the service link,"
         " then for that of the local gateway.",
     )
     segments: dict[Name, HostInterface] = Field(
-        default={}, description="For each LAN segment that it is a router of."
+        default={}, description="For each LAN segment of which it is a router."
     )
 
 
@@ -46,18 +46,18 @@ class DeviceForm(Form):
         " first such group, 65001 for the next.",
     )
     daemon: Literal["bird", "frr"] = Field(
-        "bird", description="The routing daemon it runs. Default: bird."
+        "bird", description="Its routing daemon: bird or frr. Default: bird."
     )
     config: str | None = Field(
         None,
         min_length=1,
         max_length=255,
-        description="A file with its own daemon configuration, instead of a generated one; a"
-        " path relative to the topology file, not above it.",
+        description="A file with its own daemon configuration, instead of a generated one; its"
+        " path is below the topology file's folder.",
     )
     host_interfaces: HostInterfacesForm | None = Field(
         None,
-        description="That it is a real one, and what it is cabled to. Default: it is emulated.",
+        description="The host interfaces that a real device is cabled to. Default: it is emulated.",
     )
 
 
@@ -73,12 +73,12 @@ class LinkForm(Form):
 
 
 class RegionLinkForm(Form):
-    """The way from the customer's devices to the Region's edge (VRF of the service link)."""
+    """The path from the customer's devices to the Region's edge (VRF of the service link)."""
 
     devices: list[Name] | None = Field(
         None,
-        description="The devices that have one; [] where Direct Connect is the only"
-        " way. Default: all.",
+        description="The devices that have one; [] if Direct Connect is the only path. Default:"
+        " all.",
     )
     delay: Delay = Field(10.0, description="One-way delay. Default: 10ms.")
     rate: Rate = Field(1000.0, description="Rate in each direction. Default: 1G.")
@@ -86,15 +86,15 @@ class RegionLinkForm(Form):
 
 
 class FirewallForm(Form):
-    """A firewall of the customer's, between devices and the Region."""
+    """A firewall of the customer between devices and the Region."""
 
     devices: list[Name] = Field(
-        min_length=1, description="The devices whose way to the Region it is in."
+        min_length=1, description="The devices whose path to the Region it is on."
     )
     asn: CustomerAsn = Field(65400, description="Its ASN. Default: 65400.")
     filter: FirewallFilter = Field(
         "stateful",
-        description="What it lets through of what AWS asks for: stateful, or stateless with the"
+        description="How it allows the traffic that AWS requires: stateful, or stateless with"
         " mirrored rules. Default: stateful.",
     )
     nat: bool = Field(
@@ -105,8 +105,8 @@ class FirewallForm(Form):
         None,
         min_length=1,
         max_length=255,
-        description="A file with its own rules in nft's language, instead of filter and nat; a"
-        " path relative to the topology file, not above it. Default: none.",
+        description="A file with its own rules in nft's language, instead of filter and nat; its"
+        " path is below the topology file's folder. Default: none.",
     )
 
 
@@ -134,20 +134,19 @@ class SegmentForm(Form):
     )
     host_interfaces: list[HostInterface] = Field(
         default=[],
-        description="Interfaces of the host that are ports of it, for real machines."
-        " Default: none.",
+        description="The host interfaces that are its ports, for real machines. Default: none.",
     )
 
 
 class HostForm(Form):
     """A machine on a LAN segment."""
 
-    segment: Name = Field(description="The segment it is on.")
+    segment: Name = Field(description="The segment that it is on.")
     address: Address | None = Field(
         None, description="Its address. Default: the first free one from .10 on."
     )
     services: list[Service] = Field(
-        default=[], description="What it runs to be reached: http, echo. Default: nothing."
+        default=[], description="Its services: http, echo. Default: nothing."
     )
 
 
@@ -169,7 +168,7 @@ class SiteForm(Form):
         " Outpost.",
     )
     region_link: RegionLinkForm = Field(
-        RegionLinkForm(), description="The way to the Region. Default: every device has one."
+        RegionLinkForm(), description="The path to the Region. Default: every device has one."
     )
     wan: WanForm | None = Field(None, description="The WAN between data centres. Default: none.")
     internet: InternetAccessForm | None = Field(
@@ -179,8 +178,8 @@ class SiteForm(Form):
     hosts: dict[Name, HostForm] = Field(default={}, description="The hosts on them, by name.")
     link_cidr: Cidr | None = Field(
         None,
-        description="Where the addresses of links, Region links and WAN connections come from,"
-        " /8 to /20. Default: 100.64.0.0/14.",
+        description="The range of addresses of links, Region links and WAN connections, /8 to /20."
+        " Default: 100.64.0.0/14.",
     )
     firewalls: dict[Name, FirewallForm] = Field(
         default={},

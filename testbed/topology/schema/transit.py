@@ -12,7 +12,7 @@ from testbed.topology.values import Name, OutpostAsn
 class VpcPeeringConnectionForm(Form):
     """A VPC peering connection."""
 
-    requester: Name = Field(description="The VPC that asked for it.")
+    requester: Name = Field(description="The VPC that requested it.")
     accepter: Name = Field(description="The VPC that accepted it.")
 
 
@@ -23,8 +23,8 @@ class TransitGatewayAttachmentForm(Form):
     subnets: list[Name] | None = Field(
         None,
         min_length=1,
-        description="The subnets that the transit gateway has its network interfaces in, one in"
-        " each Availability Zone. Default: the first in each zone that the VPC has in the Region.",
+        description="The subnets with the transit gateway's network interfaces, one in each"
+        " Availability Zone. Default: the first in each zone that the VPC has in the Region.",
     )
 
 
@@ -33,7 +33,7 @@ class TransitGatewayRouteForm(Form):
 
     destination: Cidr = Field(description="The destination CIDR block.")
     attachment: Name | None = Field(
-        None, description="The attachment that it leads to. Default: none, it is a blackhole."
+        None, description="The attachment that it leads to. Default: none, for a blackhole."
     )
 
 

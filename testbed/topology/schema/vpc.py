@@ -17,7 +17,9 @@ class SubnetForm(Form):
     """A VPC subnet: in a zone of the Region, or on an Outpost."""
 
     cidr: Cidr = Field(description="Its CIDR block, /16 to /28, inside the VPC's.")
-    outpost: Name | None = Field(None, description="The Outpost it is on. Default: in the Region.")
+    outpost: Name | None = Field(
+        None, description="The Outpost that it is on. Default: in the Region."
+    )
     ipv6_cidr: Cidr6 | None = Field(
         None, description="Its IPv6 CIDR block, a /64 inside the VPC's. Default: none."
     )
@@ -41,7 +43,7 @@ class RouteForm(Form):
         description="The destination: a CIDR block, or the name of a prefix list."
     )
     target: Target = Field(
-        description="Where to: OUTPOST.local-gateway, internet-gateway, NAT.nat-gateway,"
+        description="The target: OUTPOST.local-gateway, internet-gateway, NAT.nat-gateway,"
         " virtual-private-gateway, INSTANCE.instance, INTERFACE.network-interface,"
         " NAME.vpc-peering-connection, NAME.transit-gateway, local."
     )
@@ -54,11 +56,13 @@ class RouteTableForm(Form):
         default=[], description="The subnets associated with it. Default: none."
     )
     routes: list[RouteForm] = Field(
-        default=[], max_length=1000, description="Its routes beside the local one. Default: none."
+        default=[],
+        max_length=1000,
+        description="Its routes other than the local one. Default: none.",
     )
     propagate: bool = Field(
         default=False,
-        description="Whether it has the routes that the virtual private gateway learns."
+        description="Whether it gets the routes that the virtual private gateway learns."
         " Default: false.",
     )
 
@@ -72,7 +76,7 @@ class VirtualPrivateGatewayForm(Form):
 class NatGatewayForm(Form):
     """A public NAT gateway, in a subnet of the Region."""
 
-    subnet: Name = Field(description="The subnet that it is in; its route table is the gateway's.")
+    subnet: Name = Field(description="The subnet that it is in, whose route table it uses.")
     elastic_ip: PublicAddress = Field(
         "auto",
         description="Its Elastic IP address, or the name of one of addresses. Default: auto,"
@@ -89,7 +93,7 @@ class NatGatewayForm(Form):
 
 
 class EndpointForm(Form):
-    """A VPC endpoint: the way from a VPC to a service of the Region's."""
+    """A VPC endpoint: the path from a VPC to a service of the Region."""
 
     service: ServiceName = Field(
         description="The service, without com.amazonaws.REGION: such as s3, ec2 or ecr.api."
@@ -103,8 +107,8 @@ class EndpointForm(Form):
     )
     subnets: list[Name] = Field(
         default=[],
-        description="The subnets that have a network interface of it (interface only),"
-        " one in each zone. Default: none.",
+        description="The subnets with its network interfaces (interface only), one in each zone."
+        " Default: none.",
     )
     security_groups: list[Name] = Field(
         default=[],
@@ -113,7 +117,7 @@ class EndpointForm(Form):
     )
     private_dns: bool = Field(
         default=True,
-        description="Whether the service's own name leads to it inside the VPC (interface only)."
+        description="Whether the service's own name resolves to it inside the VPC (interface only)."
         " Default: true.",
     )
 
@@ -135,7 +139,7 @@ class VpcForm(Form):
     route_tables: dict[Name, RouteTableForm] = Field(
         default={},
         description="Its route tables, by name. `main` is the main route table, for the subnets"
-        " that no other table names; it exists even when it is left out.",
+        " that no other table names; it exists even if it is left out.",
     )
     ipv6_cidr: Cidr6 | None = Field(None, description="Its IPv6 CIDR block, a /56. Default: none.")
     egress_only_internet_gateway: bool = Field(

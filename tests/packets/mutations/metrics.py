@@ -39,6 +39,6 @@ MUTATIONS = {
         settle_s=4.0,
     ),
     "metrics.tells-the-truth": Mutation(
-        SITE, "op.lag1", change=drop("op.sl", "tcp dport 443"), seen="none of late", settle_s=4.0
+        SITE, "op.lag1", change=drop("op.sl", "tcp dport 443"), seen="nothing recent", settle_s=4.0
     ),
 }

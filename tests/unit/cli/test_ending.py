@@ -43,7 +43,7 @@ def test_an_interrupted_check_reports_what_is_over(
     call: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, keeper: FakeKeeper
 ) -> None:
     done = Result("lag.bundled", "op-a.lag1", "passed", about="op-a.lag1")
-    problem = "interrupted: 1 of 9 checks are over"
+    problem = "interrupted: 1 of 9 checks are done"
 
     def run(*_: Any, **__: Any) -> Report:
         raise runner.Interrupted(Report("demo", [done], problem=problem))

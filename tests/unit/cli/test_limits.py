@@ -32,7 +32,7 @@ def test_an_empty_variable_is_no_name(call: Callable[..., Result]) -> None:
 def test_a_relative_runtime_directory_is_refused(call: Callable[..., Result]) -> None:
     result = call("list", env={"TESTBED_RUNTIME_DIR": "run"})
     assert result.exit_code == 2
-    assert "TESTBED_RUNTIME_DIR 'run' is no absolute path" in result.stderr
+    assert "TESTBED_RUNTIME_DIR 'run' is not an absolute path" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -77,9 +77,9 @@ def test_set_in_json(call: Call, keeper: FakeKeeper) -> None:
     [
         (("set", "vpcs.app.subnets.rack-b.cidr", "10.77.7.0/25"), "InvalidSubnet.Conflict"),
         (("set", "site.wan.delya", "1ms"), "did you mean 'delay'?"),
-        (("set", "name", "other"), "a testbed that runs keeps its name, two-racks"),
-        (("set", "site..wan", "1"), "is no place in a topology"),
-        (("set", "site.wan.delay.x", "1"), "site.wan.delay is 2ms: there is nothing in it"),
+        (("set", "name", "other"), "a running testbed cannot be renamed; its name is two-racks"),
+        (("set", "site..wan", "1"), "is not a place in a topology"),
+        (("set", "site.wan.delay.x", "1"), "site.wan.delay is 2ms: it contains nothing"),
         (("set", "site.wan.delay", "[1"), "the value is not valid YAML"),
         (("set", "site.wan.delay", "!x 1"), "the value has the YAML tag"),
         (("set", "site.wan.delay", ""), "the value is empty"),
@@ -140,7 +140,7 @@ def test_what_is_not_ready_after_an_edit(call: Call, keeper: FakeKeeper) -> None
     result = call("set", "site.wan.delay", "20ms")
     assert result.exit_code == 1
     assert "LAG x" in result.stderr
-    assert "1 thing is not ready, and cannot become so: why" in result.stderr
+    assert "1 thing is not ready, and never will be: why" in result.stderr
 
 
 def test_export_is_the_file_with_what_was_edited(call: Call, keeper: FakeKeeper) -> None:
@@ -160,12 +160,12 @@ def test_export_to_a_file_writes_what_it_names(
     result = call("export", "-o", str(target))
     assert result.stdout == f"{target}: written, with no-tcp-443.nft\n"
     assert load_document(target) == load_document(file)
-    assert "it names files that -o writes, too: no-tcp-443.nft" in call("export").stderr
+    assert "the topology names files; -o writes them, too: no-tcp-443.nft" in call("export").stderr
     (tmp_path / "no-tcp-443.nft").write_text("other")
     target.unlink()
     refused = call("export", "-o", str(target))
     assert refused.exit_code == 2
-    assert "no-tcp-443.nft is there, and is not what runs" in refused.stderr
+    assert "no-tcp-443.nft already exists and differs from the running one" in refused.stderr
     assert not target.exists()
 
 
@@ -182,7 +182,7 @@ def test_diff_with_its_own_file_and_another(call: Call, keeper: FakeKeeper) -> N
     assert "  zz: delete the namespace\n" in result.stdout
     assert "  cnd1: set wan netem delay 2ms rate 1Gbit limit" in result.stdout
     assert "steps:" not in call("diff", "--brief").stdout
-    other = call("diff", str(ROOT / "two-racks-blocked.yaml"), "--json")
+    other = call("diff", "two-racks-blocked", "--json")
     outcome = json.loads(other.stdout)
     assert outcome["revision"] == 3
     places = [change["path"][:3] for change in outcome["changes"]]
@@ -204,7 +204,7 @@ def test_diff_of_what_is_from_no_file(call: Call, keeper_of: Callable[..., FakeK
     keeper_of("demo", small_plan())
     result = call("diff")
     assert result.exit_code == 2
-    assert "brought up from no file" in result.stderr
+    assert "was not brought up from a file" in result.stderr
 
 
 def editor(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -235,7 +235,7 @@ def test_edit_shows_problems_with_their_lines_and_keeps_the_text(
     line, text = next(pair for pair in enumerate(lines, 1) if "10.77.11.0/24" in pair[1])
     place = f"two-racks.yaml:{line}:{text.index('10.77.11.0') + 1}"
     assert f"{place}: vpcs.app.subnets.rack-b.cidr: overlaps" in result.stderr
-    kept = Path(result.stderr.partition("what you have written is in ")[2].splitlines()[0])
+    kept = Path(result.stderr.partition("your changes are kept in ")[2].splitlines()[0])
     assert "10.77.7.0/24, outpost: op-b" in kept.read_text()
     assert Client(NAME).hello()["revision"] == 1
 
@@ -263,7 +263,7 @@ def test_edit_keeps_what_others_have_changed_meanwhile(
     result = call("edit")
     assert result.exit_code == 2
     assert "instances.a.address has been changed meanwhile" in result.stderr
-    assert "what you have written is in" in result.stderr
+    assert "your changes are kept in" in result.stderr
     assert data_of(keeper)["instances"]["a"]["address"] == "10.77.7.90"
 
 
@@ -316,13 +316,13 @@ def test_watch_shows_messages_until_the_testbed_ends(call: Call, keeper: FakeKee
     assert result.exit_code == 3
     assert "the testbed ended" in result.stderr
     assert [" ".join(line.split()) for line in result.stdout.splitlines()] == [
-        "3 messages were missed: the reader is too slow",
+        "3 messages were missed because the reader is too slow",
         "1.500000 revision 2",
         "1.500000 ~ site.wan.delay: 2ms -> 20ms",
         "2.000000 revision 2: watching from here on",
         "3.000000 a link e: up",
         "3.000000 L: not ok: down",
-        "3.000000 L: no more: gone",
+        "3.000000 L: gone",
         "4.000000 not ready: L",
         "5.000000 everything is ready",
     ]

@@ -129,7 +129,7 @@ def test_rates(text: str, mbps: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "fast", "-1M", "0", "1T", "1M/s"])
 def test_what_is_no_rate(text: str) -> None:
-    with pytest.raises(UsageError, match="is no rate"):
+    with pytest.raises(UsageError, match="is not a rate"):
         parse_rate(text)
 
 

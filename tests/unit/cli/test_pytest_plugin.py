@@ -345,7 +345,7 @@ def test_all_skipped_is_not_passed(inner: pytest.Pytester, workers: tuple[str, .
     result = run(inner, "--topology", "two.yaml", *workers)
     result.assert_outcomes(skipped=2, passed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*nothing has been tested"])
+    result.stdout.fnmatch_lines(["*nothing was tested"])
 
 
 def test_skipped_without_a_testbed_is_not_our_business(inner: pytest.Pytester) -> None:
@@ -387,11 +387,11 @@ def test_a_shell_at_the_failed_test(inner: pytest.Pytester, runtime: Path) -> No
     options = ["--topology", "two.yaml", "--testbed-shell-on-error"]
     options += ["-p", "no:cacheprovider", "-p", "no:randomly"]
     typed = [
-        ("(empty: go on) ", "x\n"),
-        ("(empty: go on) ", "a\n"),
+        ("(empty: continue) ", "x\n"),
+        ("(empty: continue) ", "a\n"),
         (":a] ", "echo $((6*7)); exit\n"),
     ]
-    typed.append(("(empty: go on) ", "\n"))
+    typed.append(("(empty: continue) ", "\n"))
     said, code = at_terminal([sys.executable, "-m", "pytest", *options], inner.path, typed)
     assert "no node 'x'" in said
     assert "42" in said

@@ -46,9 +46,9 @@ def test_the_file_is_not_read_again(
 
 
 def test_what_is_from_a_plan_only_is_refused(keeper: FakeKeeper) -> None:
-    with pytest.raises(UsageError, match="brought up from no topology") as caught:
+    with pytest.raises(UsageError, match="was not brought up from a topology") as caught:
         running_topology(Client(keeper.name))
-    assert caught.value.hint == "bring it to a topology: testbed up FILE -n demo"
+    assert caught.value.hint == "update it to a topology: testbed up TOPOLOGY -n demo"
 
 
 def test_suites_say_what_they_bring_up(starting: dict[str, FakeKeeper], file: Path) -> None:
@@ -58,5 +58,5 @@ def test_suites_say_what_they_bring_up(starting: dict[str, FakeKeeper], file: Pa
     testbed.restore()
     assert running_topology(testbed.client).site == load(file, {"delay": "1ms"}).site
     testbed.apply(load(file, {"delay": "1ms"}))
-    with pytest.raises(UsageError, match="brought up from no topology"):
+    with pytest.raises(UsageError, match="was not brought up from a topology"):
         running_topology(testbed.client)

@@ -81,7 +81,8 @@ def test_completes_topologies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """Names, and what the shell knows of files."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "two.yaml").write_text("testbed: 1\n")
-    for words in (("up",), ("plan",), ("graph",), ("validate",), ("check", "--topology")):
+    verbs = [("up",), ("plan",), ("graph",), ("validate",), ("diff",), ("check", "--topology")]
+    for words in verbs:
         assert complete(*words, incomplete="tw") == ["tw", "two", "two-racks", "two-racks-blocked"]
     found = ShellComplete(cli, {}, "testbed", "_TESTBED_COMPLETE").get_completions(["up"], "tw")
     assert [item.type for item in found] == ["file", "plain", "plain", "plain"]

@@ -70,9 +70,9 @@ def test_the_way_is_drawn(traced: FakeKeeper, call: Callable[..., Result], tmp_p
         (("c", "--graph", "way.txt"), "a path cannot be drawn as text"),
         (("c", "--graph", "way.jpeg"), "'.jpeg' is not a picture format"),
         (("nobody",), "no node 'nobody'"),
-        (("ff02::1",), "can't trace to ff02::1"),
+        (("ff02::1",), "cannot trace to ff02::1"),
         (("c", "-6"), "node c has no IPv6 address"),
-        (("224.0.0.5",), "can't trace to 224.0.0.5"),
+        (("224.0.0.5",), "cannot trace to 224.0.0.5"),
     ],
 )
 def test_refused(

@@ -20,7 +20,7 @@ from .fake_keeper import FakeKeeper
 
 
 def test_a_word_that_is_neither_place_nor_filter() -> None:
-    with pytest.raises(UsageError, match="no node 'cnd2' in demo, nor does a filter") as caught:
+    with pytest.raises(UsageError, match="no node 'cnd2' in demo, and no filter begins") as caught:
         split(["cnd1", "cnd2"], small_plan())
     assert caught.value.hint == "did you mean 'cnd1'?"
 

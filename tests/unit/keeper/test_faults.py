@@ -180,7 +180,7 @@ def test_one_that_can_only_be_beside_another_fails_with_its_end_and_the_rest_goe
 def test_names_are_unique_and_unknown_ones_are_told() -> None:
     async def scenario(faults: Faults, bed: Bed) -> None:
         faults.inject(PLAN, {"kind": "node-stopped", "target": "web", "name": "x"})
-        with pytest.raises(UsageError, match="there is a fault x already"):
+        with pytest.raises(UsageError, match="there already is a fault x"):
             faults.inject(PLAN, {"kind": "node-stopped", "target": "desk", "name": "x"})
         with pytest.raises(UsageError, match="no fault 'y'"):
             faults.heal(PLAN, ["x", "y"], declared=True)

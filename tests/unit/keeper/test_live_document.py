@@ -214,7 +214,7 @@ def test_what_the_rules_refuse_changes_nothing(served: Served) -> None:
     with pytest.raises(DocumentError) as caught:
         live.edit(Client("live"), lambda d: replace(d, data={**d.data, "instances": {"x": {}}}))
     assert [violation.path for violation in caught.value.violations] == [("instances", "x")]
-    with pytest.raises(DocumentError, match="keeps its name, live"):
+    with pytest.raises(DocumentError, match="cannot be renamed; its name is live"):
         live.edit(Client("live"), lambda d: replace(d, data={**d.data, "name": "other"}))
     assert Client("live").document() == before
 

@@ -28,8 +28,12 @@ def said(sites: tuple[int, int], racks: tuple[int, int], wan: str = "wan: {}") -
 @pytest.mark.parametrize(
     ("sites", "racks", "about"),
     [
-        ((64900, 64900), (64801, 64802), ["n1, n2, s1 are in different places and all AS 64900"]),
-        ((64900, 64901), (64801, 64801), ["the local gateways of n, s are all AS 64801"]),
+        (
+            (64900, 64900),
+            (64801, 64802),
+            ["n1, n2, s1 are in different places, but all have AS 64900"],
+        ),
+        ((64900, 64901), (64801, 64801), ["the local gateways of n, s all have AS 64801"]),
         ((64900, 64901), (64801, 64802), []),
     ],
 )

@@ -39,7 +39,7 @@ def test_places(text: str, path: tuple[str | int, ...]) -> None:
 
 @pytest.mark.parametrize("text", ["", ".a", "a.", "a..b", "a[x]", "a[", "a.[0]", "a'b"])
 def test_what_is_no_place(text: str) -> None:
-    with pytest.raises(UsageError, match="is no place in a topology"):
+    with pytest.raises(UsageError, match="is not a place in a topology"):
         place_of(text, DATA)
 
 
@@ -74,7 +74,7 @@ def test_mappings_are_made_and_lists_grow_by_one() -> None:
     assert with_value({}, ("a", "b", 0, "c"), 1) == {"a": {"b": [{"c": 1}]}}
     with pytest.raises(UsageError, match=r"a is a list and has 1 entry"):
         with_value({"a": [1]}, ("a", 2), 1)
-    with pytest.raises(UsageError, match=r"vpcs.app.cidr is 10.0.0.0/16: there is nothing in it"):
+    with pytest.raises(UsageError, match=r"vpcs.app.cidr is 10.0.0.0/16: it contains nothing"):
         with_value(DATA, ("vpcs", "app", "cidr", "x"), 1)
 
 
