@@ -418,9 +418,8 @@ def at_terminal(argv: list[str], folder: Path, typed: list[tuple[str, str]]) -> 
                 start = found + len(prompt)
                 os.write(terminal, answer.encode())
                 prompt, answer = next(answers)
-        else:
-            os.kill(pid, signal.SIGKILL)
-            pytest.fail(f"nothing more came, {prompt!r} is awaited: {said}")
+        os.kill(pid, signal.SIGKILL)
+        pytest.fail(f"nothing more came, {prompt!r} is awaited: {said}")
     os.close(terminal)
     return said, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
