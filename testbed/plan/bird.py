@@ -82,8 +82,8 @@ def _instance(router: Router, instance: Instance) -> Iterator[str]:
     if any(session.bfd for session in instance.sessions):
         yield from _block(f"protocol bfd bfd_{instance.name}", _bfd(instance, vrf))
     for session in instance.sessions:
-        body = _session(instance, session, router.restart_s)
-        yield from _block(f"protocol bgp {symbol(session.name)}", body)
+        lines = _session(instance, session, router.restart_s)
+        yield from _block(f"protocol bgp {symbol(session.name)}", lines)
 
 
 def _pipe(instance: Instance, table: int) -> Iterator[str]:
