@@ -27,7 +27,8 @@ from testbed.plan.checks import (
 from testbed.plan.model import Plan
 
 if TYPE_CHECKING:
-    from testbed.keeper.processes import ProcessTable, Running
+    from testbed.keeper.processes import ProcessTable
+    from testbed.keeper.running import Running
     from testbed.kernel.apply import Kernel
 
 SHORTEST_POLL_S = 0.05

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from testbed.plan.checks import Check
+from testbed.plan.container import Container
 from testbed.plan.roles import Role
 
 TABLE_MAIN = 254
@@ -258,6 +259,11 @@ class Process:
     process is reloaded as `reload` says: ``bird`` asks over its control
     socket, ``restart`` stops and starts it. `after` names sockets in the
     node's directory, made by its other processes, that it needs to find.
+
+    With a `container` it has that of its own; `argv` may then be empty, which is what its
+    image starts. `restart` says what its end means: ``required`` that something is wrong,
+    which the next `up` puts right; a workload may end, and is started again ``always``,
+    ``on-failure`` or ``never``.
     """
 
     name: str
@@ -266,6 +272,8 @@ class Process:
     reload: Literal["bird", "restart"] = "restart"
     after: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    container: Container | None = None
+    restart: Literal["required", "always", "on-failure", "never"] = "required"
 
 
 @dataclass(frozen=True, slots=True)
