@@ -181,9 +181,7 @@ def test_a_longer_prefix_is_propagated() -> None:
 def test_a_longer_prefix_may_be_propagated() -> None:
     """The office's may come to the device of the virtual interface from the other one."""
     text = LEARNED.replace("devices: [cnd1]", "devices: [cnd2]")
-    linked = text.replace(
-        "  segments:", "  links: [{devices: [cnd1, cnd2]}]\n  segments:"
-    )
+    linked = text.replace("  segments:", "  links: [{devices: [cnd1, cnd2]}]\n  segments:")
     assert verdict(linked, "web", "desk").answered is None
 
 
