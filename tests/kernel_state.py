@@ -41,7 +41,17 @@ KINDS = (
 )
 DYNAMIC = {"kernel", "ra"}  # routes that the kernel makes of addresses, which are compared
 # What is on the way in virtual time, or counts: no part of the state that a plan decides.
-VOLATILE = {"handshake_age_s", "rx_bytes", "tx_bytes", "endpoint", "pid", "since", "age_s", "began"}
+VOLATILE = {
+    "resets",
+    "handshake_age_s",
+    "rx_bytes",
+    "tx_bytes",
+    "endpoint",
+    "pid",
+    "since",
+    "age_s",
+    "began",
+}
 
 
 def kernel(testbed: Testbed) -> State:
@@ -167,9 +177,18 @@ def _still(value: Any) -> Any:
     return value
 
 
+def processes(testbed: Testbed) -> State:
+    """The command lines of all processes that run in the testbed."""
+    script = "for file in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $file && echo; done 2> /dev/null"
+    output = testbed[testbed.plan.nodes[0].name].run(["sh", "-c", script], check=False).text
+    lines = (line.strip() for line in output.splitlines())
+    return {"processes": sorted(line for line in lines if line and "/proc/" not in line)}
+
+
 def state(testbed: Testbed) -> State:
     """All of it."""
-    return kernel(testbed) | files(testbed) | daemons(testbed) | status(testbed)
+    found = kernel(testbed) | files(testbed) | daemons(testbed) | status(testbed)
+    return found | processes(testbed)
 
 
 def differences(seen: State, wanted: State) -> list[str]:

