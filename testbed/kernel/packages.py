@@ -1,3 +1,4 @@
 """The Debian packages that have the daemons that plans start."""
 
-PACKAGES = {"bird": "bird2", "zebra": "frr", "bgpd": "frr", "bfdd": "frr", "unbound": "unbound"}
+FRR = ("zebra", "staticd", "bfdd", "ospfd", "ospf6d", "isisd", "bgpd", "vtysh")
+PACKAGES = {"bird": "bird2", **dict.fromkeys(FRR, "frr"), "unbound": "unbound"}

@@ -7,6 +7,7 @@ processes and readiness checks of the daemon that the node runs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
@@ -23,6 +24,9 @@ PROPAGATED_LIMIT = 100  # propagated routes of a VPC route table (facts: V limit
 # By community, lowest first: AWS evaluates them before the AS path (AWS: Direct Connect routing
 # policies). Without one a route counts as medium (docs/fidelity.md).
 LOCAL_PREFERENCE = (((7224, 7100), 50), ((7224, 7200), 100), ((7224, 7300), 150))
+# What zebra needs beside a customer's own configuration: the kernel takes nexthop groups away with
+# an interface, and zebra would go on to use them.
+ZEBRA_ALWAYS = "no zebra nexthop kernel enable\n"
 BFD_MS = 300  # Direct Connect's, with multiplier 3
 BFD_MULTIPLIER = 3
 
@@ -135,22 +139,17 @@ def configure(
     router: Router,
     *,
     daemon: Daemon = "bird",
-    config: str | None = None,
 ) -> None:
     """Give `node` the files, processes and checks of a BGP router.
 
-    `config` is a complete configuration that replaces the generated one; its
-    sessions have names of its own, so that no checks are added on this side. A node keeps the
-    router ID that it had: with another one a daemon begins all its sessions anew.
+    A node keeps the router ID that it had: with another one a daemon begins all its sessions anew.
     """
     number = draft.numbers.claim("router-id", node.name, first=int(router.router_id))
     router = replace(router, router_id=IPv4Address(number))
     if daemon == "bird":
-        _configure_bird(node, config or _render("bird.conf.j2", router, node))
+        run_bird(node, _render("bird.conf.j2", router, node))
     else:
-        _configure_frr(node, router, config)
-    if config:
-        return
+        _configure_frr(node, router)
     for instance in router.instances:
         for session in instance.sessions:
             name = session.name if daemon == "bird" else f"{instance.vrf or 'default'}"
@@ -165,22 +164,25 @@ def configure(
             )
 
 
-def _configure_bird(node: NodeDraft, text: str) -> None:
+def run_bird(node: NodeDraft, text: str) -> None:
+    """Have `node` run BIRD with a configuration."""
     directory = f"/run/node/{node.name}"
     node.files["bird.conf"] = text
     argv = ("bird", "-f", "-c", f"{directory}/bird.conf", "-s", f"{directory}/bird.ctl")
     node.processes.append(Process("bird", argv, files=("bird.conf",), reload="bird"))
 
 
-def _configure_frr(node: NodeDraft, router: Router, config: str | None) -> None:
+def _configure_frr(node: NodeDraft, router: Router) -> None:
     """One configuration file per daemon: a block for another daemon would make it lose its own."""
+    daemons = ["zebra", *(["bfdd"] if router.bfd else []), "bgpd"]
+    for daemon in daemons:
+        node.files[f"{daemon}.conf"] = _render(f"{daemon}.conf.j2", router, node)
+    run_frr(node, daemons)
+
+
+def run_frr(node: NodeDraft, daemons: Sequence[str]) -> None:
+    """Have `node` run FRR's daemons, zebra first; the node's files have their configurations."""
     directory = f"/run/node/{node.name}"
-    node.files["zebra.conf"] = _render("zebra.conf.j2", router, node)
-    node.files["bgpd.conf"] = config or _render("bgpd.conf.j2", router, node)
-    daemons = ["zebra", "bgpd"]
-    if router.bfd:
-        node.files["bfdd.conf"] = _render("bfdd.conf.j2", router, node)
-        daemons.insert(1, "bfdd")
     for daemon in daemons:
         argv: tuple[str, ...] = (
             daemon,
@@ -192,6 +194,6 @@ def _configure_frr(node: NodeDraft, router: Router, config: str | None) -> None:
             argv += ("--bfdctl", f"{directory}/bfdd.sock")
         # A daemon that does not find zebra tries again only after ten seconds.
         after: tuple[str, ...] = () if daemon == "zebra" else ("zserv.api",)
-        if daemon == "bgpd" and router.bfd:
+        if daemon == "bgpd" and "bfdd" in daemons:
             after += ("bfdd.vty",)
         node.processes.append(Process(daemon, argv, files=(f"{daemon}.conf",), after=after))
