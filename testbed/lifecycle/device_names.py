@@ -25,7 +25,7 @@ VRFS = {
 INTERFACES = {
     "bird": (
         re.compile(r'^[^#]*?\binterface\s+"(?P<name>[^"*-][^"*]*)"'),
-        re.compile(r'^[^#]*?\bdev\s+"(?P<name>[^"]+)"'),
+        re.compile(r'^[^#]*?\bvia\s+"(?P<name>[^"]+)"'),
     ),
     "frr": (
         re.compile(rf"^interface {WORD}"),

@@ -102,9 +102,8 @@ def test_so_does_what_the_testbed_itself_generates(tmp_path: Path, daemon: str) 
         ),
         (
             "bird",
-            GOOD["bird"]
-            + 'protocol static {\n  ipv4;\n  route 10.0.0.0/8 via 192.0.2.1 dev "e9";\n}\n',
-            [(5, 34, "left has no interface e9")],
+            GOOD["bird"] + 'protocol static {\n  ipv4;\n  route 10.0.0.0/8 via "e9";\n}\n',
+            [(5, 25, "left has no interface e9")],
         ),
         (
             "frr",
