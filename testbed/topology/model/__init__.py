@@ -37,6 +37,7 @@ from testbed.topology.model.instance import (
     NetworkInterface,
     Requester,
 )
+from testbed.topology.model.lan import DhcpServer, Vrrp
 from testbed.topology.model.outpost import (
     CoipPool,
     FormFactor,
@@ -116,6 +117,7 @@ __all__ = [
     "Device",
     "DeviceVrf",
     "DhcpOptions",
+    "DhcpServer",
     "DirectConnect",
     "Endpoint",
     "FailoverBudgets",
@@ -176,6 +178,7 @@ __all__ = [
     "Vpc",
     "VpcPeeringConnection",
     "VpcRoute",
+    "Vrrp",
     "Wan",
 ]
 
