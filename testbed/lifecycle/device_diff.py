@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from testbed.errors import UsageError
 from testbed.lower.site.own_configuration import in_the_testbeds_words
+from testbed.plan.files import files_of
 
 if TYPE_CHECKING:
     from testbed.topology.model import Device, Topology
@@ -25,7 +26,7 @@ def generated(topology: Topology, name: str) -> str:
     from testbed.lower import lower  # noqa: PLC0415 - jinja2 and cryptography are slow to import
 
     node = lower(replace(topology, site=replace(topology.site, devices=devices))).node(name)
-    return "".join(text for file, text in node.files.items() if file.endswith(".conf"))
+    return "".join(text for file, text in files_of(node).items() if file.endswith(".conf"))
 
 
 def difference(topology: Topology, name: str) -> str:

@@ -95,7 +95,7 @@ def _add_lag(
     rack.add_lag(draft, entry.node, bond, lag, peer, peer_prefix=names.OND_MEMBER)
     link = outpost.service_link
     far = topology.vpcs[link.vpc].cidr if link.vpc else topology.region.public_cidr
-    to_region = (bgp.Export(far),)
+    to_region = bgp.only(far)
     for purpose, vif, vrf_name, vrf, exports in (
         ("service-link", lag.service_link, names.VRF_SERVICE_LINK, entry.sl, to_region),
         ("local-gateway", lag.local_gateway, names.VRF_LOCAL_GATEWAY, entry.lgw, None),
@@ -106,12 +106,12 @@ def _add_lag(
             bgp.Session(
                 name=f"{names.customer_bond(outpost, lag)}-{purpose}",
                 interface=interface,
-                local=vif.peer_address.ip,
-                neighbor=vif.local_address.ip,
+                local=str(vif.peer_address.ip),
+                neighbor=str(vif.local_address.ip),
                 remote_asn=vif.local_bgp_asn,
                 title=f"{ends}, {purpose} VLAN {vif.vlan}",
                 exports=exports,
-                bfd=lag.bfd,
+                bfd=bgp.Bfd() if lag.bfd else None,
             )
         )
 
@@ -135,8 +135,8 @@ def _add_link(draft: Draft, devices: dict[str, _DeviceDraft], link: SiteLink) ->
             bgp.Session(
                 name=f"{link.vrf}-{other.name}",
                 interface=interfaces[index],
-                local=link.addresses[index].ip,
-                neighbor=link.addresses[1 - index].ip,
+                local=str(link.addresses[index].ip),
+                neighbor=str(link.addresses[1 - index].ip),
                 remote_asn=other.asn,
                 title=f"{entry.device.name} - {other.name}, VRF {link.vrf}",
             )
@@ -159,8 +159,8 @@ def _add_region_uplinks(draft: Draft, topology: Topology, devices: dict[str, _De
             bgp.Session(
                 name="region",
                 interface=names.REGION_PORT,
-                local=uplink.addresses[0].ip,
-                neighbor=uplink.addresses[1].ip,
+                local=str(uplink.addresses[0].ip),
+                neighbor=str(uplink.addresses[1].ip),
                 remote_asn=topology.region.asn,
                 title=f"{entry.device.name} - Region edge",
             )
@@ -176,7 +176,7 @@ def _add_wan(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None
     for uplink in wan.uplinks:
         entry = devices[uplink.device]
         far = names.customer_port(uplink)
-        device_end, wan_end = uplink.addresses
+        device_end, wan_end = (str(address.ip) for address in uplink.addresses)
         draft.cable(
             (entry.node, names.WAN_PORT),
             (node, far),
@@ -186,15 +186,13 @@ def _add_wan(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None
             impairment=netem(uplink.quality),
         )
         title = f"{uplink.device} - WAN"
-        entry.lgw.sessions.append(
-            bgp.Session("wan", "wan", device_end.ip, wan_end.ip, wan.asn, title)
-        )
+        entry.lgw.sessions.append(bgp.Session("wan", "wan", device_end, wan_end, wan.asn, title))
         asn = entry.device.asn
         name = f"customer-{uplink.device}"
         title = f"WAN - {uplink.device}"
-        sessions.append(bgp.Session(name, far, wan_end.ip, device_end.ip, asn, title))
+        sessions.append(bgp.Session(name, far, wan_end, device_end, asn, title))
     instance = bgp.Instance("t_main", None, 254, wan.asn, tuple(sessions))
-    router_id = wan.uplinks[0].addresses[1].ip
+    router_id = str(wan.uplinks[0].addresses[1].ip)
     bgp.configure(draft, node, bgp.Router(router_id, (instance,)))
 
 
@@ -232,8 +230,8 @@ def _configure(draft: Draft, entry: _DeviceDraft) -> None:
             table=table,
             asn=entry.device.asn,
             sessions=tuple(vrf.sessions),
-            connected=tuple(vrf.connected),
-            static=tuple(vrf.static),
+            connected=tuple((port, str(cidr)) for port, cidr in vrf.connected),
+            static=tuple(map(str, vrf.static)),
         )
         for name, table, vrf in (
             (names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK, entry.sl),
@@ -243,9 +241,9 @@ def _configure(draft: Draft, entry: _DeviceDraft) -> None:
     )
     if not instances:
         return
-    router = bgp.Router(instances[0].sessions[0].local, instances)
+    router = bgp.Router(instances[0].sessions[0].local, instances, entry.device.daemon)
     if entry.device.config is None:
-        bgp.configure(draft, entry.node, router, daemon=entry.device.daemon)
+        bgp.configure(draft, entry.node, router)
     else:
         own_configuration.configure(draft, entry.node, router, entry.device)
 

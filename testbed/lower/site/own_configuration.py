@@ -14,6 +14,7 @@ from testbed.lower import bgp
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.rack import add_vrf
 from testbed.lower.site.frr_parts import BFDD, ZEBRA, Parts, parts
+from testbed.plan import bird
 from testbed.plan.checks import BgpCheck
 from testbed.topology.model import Device
 
@@ -30,7 +31,8 @@ def configure(draft: Draft, node: NodeDraft, router: bgp.Router, device: Device)
     text = in_the_testbeds_words(device.config, device.config_interfaces)
     _add_vrfs(draft, node, device)
     if device.daemon == "bird":
-        bgp.run_bird(node, text)
+        node.files[bird.FILE] = text
+        bgp.run_bird(node)
     else:
         _run_frr(node, parts(text), bfd=router.bfd)
     known = neighbors(text)
@@ -75,5 +77,5 @@ def _run_frr(node: NodeDraft, taken: Parts, *, bfd: bool) -> None:
         daemons.insert(1, BFDD)
     for daemon in daemons:
         node.files[f"{daemon}.conf"] = taken.of(daemon)
-    node.files[f"{ZEBRA}.conf"] += bgp.ZEBRA_ALWAYS
+    node.files[f"{ZEBRA}.conf"] += bgp.ZEBRA
     bgp.run_frr(node, daemons)

@@ -26,6 +26,7 @@ from views import (
     wiring,
 )
 
+from testbed.plan.files import files_of
 from testbed.plan.model import RESOLV_CONF
 
 
@@ -151,7 +152,7 @@ def test_transit_virtual_interface() -> None:
         "dx_dx1": "100.67.0.3 as 64800 > 100.67.0.2 as 65000 on dx-dx1, limit 100, by community"
         ": 10.1.0.0/16, 10.2.0.0/16, 10.4.0.0/16, 10.3.0.0/16"
     }
-    config = plan.node("region.tgw-hub").files["bird.conf"]
+    config = files_of(plan.node("region.tgw-hub"))["bird.conf"]
     assert ("t_dx1_to_1" in config, "t_dx1_to_2" in config) == (True, True)
     assert set(mtus(plan, "region.tgw-hub").values()) == {8500}
     assert mtus(plan, "cnd1")["dx-dx1.102"] == 8500

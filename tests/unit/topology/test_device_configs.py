@@ -12,6 +12,7 @@ from testbed.lifecycle import device_configs
 from testbed.lifecycle.device_diff import difference, generated
 from testbed.lifecycle.installation import load_topology, lower_topology, read_file
 from testbed.plan.checks import BgpCheck
+from testbed.plan.files import files_of
 
 FILE = """
 testbed: 1
@@ -55,7 +56,7 @@ def test_so_does_what_the_testbed_itself_generates(tmp_path: Path, daemon: str) 
     load(tmp_path, daemon, GOOD[daemon])
     text = (tmp_path / "site.yaml").read_text().replace(f", config: conf/{daemon}.conf", "")
     (tmp_path / "plain.yaml").write_text(text)
-    files = lower_topology(load_topology(tmp_path / "plain.yaml", {})).node("left").files
+    files = files_of(lower_topology(load_topology(tmp_path / "plain.yaml", {})).node("left"))
     load(tmp_path, daemon, files["bird.conf" if daemon == "bird" else "bgpd.conf"])
 
 
