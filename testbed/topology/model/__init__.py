@@ -50,6 +50,7 @@ from testbed.topology.model.outpost import (
     Vif,
 )
 from testbed.topology.model.placement import RACKS_ONLY, PlacementGroup, Resource, Storage
+from testbed.topology.model.process import InstanceProcess, ProcessMount, RestartPolicy
 from testbed.topology.model.region import (
     Anchor,
     Internet,
@@ -130,6 +131,7 @@ __all__ = [
     "HostInterfaces",
     "HostedZone",
     "Instance",
+    "InstanceProcess",
     "InstanceState",
     "Internet",
     "InternetHost",
@@ -144,6 +146,7 @@ __all__ = [
     "NetworkInterface",
     "Outpost",
     "PlacementGroup",
+    "ProcessMount",
     "PublicService",
     "Quality",
     "Record",
@@ -151,6 +154,7 @@ __all__ = [
     "Region",
     "Requester",
     "Resource",
+    "RestartPolicy",
     "RouteTable",
     "SecurityGroup",
     "SecurityRule",
