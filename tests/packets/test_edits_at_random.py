@@ -29,8 +29,8 @@ from testbed.plan.files import files_of
 from testbed.plan.model import Plan
 from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
-from testbed.topology.document import Document, resolve
-from testbed.topology.editing import Change, EditError
+from testbed.topology.document import Document
+from testbed.topology.editing import EditError
 
 ROOT = Path(__file__).parents[2]
 SITES = {
@@ -88,25 +88,27 @@ class Editing:
         self.testbed = testbed
         self.random = random
         self.made: list[str] = []
+        self._drawn = ""
 
     def edit(self) -> None:
         """Make one edit that the rules allow; whether all becomes ready is not what is asked."""
-        document = live(self.testbed.client).document
-        change = self._allowed(document)
-        self.made.append(str(change))
-        with contextlib.suppress(NetworkError):
-            self.testbed.edit(change, timeout_s=READY_S)
+        self._drawn = ""
+        while not self._drawn:
+            with contextlib.suppress(NetworkError):
+                try:
+                    self.testbed.edit(self._draw, timeout_s=READY_S)
+                except (EditError, DocumentError):
+                    self._drawn = ""
+        self.made.append(self._drawn)
 
-    def _allowed(self, document: Document) -> Change:
-        while True:
-            change = any_change(self.random, document)
-            if change.operation in NOT_LIVE:
-                continue
-            with contextlib.suppress(EditError, DocumentError):
-                changed = change(document)
-                if changed != document:
-                    lower_topology(resolve(changed))
-                    return change
+    def _draw(self, document: Document) -> Document:
+        """A document that an operation makes of this one; EditError where it is not allowed."""
+        change = any_change(self.random, document)
+        changed = change(document)
+        if change.operation in NOT_LIVE or changed == document:
+            raise EditError(None, "not a change of what runs", ())
+        self._drawn = str(change)
+        return changed
 
     @contextlib.contextmanager
     def broken(self) -> Iterator[None]:
