@@ -13,7 +13,8 @@ from testbed.lower.rack.inner import server_address
 from testbed.plan.model import Place
 from testbed.topology.model import Outpost, Topology
 
-LOOK_S = 4.0
+# What calls without an answer does so again after 5 s and up to a third of one (WireGuard).
+LOOK_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,10 +251,11 @@ class VpcSubject:
 
 @dataclass(frozen=True, slots=True)
 class InstanceSubject:
-    """An instance that runs."""
+    """An instance that runs; `racks` are the Outposts that its VPC has subnets on."""
 
     instance: Instance
     outpost: str | None
+    racks: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return self.instance.name
@@ -264,6 +265,11 @@ class InstanceSubject:
         """Itself, its VPC, and its Outpost where it has one."""
         own = {self.instance.name, f"VPC {self.instance.vpc}"}
         return frozenset(own | ({self.outpost} if self.outpost else set()))
+
+    @property
+    def touches(self) -> frozenset[str]:
+        """Where it is in the Region, its VPC's Outposts: their service links lead to them."""
+        return frozenset() if self.outpost else self.racks
 
 
 def own_name(subject: Subject) -> str:
@@ -351,7 +357,8 @@ def _instances(topology: Topology) -> Iterator[InstanceSubject]:
     for instance in topology.instances.values():
         if instance.state == "running":
             subnet = topology.subnet(instance.vpc, instance.subnet)
-            yield InstanceSubject(instance, subnet.outpost)
+            racks = VpcSubject(topology.vpcs[instance.vpc]).touches
+            yield InstanceSubject(instance, subnet.outpost, racks)
 
 
 # The argument of a check, what it is run for, and what is said where a topology has none.
