@@ -15,10 +15,10 @@ from typing import Literal
 
 from testbed.predict.packet import Dropped, NotPredicted
 from testbed.predict.routes import INTERFACES, check_destination, inward_interface, target_of
-from testbed.predict.site import CustomerNetwork
+from testbed.predict.site import CustomerNetwork, Place
 from testbed.topology.model import (
+    Gateway,
     NetworkInterface,
-    Outpost,
     Target,
     Topology,
     TransitGateway,
@@ -174,7 +174,7 @@ class Ways:
         if target.kind in {"local", *INTERFACES}:
             return self._inside(source, source.vpc, to, "inside")
         if target.kind == "local-gateway":
-            return self._outward(source, self.topology.outposts[target.name], to)
+            return self._outward(source, target.name, to)
         if target.kind == "vpc-peering-connection":
             connection = self.topology.region.vpc_peering_connections.get(target.name)
             if connection is None:
@@ -202,32 +202,33 @@ class Ways:
             return False
         return all(s.outpost != source.place for s in self.topology.vpcs[vpc].subnets)
 
-    def _outward(self, source: WayEnd, outpost: Outpost, to: IPv4Address) -> _Hop | None:
+    def _outward(self, source: WayEnd, outpost: str, to: IPv4Address) -> _Hop | None:
         """Through the local gateway (facts: L1 to L3); in CoIP mode with a CoIP only (R1)."""
-        gateway = outpost.local_gateway
+        domain = self.topology.domain(outpost, source.vpc)
         assert source.interface is not None
-        if source.place != outpost.name or source.vpc not in gateway.vpcs or gateway.lacks:
+        if source.place != outpost or domain is None or domain.lacks:
             return None
+        gateway = (self.topology.racks[outpost], domain)
         seen = source.address
-        if gateway.mode == "coip":
+        if domain.mode == "coip":
             if source.owned is None:
                 return None
             seen = source.owned
-            if any(to in cidr for cidr in gateway.pool_cidrs):
-                end = self._owner(outpost, to)
+            if any(to in cidr for cidr in domain.pool_cidrs):
+                end = self._owner(gateway, to)
                 return _Hop("hairpin", end, seen) if end else None
-        if not any(to in r.destination for r in gateway.routes if r.interface is None):
+        if not any(to in r.destination for r in domain.routes if r.interface is None):
             return None
-        islands = self.customer.of_outpost(outpost.name)
-        return self._customer(islands, to, seen, "local-gateways", origin=outpost)
+        islands = self.customer.of_gateway(gateway)
+        return self._customer(islands, to, seen, "local-gateways", origin=gateway)
 
     def _customer(
         self,
-        islands: set[str],
+        islands: set[Place],
         to: IPv4Address,
         seen: IPv4Address,
         kind: WayKind,
-        origin: Outpost | None = None,
+        origin: Gateway | None = None,
     ) -> _Hop | None:
         """Through the customer's network, to a host or to what a local gateway announces."""
         for host in self.hosts:
@@ -235,36 +236,39 @@ class Ways:
                 here = self.customer.of_segment(host.segment or "") & islands
                 way: WayKind = "local-gateway" if origin else "lan"
                 return _Hop(way, host, seen) if here else None
-        outpost = self.customer.outpost_for(to, islands)
-        if outpost is None:
+        gateway = self.customer.gateway_for(to, islands)
+        if gateway is None:
             return self._direct_connect(islands, to, seen)
-        if outpost is origin:
+        if gateway == origin:
             return None
         try:
-            if interface := inward_interface(self.topology, outpost, to):
+            if interface := inward_interface(self.topology, gateway, to):
                 check_destination(self.topology, interface, to)
         except Dropped:
             return None
         except NotPredicted:
             return _Hop("other", None, seen)
-        end = self._owner(outpost, to)
+        end = self._owner(gateway, to)
         return _Hop(kind, end, seen) if end else None
 
-    def _owner(self, outpost: Outpost, to: IPv4Address) -> WayEnd | None:
-        """Who has the address at an Outpost's local gateway."""
-        coip = outpost.local_gateway.mode == "coip"
-        subnets = {(s.vpc, s.name) for s in self.topology.announced_subnets(outpost)}
+    def _owner(self, gateway: Gateway, to: IPv4Address) -> WayEnd | None:
+        """Who has the address at a local gateway."""
+        outpost, domain = gateway
+        coip = domain.mode == "coip"
+        subnets = {(s.vpc, s.name) for s in self.topology.announced_subnets(*gateway)}
         for end in self.instances:
             interface = end.interface
             if interface is None or end.place != outpost.name:
                 continue
-            if coip and interface.customer_owned_ip == to:
+            if coip and interface.customer_owned_ip == to and end.vpc in domain.vpcs:
                 return end
             if not coip and to in interface.addresses and (end.vpc, interface.subnet) in subnets:
                 return end
         return None
 
-    def _direct_connect(self, islands: set[str], to: IPv4Address, seen: IPv4Address) -> _Hop | None:
+    def _direct_connect(
+        self, islands: set[Place], to: IPv4Address, seen: IPv4Address
+    ) -> _Hop | None:
         """What a private or transit virtual interface announces; nothing more is said of it."""
         announced = (
             prefix
@@ -314,8 +318,8 @@ class Ways:
         site = self.topology.site
         devices = {entry.device for entry in site.direct_connects if entry.name in connections}
         islands = {self.customer.of_device(device) for device in devices}
-        outpost = self.customer.outpost_for(to, islands)
-        prefixes = [*(self.topology.announced(outpost) if outpost else ())]
+        gateway = self.customer.gateway_for(to, islands)
+        prefixes = [*(self.topology.announced(*gateway) if gateway else ())]
         prefixes += [
             segment.cidr
             for segment in site.segments

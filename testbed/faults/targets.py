@@ -1,24 +1,23 @@
 """What a fault's target is, found in the plan.
 
-NODE, NODE:INTERFACE, OUTPOST, or OUTPOST.lagN for the bond of OUTPOST.ondN.
+NODE, NODE:INTERFACE, OUTPOST, or OUTPOST.lagN for the networking device's end of a LAG.
 """
 
 from __future__ import annotations
 
 import difflib
-import re
 from typing import TYPE_CHECKING, Literal
 
 from testbed.errors import UsageError, no_such_node
 from testbed.faults.editing import Target
-from testbed.plan.model import Bond, Loopback, Node, Plan, Vrf
+from testbed.plan.lags import LAG, lag_named, lags_of
+from testbed.plan.model import Loopback, Node, Plan, Vrf
 from testbed.plan.roles import REGION, Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Accepted = Literal["node", "interface", "outpost", "region"]
-_LAG = re.compile(r"(?P<outpost>[^:]+)\.lag(?P<number>[0-9]+)")
 WORDS: dict[Accepted, str] = {
     "node": "NODE",
     "interface": "NODE:INTERFACE",
@@ -50,19 +49,14 @@ def outposts_of(plan: Plan) -> list[str]:
 def _node_or_interface(plan: Plan, text: str, accepted: Sequence[Accepted]) -> Target:
     name, colon, interface = text.partition(":")
     nodes = {node.name: node for node in plan.nodes}
-    lag = _LAG.fullmatch(text)
-    if lag and text not in nodes and (ond := nodes.get(f"{lag['outpost']}.ond{lag['number']}")):
-        bonds = [i.name for i in ond.interfaces if isinstance(i.device, Bond)]
-        name, colon, interface = ond.name, ":", bonds[0]
+    lag = LAG.fullmatch(text)
+    if text not in nodes and (end := lag_named(plan.nodes, text)):
+        name, colon, interface = end[0].name, ":", end[1]
     node = nodes.get(name)
     if node is None and lag and lag["outpost"] in outposts_of(plan):
         outpost = lag["outpost"]
-        known = [
-            n.name.rpartition(".ond")[2]
-            for n in plan.nodes
-            if n.group == outpost and n.role == Role.NETWORKING_DEVICE
-        ]
-        hint = ", ".join(f"{outpost}.lag{number}" for number in known)
+        numbers = range(1, len(lags_of(plan.nodes, outpost)) + 1)
+        hint = ", ".join(f"{outpost}.lag{number}" for number in numbers)
         raise UsageError(f"{outpost} has no LAG {lag['number']}", hint=f"it has {hint}")
     if node is None:
         raise no_such_node(name, plan.name, list(nodes))

@@ -79,7 +79,7 @@ class Instance:
     what of them has no route is unreachable, unless `install_static` is false.
     What is learned is `propagated` to further kernel tables, at most
     PROPAGATED_LIMIT prefixes to each. BIRD only: those, no kernel table of its
-    own (None), only what the session `installed_from` brings in it, and the
+    own (None), only what the sessions `installed_from` bring in it, and the
     sessions' `rejects`, `limit`, `reflect`, `hold_s` and `by_community`.
     """
 
@@ -91,7 +91,7 @@ class Instance:
     connected: tuple[tuple[str, IPv4Network], ...] = ()
     static: tuple[IPv4Network, ...] = ()
     install_static: bool = True
-    installed_from: str | None = None
+    installed_from: tuple[str, ...] | None = None
     propagated: tuple[int, ...] = ()
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
-    from testbed.topology.model import NetworkInterface, Outpost, Subnet, Topology, Vpc
+    from testbed.topology.model import Gateway, NetworkInterface, Subnet, Topology, Vpc
 
 LOCAL = Target("local")
 INTERFACES = {"instance", "network-interface"}
@@ -83,21 +83,21 @@ def _customer_prefixes(topology: Topology) -> Iterator[IPv4Network]:
     """What the customer's devices know but for a default route: LANs, and what AWS announces."""
     for segment in topology.site.segments:
         yield segment.cidr
-    for outpost in topology.outposts.values():
-        yield from topology.announced(outpost)
+    for gateway in topology.gateways:
+        yield from topology.announced(*gateway)
     for connection in topology.site.direct_connects:
         for vif in connection.virtual_interfaces:
             yield from vif.prefixes
 
 
 def inward_interface(
-    topology: Topology, outpost: Outpost, destination: Address
+    topology: Topology, gateway: Gateway, destination: Address
 ) -> NetworkInterface | None:
     """The interface that a local gateway's static route leads to; it beats an announced prefix."""
-    announced = [net.prefixlen for net in topology.announced(outpost) if destination in net]
+    announced = [net.prefixlen for net in topology.announced(*gateway) if destination in net]
     routes = [
         (route.destination.prefixlen, route.interface)
-        for route in outpost.local_gateway.routes
+        for route in gateway[1].routes
         if route.interface and destination in route.destination
     ]
     length, name = max(routes, default=(-1, ""))

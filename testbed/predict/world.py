@@ -22,11 +22,12 @@ from testbed.predict.site import CustomerNetwork
 if TYPE_CHECKING:
     from ipaddress import IPv6Address
 
+    from testbed.predict.site import Place
     from testbed.topology.model import (
+        Gateway,
         Host,
         InternetHost,
         NetworkInterface,
-        Outpost,
         Service,
         Subnet,
         Target,
@@ -264,27 +265,28 @@ class World:
         self, source: NetworkInterface, name: str, packet: Packet, *, tracked: bool
     ) -> Arrival:
         """Out through the local gateway; in CoIP mode only with a customer-owned IP address."""
-        gateway = self.topology.outposts[name].local_gateway
+        domain = self.topology.domain(name, source.vpc)
         if self.topology.place_of(source) != name:
             raise Dropped(f"{source.name} is not on Outpost {name}")
-        if source.vpc not in gateway.vpcs:
+        if domain is None:
             raise Dropped(f"VPC {source.vpc} is not associated with {name}'s local gateway")
-        if gateway.lacks:
-            lack = ", ".join(gateway.lacks)
-            raise Dropped(f"the local gateway route table of {name} has no {lack}")
-        own = gateway.mode == "coip" and any(packet.destination in c for c in gateway.pool_cidrs)
-        out = [r.destination for r in gateway.routes if r.interface is None]
+        if domain.lacks:
+            lack = ", ".join(domain.lacks)
+            raise Dropped(f"the {domain.route_table(name)} has no {lack}")
+        own = domain.mode == "coip" and any(packet.destination in c for c in domain.pool_cidrs)
+        out = [r.destination for r in domain.routes if r.interface is None]
         if not own and not any(packet.destination in destination for destination in out):
-            raise Dropped(f"the local gateway of {name} has no route to {packet.destination}")
-        if gateway.mode == "coip":
+            raise Dropped(f"the {domain.route_table(name)} has no route to {packet.destination}")
+        if domain.mode == "coip":
             if source.customer_owned_ip is None or packet.source != source.address:
                 raise Dropped(f"{source.name} has no customer-owned IP address")
             packet = replace(packet, source=source.customer_owned_ip)
-        islands = self.customer.of_outpost(name)
-        return self._customer(packet, islands, tracked=tracked, origin=name)
+        gateway = (self.topology.racks[name], domain)
+        islands = self.customer.of_gateway(gateway)
+        return self._customer(packet, islands, tracked=tracked, origin=gateway)
 
     def _customer(
-        self, packet: Packet, islands: set[str], *, tracked: bool, origin: str | None = None
+        self, packet: Packet, islands: set[Place], *, tracked: bool, origin: Gateway | None = None
     ) -> Arrival:
         """Through the customer's network: to a host, or to what a local gateway announces.
 
@@ -296,31 +298,32 @@ class World:
             if islands & self.customer.of_host(host):
                 return self._machine(host), packet
             raise Dropped(f"the customer's network does not connect to {host.name}")
-        outpost = self.customer.outpost_for(packet.destination, islands)
-        if outpost is None:
+        gateway = self.customer.gateway_for(packet.destination, islands)
+        if gateway is None:
             if self.topology.site.direct_connects or self.topology.site.internet_uplinks:
                 raise NotPredicted("Direct Connect or the customer's internet may lead there")
             raise Dropped(f"no local gateway announces {packet.destination}")
-        return self._inward(outpost, packet, tracked=tracked, origin=origin)
+        return self._inward(gateway, packet, tracked=tracked, origin=origin)
 
     def _inward(
-        self, outpost: Outpost, packet: Packet, *, tracked: bool, origin: str | None
+        self, gateway: Gateway, packet: Packet, *, tracked: bool, origin: Gateway | None
     ) -> Arrival:
         """From the customer's network into a local gateway."""
-        gateway = outpost.local_gateway
-        if interface := inward_interface(self.topology, outpost, packet.destination):
+        outpost, domain = gateway
+        if interface := inward_interface(self.topology, gateway, packet.destination):
             check_destination(self.topology, interface, packet.destination)
-        if gateway.mode == "coip":
+        if domain.mode == "coip":
             for there in self.interfaces:
                 here = self.topology.place_of(there) == outpost.name
+                here = here and there.vpc in domain.vpcs
                 if here and there.customer_owned_ip == packet.destination:
                     inner = replace(packet, destination=there.address)
                     return self._receive(there, inner, tracked=tracked)
             raise Dropped(f"no instance has {packet.destination}")
-        if outpost.name == origin:
-            raise Dropped(f"{outpost.name}'s local gateway does not turn packets round")
+        if gateway == origin:
+            raise Dropped(f"{domain.title(outpost.name)} does not turn packets round")
         for there in self.interfaces:
             here = self.topology.place_of(there) == outpost.name
-            if here and packet.destination in addresses(there) and there.vpc in gateway.vpcs:
+            if here and packet.destination in addresses(there) and there.vpc in domain.vpcs:
                 return self._receive(there, packet, tracked=tracked)
         raise Dropped(f"no instance has {packet.destination}")

@@ -128,10 +128,10 @@ def session(
     In the VRF of the service link the infrastructure subnets are announced,
     in that of the LAN everything in it.
     """
-    halves = tuple(
-        bgp.Export(outpost.service_link.own_prefix(device))
-        for outpost in topology.outposts.values()
-        for device in (1, 2)
+    infrastructure = tuple(
+        bgp.Export(prefix)
+        for rack in topology.racks.values()
+        for prefix in rack.service_link.announced
     )
     return bgp.Session(
         name=f"{names.connection_port(connection)}-{entry.kind}",
@@ -140,7 +140,7 @@ def session(
         neighbor=entry.amazon_address.ip,
         remote_asn=entry.amazon_asn,
         title=f"{connection.device} - {connection.name} {entry.kind} VIF, VLAN {entry.vlan}",
-        exports=halves if entry.vrf == names.VRF_SERVICE_LINK else None,
+        exports=infrastructure if entry.vrf == names.VRF_SERVICE_LINK else None,
         bfd=entry.bfd,
     )
 

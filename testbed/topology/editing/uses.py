@@ -38,6 +38,7 @@ def of_vpc(data: Data, vpc: str) -> Iterator[Path]:
         ("region", "transit_gateways", ANY, "attachments", ANY, "vpc"),
         ("outposts", ANY, "service_link", "vpc"),
         ("outposts", ANY, "local_gateway", "vpcs", ANY),
+        ("outposts", ANY, "local_gateway", "routing_domains", ANY, "vpcs", ANY),
         ("site", "direct_connect", ANY, "private_vif", "virtual_private_gateway"),
     ):
         yield from _naming(data, pattern, vpc)
@@ -126,8 +127,9 @@ def of_transit_gateway_route_table(data: Data, gateway: str, table: str) -> Iter
 def of_network_interface(data: Data, name: str) -> Iterator[Path]:
     """Find the routes to a network interface; an instance's name is that of its primary one."""
     yield from _routes(data, ANY, f"{name}.instance", f"{name}.network-interface")
-    pattern = ("outposts", ANY, "local_gateway", "routes", ANY, "target")
-    yield from _naming(data, pattern, f"{name}.instance", f"{name}.network-interface")
+    for domain in ((), ("routing_domains", ANY)):
+        pattern = ("outposts", ANY, "local_gateway", *domain, "routes", ANY, "target")
+        yield from _naming(data, pattern, f"{name}.instance", f"{name}.network-interface")
 
 
 def of_placement_group(data: Data, name: str) -> Iterator[Path]:

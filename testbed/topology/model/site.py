@@ -13,6 +13,10 @@ from testbed.topology.model.direct_connect import DirectConnect
 FirewallFilter = Literal["stateful", "stateless"]
 Daemon = Literal["bird", "frr"]
 
+# The VRFs that every customer device has, as AWS recommends (facts: R1).
+SERVICE_LINK_VRF = "sl"
+LOCAL_GATEWAY_VRF = "lgw"
+
 
 @dataclass(frozen=True, slots=True)
 class HostInterfaces:
@@ -53,7 +57,7 @@ class SiteLink:
     """
 
     devices: tuple[str, str]
-    vrf: Literal["sl", "lgw"]
+    vrf: str
     addresses: tuple[IPv4Interface, IPv4Interface]
     quality: Quality
 
@@ -98,7 +102,7 @@ class Wan:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A LAN: one broadcast domain in the devices' VRF lgw.
+    """A LAN: one broadcast domain in a VRF of the devices' for local gateways.
 
     `routers` are the devices' addresses on it, (device, address with prefix length);
     `host_interfaces` are the host's interfaces that are ports of it.
@@ -108,6 +112,7 @@ class Segment:
     cidr: IPv4Network
     routers: tuple[tuple[str, IPv4Interface], ...]
     host_interfaces: tuple[str, ...] = ()
+    vrf: str = LOCAL_GATEWAY_VRF
 
 
 @dataclass(frozen=True, slots=True)

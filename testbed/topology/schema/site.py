@@ -136,6 +136,11 @@ class SegmentForm(Form):
         default=[],
         description="The host interfaces that are its ports, for real machines. Default: none.",
     )
+    vrf: Name | None = Field(
+        None,
+        description="The devices' VRF that it is in: lgw, or that of a routing domain. Default:"
+        " lgw.",
+    )
 
 
 class HostForm(Form):

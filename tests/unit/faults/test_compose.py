@@ -20,6 +20,7 @@ from testbed.plan import steps as s
 from testbed.plan.diff import diff
 from testbed.plan.model import Fault, Plan, Vlan
 from testbed.topology.file.load import loads, parse
+from testbed.topology.model import BACKUP_PATH
 from testbed.topology.schema import FaultForm
 
 ROOT = Path(__file__).parents[3]
@@ -162,7 +163,7 @@ def test_a_drained_ond_is_what_the_topology_makes_of_it(drained: tuple[int, ...]
     faults = [make("device-drained", f"op.ond{n}", f"d{n}") for n in drained]
     assert catalog.compose(PLAN, faults) == wanted
     assert (bgp.DRAINED_PREPEND, bgp.DRAINED_PREFERENCE) == (
-        rack.BACKUP_PREPEND,
+        BACKUP_PATH - 1,
         rack.DRAINED_PREFERENCE,
     )
 
