@@ -184,7 +184,8 @@ def _needed(site: Site, vif: VirtualInterfaceSubject) -> list[tuple[IPv4Network,
         return [
             (segment.cidr, f"LAN {segment.name}")
             for segment in site.topology.site.segments
-            if any(device == vif.connection.device for device, _ in segment.routers)
+            if segment.vrf == vif.vif.vrf
+            and any(device == vif.connection.device for device, _ in segment.routers)
         ]
     return [
         (prefix, f"the infrastructure subnet of {rack.name}")

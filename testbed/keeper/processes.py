@@ -171,6 +171,8 @@ class ProcessTable:
                 continue
             _make_directory(path.parent)
             path.write_text(step.text)
+            if step.text.startswith("#!"):
+                path.chmod(0o755)
 
     def wait(self, steps: Sequence[AwaitInterfaces]) -> None:
         """Wait until each node's zebra knows the interfaces. If one does not, readiness tells."""

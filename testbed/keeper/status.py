@@ -36,6 +36,7 @@ def status(plan: Plan, kernel: Kernel, processes: ProcessTable) -> Row:
         "table_route": "route_tables",
         "listen": "listeners",
         "management": "management",
+        "address": "addresses",
         "local-gateway": "local_gateways",
     }
     result |= {subject: [] for subject in subjects.values()}

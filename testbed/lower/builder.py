@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 
 from testbed.plan.checks import Check
 from testbed.plan.model import (
+    BridgePort,
     Interface,
     LinkKind,
     Loopback,
@@ -126,6 +127,16 @@ class NodeDraft:
         """Set sysctls of an interface that was added before."""
         index, interface = self._find(name)
         self.interfaces[index] = replace(interface, sysctls=interface.sysctls | sysctls)
+
+    def set_port(self, name: str, port: BridgePort | None) -> None:
+        """Say how the bridge that an interface belongs to is to treat it."""
+        index, interface = self._find(name)
+        self.interfaces[index] = replace(interface, port=port)
+
+    def lease(self, name: str, address: IPv4Interface) -> None:
+        """Say which address a DHCP client is going to put on an interface."""
+        index, interface = self._find(name)
+        self.interfaces[index] = replace(interface, leased=(str(address),))
 
     def _find(self, name: str) -> tuple[int, Interface]:
         """An interface and its index; the last ones first, because they are meant most often."""

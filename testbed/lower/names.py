@@ -15,6 +15,7 @@ from testbed.topology.model import (
     Outpost,
     Rack,
     RoutingDomain,
+    Segment,
     TransitGateway,
     Uplink,
     Vif,
@@ -40,6 +41,9 @@ FABRIC = "region.fabric"
 OUTPOSTS_API = "region.outposts-api"
 INTERNET = "region.internet"
 WAN = "site.wan"
+PUBLIC_DNS = "region.public-dns"
+SWITCH = "site.switch"  # of all segments that have a VLAN ID
+BRIDGE = "br0"  # a switch's
 
 
 def ond(outpost: Rack, device: int) -> str:
@@ -170,9 +174,19 @@ def transit_gateway(gateway: TransitGateway) -> str:
     return f"region.tgw-{gateway.name}"
 
 
-def segment(name: str) -> str:
+def segment(entry: Segment) -> str:
     """The node of a LAN segment's switch."""
-    return f"site.lan-{name}"
+    return f"site.lan-{entry.name}" if entry.vlan is None else SWITCH
+
+
+def segment_port(entry: Segment, device: str) -> str:
+    """A switch's interface towards a customer device."""
+    return interface_name("" if entry.vlan is None else f"v{entry.vlan}-", device)
+
+
+def dhcp_server(entry: Segment) -> str:
+    """The node of a LAN segment's DHCP and DNS server."""
+    return f"site.dhcp-{entry.name}"
 
 
 def customer_bond(outpost: Rack, lag: Lag) -> str:

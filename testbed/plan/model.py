@@ -70,8 +70,14 @@ class Vrf:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """An Ethernet bridge without spanning tree; ports join it by `master`."""
+    """An Ethernet bridge without spanning tree; ports join it by `master`.
 
+    It forgets a MAC address `ageing_s` after the last frame from it. With `vlan_filtering` a
+    frame passes only between ports that are in its VLAN (`BridgePort`).
+    """
+
+    ageing_s: float = 300.0
+    vlan_filtering: bool = False
     kind: ClassVar[str] = "bridge"
 
 
@@ -158,12 +164,28 @@ class Netem:
 
 
 @dataclass(frozen=True, slots=True)
+class BridgePort:
+    """What a bridge does at one of its ports.
+
+    Where the bridge filters VLANs the port is in those that it has as `tagged`, and in
+    `untagged`, which frames without a tag belong to (IEEE 802.1Q: its PVID). With `flood`
+    frames for MAC addresses that the bridge does not know leave by it, too.
+    """
+
+    untagged: int | None = None
+    tagged: tuple[int, ...] = ()
+    flood: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Interface:
     """A network interface of a node.
 
     `addresses` have a prefix length ("10.0.0.1/31"); `master` is the bond,
     bridge or VRF that it belongs to; `sysctls` map a file under /proc/sys to
-    its value and are written once the interface exists.
+    its value and are written once the interface exists. `port` is how the bridge
+    that it belongs to treats it, where that is not the bridge's default. `leased` are the
+    addresses that a DHCP client in the node is going to put on it.
     """
 
     name: str
@@ -175,6 +197,8 @@ class Interface:
     addresses: tuple[str, ...] = ()
     netem: Netem | None = None
     sysctls: dict[str, str] = field(default_factory=dict)
+    port: BridgePort | None = None
+    leased: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

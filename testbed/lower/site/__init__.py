@@ -9,21 +9,20 @@ their LAN segments.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Network
 
 from testbed.lower import bgp, names, rack, region
-from testbed.lower.builder import ETHERNET_MTU, Draft, NodeDraft, interface_name, netem
-from testbed.lower.site import direct_connect, firewall
+from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
+from testbed.lower.site import direct_connect, firewall, segments
 from testbed.lower.site.internet import LAN as INTERNET_LAN
-from testbed.lower.site.services import add_services
 from testbed.plan.checks import RouteCheck
-from testbed.plan.model import Bridge, HostInterface
 from testbed.plan.roles import SITE, Role
 from testbed.topology.model import (
     Device,
     Lag,
     Rack,
     RoutingDomain,
+    Segment,
     Site,
     SiteLink,
     Topology,
@@ -98,7 +97,7 @@ def lower(draft: Draft, topology: Topology) -> None:
         _add_wan(draft, site, devices)
     for uplink in site.internet_uplinks:
         _add_internet(draft, devices[uplink.device], uplink)
-    _add_segments(draft, site, devices)
+    _add_segments(draft, topology, devices)
     for entry in devices.values():
         _configure(draft, entry)
     direct_connect.expect(draft, topology)
@@ -243,41 +242,14 @@ def _add_internet(draft: Draft, entry: _DeviceDraft, uplink: Uplink) -> None:
     entry.node.nftables = TRANSLATION
 
 
-def _add_segments(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None:
-    """LAN segments, the devices' addresses on them, and the hosts."""
-    for segment in site.segments:
-        title = f"LAN {segment.name} ({segment.cidr})"
-        switch = draft.host(names.segment(segment.name), Role.LAN_SEGMENT, SITE, title)
-        switch.add("br0", Bridge())
-        lan = names.lan_port(segment.name)
-        for name, address in segment.routers:
-            entry = devices[name]
-            draft.cable(
-                (entry.node, lan),
-                (switch, interface_name("", name)),
-                addresses=(address, None),
-                masters=(segment.vrf, "br0"),
-            )
-            entry.vrfs[segment.vrf].connected.append((lan, segment.cidr))
-        for port in segment.host_interfaces:
-            switch.add(
-                interface_name("real-", port), HostInterface(port), mtu=ETHERNET_MTU, master="br0"
-            )
-        gateways = tuple((address.ip, "eth0") for _, address in segment.routers)
-        for host in site.hosts:
-            if host.segment != segment.name:
-                continue
-            node = draft.host(host.name, Role.HOST, SITE, f"host {host.name} ({host.address.ip})")
-            # The kernel leaves out a gateway that does not answer ARP any more.
-            node.sysctls["net/ipv4/fib_multipath_use_neigh"] = "1"
-            port = interface_name("h-", host.name)
-            ends: tuple[IPv4Interface | None, IPv4Interface | None] = (host.address, None)
-            draft.cable((node, "eth0"), (switch, port), addresses=ends, masters=(None, "br0"))
-            if len(gateways) == 1:
-                node.route("0.0.0.0/0", via=gateways[0][0], dev="eth0")
-            else:
-                node.route("0.0.0.0/0", nexthops=gateways)
-            add_services(draft, node, host.services)
+def _add_segments(draft: Draft, topology: Topology, devices: dict[str, _DeviceDraft]) -> None:
+    """LAN segments, with the devices as their routers, and the hosts."""
+
+    def connected(segment: Segment, device: str, interface: str) -> None:
+        devices[device].vrfs[segment.vrf].connected.append((interface, segment.cidr))
+
+    nodes = {name: entry.node for name, entry in devices.items()}
+    segments.lower(draft, topology, nodes, connected, lambda segment: segment.vrf)
 
 
 def _configure(draft: Draft, entry: _DeviceDraft) -> None:

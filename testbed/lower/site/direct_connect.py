@@ -153,7 +153,8 @@ def expected(topology: Topology, kind: VirtualInterfaceKind, target: str = "") -
         if entry.vrf != names.VRF_LOCAL_GATEWAY or devices[connection.device].config:
             continue
         for segment in topology.site.segments:
-            if any(device == connection.device for device, _ in segment.routers):
+            here = segment.vrf == entry.vrf
+            if here and any(device == connection.device for device, _ in segment.routers):
                 found[segment.cidr] = None
     return list(found)
 

@@ -93,7 +93,9 @@ def domain_path(outpost: str, domain: str) -> Path:
 
 def vif_forms(outpost: OutpostForm, domain: str | None) -> list[VifForm]:
     """The VIFs that the file gives for a routing domain, or for the service link (None)."""
-    return outpost.service_link.vifs if domain is None else domains(outpost)[domain].vifs
+    if domain is None:
+        return outpost.service_link.vifs
+    return domains(outpost)[domain].vifs or []
 
 
 def lag_of(shape: FormFactor, vif: VifForm) -> int | None:
@@ -149,7 +151,9 @@ def _devices(form: TopologyForm, name: str, shape: FormFactor, report: Report) -
     if (devices := customer_devices(form, form.outposts[name])) is not None:
         return devices
     path: Path = ("outposts", name)
-    names = references.device_names(form.site) or ["none"]
+    names = references.device_names(form.site)
+    if not names:
+        return ["none"]  # which the rules of sites report
     if not report.touched((*path, "devices")):
         wanted = " or ".join(str(number) for number in shape.customer_devices)
         message = f"does not say which of the site's {len(names)} devices it is connected to"
@@ -298,7 +302,7 @@ class _Vifs:
         """A routing domain's on a LAG; None where it is for the customer to make, and not made."""
         given = self._given(domain.name, lag)
         entry = domains(self.outpost)[domain.name]
-        if given is None and self.shape.customer_vifs and "vifs" in entry.model_fields_set:
+        if given is None and self.shape.customer_vifs and entry.vifs is not None:
             return None
         given = given or VifForm(lag=lag)
         if given.vlan is None and isinstance(entry, RoutingDomainForm) and entry.vlan:

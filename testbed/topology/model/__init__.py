@@ -37,6 +37,7 @@ from testbed.topology.model.instance import (
     NetworkInterface,
     Requester,
 )
+from testbed.topology.model.lan import DhcpServer, Vrrp
 from testbed.topology.model.outpost import (
     BACKUP_PATH,
     ONLY_DOMAIN,
@@ -131,6 +132,7 @@ __all__ = [
     "Device",
     "DeviceVrf",
     "DhcpOptions",
+    "DhcpServer",
     "DirectConnect",
     "Endpoint",
     "FailoverBudgets",
@@ -195,6 +197,7 @@ __all__ = [
     "Vpc",
     "VpcPeeringConnection",
     "VpcRoute",
+    "Vrrp",
     "Wan",
 ]
 

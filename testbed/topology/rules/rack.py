@@ -254,7 +254,8 @@ class _Lag:
 
     def _addresses(self, path: Path, vif: Vif) -> None:
         local, peer = vif.local_address, vif.peer_address
-        for key, address in (("local_address", local), ("peer_address", peer)):
+        ends = (("local_address", local), ("peer_address", peer))
+        for key, address in sorted(ends, key=lambda end: not self.report.has((*path, end[0]))):
             if not _check_point_to_point((*path, key), address, self.shape, self.report):
                 return
         if local.network != peer.network:

@@ -22,6 +22,7 @@ from testbed.topology.schema.direct_connect import (
 from testbed.topology.schema.dns import DhcpOptionsForm, HostedZoneForm, RecordForm
 from testbed.topology.schema.fault import FaultForm
 from testbed.topology.schema.instance import InstanceForm, MetadataOptionsForm, NetworkInterfaceForm
+from testbed.topology.schema.lan import DhcpServerForm, HostForm, SegmentForm, VrrpForm
 from testbed.topology.schema.outpost import (
     CoipPoolForm,
     GatewayRouteForm,
@@ -46,12 +47,10 @@ from testbed.topology.schema.security import (
 from testbed.topology.schema.site import (
     DeviceForm,
     FirewallForm,
-    HostForm,
     HostInterfacesForm,
     InternetAccessForm,
     LinkForm,
     RegionLinkForm,
-    SegmentForm,
     SiteForm,
     WanForm,
 )
@@ -80,6 +79,7 @@ __all__ = [
     "ConformanceForm",
     "DeviceForm",
     "DhcpOptionsForm",
+    "DhcpServerForm",
     "DirectConnectForm",
     "EgressRuleForm",
     "EndpointForm",
@@ -132,6 +132,7 @@ __all__ = [
     "VirtualPrivateGatewayForm",
     "VpcForm",
     "VpcPeeringConnectionForm",
+    "VrrpForm",
     "WanForm",
     "json_schema",
 ]

@@ -157,7 +157,11 @@ class RouteTableAndVifGroupForm(Form):
         default={},
         description="The customer-owned IP pools, by name; at most 10. Default: none.",
     )
-    vifs: Vifs = Field(default=[], description="The virtual interfaces. Default: derived.")
+    vifs: Vifs | None = Field(
+        None,
+        description="The virtual interfaces; of a second-generation rack, whose customer makes"
+        " them, there are no others. Default: derived, one on each LAG.",
+    )
 
 
 class RoutingDomainForm(RouteTableAndVifGroupForm):

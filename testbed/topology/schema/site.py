@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from testbed.topology.addresses import Address, Cidr
-from testbed.topology.model import FirewallFilter, Service
+from testbed.topology.addresses import Cidr
+from testbed.topology.model import FirewallFilter
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.direct_connect import DirectConnectForm
+from testbed.topology.schema.lan import HostForm, SegmentForm
 from testbed.topology.values import CustomerAsn, Delay, HostInterface, Mtu, Name, Rate
 
 
@@ -122,39 +123,6 @@ class WanForm(Form):
     mtu: Mtu = Field(1500, description="MTU in bytes. Default: 1500.")
 
 
-class SegmentForm(Form):
-    """A LAN segment, with the customer's devices as its routers."""
-
-    cidr: Cidr = Field(description="Its CIDR block, /8 to /29.")
-    devices: list[Name] = Field(min_length=1, description="The devices that are its routers.")
-    addresses: dict[Name, Address] = Field(
-        default={},
-        description="The devices' addresses on it, device to address. Default: the first free"
-        " ones from .2 on.",
-    )
-    host_interfaces: list[HostInterface] = Field(
-        default=[],
-        description="The host interfaces that are its ports, for real machines. Default: none.",
-    )
-    vrf: Name | None = Field(
-        None,
-        description="The devices' VRF that it is in: lgw, or that of a routing domain. Default:"
-        " lgw.",
-    )
-
-
-class HostForm(Form):
-    """A machine on a LAN segment."""
-
-    segment: Name = Field(description="The segment that it is on.")
-    address: Address | None = Field(
-        None, description="Its address. Default: the first free one from .10 on."
-    )
-    services: list[Service] = Field(
-        default=[], description="Its services: http, echo. Default: nothing."
-    )
-
-
 class InternetAccessForm(Form):
     """The site's own internet access: an internet provider's link of some devices (VRF lgw)."""
 
@@ -170,7 +138,7 @@ class SiteForm(Form):
     links: list[LinkForm] | None = Field(
         None,
         description="The links between devices. Default: one between the two devices of each"
-        " Outpost.",
+        " Outpost, a ring of more.",
     )
     region_link: RegionLinkForm = Field(
         RegionLinkForm(), description="The path to the Region. Default: every device has one."

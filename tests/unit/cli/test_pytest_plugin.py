@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import select
+import signal
 import sys
 import tarfile
 from collections.abc import Callable
@@ -410,12 +412,14 @@ def at_terminal(argv: list[str], folder: Path, typed: list[tuple[str, str]]) -> 
     prompt, answer = next(answers)
     start = 0
     with contextlib.suppress(OSError):  # the terminal's end
-        while data := os.read(terminal, 65536):
+        while select.select([terminal], [], [], 120)[0] and (data := os.read(terminal, 65536)):
             said += data.decode(errors="replace")
             if (found := said.find(prompt, start)) >= 0:
                 start = found + len(prompt)
                 os.write(terminal, answer.encode())
                 prompt, answer = next(answers)
+        os.kill(pid, signal.SIGKILL)
+        pytest.fail(f"nothing more came, {prompt!r} is awaited: {said}")
     os.close(terminal)
     return said, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 

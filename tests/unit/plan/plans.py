@@ -16,6 +16,7 @@ from testbed.plan.checks import LagCheck, LinkCheck
 from testbed.plan.model import (
     Bond,
     Bridge,
+    BridgePort,
     Dummy,
     Interface,
     LinkKind,
@@ -144,7 +145,7 @@ def _virtual(genes: Genes, name: str, names: list[str]) -> dict[str, LinkKind]:
     return {
         "lo": Loopback(),
         "bond0": bond,
-        "br0": Bridge(),
+        "br0": Bridge(pick("br.ageing", 300.0, 10.0), pick("br.vlans", False, True)),
         "d0": Dummy(),
         "red": Vrf(pick("vrf.table", 10, 11)),
         "wg0": WireGuard(socket_node, KEY, 1000 + NODES.index(name), (peer,)),
@@ -186,6 +187,9 @@ def _interface(
         addresses=() if master in {"bond0", "br0"} else addresses,
         netem=pick("netem", None, Netem(delay_ms=5.0), Netem(rate_mbps=10.0)),
         sysctls={"net/c": pick("c", "0", "1")} if pick("c?", 1, 0) else {},
+        port=pick("port", None, BridgePort(7, (8, 9)), BridgePort(None, (8,), flood=False))
+        if master == "br0"
+        else None,
     )
 
 

@@ -115,6 +115,7 @@ def test_numbers_of_other_racks_are_left_alone() -> None:
     assert len(set(networks)) == len(networks)
 
 
+LONG_SUBNET = "service_link: {vifs: [{device: 1, local_address: 10.9.0.1/30}]}"
 REFUSED = {
     "four racks without ACE": (
         "compute_racks: 4",
@@ -147,8 +148,7 @@ REFUSED = {
         "a second-generation Outpost's infrastructure subnet is a /24",
     ),
     "a /30 for the second generation": (
-        "form_factor: rack-2nd-generation,"
-        " service_link: {vifs: [{device: 1, local_address: 10.9.0.1/30}]}",
+        f"form_factor: rack-2nd-generation, {LONG_SUBNET}",
         2,
         "a VIF's point-to-point subnet is a /31",
     ),
