@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 
+from testbed.plan.bgp import Router
 from testbed.plan.checks import Check
 from testbed.plan.model import (
     BridgePort,
@@ -96,6 +97,7 @@ class NodeDraft:
     own_ruleset: bool = False
     files: dict[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
+    router: Router | None = None
 
     def add(
         self,
@@ -205,6 +207,7 @@ class NodeDraft:
             own_ruleset=self.own_ruleset,
             files=self.files,
             processes=tuple(self.processes),
+            router=self.router,
         )
 
 

@@ -235,9 +235,3 @@ def connection_port(connection: DirectConnect) -> str:
 def connection_trunk(connection: DirectConnect) -> str:
     """The customer device's interface that is the connection; leaves room for a VLAN suffix."""
     return interface_name("dx-", connection.name, limit=10)
-
-
-def symbol(text: str) -> str:
-    """A name as BIRD accepts it: letters, digits and underscores."""
-    name = text.replace("-", "_").replace(".", "_")
-    return f"_{name}" if name[0].isdigit() else name

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from testbed.plan.bgp import Router
 from testbed.plan.checks import Check
 from testbed.plan.roles import Role
 
@@ -287,7 +288,8 @@ class Node:
 
     `role` and `group` say what it stands for and where. `nftables` is one ruleset in nft's own
     language, `own_ruleset` whether a user has written it. `files` map a file name to its text;
-    the node's processes find them in NODE_DIRECTORY/<name>/.
+    the node's processes find them in NODE_DIRECTORY/<name>/, beside the configuration of the
+    `router` (`testbed.plan.files`).
     """
 
     name: str
@@ -304,6 +306,7 @@ class Node:
     files: dict[str, str] = field(default_factory=dict)
     processes: tuple[Process, ...] = ()
     aborts: tuple[Abort, ...] = ()
+    router: Router | None = None
 
     def interface(self, name: str) -> Interface:
         """The interface `name`; KeyError when the node has none."""

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from testbed.predict.packet import Address
     from testbed.topology.model import Gateway, Host, Topology
 
-Place = tuple[str, str]  # a customer device, and one of its VRFs
+Island = tuple[str, str]
+"""A device and one of its VRFs, which stand for all that are connected to them."""
 
 
 class CustomerNetwork:
@@ -22,8 +23,7 @@ class CustomerNetwork:
         self._topology = topology
         self._vrfs = topology.local_gateway_vrfs
         site = topology.site
-        # device and VRF to what stands for all that are connected
-        self._island: dict[Place, Place] = {
+        self._island: dict[Island, Island] = {
             (device.name, vrf): (device.name, vrf) for device in site.devices for vrf in self._vrfs
         }
         for link in site.links:
@@ -34,26 +34,26 @@ class CustomerNetwork:
                 first = site.wan.uplinks[0].device
                 self._join((first, self._vrfs[0]), (uplink.device, self._vrfs[0]))
 
-    def _join(self, one: Place, other: Place) -> None:
+    def _join(self, one: Island, other: Island) -> None:
         old, new = self._island[one], self._island[other]
         for device, island in self._island.items():
             if island == old:
                 self._island[device] = new
 
-    def of_device(self, name: str) -> Place:
+    def of_device(self, name: str) -> Island:
         """The island that a device's VRF lgw is on."""
         return self._island[name, self._vrfs[0]]
 
-    def of_host(self, host: Host) -> set[Place]:
+    def of_host(self, host: Host) -> set[Island]:
         """The islands that a host is on."""
         return self.of_segment(host.segment)
 
-    def of_segment(self, name: str) -> set[Place]:
+    def of_segment(self, name: str) -> set[Island]:
         """The islands that a LAN segment is on."""
         segment = next(s for s in self._topology.site.segments if s.name == name)
         return {self._island[device, segment.vrf] for device, _ in segment.routers}
 
-    def of_gateway(self, gateway: Gateway) -> set[Place]:
+    def of_gateway(self, gateway: Gateway) -> set[Island]:
         """The islands that a local gateway is connected to, in a routing domain."""
         rack, domain = gateway
         return {
@@ -67,13 +67,19 @@ class CustomerNetwork:
         hosts = self._topology.site.hosts
         return next((host for host in hosts if host.address.ip == address), None)
 
-    def gateway_for(self, address: Address, islands: set[Place]) -> Gateway | None:
-        """The local gateway that announces the longest prefix of the address, and its domain."""
-        ways = [
-            (prefix.prefixlen, rack.name, domain.name, (rack, domain))
+    def gateway_for(self, address: Address, islands: set[Island]) -> tuple[Gateway | None, int]:
+        """The local gateway that announces the longest prefix of the address, and its domain.
+
+        And that prefix's length, -1 where none does.
+        """
+        ways = {
+            (prefix.prefixlen, rack.name, domain.name): (rack, domain)
             for rack, domain in self._topology.gateways
             if islands & self.of_gateway((rack, domain))
             for prefix in self._topology.announced(rack, domain)
             if address in prefix
-        ]
-        return max(ways, key=lambda way: way[:3])[3] if ways else None
+        }
+        if not ways:
+            return None, -1
+        best = max(ways)
+        return ways[best], best[0]

@@ -15,6 +15,7 @@ import pytest
 from packets.mutations import ROOT
 from testbed.conformance import runner
 from testbed.lifecycle.installation import load_topology
+from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 from testbed.topology.form_factors import RACKS
 from testbed.topology.form_factors.base import halves
@@ -25,7 +26,7 @@ MADE_UP = replace(
     RACKS["rack-2nd-generation"],
     name="three-devices",
     title="a rack of three networking devices",
-    devices=lambda compute_racks: 3,  # noqa: ARG005 - it is one
+    devices=lambda compute_racks: 3,
     lags_per_device=2,
     customer_devices=(2,),
     split=halves,

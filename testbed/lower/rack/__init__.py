@@ -16,11 +16,11 @@ from testbed.lower import bgp, names
 from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft
 from testbed.lower.builder import netem as netem_of
 from testbed.lower.rack import inner
+from testbed.plan.bird import symbol
 from testbed.plan.checks import LagCheck
 from testbed.plan.model import TABLE_MAIN, Bond, Netem, Route, Rule, Veth, Vlan, Vrf
 from testbed.plan.roles import Role
 from testbed.topology.model import (
-    BACKUP_PATH,
     Lag,
     Quality,
     Rack,
@@ -30,7 +30,6 @@ from testbed.topology.model import (
 )
 
 TO_SERVICE_LINK = "to-sl"
-DRAINED_PREFERENCE = 50  # less than BGP's default of 100: what another OND has is preferred
 PRIORITY_OUTWARD = 100
 # On a customer's VLAN an OND speaks for its address there, not for those inside the rack.
 OND_SYSCTLS = {"net/ipv4/conf/all/arp_ignore": "1", "net/ipv4/conf/all/arp_announce": "2"}
@@ -125,12 +124,13 @@ def add_vlan(node: NodeDraft, bond: str, vif: Vif, vrf: str, *, outpost_side: bo
     return name
 
 
-def _infrastructure(rack: Rack, device: int) -> tuple[bgp.Export, ...]:
+def _infrastructure(rack: Rack, device: int) -> bgp.Policy:
     """What the service link announces at an OND: own prefixes shorter than others' (R1, R2)."""
     link = rack.service_link
     return tuple(
-        bgp.Export(prefix, prepend=link.path_length(device, prefix, rack.drained) - 1)
+        term
         for prefix in link.announced
+        for term in bgp.only(prefix, prepend=link.path_length(device, prefix, rack.drained) - 1)
     )
 
 
@@ -148,7 +148,7 @@ def _router(draft: Draft, topology: Topology, rack: Rack, device: int) -> bgp.Ro
         ),
     )
     domains = (_domain(draft, topology, rack, device, domain) for domain in rack.domains)
-    router_id = lags[0].service_link.local_address.ip
+    router_id = str(lags[0].service_link.local_address.ip)
     return bgp.Router(router_id, (service_link, *domains))
 
 
@@ -156,15 +156,15 @@ def _domain(
     draft: Draft, topology: Topology, rack: Rack, device: int, domain: RoutingDomain
 ) -> bgp.Instance:
     """The routing instance of a routing domain."""
-    prepend = BACKUP_PATH - 1 if device in rack.drained else 0
-    announced = tuple(bgp.Export(cidr, prepend) for cidr in topology.announced(rack, domain))
+    prepend = bgp.DRAINED_PREPEND if device in rack.drained else 0
+    announced = bgp.only(*topology.announced(rack, domain), prepend=prepend)
     uplinks = tuple(
         _uplink(rack, lag, vif, announced)
         for lag in rack.lags_of(device)
         if (vif := lag.local_gateway(domain.name)) is not None
     )
     return bgp.Instance(
-        name=f"t_{names.symbol('lgw-' + domain.name)}" if domain.name else "t_lgw",
+        name=f"t_{symbol('lgw-' + domain.name)}" if domain.name else "t_lgw",
         vrf=names.ond_vrf(domain),
         table=names.ond_tables(domain)[1],
         asn=domain.asn,
@@ -173,19 +173,19 @@ def _domain(
     )
 
 
-def _uplink(rack: Rack, lag: Lag, vif: Vif, exports: tuple[bgp.Export, ...]) -> bgp.Session:
+def _uplink(rack: Rack, lag: Lag, vif: Vif, exports: bgp.Policy) -> bgp.Session:
     """The eBGP session of a VIF, from the Outpost's side."""
     ends = f"{rack.name} OND{lag.device} - {lag.customer_device}"
     return bgp.Session(
         name=names.ond_session(lag, vif),
         interface=f"{names.ond_bond(lag)}.{vif.vlan}",
-        local=vif.local_address.ip,
-        neighbor=vif.peer_address.ip,
+        local=str(vif.local_address.ip),
+        neighbor=str(vif.peer_address.ip),
         remote_asn=vif.peer_bgp_asn,
         title=f"{ends}, {vif.title} VLAN {vif.vlan}",
         exports=exports,
-        bfd=lag.bfd,
-        preference=DRAINED_PREFERENCE if lag.device in rack.drained else None,
+        imports=bgp.DRAINED if lag.device in rack.drained else None,
+        bfd=bgp.Bfd() if lag.bfd else None,
     )
 
 
@@ -197,8 +197,8 @@ def _internal(draft: Draft, rack: Rack, device: int, domain: RoutingDomain | Non
     return bgp.Session(
         name=interface,
         interface=interface,
-        local=local.ip,
-        neighbor=neighbor.ip,
+        local=str(local.ip),
+        neighbor=str(neighbor.ip),
         remote_asn=domain.asn if domain else rack.service_link.asn,
         title=f"{rack.name} OND{device} - {other} (inside the rack)",
         outside=domain is not None,

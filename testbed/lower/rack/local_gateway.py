@@ -15,6 +15,7 @@ from __future__ import annotations
 from testbed.lower import bgp, names
 from testbed.lower.builder import Draft, NodeDraft, interface_name
 from testbed.lower.rack import coip, gateway_table, inner
+from testbed.plan.bird import symbol
 from testbed.plan.checks import GatewayPort, GatewayRoute, LocalGatewayCheck, RouteState
 from testbed.plan.model import TABLE_MAIN, Route, Rule
 from testbed.plan.roles import Role
@@ -50,8 +51,8 @@ def lower(draft: Draft, topology: Topology, rack: Rack, domain: RoutingDomain) -
             bgp.Session(
                 name=interface,
                 interface=interface,
-                local=own_end.ip,
-                neighbor=ond_end.ip,
+                local=str(own_end.ip),
+                neighbor=str(ond_end.ip),
                 remote_asn=domain.asn,
                 title=f"{title} - OND{device} (inside the rack)",
             )
@@ -62,7 +63,7 @@ def lower(draft: Draft, topology: Topology, rack: Rack, domain: RoutingDomain) -
         table=names.TABLE_VIF_GROUP,
         asn=domain.asn,
         sessions=tuple(sessions),
-        static=topology.announced(rack, domain),
+        static=tuple(map(str, topology.announced(rack, domain))),
         install_static=False,
     )
     bgp.configure(draft, node, bgp.Router(sessions[0].local, (instance,)))
@@ -161,7 +162,7 @@ def _check(
             name=f"VLAN {vif.vlan} on {_place(rack, lag)}",
             node=names.ond(rack, lag.device),
             interface=f"{names.ond_bond(lag)}.{vif.vlan}",
-            protocol=names.symbol(names.ond_session(lag, vif)),
+            protocol=symbol(names.ond_session(lag, vif)),
         )
         for lag in rack.lags
         for vif in lag.local_gateways

@@ -15,6 +15,7 @@ from testbed.lower import bgp, names, rack, region
 from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
 from testbed.lower.site import direct_connect, firewall, segments
 from testbed.lower.site.internet import LAN as INTERNET_LAN
+from testbed.plan.bird import symbol
 from testbed.plan.checks import RouteCheck
 from testbed.plan.roles import SITE, Role
 from testbed.topology.model import (
@@ -124,7 +125,7 @@ def _add_lag(
     rack.add_lag(draft, entry.node, bond, names.customer_members(outpost, lag), peer, lag)
     link = outpost.service_link
     far = topology.vpcs[link.vpc].cidr if link.vpc else topology.region.public_cidr
-    to_region = (bgp.Export(far),)
+    to_region = bgp.only(far)
     for vif in lag.vifs:
         vrf, exports = names.VRF_SERVICE_LINK, to_region if vif.domain is None else None
         if vif.domain is not None:
@@ -135,12 +136,12 @@ def _add_lag(
             bgp.Session(
                 name=names.session(outpost, lag, vif.title),
                 interface=interface,
-                local=vif.peer_address.ip,
-                neighbor=vif.local_address.ip,
+                local=str(vif.peer_address.ip),
+                neighbor=str(vif.local_address.ip),
                 remote_asn=vif.local_bgp_asn,
                 title=f"{ends}, {vif.title} VLAN {vif.vlan}",
                 exports=exports,
-                bfd=lag.bfd,
+                bfd=bgp.Bfd() if lag.bfd else None,
             )
         )
 
@@ -163,8 +164,8 @@ def _add_link(draft: Draft, devices: dict[str, _DeviceDraft], link: SiteLink) ->
             bgp.Session(
                 name=f"{link.vrf}-{other.name}",
                 interface=interfaces[index],
-                local=link.addresses[index].ip,
-                neighbor=link.addresses[1 - index].ip,
+                local=str(link.addresses[index].ip),
+                neighbor=str(link.addresses[1 - index].ip),
                 remote_asn=other.asn,
                 title=f"{entry.device.name} - {other.name}, VRF {link.vrf}",
             )
@@ -187,8 +188,8 @@ def _add_region_uplinks(draft: Draft, topology: Topology, devices: dict[str, _De
             bgp.Session(
                 name="region",
                 interface=names.REGION_PORT,
-                local=uplink.addresses[0].ip,
-                neighbor=uplink.addresses[1].ip,
+                local=str(uplink.addresses[0].ip),
+                neighbor=str(uplink.addresses[1].ip),
                 remote_asn=topology.region.asn,
                 title=f"{entry.device.name} - Region edge",
             )
@@ -204,7 +205,7 @@ def _add_wan(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None
     for uplink in wan.uplinks:
         entry = devices[uplink.device]
         far = names.customer_port(uplink)
-        device_end, wan_end = uplink.addresses
+        device_end, wan_end = (str(address.ip) for address in uplink.addresses)
         draft.cable(
             (entry.node, names.WAN_PORT),
             (node, far),
@@ -214,15 +215,13 @@ def _add_wan(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None
             impairment=netem(uplink.quality),
         )
         title = f"{uplink.device} - WAN"
-        entry.lgw.sessions.append(
-            bgp.Session("wan", "wan", device_end.ip, wan_end.ip, wan.asn, title)
-        )
+        entry.lgw.sessions.append(bgp.Session("wan", "wan", device_end, wan_end, wan.asn, title))
         asn = entry.device.asn
         name = f"customer-{uplink.device}"
         title = f"WAN - {uplink.device}"
-        sessions.append(bgp.Session(name, far, wan_end.ip, device_end.ip, asn, title))
+        sessions.append(bgp.Session(name, far, wan_end, device_end, asn, title))
     instance = bgp.Instance("t_main", None, 254, wan.asn, tuple(sessions))
-    router_id = wan.uplinks[0].addresses[1].ip
+    router_id = str(wan.uplinks[0].addresses[1].ip)
     bgp.configure(draft, node, bgp.Router(router_id, (instance,)))
 
 
@@ -255,13 +254,13 @@ def _add_segments(draft: Draft, topology: Topology, devices: dict[str, _DeviceDr
 def _configure(draft: Draft, entry: _DeviceDraft) -> None:
     instances = tuple(
         bgp.Instance(
-            name=f"t_{names.symbol(name)}",
+            name=f"t_{symbol(name)}",
             vrf=name,
             table=vrf.table,
             asn=entry.device.asn,
             sessions=tuple(vrf.sessions),
-            connected=tuple(vrf.connected),
-            static=tuple(vrf.static),
+            connected=tuple((port, str(cidr)) for port, cidr in vrf.connected),
+            static=tuple(map(str, vrf.static)),
         )
         for name, vrf in entry.vrfs.items()
         if vrf.sessions
@@ -272,8 +271,7 @@ def _configure(draft: Draft, entry: _DeviceDraft) -> None:
     bgp.configure(
         draft,
         entry.node,
-        bgp.Router(router_id, instances),
-        daemon=entry.device.daemon,
+        bgp.Router(router_id, instances, entry.device.daemon),
         config=entry.device.config,
     )
 

@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from testbed.plan import steps as s
+from testbed.plan.files import files_of
 from testbed.plan.model import (
     Bond,
     Bridge,
@@ -375,12 +376,12 @@ def _held(device: LinkKind) -> str | None:
 
 def wanted(plan: Plan) -> dict[str, Any]:
     """What `FakeKernel.state` must be when the plan is there."""
-    files = {(n.name, name): text for n in plan.nodes for name, text in n.files.items()}
+    files = {(n.name, name): text for n in plan.nodes for name, text in files_of(n).items()}
     return {
         "nodes": {node.name: _wanted_node(plan, node.name) for node in plan.nodes},
         "files": files,
         "processes": {
-            (n.name, p.name): (p, {name: n.files[name] for name in p.files})
+            (n.name, p.name): (p, {name: files_of(n)[name] for name in p.files})
             for n in plan.nodes
             for p in n.processes
         },

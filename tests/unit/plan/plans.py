@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import TypeVar
 from zlib import crc32
 
+from testbed.plan.bgp import Instance, Router, Session
 from testbed.plan.checks import LagCheck, LinkCheck
 from testbed.plan.model import (
     Bond,
@@ -39,6 +40,11 @@ from testbed.plan.model import (
 from testbed.plan.roles import Role
 
 T = TypeVar("T")
+PEER = Session("peer", "e0", "10.0.0.0", "10.0.0.1", 65001, "to the peer")
+ROUTERS = (
+    Router("10.0.0.0", (Instance("t_main", None, 254, 65000, (PEER,)),)),
+    Router("10.0.0.0", (Instance("t_main", None, 254, 65000, (PEER,)),), "frr"),
+)
 NODES = ("n0", "n1", "n2", "n3")
 KEY = "QGTzw1EP9Sh7Cm0ZVJOHhQGSmLbEHVqZV9QzD5sBM2g="
 
@@ -132,6 +138,7 @@ def _node(genes: Genes, name: str, names: list[str], veths: dict[str, LinkKind])
         nftables=pick("nft", "", "table ip a {}", "table netdev a {}"),
         files=files,
         processes=_processes(genes, name, files),
+        router=pick("router", None, *ROUTERS),
     )
 
 
