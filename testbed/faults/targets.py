@@ -17,12 +17,14 @@ from testbed.plan.roles import REGION, Role
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Accepted = Literal["node", "interface", "outpost", "region"]
+Accepted = Literal["node", "interface", "outpost", "region", "rack", "server"]
 WORDS: dict[Accepted, str] = {
     "node": "NODE",
     "interface": "NODE:INTERFACE",
     "outpost": "OUTPOST",
     "region": REGION,
+    "rack": "OUTPOST.rackN",
+    "server": "OUTPOST.serverN",
 }
 
 
@@ -30,6 +32,8 @@ def resolve(plan: Plan, text: str, accepted: Sequence[Accepted]) -> Target:
     """The target that `text` names; UsageError when there is none, or none that is accepted."""
     if REGION in accepted and text == REGION:
         return Target(outpost=REGION)
+    if {"rack", "server"} & set(accepted):
+        return _hardware(plan, text, accepted)
     outposts = outposts_of(plan)
     if "outpost" in accepted and text in outposts:
         return Target(outpost=text)
@@ -38,6 +42,16 @@ def resolve(plan: Plan, text: str, accepted: Sequence[Accepted]) -> Target:
         hint = f"did you mean {close[0]!r}?" if close else f"Outposts: {', '.join(outposts)}"
         raise UsageError(f"no Outpost {text[:80]!r} in {plan.name}", hint=hint)
     return _node_or_interface(plan, text, accepted)
+
+
+def _hardware(plan: Plan, text: str, accepted: Sequence[Accepted]) -> Target:
+    """The rack or server of an Outpost's that something runs on."""
+    every = sorted({name for node in plan.nodes for name in node.hardware})
+    known = [name for name in every if name.rpartition(".")[2].rstrip("0123456789") in accepted]
+    if text in known:
+        return Target(hardware=text)
+    hint = f"in use are {', '.join(known)}" if known else "none is known: write a capacity"
+    raise UsageError(f"nothing runs on {text[:80]!r}", hint=hint)
 
 
 def outposts_of(plan: Plan) -> list[str]:

@@ -46,6 +46,16 @@ SWITCH = "site.switch"  # of all segments that have a VLAN ID
 BRIDGE = "br0"  # a switch's
 
 
+def rack(outpost: str, number: int) -> str:
+    """What people call a rack of an Outpost's."""
+    return f"{outpost}.rack{number}"
+
+
+def server(outpost: str, number: int) -> str:
+    """What people call a server of an Outpost's capacity."""
+    return f"{outpost}.server{number}"
+
+
 def ond(outpost: Rack, device: int) -> str:
     """The node of Outpost networking device `device`."""
     return f"{outpost.name}.ond{device}"

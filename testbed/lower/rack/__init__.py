@@ -42,6 +42,8 @@ def lower(draft: Draft, topology: Topology, rack: Rack) -> None:
         title = f"{rack.name} Outpost networking device {device}"
         node = draft.router(name, Role.NETWORKING_DEVICE, rack.name, title)
         node.sysctls |= OND_SYSCTLS
+        if rack.device_racks:
+            node.hardware = (names.rack(rack.name, rack.device_racks[device - 1]),)
         add_vrf(node, names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK, silent=True)
         for domain in rack.domains:
             _add_domain(draft, node, rack, device, domain)

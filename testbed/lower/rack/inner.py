@@ -42,6 +42,7 @@ OUTPOSTS = 256  # the most that OVERLAY_LINKS and GATEWAY_LINKS leave room for w
 
 SERVICE_LINK_MTU = 1300  # facts: S1
 SERVICE_LINK_PORT = 443
+TUNNELS_APART = 2  # each Outpost has two tunnels, from servers in different parts
 SERVER_OFFSET = 10  # where in its part of the infrastructure CIDR the first server's address is
 FABRIC_ENDPOINT = OVERLAY_ENDPOINTS.broadcast_address - 1
 
@@ -54,8 +55,20 @@ def overlay_endpoint(outpost: Outpost) -> IPv4Address:
 def server_address(outpost: Rack, index: int) -> IPv4Address:
     """The infrastructure address of the server that opens tunnel `index`."""
     prefixes = outpost.service_link.announced
-    turn, which = divmod(index, len(prefixes))
-    return prefixes[which].network_address + SERVER_OFFSET + turn
+    turn = index // min(len(prefixes), TUNNELS_APART)
+    return prefixes[_prefix(outpost, index)].network_address + SERVER_OFFSET + turn
+
+
+def _prefix(outpost: Rack, index: int) -> int:
+    """Which announced prefix has the address of a tunnel's server: far from the last one's."""
+    prefixes = outpost.service_link.announced
+    return index % TUNNELS_APART * len(prefixes) // TUNNELS_APART
+
+
+def rack_of_tunnel(outpost: Rack, index: int) -> int:
+    """The number of the compute rack with the server that opens a tunnel, from 1."""
+    number = _prefix(outpost, index) * outpost.compute_racks
+    return number // len(outpost.service_link.announced) + 1
 
 
 def management_endpoint(topology: Topology, outpost: Outpost) -> IPv4Address:

@@ -118,6 +118,7 @@ def _add_host(draft: Draft, outpost: Rack, node: NodeDraft, index: int) -> None:
     address = inner.server_address(outpost, index)
     title = f"{outpost.name} server {index + 1} ({address})"
     host = draft.host(names.outpost_host(outpost, index), Role.SERVER, outpost.name, title)
+    host.hardware = (names.rack(outpost.name, inner.rack_of_tunnel(outpost, index)),)
     host.loopback(address)
     host.nftables = HOST_FIREWALL
     interface = f"host{index + 1}"

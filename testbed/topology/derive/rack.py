@@ -143,7 +143,23 @@ def derive_rack(
         domains=found,
         drained=tuple(outpost.drained),
         compute_racks=outpost.compute_racks,
+        servers=tuple(racks_of_servers(outpost)),
+        device_racks=tuple(_device_racks(outpost, shape)),
     )
+
+
+def racks_of_servers(outpost: OutpostForm) -> list[int]:
+    """The rack of each server that the capacity names: as many in each, in order, from 1."""
+    count = len(outpost.capacity.servers) if outpost.capacity else 0
+    return [place * outpost.compute_racks // count + 1 for place in range(count)]
+
+
+def _device_racks(outpost: OutpostForm, shape: FormFactor) -> list[int]:
+    """The rack of each networking device, from 1; none where they have a rack of their own."""
+    count = shape.devices(outpost.compute_racks)
+    if shape.separate:
+        return []
+    return [place * min(outpost.compute_racks, 2) // count + 1 for place in range(count)]
 
 
 def _devices(form: TopologyForm, name: str, shape: FormFactor, report: Report) -> list[str]:

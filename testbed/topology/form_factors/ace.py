@@ -22,6 +22,7 @@ FORM_FACTOR = FormFactor(
     point_to_point=(29, 30, 31),
     routing_domains=1,
     customer_vifs=False,
+    separate=True,
     source="ACE rack requirements",
     facts="R2a",
 )

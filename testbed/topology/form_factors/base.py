@@ -21,7 +21,8 @@ class FormFactor:
     be connected to, `uplinks` the numbers of links of a LAG, by speed in Gbit/s. Each of
     `infrastructure_subnets` has the length `infrastructure_length`, and `split` makes what the
     service link announces of them. `point_to_point` are the lengths of a VIF's subnet.
-    `customer_vifs` says that the customer makes the local gateway's VIFs.
+    `customer_vifs` says that the customer makes the local gateway's VIFs, `separate` that the
+    networking devices are in a rack without servers.
     """
 
     name: str
@@ -38,6 +39,7 @@ class FormFactor:
     point_to_point: tuple[int, ...]
     routing_domains: int
     customer_vifs: bool
+    separate: bool
     source: str
     facts: str
 

@@ -23,6 +23,7 @@ FORM_FACTOR = FormFactor(
     point_to_point=(30, 31),
     routing_domains=1,
     customer_vifs=False,
+    separate=False,
     source="requirements checklist",
     facts="R1, R2",
 )

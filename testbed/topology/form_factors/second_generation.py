@@ -20,6 +20,7 @@ FORM_FACTOR = FormFactor(
     point_to_point=(31,),
     routing_domains=10,
     customer_vifs=True,
+    separate=True,
     source="second-generation requirements",
     facts="R1b, R2b",
 )

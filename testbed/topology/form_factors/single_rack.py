@@ -20,6 +20,7 @@ FORM_FACTOR = FormFactor(
     point_to_point=(31,),
     routing_domains=10,
     customer_vifs=True,
+    separate=False,
     source="single-rack requirements",
     facts="R2c",
 )

@@ -186,7 +186,9 @@ class Rack:
 
     `form_factor` is the topology file's word for what it is, `compute_racks` how many racks have
     servers. `resolver` says whether Route 53 Resolver on Outposts runs on it, `drained`
-    are the ONDs that traffic is shifted off, for maintenance (facts: R1, H1).
+    are the ONDs that traffic is shifted off, for maintenance (facts: R1, H1). `servers` are the
+    racks of the servers that its capacity names, `device_racks` those of its ONDs: empty where they
+    are in a rack of their own (ACE, network rack).
     """
 
     name: str
@@ -199,6 +201,8 @@ class Rack:
     resolver: bool = False
     drained: tuple[int, ...] = ()
     compute_racks: int = 1
+    servers: tuple[int, ...] = ()
+    device_racks: tuple[int, ...] = ()
 
     @property
     def private_anchors(self) -> tuple[Anchor, ...]:
