@@ -1,4 +1,4 @@
-"""The Debian packages that have the daemons that plans start."""
+"""The Debian packages that have the programs that plans start."""
 
 PACKAGES = {
     "bird": "bird2",
@@ -11,3 +11,10 @@ PACKAGES = {
     "radvd": "radvd",
     "udhcpc": "udhcpc",
 }
+OF_CONTAINERS = {
+    "crun": "crun",
+    "umoci": "umoci",
+    "skopeo": "skopeo",
+    "busybox": "busybox-static",
+}
+"""What processes with an image need, of which a testbed without such has no use."""

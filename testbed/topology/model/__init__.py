@@ -53,6 +53,7 @@ from testbed.topology.model.outpost import (
     VifPurpose,
 )
 from testbed.topology.model.placement import RACKS_ONLY, PlacementGroup, Resource, Storage
+from testbed.topology.model.process import InstanceProcess, ProcessMount, RestartPolicy
 from testbed.topology.model.region import (
     Anchor,
     Internet,
@@ -146,6 +147,7 @@ __all__ = [
     "HostedZone",
     "InfrastructurePrefix",
     "Instance",
+    "InstanceProcess",
     "InstanceState",
     "Internet",
     "InternetHost",
@@ -159,6 +161,7 @@ __all__ = [
     "NetworkInterface",
     "Outpost",
     "PlacementGroup",
+    "ProcessMount",
     "PublicService",
     "Quality",
     "Rack",
@@ -167,6 +170,7 @@ __all__ = [
     "Region",
     "Requester",
     "Resource",
+    "RestartPolicy",
     "RouteTable",
     "RoutingDomain",
     "SecurityGroup",

@@ -128,7 +128,7 @@ def test_transit_gateway() -> None:
     assert "transit gateway hub: 192.168.10.0/24 in the route table isolated" in titles(
         plan, "route"
     )
-    nothing = {"0.0.0.0/0 last": "blackhole"}
+    nothing = {"0.0.0.0/0 last": "blackhole", "10.3.2.0/24": "blackhole"}
     shared = {"10.3.0.0/16": "100.100.192.7 att-shared"}
     assert routes_of(plan, "region.tgw-hub", 1) == shared | nothing
     assert routes_of(plan, "region.tgw-hub", 2) == shared | nothing | {
