@@ -361,6 +361,8 @@ def test_local_gateway(site: Site, domain: DomainSubject) -> None:
         interface = site.topology.network_interfaces.get(route.interface or "")
         attached = route.interface is None or (interface and site.topology.attached(interface))
         state = "active" if attached else "blackhole"
+        if route.interface is None and not domain.vifs:
+            state = "pending"
         wanted[str(route.destination)] = "pending" if gateway.lacks else state
     node = domain.node
     row = site.settled(

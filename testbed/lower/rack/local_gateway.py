@@ -173,19 +173,25 @@ def _check(
     if domain.lacks:
         listed = gateway_table.static_entries(topology, domain)
     active: RouteState = "pending" if domain.lacks else "active"
+    group = rack.vif_group_state(domain.name)
+    out: RouteState = "pending" if group == "pending" else active
     routes = tuple(
         GatewayRoute(
             destination=str(entry.destination),
             target=entry.target,
             origin="static" if entry.static else "propagated",
             table=outward if entry.kind == "vif-group" else inward,
-            expected="blackhole" if entry.blackhole and not domain.lacks else active,
+            expected="blackhole"
+            if entry.blackhole and not domain.lacks
+            else (out if entry.kind == "vif-group" else active),
             through="vif" if entry.kind == "vif-group" else "",
         )
         for entry in listed
     )
     title = f"{domain.title(rack.name)} route table"
-    return LocalGatewayCheck(node.name, title, domain.mode, tuple(ports), routes, domain.lacks)
+    return LocalGatewayCheck(
+        node.name, title, domain.mode, tuple(ports), routes, domain.lacks, group
+    )
 
 
 def _place(rack: Rack, lag: Lag) -> str:

@@ -50,6 +50,7 @@ from testbed.topology.model.outpost import (
     RoutingDomain,
     ServiceLink,
     Vif,
+    VifGroupState,
     VifPurpose,
 )
 from testbed.topology.model.placement import RACKS_ONLY, PlacementGroup, Resource, Storage
@@ -194,6 +195,7 @@ __all__ = [
     "TransitGatewayRouteTable",
     "Uplink",
     "Vif",
+    "VifGroupState",
     "VifPurpose",
     "VirtualInterface",
     "VirtualInterfaceKind",

@@ -10,6 +10,7 @@ from testbed.topology.model.region import Anchor
 
 LocalGatewayMode = Literal["direct-vpc-routing", "coip"]
 VifPurpose = Literal["service-link", "local-gateway"]
+VifGroupState = Literal["pending", "incomplete", "available"]
 
 BACKUP_PATH = 4  # AS numbers in a path that is not to be preferred (facts: R1, R2)
 ONLY_DOMAIN = ""  # the name of a local gateway's routing domain where it has just the one
@@ -226,6 +227,13 @@ class Rack:
     def domain(self, name: str) -> RoutingDomain:
         """The routing domain of that name."""
         return next(domain for domain in self.domains if domain.name == name)
+
+    def vif_group_state(self, domain: str) -> VifGroupState:
+        """The state of a routing domain's VIF group as the API has it (facts: L3, botocore)."""
+        made = sum(lag.local_gateway(domain) is not None for lag in self.lags)
+        if made == len(self.lags):
+            return "available"
+        return "incomplete" if made else "pending"
 
     def domain_of(self, vpc: str) -> RoutingDomain | None:
         """The routing domain that a VPC is associated with: one at most (facts: L3)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from views import (
@@ -17,7 +18,12 @@ from views import (
 
 from testbed.errors import UsageError
 from testbed.faults.catalog import compose, make
+from testbed.lower import lower
+from testbed.plan.checks import LocalGatewayCheck
 from testbed.plan.model import Fault, Plan, Vlan
+from testbed.topology.file.load import loads
+
+TOPOLOGIES = Path(__file__).parents[3] / "topologies"
 
 FOUR = ONE_RACK | {"outpost-networking-device": 4, "customer-network-device": 4, "instance": 1}
 FOUR_CHECKS = {"bgp": 64, "lag": 8, "local-gateway": 1, "tunnel": 2, "management": 1}
@@ -151,3 +157,19 @@ def test_status_has_the_ports_of_each_domain() -> None:
         "vif VLAN 2514 on OND2, LAG 4 op.ond2:bond1.2514",
         "vpc app op.lgw:vpc-app",
     ]
+
+
+def test_where_the_customer_makes_no_virtual_interface_there_is_no_session() -> None:
+    text = (TOPOLOGIES / "single-rack.yaml").read_text()
+    place = "form_factor: single-rack-2nd-generation"
+    assert place in text
+    for vifs, lags, state in (("[]", 0, "pending"), ("[{lag: 1}, {lag: 4}]", 2, "incomplete")):
+        changed = text.replace(place, f"{place}, local_gateway: {{vifs: {vifs}}}")
+        topology = loads(changed)
+        assert topology.racks["op"].vif_group_state("") == state
+        plan = lower(topology)
+        found = [name for node in ("op.ond1", "op.ond2") for name in sessions(plan, node)]
+        assert sum("local_gateway" in name for name in found) == lags
+        (check,) = (check for check in plan.checks if isinstance(check, LocalGatewayCheck))
+        assert check.vif_group == state
+        assert len([port for port in check.ports if port.role == "vif"]) == lags
