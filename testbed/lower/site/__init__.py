@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 
 from testbed.lower import bgp, names, rack, region
 from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
-from testbed.lower.site import direct_connect, firewall, segments
+from testbed.lower.site import direct_connect, firewall, own_configuration, segments
 from testbed.lower.site.internet import LAN as INTERNET_LAN
 from testbed.plan.bird import symbol
 from testbed.plan.checks import RouteCheck
@@ -267,13 +267,11 @@ def _configure(draft: Draft, entry: _DeviceDraft) -> None:
     )
     if not instances:
         return
-    router_id = instances[0].sessions[0].local
-    bgp.configure(
-        draft,
-        entry.node,
-        bgp.Router(router_id, instances, entry.device.daemon),
-        config=entry.device.config,
-    )
+    router = bgp.Router(instances[0].sessions[0].local, instances, entry.device.daemon)
+    if entry.device.config is None:
+        bgp.configure(draft, entry.node, router)
+    else:
+        own_configuration.configure(draft, entry.node, router, entry.device)
 
 
 def _expect_routes(draft: Draft, topology: Topology, devices: dict[str, _DeviceDraft]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 from typing import Literal
 
@@ -38,7 +38,9 @@ class Device:
     """A customer network device (CND): router, LAG peer and VRF owner.
 
     `config` is the text of the customer's own daemon configuration, from the
-    file `config_file`, which then replaces the generated one. One with
+    file `config_file`, which then replaces the generated one. There its interfaces may have
+    other names (`config_interfaces`, the testbed's by the customer's), and it may have further
+    VRFs (`vrfs`, with the interfaces that are in each instead of in sl or lgw). One with
     `host_interfaces` is real: all that is built is the other ends of its cables.
     """
 
@@ -48,6 +50,8 @@ class Device:
     config: str | None = None
     host_interfaces: HostInterfaces | None = None
     config_file: str | None = None
+    config_interfaces: Mapping[str, str] = field(default_factory=dict)
+    vrfs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,8 @@ class Site:
     """What the customer owns.
 
     `region_uplinks` lead straight to the Region's edge (VRF sl),
-    `internet_uplinks` to the internet (VRF lgw).
+    `internet_uplinks` to the internet (VRF lgw). With `provider_default` the provider announces
+    a default route beside AWS's ranges on the former.
     """
 
     devices: tuple[Device, ...]
@@ -168,3 +173,4 @@ class Site:
     direct_connects: tuple[DirectConnect, ...] = ()
     firewalls: tuple[Firewall, ...] = ()
     internet_uplinks: tuple[Uplink, ...] = ()
+    provider_default: bool = False
