@@ -105,7 +105,7 @@ def _same_asn(topology: Topology) -> Iterator[Warned]:
 
 def _no_bfd(topology: Topology) -> Iterator[Warned]:
     for outpost in topology.racks.values():
-        without = [str(lag.device) for lag in outpost.lags if not lag.bfd]
+        without = dict.fromkeys(str(lag.device) for lag in outpost.lags if not lag.bfd)
         if without:
             yield Warned(
                 "no-bfd",
@@ -171,15 +171,20 @@ def _single_ways(topology: Topology) -> Iterator[Warned]:
 
 
 def _not_joined(topology: Topology) -> Iterator[Warned]:
-    """Two devices of one Outpost without a link: one that loses its uplink isolates its OND."""
-    joined = {frozenset(link.devices) for link in topology.site.links}
+    """Devices of one Outpost without a link to another: one that loses its uplink isolates ONDs."""
+    joined = [frozenset(link.devices) for link in topology.site.links]
     for outpost in topology.racks.values():
-        pair = frozenset(lag.customer_device for lag in outpost.lags)
-        if len(pair) > 1 and pair not in joined:
+        devices = {lag.customer_device for lag in outpost.lags}
+        alone = [
+            name
+            for name in sorted(devices)
+            if len(devices) > 1 and not any(name in pair and pair <= devices for pair in joined)
+        ]
+        if alone:
             yield Warned(
                 "no-link",
                 "site.links",
-                f"{' and '.join(sorted(pair))} of {outpost.name} have no link to each other: one"
+                f"no link leads from {' and '.join(alone)} to another device of {outpost.name}: one"
                 " that loses its other paths still attracts the Outpost's traffic",
                 "connect them, with BGP in both VRFs",
                 LOCAL_RACK,
