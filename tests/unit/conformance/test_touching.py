@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.conformance import subjects
+from testbed.conformance import rack_subjects, subjects
 from testbed.conformance.causes import Causes, Run, made
 from testbed.conformance.expectation import Deviation
 from testbed.conformance.graph import graph
@@ -16,7 +16,7 @@ TWO_RACKS = "two-racks"
 
 def failed_below(topology: Topology, outpost: str) -> Causes:
     """What is known when the underlay of one Outpost's first tunnel carries too little."""
-    tunnel = next(t for t in subjects.tunnels(topology) if t.outpost.name == outpost)
+    tunnel = next(t for t in rack_subjects.tunnels(topology) if t.outpost.name == outpost)
     run = Run(graph()["service-link.underlay-mtu"], tunnel, topology)
     error = Deviation("tunnel", expected="1500 bytes", seen="1400")
     return Causes(topology, [made(run, "failed", error=error)])
