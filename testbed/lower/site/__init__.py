@@ -14,11 +14,13 @@ from testbed.lower import bgp, names, rack, region
 from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
 from testbed.lower.site import direct_connect, firewall, segments
 from testbed.lower.site.internet import LAN as INTERNET_LAN
+from testbed.lower.site.tuning import lets, matched, tuned
 from testbed.plan.checks import RouteCheck
 from testbed.plan.roles import SITE, Role
 from testbed.topology.model import Device, Lag, Outpost, Segment, Site, SiteLink, Topology, Uplink
 
 DEFAULT = IPv4Network("0.0.0.0/0")
+LOCAL_GATEWAY, WAN = "local-gateway", "wan"  # as the settings of devices know sessions
 PROVIDER = "isp"  # a device's interface towards the internet
 TRANSLATION = """\
 table ip provider {
@@ -51,6 +53,22 @@ class _DeviceDraft:
     sl: _Vrf = field(default_factory=_Vrf)
     lgw: _Vrf = field(default_factory=_Vrf)
 
+    def add_session(self, vrf: str, neighbor: str, which: str, session: bgp.Session) -> None:
+        """Add a session in a VRF; the device's settings know it by `neighbor` and `which`."""
+        settings = self.device.bgp.of(neighbor, which)
+        own = self.sl if vrf == names.VRF_SERVICE_LINK else self.lgw
+        own.sessions.append(tuned(session, self.device.asn, settings))
+
+    def announces(self, ond: str, cidr: IPv4Network, *, passed: bool) -> bool:
+        """Whether its rules let it announce its own LAN, or what is `passed` on, to an OND."""
+        known = passed or cidr in (own for _, own in self.lgw.connected)
+        return known and lets(self.device.bgp.of(ond, LOCAL_GATEWAY).outbound, cidr)
+
+    def has_rules(self, area: set[str]) -> bool:
+        """Whether it has rules for what it and other devices, or the WAN, tell each other."""
+        settings = (self.device.bgp.of(name, names.VRF_LOCAL_GATEWAY) for name in (*area, WAN))
+        return any(each.inbound or each.outbound for each in settings)
+
 
 def lower(draft: Draft, topology: Topology) -> None:
     """Add everything the customer owns."""
@@ -65,8 +83,8 @@ def lower(draft: Draft, topology: Topology) -> None:
     for connection in site.direct_connects:
         entry = devices[connection.device]
         for interface, vif in direct_connect.attach(draft, connection, entry.node):
-            vrf = entry.sl if vif.vrf == names.VRF_SERVICE_LINK else entry.lgw
-            vrf.sessions.append(direct_connect.session(topology, connection, interface, vif))
+            made = direct_connect.session(topology, connection, interface, vif)
+            entry.add_session(vif.vrf, connection.name, vif.kind, made)
     if site.wan:
         _add_wan(draft, site, devices)
     for uplink in site.internet_uplinks:
@@ -96,13 +114,16 @@ def _add_lag(
     link = outpost.service_link
     far = topology.vpcs[link.vpc].cidr if link.vpc else topology.region.public_cidr
     to_region = bgp.only(far)
-    for purpose, vif, vrf_name, vrf, exports in (
-        ("service-link", lag.service_link, names.VRF_SERVICE_LINK, entry.sl, to_region),
-        ("local-gateway", lag.local_gateway, names.VRF_LOCAL_GATEWAY, entry.lgw, None),
+    for purpose, vif, vrf, exports in (
+        ("service-link", lag.service_link, names.VRF_SERVICE_LINK, to_region),
+        (LOCAL_GATEWAY, lag.local_gateway, names.VRF_LOCAL_GATEWAY, None),
     ):
-        interface = rack.add_vlan(entry.node, bond, vif, vrf_name, outpost_side=False)
+        interface = rack.add_vlan(entry.node, bond, vif, vrf, outpost_side=False)
         ends = f"{entry.device.name} - {outpost.name} OND{lag.device}"
-        vrf.sessions.append(
+        entry.add_session(
+            vrf,
+            names.ond(outpost, lag.device),
+            purpose,
             bgp.Session(
                 name=f"{names.customer_bond(outpost, lag)}-{purpose}",
                 interface=interface,
@@ -112,7 +133,7 @@ def _add_lag(
                 title=f"{ends}, {purpose} VLAN {vif.vlan}",
                 exports=exports,
                 bfd=bgp.Bfd() if lag.bfd else None,
-            )
+            ),
         )
 
 
@@ -130,8 +151,10 @@ def _add_link(draft: Draft, devices: dict[str, _DeviceDraft], link: SiteLink) ->
     )
     for index, entry in enumerate(entries):
         other = entries[1 - index].device
-        vrf = entry.sl if link.vrf == names.VRF_SERVICE_LINK else entry.lgw
-        vrf.sessions.append(
+        entry.add_session(
+            link.vrf,
+            other.name,
+            link.vrf,
             bgp.Session(
                 name=f"{link.vrf}-{other.name}",
                 interface=interfaces[index],
@@ -139,7 +162,7 @@ def _add_link(draft: Draft, devices: dict[str, _DeviceDraft], link: SiteLink) ->
                 neighbor=str(link.addresses[1 - index].ip),
                 remote_asn=other.asn,
                 title=f"{entry.device.name} - {other.name}, VRF {link.vrf}",
-            )
+            ),
         )
 
 
@@ -149,13 +172,15 @@ def _add_region_uplinks(draft: Draft, topology: Topology, devices: dict[str, _De
     for wall in topology.site.firewalls:
         for uplink in wall.inside:
             entry = devices[uplink.device]
-            entry.sl.sessions.append(
-                firewall.attach(draft, wall, uplink, entry.node, names.REGION_PORT)
-            )
+            session = firewall.attach(draft, wall, uplink, entry.node, names.REGION_PORT)
+            entry.add_session(names.VRF_SERVICE_LINK, wall.name, names.VRF_SERVICE_LINK, session)
     for uplink in topology.site.region_uplinks:
         entry = devices[uplink.device]
         region.attach(draft, uplink, entry.node, names.REGION_PORT, names.VRF_SERVICE_LINK)
-        entry.sl.sessions.append(
+        entry.add_session(
+            names.VRF_SERVICE_LINK,
+            "region",
+            names.VRF_SERVICE_LINK,
             bgp.Session(
                 name="region",
                 interface=names.REGION_PORT,
@@ -163,7 +188,7 @@ def _add_region_uplinks(draft: Draft, topology: Topology, devices: dict[str, _De
                 neighbor=str(uplink.addresses[1].ip),
                 remote_asn=topology.region.asn,
                 title=f"{entry.device.name} - Region edge",
-            )
+            ),
         )
 
 
@@ -186,11 +211,13 @@ def _add_wan(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None
             impairment=netem(uplink.quality),
         )
         title = f"{uplink.device} - WAN"
-        entry.lgw.sessions.append(bgp.Session("wan", "wan", device_end, wan_end, wan.asn, title))
+        own = bgp.Session("wan", "wan", device_end, wan_end, wan.asn, title)
+        entry.add_session(names.VRF_LOCAL_GATEWAY, WAN, names.VRF_LOCAL_GATEWAY, own)
         asn = entry.device.asn
         name = f"customer-{uplink.device}"
         title = f"WAN - {uplink.device}"
-        sessions.append(bgp.Session(name, far, wan_end, device_end, asn, title))
+        other = bgp.Session(name, far, wan_end, device_end, asn, title)
+        sessions.append(matched(other, entry.device.bgp.of(WAN, names.VRF_LOCAL_GATEWAY)))
     instance = bgp.Instance("t_main", None, 254, wan.asn, tuple(sessions))
     router_id = str(wan.uplinks[0].addresses[1].ip)
     bgp.configure(draft, node, bgp.Router(router_id, (instance,)))
@@ -241,36 +268,49 @@ def _configure(draft: Draft, entry: _DeviceDraft) -> None:
     )
     if not instances:
         return
+    device = entry.device
     router_id = instances[0].sessions[0].local
-    bgp.configure(
-        draft,
-        entry.node,
-        bgp.Router(router_id, instances, entry.device.daemon),
-        config=entry.device.config,
-    )
+    router = bgp.Router(router_id, instances, device.daemon, device.bgp.restart_time)
+    bgp.configure(draft, entry.node, router, config=device.config)
 
 
 def _expect_routes(draft: Draft, topology: Topology, devices: dict[str, _DeviceDraft]) -> None:
     """Each device learns its Outposts' subnets, each local gateway what the site can reach."""
     areas = _areas(topology.site)
-    table = names.TABLE_LOCAL_GATEWAY
     for outpost in topology.outposts.values():
-        for lag in outpost.lags:
+        ends = [
+            (devices[lag.customer_device], names.ond(outpost, lag.device)) for lag in outpost.lags
+        ]
+        for entry, ond in ends:
+            rules = entry.device.bgp.of(ond, LOCAL_GATEWAY).inbound
             for cidr in topology.announced(outpost):
-                title = f"{lag.customer_device}: {outpost.name} {_what(outpost)} {cidr}"
-                draft.checks.append(RouteCheck(lag.customer_device, table, str(cidr), title))
-        area = set().union(*(areas[lag.customer_device] for lag in outpost.lags))
-        wanted = {cidr: f"LAN {cidr}" for name in area for _, cidr in devices[name].lgw.connected}
-        for other in topology.outposts.values():
-            if other is not outpost and area & {lag.customer_device for lag in other.lags}:
-                for cidr in topology.announced(other):
-                    wanted[cidr] = f"{other.name} {_what(other)} {cidr}"
-        if area & {uplink.device for uplink in topology.site.internet_uplinks}:
-            wanted[DEFAULT] = "the internet"
+                title = f"{entry.device.name}: {outpost.name} {_what(outpost)} {cidr}"
+                check = RouteCheck(entry.device.name, names.TABLE_LOCAL_GATEWAY, str(cidr), title)
+                draft.checks += [check] if lets(rules, cidr) else []
         node = names.local_gateway(outpost)
-        for cidr in sorted(wanted):
-            title = f"{outpost.name} local gateway: {wanted[cidr]}"
-            draft.checks.append(RouteCheck(node, names.TABLE_VIF_GROUP, str(cidr), title))
+        area = set().union(*(areas[entry.device.name] for entry, _ in ends))
+        passed = not any(devices[name].has_rules(area) for name in area)
+        for cidr, what in sorted(_reachable(topology, outpost, devices, area).items()):
+            if any(entry.announces(ond, cidr, passed=passed) for entry, ond in ends):
+                title = f"{outpost.name} local gateway: {what}"
+                draft.checks.append(RouteCheck(node, names.TABLE_VIF_GROUP, str(cidr), title))
+
+
+def _reachable(
+    topology: Topology,
+    outpost: Outpost,
+    devices: dict[str, _DeviceDraft],
+    area: set[str],
+) -> dict[IPv4Network, str]:
+    """What an Outpost's devices have routes to in VRF lgw, by their connections and each other."""
+    found = {cidr: f"LAN {cidr}" for name in area for _, cidr in devices[name].lgw.connected}
+    for other in topology.outposts.values():
+        if other is not outpost and area & {lag.customer_device for lag in other.lags}:
+            for cidr in topology.announced(other):
+                found[cidr] = f"{other.name} {_what(other)} {cidr}"
+    if area & {uplink.device for uplink in topology.site.internet_uplinks}:
+        found[DEFAULT] = "the internet"
+    return found
 
 
 def _what(outpost: Outpost) -> str:

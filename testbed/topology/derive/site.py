@@ -9,6 +9,7 @@ from itertools import count
 from typing import Literal
 
 from testbed.topology import references
+from testbed.topology.derive.bgp import derive_bgp
 from testbed.topology.derive.lan import derive_hosts, derive_segments
 from testbed.topology.derive.rack import device_pair, point_to_point
 from testbed.topology.model import (
@@ -116,7 +117,8 @@ def _devices(
             except ValueError as error:
                 report.add(("site", "devices", name, "config"), str(error))
         ports = _host_interfaces(device.host_interfaces) if device.host_interfaces else None
-        devices.append(Device(name, asns[name], device.daemon, text, ports, device.config))
+        bgp = derive_bgp(device.bgp)
+        devices.append(Device(name, asns[name], device.daemon, text, ports, device.config, bgp))
     return tuple(devices)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 from typing import Literal
 
 from testbed.topology.model.base import Quality, Service
+from testbed.topology.model.bgp import DeviceBgp
 from testbed.topology.model.direct_connect import DirectConnect
 from testbed.topology.model.lan import DhcpServer, Vrrp
 
@@ -44,6 +45,7 @@ class Device:
     config: str | None = None
     host_interfaces: HostInterfaces | None = None
     config_file: str | None = None
+    bgp: DeviceBgp = field(default_factory=DeviceBgp)
 
 
 @dataclass(frozen=True, slots=True)

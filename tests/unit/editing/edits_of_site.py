@@ -6,6 +6,30 @@ from testbed.topology import editing as edit
 from testbed.topology.editing import Change, together
 
 CONFIG = "router id 10.0.0.1;\n"
+RULE = {
+    "prefixes": ["10.0.0.0/8 le 24"],
+    "communities": ["65000:1"],
+    "action": "deny",
+    "prepend": 1,
+    "local_preference": 50,
+    "med": 10,
+    "add_communities": ["no-export"],
+}
+BGP = {
+    "hold_time": 30,
+    "keepalive_time": 5,
+    "bfd": {"interval": 100, "multiplier": 5},
+    "graceful_restart": "restart",
+    "password": "key",
+    "ttl_security": True,
+    "max_prefixes": 100,
+    "allowas_in": 1,
+    "as_override": True,
+    "remove_private_as": True,
+    "default_originate": True,
+    "inbound": [RULE],
+    "outbound": [RULE],
+}
 
 
 ROUND_TRIPS: list[tuple[Change, Change]] = [
@@ -66,6 +90,16 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
     (
         edit.modify_site_device(device="cnd3", asn=65101, daemon="frr"),
         edit.modify_site_device(device="cnd3", asn=None, daemon="bird"),
+    ),
+    (
+        edit.modify_site_device(device="cnd3", bgp={"hold_time": 30, "restart_time": 60}),
+        edit.modify_site_device(device="cnd3", bgp=None),
+    ),
+    (
+        edit.modify_site_device_bgp(device="cnd3", **BGP, restart_time=60, sessions={"wan": BGP}),
+        edit.modify_site_device_bgp(
+            device="cnd3", **dict.fromkeys(BGP), restart_time=None, sessions=None
+        ),
     ),
     (
         together(
@@ -194,6 +228,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
                 vlan=110,
                 amazon_address="169.254.7.1/30",
                 customer_address="169.254.7.2/30",
+                auth_key="6-to-80",
                 bfd=True,
                 vrf="sl",
                 prefix_pool_allocated_count_ipv4=50,
@@ -223,6 +258,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
             vlan=111,
             amazon_address="169.254.8.1/30",
             customer_address="169.254.8.2/30",
+            auth_key="6-to-80",
             bfd=True,
             vrf="sl",
         ),
@@ -245,6 +281,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
             bfd=True,
             vrf="lgw",
             prefix_pool_allocated_count_ipv4=50,
+            auth_key="6-to-80",
         ),
         edit.modify_private_virtual_interface(
             connection="dx",
@@ -255,6 +292,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
             bfd=False,
             vrf=None,
             prefix_pool_allocated_count_ipv4=None,
+            auth_key=None,
         ),
     ),
     (
