@@ -89,7 +89,7 @@ def _node_row(node: Node, processes: ProcessTable) -> Row:
         entries.append(
             {
                 "name": process.name,
-                "ok": running is not None and running.status is None and not running.refused,
+                "ok": running is not None and running.is_well,
                 "state": running.describe() if running else "not started",
                 "pid": running.pid if running else None,
             }

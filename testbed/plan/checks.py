@@ -30,7 +30,8 @@ class LagCheck:
 class BgpCheck:
     """The BGP session `protocol` of the node's daemon is Established.
 
-    For BIRD `protocol` is its name there; for FRR it is ``VRF neighbour``.
+    For BIRD `protocol` is its name there; for FRR it is the VRF. In a configuration of the
+    customer's own it is "", and the session the one with `neighbor`, whatever it is called.
     """
 
     node: str

@@ -87,8 +87,11 @@ def _changed_files(change: NodeChange) -> set[str]:
     return {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
 
 
+OF_A_START = ("argv", "env", "container", "restart")
+
+
 def _must_restart(change: NodeChange, old: Process, new: Process) -> bool:
-    if change.fresh or (old.argv, old.env) != (new.argv, new.env):
+    if change.fresh or any(getattr(old, name) != getattr(new, name) for name in OF_A_START):
         return True
     touched = old != new or not _changed_files(change).isdisjoint(new.files)
     return touched and new.reload == "restart"

@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 
 from testbed.plan.bgp import Router
 from testbed.plan.checks import Check
+from testbed.plan.container import Container
 from testbed.plan.roles import Role
 
 TABLE_MAIN = 254
@@ -259,6 +260,11 @@ class Process:
     process is reloaded as `reload` says: ``bird`` asks over its control
     socket, ``restart`` stops and starts it. `after` names sockets in the
     node's directory, made by its other processes, that it needs to find.
+
+    With a `container` it has that of its own; `argv` may then be empty, which is what its
+    image starts. `restart` says what its end means: ``required`` that something is wrong,
+    which the next `up` puts right; a workload may end, and is started again ``always``,
+    ``on-failure`` or ``never``.
     """
 
     name: str
@@ -267,6 +273,8 @@ class Process:
     reload: Literal["bird", "restart"] = "restart"
     after: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    container: Container | None = None
+    restart: Literal["required", "always", "on-failure", "never"] = "required"
 
 
 @dataclass(frozen=True, slots=True)

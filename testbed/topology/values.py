@@ -221,6 +221,13 @@ def _host_interface(value: Any) -> str:
     raise wrong(f"must be the name of a host interface, such as eth1, is {show(value)}")
 
 
+def _interface(value: Any) -> str:
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if _HOST_INTERFACE.match(text) and text not in {".", ".."}:
+        return text
+    raise wrong(f"must be a name of up to 15 characters that Linux allows, is {show(value)}")
+
+
 def _subnet(value: Any) -> str:
     text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
     parts = text.split("/")
@@ -311,6 +318,7 @@ SubnetName = Annotated[
 ]
 PoolName = Annotated[str, *typed(_pool, pattern=rf"{NAME_PATTERN[:-1]}/{NAME_PATTERN[1:]}")]
 HostInterface = Annotated[str, *typed(_host_interface, pattern=HOST_INTERFACE_PATTERN)]
+InterfaceName = Annotated[str, *typed(_interface, pattern=HOST_INTERFACE_PATTERN)]
 Vlan = Annotated[int, *typed(_vlan, "integer", minimum=1, maximum=4094)]
 Mtu = Annotated[int, *typed(_mtu, "integer", minimum=MIN_MTU, maximum=MAX_MTU)]
 DomainName = Annotated[str, *typed(_domain_name)]

@@ -52,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "kernel": {"errors", "plan"},
     "programs.launcher": {"programs", "kernel"},  # enters namespaces
+    "programs.host": {"programs", "kernel"},  # enters namespaces
     "control.protocol": {"errors"},  # spoken at both ends
     "guest.gate": set(),  # known at both ends of virtual time
     "guest.channel": set(),  # spoken at both ends of the guest's port
@@ -61,6 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
         "programs",
         "programs.launcher",
+        "programs.host",
         "plan",
         "faults",
         "kernel",
@@ -95,6 +97,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "control",
         "guest",
     },
+    "importing": {"errors"},  # facts from switches' configurations; hier_config reads them
     "probes": {
         "errors",
         "quantities",
@@ -181,6 +184,8 @@ PROCESSES = {
     "guest": "starts QEMU and what serves it the host's files",
 }
 PROCESS_EXCEPTIONS = {
+    "programs.container.images": "has umoci and skopeo fetch and unpack images",
+    "programs.container.program": "becomes crun",
     "lifecycle.start": "starts the keeper or the relay of a micro VM",
     "lifecycle.device_configs": "has BIRD or FRR parse a device's own configuration",
     "topology.file.limited": "renders templates in a child that may not take much",

@@ -72,6 +72,8 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
         announced += [topology.region.internet.cidr, topology.region.elastic_ip_cidr]
     site = topology.site
     settings = {device.name: device.bgp.of("region", "sl") for device in site.devices}
+    if site.provider_default:
+        announced.append(IPv4Network("0.0.0.0/0"))
     asns = {device.name: device.asn for device in site.devices}
     asns |= {firewall.name: firewall.asn for firewall in site.firewalls}
     uplinks = (*site.region_uplinks, *(firewall.outside for firewall in site.firewalls))

@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 
 from testbed.lower import bgp, names, rack, region
 from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
-from testbed.lower.site import direct_connect, firewall, segments
+from testbed.lower.site import direct_connect, firewall, own_configuration, segments
 from testbed.lower.site.internet import LAN as INTERNET_LAN
 from testbed.lower.site.tuning import lets, matched, tuned
 from testbed.plan.checks import RouteCheck
@@ -271,7 +271,10 @@ def _configure(draft: Draft, entry: _DeviceDraft) -> None:
     device = entry.device
     router_id = instances[0].sessions[0].local
     router = bgp.Router(router_id, instances, device.daemon, device.bgp.restart_time)
-    bgp.configure(draft, entry.node, router, config=device.config)
+    if device.config is None:
+        bgp.configure(draft, entry.node, router)
+    else:
+        own_configuration.configure(draft, entry.node, router, device)
 
 
 def _expect_routes(draft: Draft, topology: Topology, devices: dict[str, _DeviceDraft]) -> None:

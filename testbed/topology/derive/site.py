@@ -61,6 +61,7 @@ def derive_site(
         wan=Wan(wan.asn, _uplinks(wan, places, cidr, WAN_LINKS)) if wan else None,
         segments=segments,
         hosts=derive_hosts(form, segments, report, numbers),
+        provider_default=form.site.region_link.default_route,
     )
 
 
@@ -117,8 +118,20 @@ def _devices(
             except ValueError as error:
                 report.add(("site", "devices", name, "config"), str(error))
         ports = _host_interfaces(device.host_interfaces) if device.host_interfaces else None
-        bgp = derive_bgp(device.bgp)
-        devices.append(Device(name, asns[name], device.daemon, text, ports, device.config, bgp))
+        vrfs = {vrf: tuple(members) for vrf, members in device.vrfs.items()}
+        devices.append(
+            Device(
+                name=name,
+                asn=asns[name],
+                daemon=device.daemon,
+                config=text,
+                host_interfaces=ports,
+                config_file=device.config,
+                config_interfaces=device.config_interfaces,
+                vrfs=vrfs,
+                bgp=derive_bgp(device.bgp),
+            )
+        )
     return tuple(devices)
 
 

@@ -51,6 +51,7 @@ from testbed.topology.model.outpost import (
     Vif,
 )
 from testbed.topology.model.placement import RACKS_ONLY, PlacementGroup, Resource, Storage
+from testbed.topology.model.process import InstanceProcess, ProcessMount, RestartPolicy
 from testbed.topology.model.region import (
     Anchor,
     Internet,
@@ -133,6 +134,7 @@ __all__ = [
     "HostInterfaces",
     "HostedZone",
     "Instance",
+    "InstanceProcess",
     "InstanceState",
     "Internet",
     "InternetHost",
@@ -147,6 +149,7 @@ __all__ = [
     "NetworkInterface",
     "Outpost",
     "PlacementGroup",
+    "ProcessMount",
     "PublicService",
     "Quality",
     "Record",
@@ -154,6 +157,7 @@ __all__ = [
     "Region",
     "Requester",
     "Resource",
+    "RestartPolicy",
     "RouteTable",
     "SecurityGroup",
     "SecurityRule",

@@ -35,7 +35,9 @@ class Device:
     """A customer network device (CND): router, LAG peer and VRF owner.
 
     `config` is the text of the customer's own daemon configuration, from the
-    file `config_file`, which then replaces the generated one. One with
+    file `config_file`, which then replaces the generated one. There its interfaces may have
+    other names (`config_interfaces`, the testbed's by the customer's), and it may have further
+    VRFs (`vrfs`, with the interfaces that are in each instead of in sl or lgw). One with
     `host_interfaces` is real: all that is built is the other ends of its cables.
     """
 
@@ -46,6 +48,8 @@ class Device:
     host_interfaces: HostInterfaces | None = None
     config_file: str | None = None
     bgp: DeviceBgp = field(default_factory=DeviceBgp)
+    config_interfaces: Mapping[str, str] = field(default_factory=dict)
+    vrfs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,8 @@ class Site:
     """What the customer owns.
 
     `region_uplinks` lead straight to the Region's edge (VRF sl),
-    `internet_uplinks` to the internet (VRF lgw).
+    `internet_uplinks` to the internet (VRF lgw). With `provider_default` the provider announces
+    a default route beside AWS's ranges on the former.
     """
 
     devices: tuple[Device, ...]
@@ -165,3 +170,4 @@ class Site:
     direct_connects: tuple[DirectConnect, ...] = ()
     firewalls: tuple[Firewall, ...] = ()
     internet_uplinks: tuple[Uplink, ...] = ()
+    provider_default: bool = False

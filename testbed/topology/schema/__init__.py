@@ -33,6 +33,7 @@ from testbed.topology.schema.outpost import (
     VifForm,
 )
 from testbed.topology.schema.placement import CapacityForm, PlacementGroupForm
+from testbed.topology.schema.process import MountForm, ProcessForm
 from testbed.topology.schema.region import InternetForm, InternetHostForm, RegionForm
 from testbed.topology.schema.security import (
     EgressRuleForm,
@@ -97,6 +98,7 @@ __all__ = [
     "LinkForm",
     "LocalGatewayForm",
     "MetadataOptionsForm",
+    "MountForm",
     "Name",
     "NatGatewayForm",
     "NetworkAclEntryForm",
@@ -105,6 +107,7 @@ __all__ = [
     "OutpostForm",
     "PlacementGroupForm",
     "PrivateVirtualInterfaceForm",
+    "ProcessForm",
     "PublicVirtualInterfaceForm",
     "RecordForm",
     "RegionForm",

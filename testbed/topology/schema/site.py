@@ -12,7 +12,15 @@ from testbed.topology.schema.base import Form
 from testbed.topology.schema.bgp import BgpForm
 from testbed.topology.schema.direct_connect import DirectConnectForm
 from testbed.topology.schema.lan import HostForm, SegmentForm
-from testbed.topology.values import CustomerAsn, Delay, HostInterface, Mtu, Name, Rate
+from testbed.topology.values import (
+    CustomerAsn,
+    Delay,
+    HostInterface,
+    InterfaceName,
+    Mtu,
+    Name,
+    Rate,
+)
 
 
 class HostInterfacesForm(Form):
@@ -60,6 +68,16 @@ class DeviceForm(Form):
     bgp: BgpForm = Field(
         BgpForm(), description="Its BGP settings. Default: all as the sessions' keys say."
     )
+    config_interfaces: dict[InterfaceName, InterfaceName] = Field(
+        default={},
+        description="What its interfaces are called in `config`: the name there to the testbed's,"
+        " such as bond0: op. VLANs follow. Default: the testbed's names.",
+    )
+    vrfs: dict[InterfaceName, list[InterfaceName]] = Field(
+        default={},
+        description="Further VRFs that `config` uses, each with the interfaces that are in it"
+        " instead of in sl or lgw. Default: none.",
+    )
     host_interfaces: HostInterfacesForm | None = Field(
         None,
         description="The host interfaces that a real device is cabled to. Default: it is emulated.",
@@ -88,6 +106,11 @@ class RegionLinkForm(Form):
     delay: Delay = Field(10.0, description="One-way delay. Default: 10ms.")
     rate: Rate = Field(1000.0, description="Rate in each direction. Default: 1G.")
     mtu: Mtu = Field(1500, description="MTU in bytes. Default: 1500.")
+    default_route: bool = Field(
+        default=False,
+        description="Whether the provider announces a default route beside AWS's ranges."
+        " Default: false.",
+    )
 
 
 class FirewallForm(Form):
