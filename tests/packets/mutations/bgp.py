@@ -82,6 +82,12 @@ MUTATIONS = {
         (Fault("bgp-prefix-limit", "cnd1:op-a.1001"),),
         settle_s=3.0,
     ),
+    "bgp.prefix-limit by-frr": Mutation(
+        BFD,
+        "cnd2 op.1002",
+        (Fault("bgp-prefix-limit", "cnd2:op.1002"),),
+        settle_s=3.0,
+    ),
     "bgp.bfd": Mutation(BFD, "cnd1 op.1001", (Fault("bfd-missing", "cnd1:op.1001"),)),
     "bgp.bfd of-frr": Mutation(BFD, "cnd2 op.1002", (Fault("bfd-missing", "cnd2:op.1002"),)),
     "bgp.way-to-site": Mutation(
