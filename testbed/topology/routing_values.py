@@ -18,7 +18,7 @@ WELL_KNOWN = {  # RFC 1997, RFC 7999
 _PREFIX = re.compile(r"(\S+?)(?: ge ([0-9]{1,2}))?(?: le ([0-9]{1,2}))?")
 _COMMUNITY = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")
 _PASSWORD = re.compile(r"[!#-\[\]-~]{1,80}")  # printable, without space, quotation mark, backslash
-SESSION_PATTERN = rf"{NAME_PATTERN[:-1]}(?:\.ond[1-9][0-9]?)?(?:/[a-z][a-z-]{{1,20}})?$"
+SESSION_PATTERN = rf"{NAME_PATTERN[:-1]}(?:\.ond[1-9][0-9]?)?(?:/[a-z0-9][a-z0-9-]{{0,47}})?$"
 _SESSION = re.compile(SESSION_PATTERN[:-1] + r"\Z")
 
 

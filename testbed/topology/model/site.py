@@ -15,6 +15,10 @@ from testbed.topology.model.lan import DhcpServer, Vrrp
 FirewallFilter = Literal["stateful", "stateless"]
 Daemon = Literal["bird", "frr"]
 
+# The VRFs that every customer device has, as AWS recommends (facts: R1).
+SERVICE_LINK_VRF = "sl"
+LOCAL_GATEWAY_VRF = "lgw"
+
 
 @dataclass(frozen=True, slots=True)
 class HostInterfaces:
@@ -60,7 +64,7 @@ class SiteLink:
     """
 
     devices: tuple[str, str]
-    vrf: Literal["sl", "lgw"]
+    vrf: str
     addresses: tuple[IPv4Interface, IPv4Interface]
     quality: Quality
 
@@ -105,7 +109,7 @@ class Wan:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A LAN: one broadcast domain in the devices' VRF lgw.
+    """A LAN: one broadcast domain in a VRF of the devices' for local gateways.
 
     `routers` are the devices' addresses on it, (device, address with prefix length);
     `host_interfaces` are the host's interfaces that are ports of it. With a `vlan` it is that
@@ -127,6 +131,7 @@ class Segment:
     dhcp: DhcpServer | None = None
     vrrp: Vrrp | None = None
     ipv6_routers: tuple[tuple[str, IPv6Interface], ...] = ()
+    vrf: str = LOCAL_GATEWAY_VRF
 
     @property
     def gateways(self) -> tuple[IPv4Address, ...]:

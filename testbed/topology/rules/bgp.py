@@ -159,15 +159,12 @@ def _has(uplinks: Iterable[Uplink], device: Device) -> bool:
 
 
 def _with_outposts(topology: Topology, device: Device) -> Iterator[_Session]:
-    for outpost in topology.outposts.values():
+    for outpost in topology.racks.values():
         where = ("", f"outposts.{outpost.name}.uplinks.bfd")
         for lag in (lag for lag in outpost.lags if lag.customer_device == device.name):
             name = f"{outpost.name}.ond{lag.device}"
-            for which, vif in (
-                ("service-link", lag.service_link),
-                ("local-gateway", lag.local_gateway),
-            ):
-                yield _Session(name, which, vif.local_bgp_asn, "aws", lag.bfd, where=where)
+            for vif in lag.vifs:
+                yield _Session(name, vif.title, vif.local_bgp_asn, "aws", lag.bfd, where=where)
 
 
 def _of_direct_connect(topology: Topology, device: Device) -> Iterator[_Session]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
-from testbed.topology.model import Outpost, Topology, Uplink
+from testbed.topology.model import Rack, Topology, Uplink
 from testbed.topology.rules.advice import advice
 
 LONGEST_RTT_MS = 175  # facts: S1
@@ -84,7 +84,7 @@ def _bandwidth(topology: Topology) -> Iterator[Warned]:
 
 
 def _one_device(topology: Topology) -> Iterator[Warned]:
-    for outpost in topology.outposts.values():
+    for outpost in topology.racks.values():
         devices = sorted({lag.customer_device for lag in outpost.lags})
         if len(devices) == 1:
             yield Warned(
@@ -104,7 +104,7 @@ def _same_asn(topology: Topology) -> Iterator[Warned]:
 
 
 def _no_bfd(topology: Topology) -> Iterator[Warned]:
-    for outpost in topology.outposts.values():
+    for outpost in topology.racks.values():
         without = [str(lag.device) for lag in outpost.lags if not lag.bfd]
         if without:
             yield Warned(
@@ -173,7 +173,7 @@ def _single_ways(topology: Topology) -> Iterator[Warned]:
 def _not_joined(topology: Topology) -> Iterator[Warned]:
     """Two devices of one Outpost without a link: one that loses its uplink isolates its OND."""
     joined = {frozenset(link.devices) for link in topology.site.links}
-    for outpost in topology.outposts.values():
+    for outpost in topology.racks.values():
         pair = frozenset(lag.customer_device for lag in outpost.lags)
         if len(pair) > 1 and pair not in joined:
             yield Warned(
@@ -201,7 +201,7 @@ def _segments(topology: Topology) -> Iterator[Warned]:
 
 
 def _one_link(topology: Topology) -> Iterator[Warned]:
-    for outpost in topology.outposts.values():
+    for outpost in topology.racks.values():
         if _lone(outpost):
             yield Warned(
                 "one-link",
@@ -213,7 +213,7 @@ def _one_link(topology: Topology) -> Iterator[Warned]:
             )
 
 
-def _lone(outpost: Outpost) -> bool:
+def _lone(outpost: Rack) -> bool:
     return all(lag.members == 1 for lag in outpost.lags)
 
 

@@ -165,7 +165,7 @@ class SiteForm(Form):
     links: list[LinkForm] | None = Field(
         None,
         description="The links between devices. Default: one between the two devices of each"
-        " Outpost.",
+        " Outpost, a ring of more.",
     )
     region_link: RegionLinkForm = Field(
         RegionLinkForm(), description="The path to the Region. Default: every device has one."
