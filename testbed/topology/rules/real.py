@@ -70,7 +70,8 @@ def _wanted(topology: Topology, device: Device) -> Wanted:
         if device.name in link.devices:
             other = next(name for name in link.devices if name != device.name)
             if other not in real:
-                wanted["links", other] = 2
+                # one for each VRF
+                wanted["links", other] = wanted.get(("links", other), 0) + 1
     for segment in site.segments:
         if device.name in {name for name, _ in segment.routers}:
             wanted["segments", segment.name] = 1

@@ -37,10 +37,10 @@ class HostInterfacesForm(Form):
     wan: HostInterface | None = Field(
         None, description="For its connection to the WAN, if site.wan has one."
     )
-    links: dict[Name, Annotated[list[HostInterface], Field(min_length=2, max_length=2)]] = Field(
+    links: dict[Name, Annotated[list[HostInterface], Field(min_length=2, max_length=12)]] = Field(
         default={},
-        description="Two for its link to each emulated device: for the VRF of the service link,"
-        " then for that of the local gateway.",
+        description="Those of its link to each emulated device: for the VRF of the service link,"
+        " then for that of the local gateway, then for those of routing domains.",
     )
     segments: dict[Name, HostInterface] = Field(
         default={}, description="For each LAN segment of which it is a router."

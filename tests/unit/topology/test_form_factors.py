@@ -11,6 +11,7 @@ from testbed.errors import TopologyError
 from testbed.topology.file.load import loads
 from testbed.topology.form_factors import RACKS
 from testbed.topology.model import Rack
+from testbed.topology.numbers import Numbers
 
 HEAD = """
 testbed: 1
@@ -198,3 +199,39 @@ def test_the_networks_of_several_racks_do_not_overlap() -> None:
     cidrs = [c for r in topology.racks.values() for c in r.service_link.infrastructure_cidrs]
     assert len(set(cidrs)) == 20
     assert all(cidr.subnet_of(IPv4Network("10.200.128.0/17")) for cidr in cidrs)
+
+
+def test_ten_routing_domains_have_vifs_of_their_own() -> None:
+    names = ", ".join(f"d{number}: {{}}" for number in range(10))
+    rack = rack_of(
+        f"form_factor: rack-2nd-generation, local_gateway: {{routing_domains: {{{names}}}}}", 4
+    )
+    assert [domain.number for domain in rack.domains] == list(range(1, 11))
+    assert {domain.vrf for domain in rack.domains} == {domain.name for domain in rack.domains}
+    for lag in rack.lags:
+        assert len({vif.vlan for vif in lag.vifs}) == len(lag.vifs) == 11
+    networks = [vif.local_address.network for lag in rack.lags for vif in lag.vifs]
+    assert len(set(networks)) == 44
+
+
+def test_an_eleventh_routing_domain_is_refused() -> None:
+    names = ", ".join(f"d{number}: {{}}" for number in range(11))
+    with pytest.raises(TopologyError, match="must have at most 10 entries, has 11"):
+        rack_of(
+            f"form_factor: rack-2nd-generation, local_gateway: {{routing_domains: {{{names}}}}}", 4
+        )
+
+
+def test_a_routing_domain_keeps_its_numbers_when_another_one_goes() -> None:
+    """What is beside it is not touched: neither VLANs nor addresses."""
+    text = (
+        f"{HEAD}outposts: {{op: {{form_factor: rack-2nd-generation,"
+        " local_gateway: {routing_domains: {one: {}, two: {}}}}}\n"
+    )
+    before = loads(text)
+    numbers = Numbers(before.numbers.to_json())
+    after = loads(text.replace("one: {}, ", ""), numbers=numbers)
+    old, new = before.racks["op"], after.racks["op"]
+    assert new.domain("two") == old.domain("two")
+    for lag, other in zip(old.lags, new.lags, strict=True):
+        assert other.local_gateway("two") == lag.local_gateway("two")
