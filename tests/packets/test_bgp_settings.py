@@ -141,9 +141,12 @@ def limited(document: Document, number: int) -> Document:
 
 
 def test_too_many_prefixes_take_a_session_down(testbed: Testbed, daemon: str) -> None:
-    """NOTIFICATION Cease, maximum number of prefixes reached; and all is well with one more."""
+    """NOTIFICATION Cease, maximum number of prefixes reached; there are three of them.
+
+    FRR's bgpd counts before it adds, so that one too many is not yet enough.
+    """
     with testbed["far"].capture("lgw_left", "tcp port 179") as capture:
-        testbed.edit(lambda document: limited(document, 2), wait=False)
+        testbed.edit(lambda document: limited(document, 1), wait=False)
         source = str(testbed["left"].source_address(4, "lgw_far"))
         told = Notification(6, 1)
         testbed.eventually(lambda: told in listen(capture.packets).notifications(source), 30.0)

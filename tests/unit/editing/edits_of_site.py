@@ -18,10 +18,7 @@ RULE = {
 BGP = {
     "hold_time": 30,
     "keepalive_time": 5,
-    "bfd": {"interval": 100, "multiplier": 5},
     "graceful_restart": "restart",
-    "password": "key",
-    "ttl_security": True,
     "max_prefixes": 100,
     "allowas_in": 1,
     "as_override": True,
@@ -32,6 +29,11 @@ BGP = {
 }
 
 
+AGREED = {  # with the other end
+    "bfd": {"interval": 100, "multiplier": 5},
+    "password": "key",
+    "ttl_security": True,
+}
 ROUND_TRIPS: list[tuple[Change, Change]] = [
     # the Region
     (
@@ -84,7 +86,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
     ),
     # the site
     (
-        edit.add_site_device(device="new", asn=65100, daemon="frr"),
+        edit.add_site_device(device="new", asn=65100, daemon="frr", bgp=BGP | AGREED),
         edit.remove_site_device(device="new"),
     ),
     (
@@ -96,7 +98,9 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
         edit.modify_site_device(device="cnd3", bgp=None),
     ),
     (
-        edit.modify_site_device_bgp(device="cnd3", **BGP, restart_time=60, sessions={"wan": BGP}),
+        edit.modify_site_device_bgp(
+            device="cnd3", **BGP, restart_time=60, sessions={"wan": BGP | AGREED}
+        ),
         edit.modify_site_device_bgp(
             device="cnd3", **dict.fromkeys(BGP), restart_time=None, sessions=None
         ),
