@@ -138,7 +138,7 @@ def _session(instance: Instance, session: Session, restart_s: int) -> Iterator[s
     if session.reflect:
         yield "rr client;"
     yield "connect delay time 1;"
-    yield f"connect retry time {session.connect_retry_s};"
+    yield "connect retry time 2;"
     yield "error wait time 1, 4;"
     if session.password:
         yield f'password "{session.password}";'

@@ -23,14 +23,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quantities": set(),
     "programs": set(),  # what runs inside nodes
     "plan.json_diff": {"errors"},  # of any JSON, documents' as well
+    "plan.bgp": set(),  # policies, in the words of both AWS's customers and of daemons
     "topology.ids": set(),
     "topology.numbers": set(),  # claimed by lower, too
-    "topology.model": {"errors", "topology.numbers"},
-    "plan": {"plan.json_diff", "errors"},
-    "faults": {"errors", "quantities", "plan"},
+    "topology.model": {"errors", "plan.bgp", "topology.numbers"},
+    "plan": {"plan.json_diff", "plan.bgp", "errors"},
+    "faults": {"errors", "quantities", "plan.bgp", "plan"},
     # A declared fault's form is made from the registry of the kinds.
     "topology": {
         "plan.json_diff",
+        "plan.bgp",
         "errors",
         "quantities",
         "topology.model",
@@ -41,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "predict": {"topology.model"},  # knows nothing of how the testbed is built
     "lower": {
         "errors",
+        "plan.bgp",
         "topology.model",
         "topology.ids",
         "topology.numbers",
@@ -162,6 +165,7 @@ STANDARD_LIBRARY_ONLY = {
     "quantities",
     "programs",
     "plan",
+    "plan.bgp",
     "plan.json_diff",
     "faults",
     "kernel",

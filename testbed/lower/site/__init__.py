@@ -15,10 +15,12 @@ from testbed.lower import bgp, names, rack, region
 from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
 from testbed.lower.site import direct_connect, firewall, own_configuration, segments
 from testbed.lower.site.internet import LAN as INTERNET_LAN
+from testbed.lower.site.tuning import lets, matched, tuned
 from testbed.plan.bird import symbol
 from testbed.plan.checks import RouteCheck
 from testbed.plan.roles import SITE, Role
 from testbed.topology.model import (
+    BgpSettings,
     Device,
     Lag,
     Rack,
@@ -31,6 +33,7 @@ from testbed.topology.model import (
 )
 
 DEFAULT = IPv4Network("0.0.0.0/0")
+WAN = "wan"  # as the settings of devices know it
 TABLES = {
     names.VRF_SERVICE_LINK: names.TABLE_SERVICE_LINK,
     names.VRF_LOCAL_GATEWAY: names.TABLE_LOCAL_GATEWAY,
@@ -78,6 +81,20 @@ class _DeviceDraft:
         """The VRF of local gateways that have no other."""
         return self.vrfs[names.VRF_LOCAL_GATEWAY]
 
+    def add_session(self, vrf: str, neighbor: str, which: str, session: bgp.Session) -> None:
+        """Add a session in a VRF; the device's settings know it by `neighbor` and `which`."""
+        settings = self.device.bgp.of(neighbor, which)
+        self.vrfs[vrf].sessions.append(tuned(session, self.device.asn, settings))
+
+    def has(self, vrf: str, cidr: IPv4Network) -> bool:
+        """Whether it is a router of the LAN itself."""
+        return cidr in (own for _, own in self.vrfs[vrf].connected)
+
+    def has_rules(self, vrf: str, area: set[str]) -> bool:
+        """Whether it has rules for what it and other devices, or the WAN, tell each other."""
+        settings = (self.device.bgp.of(name, vrf) for name in (*area, WAN))
+        return any(each.inbound or each.outbound for each in settings)
+
 
 def lower(draft: Draft, topology: Topology) -> None:
     """Add everything the customer owns."""
@@ -92,8 +109,8 @@ def lower(draft: Draft, topology: Topology) -> None:
     for connection in site.direct_connects:
         entry = devices[connection.device]
         for interface, vif in direct_connect.attach(draft, connection, entry.node):
-            vrf = entry.sl if vif.vrf == names.VRF_SERVICE_LINK else entry.lgw
-            vrf.sessions.append(direct_connect.session(topology, connection, interface, vif))
+            made = direct_connect.session(topology, connection, interface, vif)
+            entry.add_session(vif.vrf, connection.name, vif.kind, made)
     if site.wan:
         _add_wan(draft, site, devices)
     for uplink in site.internet_uplinks:
@@ -132,7 +149,10 @@ def _add_lag(
             vrf = outpost.domain(vif.domain).vrf
         interface = rack.add_vlan(entry.node, bond, vif, vrf, outpost_side=False)
         ends = f"{entry.device.name} - {outpost.name} OND{lag.device}"
-        entry.vrfs[vrf].sessions.append(
+        entry.add_session(
+            vrf,
+            names.ond(outpost, lag.device),
+            vif.title,
             bgp.Session(
                 name=names.session(outpost, lag, vif.title),
                 interface=interface,
@@ -142,7 +162,7 @@ def _add_lag(
                 title=f"{ends}, {vif.title} VLAN {vif.vlan}",
                 exports=exports,
                 bfd=bgp.Bfd() if lag.bfd else None,
-            )
+            ),
         )
 
 
@@ -160,7 +180,10 @@ def _add_link(draft: Draft, devices: dict[str, _DeviceDraft], link: SiteLink) ->
     )
     for index, entry in enumerate(entries):
         other = entries[1 - index].device
-        entry.vrfs[link.vrf].sessions.append(
+        entry.add_session(
+            link.vrf,
+            other.name,
+            link.vrf,
             bgp.Session(
                 name=f"{link.vrf}-{other.name}",
                 interface=interfaces[index],
@@ -168,7 +191,7 @@ def _add_link(draft: Draft, devices: dict[str, _DeviceDraft], link: SiteLink) ->
                 neighbor=str(link.addresses[1 - index].ip),
                 remote_asn=other.asn,
                 title=f"{entry.device.name} - {other.name}, VRF {link.vrf}",
-            )
+            ),
         )
 
 
@@ -178,13 +201,15 @@ def _add_region_uplinks(draft: Draft, topology: Topology, devices: dict[str, _De
     for wall in topology.site.firewalls:
         for uplink in wall.inside:
             entry = devices[uplink.device]
-            entry.sl.sessions.append(
-                firewall.attach(draft, wall, uplink, entry.node, names.REGION_PORT)
-            )
+            session = firewall.attach(draft, wall, uplink, entry.node, names.REGION_PORT)
+            entry.add_session(names.VRF_SERVICE_LINK, wall.name, names.VRF_SERVICE_LINK, session)
     for uplink in topology.site.region_uplinks:
         entry = devices[uplink.device]
         region.attach(draft, uplink, entry.node, names.REGION_PORT, names.VRF_SERVICE_LINK)
-        entry.sl.sessions.append(
+        entry.add_session(
+            names.VRF_SERVICE_LINK,
+            "region",
+            names.VRF_SERVICE_LINK,
             bgp.Session(
                 name="region",
                 interface=names.REGION_PORT,
@@ -192,7 +217,7 @@ def _add_region_uplinks(draft: Draft, topology: Topology, devices: dict[str, _De
                 neighbor=str(uplink.addresses[1].ip),
                 remote_asn=topology.region.asn,
                 title=f"{entry.device.name} - Region edge",
-            )
+            ),
         )
 
 
@@ -215,11 +240,13 @@ def _add_wan(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None
             impairment=netem(uplink.quality),
         )
         title = f"{uplink.device} - WAN"
-        entry.lgw.sessions.append(bgp.Session("wan", "wan", device_end, wan_end, wan.asn, title))
+        own = bgp.Session("wan", "wan", device_end, wan_end, wan.asn, title)
+        entry.add_session(names.VRF_LOCAL_GATEWAY, WAN, names.VRF_LOCAL_GATEWAY, own)
         asn = entry.device.asn
         name = f"customer-{uplink.device}"
         title = f"WAN - {uplink.device}"
-        sessions.append(bgp.Session(name, far, wan_end, device_end, asn, title))
+        other = bgp.Session(name, far, wan_end, device_end, asn, title)
+        sessions.append(matched(other, entry.device.bgp.of(WAN, names.VRF_LOCAL_GATEWAY)))
     instance = bgp.Instance("t_main", None, 254, wan.asn, tuple(sessions))
     router_id = str(wan.uplinks[0].addresses[1].ip)
     bgp.configure(draft, node, bgp.Router(router_id, (instance,)))
@@ -267,42 +294,69 @@ def _configure(draft: Draft, entry: _DeviceDraft) -> None:
     )
     if not instances:
         return
-    router = bgp.Router(instances[0].sessions[0].local, instances, entry.device.daemon)
-    if entry.device.config is None:
+    device = entry.device
+    router_id = instances[0].sessions[0].local
+    router = bgp.Router(router_id, instances, device.daemon, device.bgp.restart_time)
+    if device.config is None:
         bgp.configure(draft, entry.node, router)
     else:
-        own_configuration.configure(draft, entry.node, router, entry.device)
+        own_configuration.configure(draft, entry.node, router, device)
 
 
 def _expect_routes(draft: Draft, topology: Topology, devices: dict[str, _DeviceDraft]) -> None:
     """Each device learns its Outposts' subnets, each local gateway what the site can reach."""
     areas = {vrf: _areas(topology.site, vrf) for vrf in topology.local_gateway_vrfs}
     for outpost, domain in topology.gateways:
-        here = areas[domain.vrf]
-        ends = [lag for lag in outpost.lags if lag.local_gateway(domain.name) is not None]
-        for lag in ends:
-            table = devices[lag.customer_device].vrfs[domain.vrf].table
+        ends = _ends(devices, outpost, domain)
+        for entry, rules in ends:
+            table = entry.vrfs[domain.vrf].table
             for cidr in topology.announced(outpost, domain):
-                title = f"{lag.customer_device}: {outpost.name} {_what(domain)} {cidr}"
-                draft.checks.append(RouteCheck(lag.customer_device, table, str(cidr), title))
-        area: set[str] = set().union(*(here[lag.customer_device] for lag in ends))
-        wanted = {
-            cidr: f"LAN {cidr}"
-            for name in area
-            for _, cidr in devices[name].vrfs[domain.vrf].connected
-        }
-        for other, another in topology.gateways:
-            apart = (other, another) == (outpost, domain) or another.vrf != domain.vrf
-            if not apart and area & {*other.customer_devices}:
-                for cidr in topology.announced(other, another):
-                    wanted[cidr] = f"{other.name} {_what(another)} {cidr}"
-        internet = {uplink.device for uplink in topology.site.internet_uplinks}
-        if domain.vrf == names.VRF_LOCAL_GATEWAY and area & internet:
-            wanted[DEFAULT] = "the internet"
+                title = f"{entry.device.name}: {outpost.name} {_what(domain)} {cidr}"
+                check = RouteCheck(entry.device.name, table, str(cidr), title)
+                draft.checks += [check] if lets(rules.inbound, cidr) else []
+        here = areas[domain.vrf]
+        area: set[str] = set().union(*(here[entry.device.name] for entry, _ in ends))
+        passed = not any(devices[name].has_rules(domain.vrf, area) for name in area)
         node = names.local_gateway(outpost, domain)
-        for cidr in sorted(wanted):
-            title = f"{domain.title(outpost.name)}: {wanted[cidr]}"
-            draft.checks.append(RouteCheck(node, names.TABLE_VIF_GROUP, str(cidr), title))
+        wanted = _reachable(topology, (outpost, domain), devices, area)
+        for cidr, what in sorted(wanted.items()):
+            known = [rules for entry, rules in ends if passed or entry.has(domain.vrf, cidr)]
+            if any(lets(rules.outbound, cidr) for rules in known):
+                title = f"{domain.title(outpost.name)}: {what}"
+                draft.checks.append(RouteCheck(node, names.TABLE_VIF_GROUP, str(cidr), title))
+
+
+def _ends(
+    devices: dict[str, _DeviceDraft], outpost: Rack, domain: RoutingDomain
+) -> list[tuple[_DeviceDraft, BgpSettings]]:
+    """The devices at the virtual interfaces of a routing domain, and what holds there."""
+    found = []
+    for lag in outpost.lags:
+        if vif := lag.local_gateway(domain.name):
+            entry = devices[lag.customer_device]
+            found.append((entry, entry.device.bgp.of(names.ond(outpost, lag.device), vif.title)))
+    return found
+
+
+def _reachable(
+    topology: Topology,
+    gateway: tuple[Rack, RoutingDomain],
+    devices: dict[str, _DeviceDraft],
+    area: set[str],
+) -> dict[IPv4Network, str]:
+    """What a routing domain's devices have routes to, by their connections and each other."""
+    vrf = gateway[1].vrf
+    connected = (entry for name in area for entry in devices[name].vrfs[vrf].connected)
+    found = {cidr: f"LAN {cidr}" for _, cidr in connected}
+    for other, another in topology.gateways:
+        apart = (other, another) == gateway or another.vrf != vrf
+        if not apart and area & {*other.customer_devices}:
+            for cidr in topology.announced(other, another):
+                found[cidr] = f"{other.name} {_what(another)} {cidr}"
+    internet = {uplink.device for uplink in topology.site.internet_uplinks}
+    if vrf == names.VRF_LOCAL_GATEWAY and area & internet:
+        found[DEFAULT] = "the internet"
+    return found
 
 
 def _what(domain: RoutingDomain) -> str:

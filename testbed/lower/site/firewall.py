@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from testbed.lower import bgp, names, region
 from testbed.lower.builder import Draft, NodeDraft
+from testbed.lower.site.tuning import matched
 from testbed.plan.roles import SITE, Role
-from testbed.topology.model import Firewall, Topology, Uplink
+from testbed.topology.model import Device, Firewall, Topology, Uplink
 
 EPHEMERAL = "1025-65535"
 
@@ -27,7 +28,7 @@ table ip nat {{
 
 def lower(draft: Draft, topology: Topology) -> None:
     """Add the firewalls, with their way to the Region; `attach` cables the devices."""
-    asns = {device.name: device.asn for device in topology.site.devices}
+    devices = {device.name: device for device in topology.site.devices}
     for firewall in topology.site.firewalls:
         title = f"customer firewall {firewall.name} (AS {firewall.asn})"
         node = draft.router(firewall.name, Role.FIREWALL, SITE, title)
@@ -45,20 +46,21 @@ def lower(draft: Draft, topology: Topology) -> None:
             # what is translated is nothing that the outside has to know of
             exports=() if firewall.nat else None,
         )
-        inside = (_inside(firewall, uplink, asns[uplink.device]) for uplink in firewall.inside)
+        inside = (_inside(firewall, uplink, devices[uplink.device]) for uplink in firewall.inside)
         instance = bgp.Instance("t_main", None, 254, firewall.asn, (outside, *inside))
         bgp.configure(draft, node, bgp.Router(str(own.ip), (instance,)))
 
 
-def _inside(firewall: Firewall, uplink: Uplink, asn: int) -> bgp.Session:
-    return bgp.Session(
+def _inside(firewall: Firewall, uplink: Uplink, device: Device) -> bgp.Session:
+    session = bgp.Session(
         name=f"inside-{uplink.device}",
         interface=names.inside_port(uplink.device),
         local=str(uplink.addresses[1].ip),
         neighbor=str(uplink.addresses[0].ip),
-        remote_asn=asn,
+        remote_asn=device.asn,
         title=f"{firewall.name} - {uplink.device}",
     )
+    return matched(session, device.bgp.of(firewall.name, names.VRF_SERVICE_LINK))
 
 
 def attach(

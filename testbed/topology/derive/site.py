@@ -8,6 +8,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from itertools import count, pairwise
 
 from testbed.topology import references
+from testbed.topology.derive.bgp import derive_bgp
 from testbed.topology.derive.lan import derive_hosts, derive_segments
 from testbed.topology.derive.rack import customer_devices, domains, point_to_point
 from testbed.topology.model import (
@@ -128,6 +129,7 @@ def _devices(
                 config_file=device.config,
                 config_interfaces=device.config_interfaces,
                 vrfs=vrfs,
+                bgp=derive_bgp(device.bgp),
             )
         )
     return tuple(devices)

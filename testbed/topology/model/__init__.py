@@ -21,6 +21,7 @@ from testbed.topology.model.base import (
     Service,
     Time,
 )
+from testbed.topology.model.bgp import BgpSettings, DeviceBgp
 from testbed.topology.model.conformance import Conformance, FailoverBudgets
 from testbed.topology.model.direct_connect import (
     DeviceVrf,
@@ -128,10 +129,12 @@ __all__ = [
     "SERVICE_LINK_VRF",
     "AllocatedAddress",
     "Anchor",
+    "BgpSettings",
     "CoipPool",
     "Conformance",
     "Daemon",
     "Device",
+    "DeviceBgp",
     "DeviceVrf",
     "DhcpOptions",
     "DhcpServer",

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 from typing import Literal
 
 from testbed.topology.model.base import Quality, Service
+from testbed.topology.model.bgp import DeviceBgp
 from testbed.topology.model.direct_connect import DirectConnect
 from testbed.topology.model.lan import DhcpServer, Vrrp
 
@@ -50,6 +51,7 @@ class Device:
     config: str | None = None
     host_interfaces: HostInterfaces | None = None
     config_file: str | None = None
+    bgp: DeviceBgp = field(default_factory=DeviceBgp)
     config_interfaces: Mapping[str, str] = field(default_factory=dict)
     vrfs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

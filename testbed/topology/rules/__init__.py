@@ -9,6 +9,7 @@ from testbed.topology.model import Topology
 from testbed.topology.report import Report
 from testbed.topology.rules import (
     addresses,
+    bgp,
     direct_connect,
     dns,
     instances,
@@ -41,6 +42,7 @@ PARTS = {
     "rack": rack.check,
     "local_gateway": local_gateway.check,
     "site": site.check,
+    "bgp": bgp.check,
     "lan": lan.check,
     "real": real.check,
     "transit": transit.check,

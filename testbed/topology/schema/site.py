@@ -9,6 +9,7 @@ from pydantic import Field
 from testbed.topology.addresses import Cidr
 from testbed.topology.model import FirewallFilter
 from testbed.topology.schema.base import Form
+from testbed.topology.schema.bgp import BgpForm
 from testbed.topology.schema.direct_connect import DirectConnectForm
 from testbed.topology.schema.lan import HostForm, SegmentForm
 from testbed.topology.values import (
@@ -63,6 +64,9 @@ class DeviceForm(Form):
         max_length=255,
         description="A file with its own daemon configuration, instead of a generated one; its"
         " path is below the topology file's folder.",
+    )
+    bgp: BgpForm = Field(
+        BgpForm(), description="Its BGP settings. Default: all as the sessions' keys say."
     )
     config_interfaces: dict[InterfaceName, InterfaceName] = Field(
         default={},
