@@ -34,6 +34,7 @@ VERBS = (
     "ping",
     "check",
     "trace",
+    "server",
     "fault",
     "heal",
     "chaos",

@@ -99,6 +99,14 @@ SOURCES: dict[str, tuple[str, str]] = {
         "Local network connectivity for Outposts servers",
         f"{GUIDES}/server-userguide/local-server.html",
     ),
+    "N2": (
+        "Local network interfaces for Outposts servers",
+        f"{GUIDES}/server-userguide/local-network-interface.html",
+    ),
+    "N3": (
+        "Site requirements for Outposts servers",
+        f"{GUIDES}/server-userguide/outposts-requirements.html",
+    ),
     "N4": (
         "Authorize the server: Outpost Configuration Tool",
         f"{GUIDES}/install-server/authorize-4.html",

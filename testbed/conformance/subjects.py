@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from testbed.conformance import rack_subjects, site_subjects
+from testbed.conformance import rack_subjects, server_subjects, site_subjects
 from testbed.conformance.rack_subjects import lags
 from testbed.topology.model import (
     DirectConnect,
@@ -197,6 +197,8 @@ SUBJECTS: dict[str, tuple[Callable[[Topology], Sequence[Subject]], str]] = {
     "machine": (site_subjects.machines, "machine"),
     "link": (site_subjects.links, "link between the customer's own routers"),
     "segment": (site_subjects.segments, "LAN segment"),
+    "server": (server_subjects.servers, "Outposts server"),
+    "lni": (server_subjects.local_interfaces, "local network interface"),
     "vpc": (vpcs, "VPC"),
     "instance": (instances, "instance"),
 }

@@ -136,6 +136,11 @@ class NodeDraft:
         index, interface = self._find(name)
         self.interfaces[index] = replace(interface, port=port)
 
+    def set_up(self, name: str, *, up: bool) -> None:
+        """Say whether an interface that was added before is up."""
+        index, interface = self._find(name)
+        self.interfaces[index] = replace(interface, up=up)
+
     def lease(self, name: str, address: IPv4Interface) -> None:
         """Say which address a DHCP client is going to put on an interface."""
         index, interface = self._find(name)

@@ -6,16 +6,18 @@ The conformance suites import nothing else of the lowering but this module and t
 
 from __future__ import annotations
 
-from testbed.lower.builder import interface_name
+from testbed.lower.builder import interface_name, mac_address
 from testbed.plan.model import TABLE_MAIN
 from testbed.topology.model import (
     Anchor,
     DirectConnect,
     Lag,
+    LocalNetworkInterface,
     Outpost,
     Rack,
     RoutingDomain,
     Segment,
+    Server,
     TransitGateway,
     Uplink,
     Vif,
@@ -44,6 +46,7 @@ WAN = "site.wan"
 PUBLIC_DNS = "region.public-dns"
 SWITCH = "site.switch"  # of all segments that have a VLAN ID
 BRIDGE = "br0"  # a switch's
+LOCAL_UPLINK = "lan"  # an Outposts server's LNI port, towards the customer's switch
 
 
 def rack(outpost: str, number: int) -> str:
@@ -192,6 +195,41 @@ def segment(entry: Segment) -> str:
 def segment_port(entry: Segment, device: str) -> str:
     """A switch's interface towards a customer device."""
     return interface_name("" if entry.vlan is None else f"v{entry.vlan}-", device)
+
+
+def local_port(server: Server) -> str:
+    """The node of an Outposts server's LNI port."""
+    return f"{server.name}.lni"
+
+
+def link_port_of(server: Server) -> str:
+    """A switch's interface towards an Outposts server's service link port."""
+    return interface_name("sl-", server.name)
+
+
+def local_port_of(server: Server) -> str:
+    """A switch's interface towards an Outposts server's LNI port."""
+    return interface_name("lni-", server.name)
+
+
+def link_mac(server: Server) -> str:
+    """The MAC address of a server's service link port."""
+    return mac_address(service_link(server), "eth0")
+
+
+def lni_device(interface: LocalNetworkInterface) -> str:
+    """A local network interface's name inside its instance."""
+    return f"eth{interface.device_index}"
+
+
+def lni_port(interface: LocalNetworkInterface) -> str:
+    """The server's interface towards a local network interface."""
+    return interface_name("lni-", interface.name)
+
+
+def lni_mac(interface: LocalNetworkInterface) -> str:
+    """Its MAC address: locally administered, its own until it is deleted (N2)."""
+    return mac_address(interface.name, "eth0")
 
 
 def dhcp_server(entry: Segment) -> str:

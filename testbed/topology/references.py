@@ -12,7 +12,8 @@ from ipaddress import IPv4Network, IPv6Network
 
 from testbed.errors import Path
 from testbed.topology.model import Target
-from testbed.topology.report import Report, choices, plural
+from testbed.topology.naming import known_name, segments_of
+from testbed.topology.report import Report, choices
 from testbed.topology.schema import (
     DirectConnectForm,
     HostedZoneForm,
@@ -110,15 +111,7 @@ class _References:
         self, path: Path, name: str, known: Collection[str], owner: Path, spoil: Path | None = None
     ) -> bool:
         """Check that `name` is one of `known`, the entries of the file's mapping `owner`."""
-        if name in known:
-            return True
-        exists = self.report.has((*owner, name))
-        if not exists and not self.report.covers(owner):
-            what = plural(str(owner[-1]))
-            message = f"there is no {what.removesuffix('s')} named {show(name)}"
-            self.report.add(path, message, choices(name, known, what))
-        self.report.spoil(self.report.original(path if spoil is None else spoil))
-        return False
+        return known_name(self.report, path, name, known, owner, spoil)
 
     def _names(self, path: Path, names: list[str], known: Collection[str], owner: Path) -> None:
         for index, name in enumerate(names):
@@ -262,6 +255,8 @@ class _References:
             self._zone((*path, "zone"), outpost.zone, (*path, "zone"))
         for index, device in enumerate(outpost.devices or []):
             self._device((*path, "devices", index), device, (*path, "devices"))
+        for key, name in segments_of(outpost):
+            self._name((*path, *key), name, self.form.site.segments, ("site", "segments"))
         link = outpost.service_link
         if link.vpc is not None:
             at = (*path, "service_link")

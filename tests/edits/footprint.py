@@ -26,6 +26,8 @@ def allowed(before: tuple[Topology, Plan], after: tuple[Topology, Plan], edit: s
         # the first or last VPC that needs the internet, or its IPv6
         found |= {"region.edge", "region.internet"}
         found |= {n.name for _, plan in (before, after) for n in plan.nodes if n.role in OUTSIDE}
+    for _, plan in (before, after):
+        found |= {n.name for n in plan.nodes if n.role in NAMING or n.name == PUBLIC_DNS}
     names = [{node.name for node in plan.nodes} for _, plan in (before, after)]
     gone = found & (names[0] ^ names[1])
     for _, plan in (before, after):
@@ -33,6 +35,9 @@ def allowed(before: tuple[Topology, Plan], after: tuple[Topology, Plan], edit: s
     return found
 
 
+# What knows hosts, instances and Elastic IPs by name or by MAC address.
+NAMING = {"dhcp-server", "lni-port"}
+PUBLIC_DNS = "region.public-dns"
 OUTSIDE = {"internet-host", "aws-service"}
 
 
@@ -230,7 +235,7 @@ class _Footprint:
         found = {f"region.{anchor.name}" for anchor in self.topology.region.anchors}
         found.add("region.outposts-api")
         if outpost is None:
-            return found
+            return found | self.server(name)
         found |= {n for n in self.names if n.startswith((f"{name}.", f"region.{name}-"))}
         found |= {lag.customer_device for lag in outpost.lags}
         found |= {firewall.name for firewall in self.topology.site.firewalls}
@@ -245,6 +250,22 @@ class _Footprint:
         return found | (
             self.routers(outpost.service_link.vpc) if outpost.service_link.vpc else set()
         )
+
+    def server(self, name: str) -> Nodes:
+        """Its ports with their switches and routers, and its VPCs' routers."""
+        found = {n for n in self.names if n.startswith(f"{name}.")}
+        server = self.topology.servers.get(name)
+        if server is None:
+            return found
+        ports = [server.link.port, *([server.local_port] if server.local_port else [])]
+        for port in ports:
+            for segment in {port.segment, *port.tagged} - {None}:
+                found |= self.segment(str(segment))
+        found |= {firewall.name for firewall in self.topology.site.firewalls}
+        for vpc in self.topology.vpcs.values():
+            if any(subnet.outpost == name for subnet in vpc.subnets):
+                found |= self.routers(vpc.name) | self.neighbours(vpc.name)
+        return found
 
     def coip_pool(self, outpost: str) -> Nodes:
         coips = {name for name in self.names if name.startswith(f"{outpost}.coip-")}
@@ -279,7 +300,9 @@ class _Footprint:
 
     def segment(self, name: str) -> Nodes:
         site = self.topology.site
-        found = {f"site.lan-{name}"} | {h.name for h in site.hosts if h.segment == name}
+        found = {f"site.lan-{name}", "site.switch"} | {
+            h.name for h in site.hosts if h.segment == name
+        }
         return found | {d for s in site.segments if s.name == name for d, _ in s.routers}
 
     def firewall(self, name: str) -> Nodes:

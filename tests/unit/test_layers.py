@@ -176,7 +176,10 @@ STANDARD_LIBRARY_ONLY = {
 }
 STANDARD_LIBRARY_MODULES = {"lifecycle.start", "lifecycle.finding"}
 NETLINK = {"kernel"}
-NETLINK_EXCEPTIONS = {"programs.carrier": "hears that a port has lost its carrier"}
+NETLINK_EXCEPTIONS = {
+    "programs.carrier": "hears that a port has lost its carrier",
+    "programs.dhcp_client": "hears that a link has come back",
+}
 PROCESSES = {
     "kernel": "loads modules before it probes for features",
     "keeper": "is the parent of every daemon and of what `exec` runs",
@@ -184,6 +187,7 @@ PROCESSES = {
     "guest": "starts QEMU and what serves it the host's files",
 }
 PROCESS_EXCEPTIONS = {
+    "programs.dhcp_client": "runs the machine's DHCP client",
     "programs.container.images": "has umoci and skopeo fetch and unpack images",
     "programs.container.program": "becomes crun",
     "lifecycle.start": "starts the keeper or the relay of a micro VM",

@@ -19,7 +19,7 @@ from testbed.lower.rack import inner
 from testbed.lower.rack.service_link import WIREGUARD_MTU, anchor_key, outpost_key, public_key
 from testbed.plan.model import WireGuard, WireGuardPeer
 from testbed.plan.roles import REGION, Role
-from testbed.topology.model import Anchor, Outpost, Rack, Topology
+from testbed.topology.model import Anchor, Outpost, Topology
 
 FABRIC_PORT = "fabric"
 
@@ -141,14 +141,13 @@ def _configure(
             interface="wg0",
             local=str(inner.tunnel_anchor(index).ip),
             neighbor=str(inner.tunnel_outpost(outpost, index).ip),
-            remote_asn=outpost.service_link.asn,
+            remote_asn=inner.tunnel_asn(outpost),
             title=f"{anchor.name} - {outpost.name} (inside the tunnel)",
             exports=bgp.only(endpoint),
             imports=bgp.only(IPv4Network(inner.overlay_endpoint(outpost))),
             bfd=bgp.Bfd(),
         )
         for outpost in outposts
-        if isinstance(outpost, Rack)
     ]
     instance = bgp.Instance("t_main", None, 254, topology.region.asn, tuple(sessions))
     bgp.configure(draft, node, bgp.Router(str(anchor_end.ip), (instance,)))

@@ -42,6 +42,8 @@ OUTPOSTS = 256  # the most that OVERLAY_LINKS and GATEWAY_LINKS leave room for w
 
 SERVICE_LINK_MTU = 1300  # facts: S1
 SERVICE_LINK_PORT = 443
+SERVER_PORTS = (443, 51443)  # a server's tunnels start at one address (facts: N3, 1024-65535)
+FIRST_TUNNEL_ASN = 4210000000  # of servers, inside their tunnels only
 TUNNELS_APART = 2  # each Outpost has two tunnels, from servers in different parts
 SERVER_OFFSET = 10  # where in its part of the infrastructure CIDR the first server's address is
 FABRIC_ENDPOINT = OVERLAY_ENDPOINTS.broadcast_address - 1
@@ -80,6 +82,13 @@ def management_endpoint(topology: Topology, outpost: Outpost) -> IPv4Address:
 def tunnel_outpost(outpost: Outpost, index: int) -> IPv4Interface:
     """The Outpost's address inside tunnel `index` (0 or 1)."""
     return IPv4Interface((TUNNELS[index].network_address + outpost.number, 16))
+
+
+def tunnel_asn(outpost: Outpost) -> int:
+    """The ASN of the BGP session inside an Outpost's tunnels."""
+    if isinstance(outpost, Rack):
+        return outpost.service_link.asn
+    return FIRST_TUNNEL_ASN + outpost.number
 
 
 def tunnel_anchor(index: int) -> IPv4Interface:

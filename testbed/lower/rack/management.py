@@ -9,6 +9,7 @@ network interface (facts: T1, C5). `testbed.programs.management` has both progra
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from testbed.lower import names, region
@@ -18,7 +19,7 @@ from testbed.plan.bird import symbol
 from testbed.plan.checks import ManagementCheck
 from testbed.plan.model import NODE_DIRECTORY, Process
 from testbed.plan.roles import REGION, Role
-from testbed.topology.model import Lag, Rack, Topology
+from testbed.topology.model import Lag, Outpost, Rack, Topology
 
 CONFIG = "management.json"
 AGENT, COLLECTOR = "agent", "collector"
@@ -26,7 +27,7 @@ AGENT, COLLECTOR = "agent", "collector"
 
 def lower(draft: Draft, topology: Topology) -> None:
     """Add the agents, and the endpoints that they connect to."""
-    outposts = list(topology.racks.values())
+    outposts = list(topology.outposts.values())
     public = [o for o in outposts if not o.private_anchors]
     address = topology.region.outposts_address
     if public:
@@ -43,7 +44,11 @@ def lower(draft: Draft, topology: Topology) -> None:
             _collect(
                 draft, topology, draft.nodes[names.anchor(outpost, anchor)], endpoint, [outpost]
             )
-        _report(draft, topology, outpost, endpoint)
+        if isinstance(outpost, Rack):
+            host = draft.nodes[names.outpost_host(outpost, 0)]
+            devices = [_device(outpost, lag) for lag in outpost.lags]
+            source = str(inner.server_address(outpost, 0))
+            report(topology, outpost, host, source, endpoint, devices)
 
 
 def _run(node: NodeDraft, role: str, config: dict[str, Any]) -> None:
@@ -53,7 +58,7 @@ def _run(node: NodeDraft, role: str, config: dict[str, Any]) -> None:
 
 
 def _collect(
-    draft: Draft, topology: Topology, node: NodeDraft, address: str, outposts: list[Rack]
+    draft: Draft, topology: Topology, node: NodeDraft, address: str, outposts: list[Outpost]
 ) -> None:
     config = {
         "directory": f"{NODE_DIRECTORY}/{node.name}",
@@ -67,20 +72,27 @@ def _collect(
         draft.checks.append(ManagementCheck(node.name, outpost.name, title))
 
 
-def _report(draft: Draft, topology: Topology, outpost: Rack, endpoint: str) -> None:
+def report(
+    topology: Topology,
+    outpost: Outpost,
+    host: NodeDraft,
+    source: str,
+    endpoint: str,
+    devices: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Run the agent in a node; it reports from address `source`, of `devices` and the tunnels."""
     control = f"{NODE_DIRECTORY}/{names.service_link(outpost)}/bird.ctl"
-    host = draft.nodes[names.outpost_host(outpost, 0)]
     config = {
         "outpost": outpost.name,
         "endpoint": endpoint,
-        "source": str(inner.server_address(outpost, 0)),
+        "source": source,
         "period_s": topology.region.metrics_period_s,
         "spool": f"{NODE_DIRECTORY}/{host.name}/spool.jsonl",
         "tunnels": {
             "control": control,
             "sessions": [symbol(anchor.name) for anchor in topology.anchors(outpost)],
         },
-        "devices": [_device(outpost, lag) for lag in outpost.lags],
+        "devices": list(devices),
     }
     _run(host, AGENT, config)
 

@@ -51,9 +51,9 @@ def public_key(private: str) -> str:
     return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 
-def outpost_key(outpost: Outpost, index: int) -> str:
-    """The private key of the Outpost's end of tunnel `index`."""
-    return private_key(outpost.name, f"tunnel{index + 1}")
+def outpost_key(outpost: Outpost, index: int, *, wrong: bool = False) -> str:
+    """The private key of the Outpost's end of tunnel `index`; a `wrong` one nobody knows."""
+    return private_key(outpost.name, f"tunnel{index + 1}", *(("wrong",) if wrong else ()))
 
 
 def anchor_key(topology: Topology, owner: Outpost | None, anchor: Anchor) -> str:

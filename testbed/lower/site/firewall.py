@@ -15,6 +15,7 @@ from testbed.plan.roles import SITE, Role
 from testbed.topology.model import Device, Firewall, Topology, Uplink
 
 EPHEMERAL = "1025-65535"
+HIGH = "1024-65535"  # of servers
 
 NAT = f"""\
 table ip nat {{
@@ -106,6 +107,7 @@ def _ruleset(topology: Topology, firewall: Firewall) -> str:
             f"{back} tcp sport 443 tcp dport {EPHEMERAL} accept",
         ]
     lines = "".join(f"    {rule}\n" for rule in rules if inside)
+    lines += "".join(f"    {rule}\n" for rule in _for_servers(topology, firewall))
     return f"""\
 # {firewall.filter}: what AWS asks to let through
 table inet firewall {{
@@ -115,3 +117,20 @@ table inet firewall {{
   }}
 }}
 {NAT if firewall.nat else ""}"""
+
+
+def _for_servers(topology: Topology, firewall: Firewall) -> list[str]:
+    """What Outposts servers need, from wherever their segments are (facts: N3, T2)."""
+    links = {server.link.port.segment for server in topology.servers.values()}
+    inside = ", ".join(str(s.cidr) for s in topology.site.segments if s.name in links)
+    if not inside:
+        return []
+    out = f"ip saddr {{ {inside} }} ip daddr {topology.region.public_cidr}"
+    back = f"ip saddr {topology.region.public_cidr} ip daddr {{ {inside} }}"
+    needed = ("udp", HIGH, "53"), ("udp", f"443, {HIGH}", "443"), ("tcp", HIGH, "443")
+    rules = [f"{out} {p} sport {{ {near} }} {p} dport {far} accept" for p, near, far in needed]
+    if firewall.filter == "stateful":
+        return ["ct state established,related accept", *rules]
+    return rules + [
+        f"{back} {p} sport {far} {p} dport {{ {near} }} accept" for p, near, far in needed
+    ]

@@ -140,6 +140,7 @@ from testbed.topology.editing.security_groups import (
     revoke_security_group_egress,
     revoke_security_group_ingress,
 )
+from testbed.topology.editing.servers import modify_local_network_interface, modify_subnet_lni
 from testbed.topology.editing.site import (
     add_file,
     add_site_device,
@@ -336,6 +337,7 @@ __all__ = [
     "modify_internet_host",
     "modify_local_gateway",
     "modify_local_gateway_route",
+    "modify_local_network_interface",
     "modify_managed_prefix_list",
     "modify_network_interface_attribute",
     "modify_private_virtual_interface",
@@ -354,6 +356,7 @@ __all__ = [
     "modify_site_link",
     "modify_site_segment",
     "modify_subnet_attribute",
+    "modify_subnet_lni",
     "modify_transit_gateway",
     "modify_transit_gateway_vpc_attachment",
     "modify_transit_virtual_interface",

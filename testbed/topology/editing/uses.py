@@ -12,6 +12,8 @@ from testbed.topology.editing.tree import ANY, Data, find
 
 INTERFACES = ("instances", "network_interfaces")
 
+LOCAL = "local_network_interface"
+
 
 def vpc_of(data: Data, subnet: Any) -> str | None:
     """Return the VPC of a subnet's name, which may be vpc/subnet; None where there is none."""
@@ -199,8 +201,10 @@ def of_device(data: Data, name: str) -> Iterator[Path]:
 
 
 def of_segment(data: Data, name: str) -> Iterator[Path]:
-    """Find the hosts on a LAN segment, and the ports of real devices."""
+    """Find the hosts on a LAN segment, and the ports of servers and of real devices."""
     yield from _naming(data, ("site", "hosts", ANY, "segment"), name)
+    for keys in (("service_link", "segment"), (LOCAL, "segment"), (LOCAL, "tagged", ANY)):
+        yield from _naming(data, ("outposts", ANY, *keys), name)
     pattern = ("site", "devices", ANY, "host_interfaces", "segments", name)
     yield from (path for path, _ in find(data, *pattern))
 

@@ -72,7 +72,15 @@ from testbed.topology.model.security import (
     SecurityRule,
     Traffic,
 )
-from testbed.topology.model.server import Server
+from testbed.topology.model.server import (
+    SERVER_PORT_GBPS,
+    DefaultRoute,
+    LanNetwork,
+    LocalNetworkInterface,
+    Server,
+    ServerLink,
+    SwitchPort,
+)
 from testbed.topology.model.site import (
     LOCAL_GATEWAY_VRF,
     SERVICE_LINK_VRF,
@@ -126,6 +134,7 @@ __all__ = [
     "MAX_VPCS",
     "ONLY_DOMAIN",
     "RACKS_ONLY",
+    "SERVER_PORT_GBPS",
     "SERVICE_LINK_VRF",
     "AllocatedAddress",
     "Anchor",
@@ -133,6 +142,7 @@ __all__ = [
     "CoipPool",
     "Conformance",
     "Daemon",
+    "DefaultRoute",
     "Device",
     "DeviceBgp",
     "DeviceVrf",
@@ -157,7 +167,9 @@ __all__ = [
     "InternetHost",
     "Ipv6Route",
     "Lag",
+    "LanNetwork",
     "LocalGatewayMode",
+    "LocalNetworkInterface",
     "MetadataOptions",
     "NatGateway",
     "NetworkAcl",
@@ -181,12 +193,14 @@ __all__ = [
     "SecurityRule",
     "Segment",
     "Server",
+    "ServerLink",
     "Service",
     "ServiceLink",
     "Site",
     "SiteLink",
     "Storage",
     "Subnet",
+    "SwitchPort",
     "Target",
     "TargetKind",
     "Time",
@@ -232,6 +246,7 @@ class Topology:
     faults: tuple[FaultDeclaration, ...] = ()
     addresses: Mapping[str, AllocatedAddress] = field(default_factory=dict)
     numbers: Numbers = field(default_factory=Numbers, compare=False, repr=False)
+    local_network_interfaces: Mapping[str, LocalNetworkInterface] = field(default_factory=dict)
 
     def subnet(self, vpc: str, name: str) -> Subnet:
         """The subnet `name` of `vpc`."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 
 from testbed.errors import Path
-from testbed.topology.model import LOCAL_GATEWAY_VRF, DhcpServer, Host, Segment, Topology, Vrrp
+from testbed.topology.model import (
+    LOCAL_GATEWAY_VRF,
+    SERVICE_LINK_VRF,
+    DhcpServer,
+    Host,
+    Segment,
+    Topology,
+    Vrrp,
+)
 from testbed.topology.report import Report, choices
 from testbed.topology.rules.vpc import size
 from testbed.topology.schema import SegmentForm, TopologyForm
@@ -143,11 +151,11 @@ def _vrf(segment: Segment, topology: Topology, report: Report) -> None:
     ending = [
         domain.vrf for rack, domain in topology.gateways if devices & {*rack.customer_devices}
     ]
-    known = list(dict.fromkeys([LOCAL_GATEWAY_VRF, *ending]))
+    known = list(dict.fromkeys([LOCAL_GATEWAY_VRF, *ending, SERVICE_LINK_VRF]))
     if segment.vrf not in known:
         message = f"its devices have no VRF named '{segment.vrf}'"
         report.add((*path, "vrf"), message, choices(segment.vrf, known, "VRFs"))
     elif ending and LOCAL_GATEWAY_VRF not in ending and not report.has((*path, "vrf")):
         message = "does not say which VRF it is in, and no local gateway is in VRF lgw"
-        names = " or ".join(f"vrf: {vrf}" for vrf in known[1:])
+        names = " or ".join(f"vrf: {vrf}" for vrf in dict.fromkeys(ending))
         report.add(path, message, f"write {names}, or vrf: lgw to keep it apart", key=True)

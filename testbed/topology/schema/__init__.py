@@ -45,6 +45,7 @@ from testbed.topology.schema.security import (
     SecurityGroupForm,
     TrafficForm,
 )
+from testbed.topology.schema.server import LanNetworkForm, LocalPortForm, SwitchPortForm
 from testbed.topology.schema.site import (
     DeviceForm,
     FirewallForm,
@@ -97,8 +98,10 @@ __all__ = [
     "InternetAccessForm",
     "InternetForm",
     "InternetHostForm",
+    "LanNetworkForm",
     "LinkForm",
     "LocalGatewayForm",
+    "LocalPortForm",
     "MetadataOptionsForm",
     "MountForm",
     "Name",
@@ -123,6 +126,7 @@ __all__ = [
     "ServiceLinkForm",
     "SiteForm",
     "SubnetForm",
+    "SwitchPortForm",
     "TopologyForm",
     "TrafficForm",
     "TransitGatewayAttachmentForm",

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from testbed.topology.addresses import Cidr, Interface
+from testbed.topology.addresses import Address, Cidr, Interface
 from testbed.topology.model import Storage
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.placement import CapacityForm
+from testbed.topology.schema.server import LocalPortForm, SwitchPortForm
 from testbed.topology.values import (
     CustomerAsn,
     FormFactorName,
@@ -110,6 +111,38 @@ class ServiceLinkForm(Form):
         None,
         description="With private connectivity, the subnet of the VPC that the anchors are in.",
     )
+    segment: Name | None = Field(
+        None,
+        description="The segment that a server's service link port is in (servers only,"
+        " **required** there).",
+    )
+    dhcp: bool | None = Field(
+        None,
+        description="Whether a server gets its address by DHCP (servers only). Default: true if"
+        " there is no address.",
+    )
+    address: Address | None = Field(
+        None, description="A server's static address (servers only). Default: by DHCP."
+    )
+    gateway: Address | None = Field(
+        None,
+        description="With a static address, its gateway (servers only). Default: the segment's.",
+    )
+    name_servers: list[Address] | None = Field(
+        None,
+        max_length=3,
+        description="With a static address, its name servers (servers only). Default: the"
+        " internet's resolver.",
+    )
+    switch_port: SwitchPortForm | None = Field(
+        None,
+        description="A server's switch port (servers only). Default: as AWS asks for it.",
+    )
+    key: Literal["right", "wrong"] = Field(
+        "right",
+        description="Whether the key with which a server is installed is the one that AWS knows"
+        " (servers only). Default: right.",
+    )
 
 
 class GatewayRouteForm(Form):
@@ -199,8 +232,8 @@ class OutpostForm(Form):
     form_factor: FormFactorName = Field(
         "rack",
         description="rack (first generation), rack-with-ace (first generation, with an ACE rack),"
-        " rack-2nd-generation (with a network rack), single-rack-2nd-generation, or server."
-        " Default: rack. server comes later.",
+        " rack-2nd-generation (with a network rack), single-rack-2nd-generation, server-1u,"
+        " server-2u, or server, which is 2U. Default: rack.",
     )
     compute_racks: int = Field(
         1, ge=1, le=32, description="The racks that have servers (racks only). Default: 1."
@@ -237,6 +270,11 @@ class OutpostForm(Form):
     )
     local_gateway: LocalGatewayForm | None = Field(
         None, description="The local gateway (racks only). Default: all derived."
+    )
+    local_network_interface: LocalPortForm | None = Field(
+        None,
+        description="Where the LNI leg of its breakout cable is plugged in (servers only). Default:"
+        " nowhere.",
     )
     drained: list[Annotated[int, Field(ge=1, le=MAX_LAGS)]] = Field(
         default=[],

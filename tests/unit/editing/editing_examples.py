@@ -8,6 +8,7 @@ import edits_of_gateways
 import edits_of_instances
 import edits_of_outposts
 import edits_of_security
+import edits_of_servers
 import edits_of_site
 import edits_of_vpcs
 
@@ -122,6 +123,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
     *edits_of_security.ROUND_TRIPS,
     *edits_of_instances.ROUND_TRIPS,
     *edits_of_outposts.ROUND_TRIPS,
+    *edits_of_servers.ROUND_TRIPS,
     *edits_of_site.ROUND_TRIPS,
 ]
 
@@ -140,6 +142,7 @@ WRITTEN: list[Change] = [
     ),
     edit.modify_service_link(outpost="op", connectivity="private", vpc="idle", subnet="anchors"),
     edit.modify_region(zones=["us-west-2a"]),
+    edit.run_instances(instances=["more"], subnet="rack", ami_snapshots=2),
     together(
         edit.create_route(
             vpc="app", route_table="idle", destination_cidr_block="10.7.0.0/16", nat_gateway="nat"

@@ -63,7 +63,7 @@ def same(one: Document, other: Document) -> bool:
 def test_random_operations() -> None:
     happened: Counter[str] = Counter()
 
-    @settings(max_examples=times(60, 2000), deadline=None)
+    @settings(max_examples=times(75, 2000), deadline=None)
     @given(st.sampled_from(sorted(DOCUMENTS)), st.integers(0, 2**32))
     def run(name: str, seed: int) -> None:
         random, document = Random(seed), DOCUMENTS[name]
