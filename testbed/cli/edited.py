@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from testbed.control.client import Client
     from testbed.lifecycle.installation import Installation
-    from testbed.lifecycle.live import Edit, Live
+    from testbed.lifecycle.live import Edit, Standing
 
 
 def complete_places(
@@ -65,7 +65,7 @@ def change(
 
     made: list[dict[str, Any]] = []
 
-    def tell(now: Live, new: Installation) -> None:
+    def tell(now: Standing, new: Installation) -> None:
         made[:] = changes(now.document.to_json(), new.document.to_json())
         for each in () if as_json else made:
             click.echo(change_text(each))

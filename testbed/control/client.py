@@ -35,10 +35,10 @@ def application(
     plan: Plan, made_from: Mapping[str, Any] | None, *, wait: bool, timeout_s: float
 ) -> dict[str, Any]:
     """Return what is sent of a plan for it to be applied (docs/protocol.md)."""
-    from testbed.plan import codec  # noqa: PLC0415 - most commands don't need plans
+    from testbed.plan import codec, patch  # noqa: PLC0415 - most commands don't need plans
 
     how = {"plan": codec.to_json(plan), "wait": wait, "timeout_s": timeout_s}
-    return how | dict(made_from or {})
+    return how | {"digest": patch.digested(plan).digest} | dict(made_from or {})
 
 
 class Client:
@@ -47,6 +47,7 @@ class Client:
     def __init__(self, name: str) -> None:
         self.name = name
         self._spare: socket.socket | None = None
+        self.known: Any = None  # of what runs, for the next edit (`testbed.lifecycle.live`)
         self.lease: Connection | None = None  # the testbed ends with it (`apply`)
 
     @classmethod
@@ -147,7 +148,21 @@ class Client:
         phase, and ``pending``: what is not ready, with its state.
         """
         request = application(plan, made_from, wait=wait, timeout_s=timeout_s)
-        request |= {"op": "apply", "revision": revision, "hold": hold}
+        self.known = None
+        return self.change(request | {"hold": hold}, revision=revision, on_event=on_event)
+
+    def change(
+        self,
+        application: Mapping[str, Any],
+        *,
+        revision: int | None = None,
+        on_event: OnEvent | None = None,
+    ) -> dict[str, Any]:
+        """Do what `apply` does with an `application`, or with what has a patch instead of a plan.
+
+        docs/protocol.md has its members.
+        """
+        request = {"op": "apply", "revision": revision, **application}
         return self._ask(request, on_event=on_event)
 
     def apply_in_turn(

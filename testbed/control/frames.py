@@ -219,6 +219,7 @@ class Connection:
 
 def message_of(payload: bytes) -> dict[str, Any]:
     """The object in a message frame, safe to print: what is in nodes is others' choice."""
+    payload = protocol.plain(payload)
     message = protocol.message_of(payload)
     if SUSPECT.search(payload) is None:
         return message

@@ -9,6 +9,7 @@ import re
 import socket
 import stat
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
@@ -20,6 +21,8 @@ from testbed.errors import HostError, UsageError
 HEADER = struct.Struct("!BI")
 MAX_FRAME = 256 * 1024 * 1024
 MAX_REQUEST = 64 * 1024 * 1024  # a plan of a hundred racks has a third of it
+LONG_MESSAGE = 64 * 1024
+COMPRESSED = b"\x78"  # what zlib's format begins with, and JSON's objects don't
 CREDIT = struct.Struct("!I")
 STDIN_WINDOW = 1 << 18  # bytes of standard input that a command need not have read
 PROTOCOL_VERSION = 2
@@ -44,14 +47,31 @@ def pack(kind: Frame, payload: bytes) -> bytes:
 
 
 def pack_message(message: dict[str, Any]) -> bytes:
-    """A message frame with `message` as JSON."""
-    return pack(Frame.MESSAGE, json.dumps(message, separators=(",", ":")).encode())
+    """A message frame with `message` as JSON, compressed if it is long."""
+    payload = json.dumps(message, separators=(",", ":")).encode()
+    if len(payload) >= LONG_MESSAGE:
+        payload = zlib.compress(payload, level=1)
+    return pack(Frame.MESSAGE, payload)
 
 
-def message_of(payload: bytes | bytearray) -> dict[str, Any]:
+def plain(payload: bytes | bytearray, limit: int = MAX_FRAME) -> bytes:
+    """The JSON in a message frame; UsageError where it is longer than `limit` bytes."""
+    if payload[:1] != COMPRESSED:
+        return bytes(payload)
+    inflating = zlib.decompressobj()
+    try:
+        text = inflating.decompress(payload, limit)
+    except zlib.error as error:
+        raise UsageError(f"protocol error: the message cannot be read: {error}") from None
+    if not inflating.eof:
+        raise UsageError(f"protocol error: a message of more than {limit} bytes, or half of one")
+    return text
+
+
+def message_of(payload: bytes | bytearray, limit: int = MAX_FRAME) -> dict[str, Any]:
     """The object in a message frame; UsageError when there is none that can be read."""
     try:
-        message = json.loads(payload)
+        message = json.loads(plain(payload, limit))
     except RecursionError:
         raise UsageError("protocol error: the message is nested too deeply") from None
     except ValueError as error:

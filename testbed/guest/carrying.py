@@ -32,7 +32,7 @@ async def first(reader: asyncio.StreamReader) -> bytes:
                 hint = f"a message of at most {MAX_REQUEST} bytes comes first"
                 raise UsageError(text, hint=hint)
             if len(data) >= HEADER.size + length:
-                message_of(data[HEADER.size : HEADER.size + length])
+                message_of(data[HEADER.size : HEADER.size + length], MAX_REQUEST)
                 return b"" if reader.at_eof() else bytes(data)
     return b""
 

@@ -16,15 +16,16 @@ from testbed.errors import ConflictError, HostError, NetworkError, UsageError
 from testbed.keeper import readiness
 from testbed.keeper.connection import Caller, while_open
 from testbed.keeper.faults import Settling
+from testbed.keeper.scope import Scope, scope_of
 from testbed.keeper.stability import YOUNG_S
 from testbed.plan import codec
 from testbed.plan.diff import diff
 from testbed.plan.model import Plan
+from testbed.plan.patch import applied
 from testbed.plan.replaced import replaced
-from testbed.plan.steps import ReloadProcess, StartProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from testbed.keeper.clock import Clock
     from testbed.keeper.events import Recorder
@@ -54,6 +55,7 @@ class ChangeOperations:
     _on_nodes: Callable[[dict[str, int]], None]
     _established: bool
     _applying: int
+    _waiting: list[Scope]
     _writing: asyncio.Lock
     _stopped: asyncio.Event
     _stopping: bool
@@ -104,13 +106,14 @@ class ChangeOperations:
                 await turn.enter_async_context(self._writing)
             if request.get("turn"):
                 request = await self._turn(connection)
-            self._ledger.expect(request.get("revision"))
-            self._check_time(request["plan"])
+            request = self._ledger.completed(request)
+            plan = self._plan_of(request)
+            self._check_time(plan)
             async with while_open(connection):
                 with self.clock.driven():
-                    result, told = await self._change_to(connection, request)
+                    result, scope = await self._change_to(connection, request, plan)
                     await turn.aclose()
-                    waited = await self._settled(connection, request, result["timings"], told=told)
+                    waited = await self._settled(connection, request, result["timings"], scope)
         return result | {"faults": self._faults.active()} | waited
 
     async def _turn(self, connection: Caller) -> dict[str, Any]:
@@ -122,13 +125,18 @@ class ChangeOperations:
         except TimeoutError:
             raise ConflictError(f"the change took more than {TURN_S:g} s to make") from None
 
+    def _plan_of(self, request: dict[str, Any]) -> Plan:
+        """The plan that a client wants: all of it, or what runs with a patch."""
+        if "patch" in request:
+            return applied(self._plan, request["patch"])
+        return codec.from_json(request["plan"])
+
     async def _settled(
         self,
         connection: Caller,
         request: dict[str, Any],
         timings: dict[str, float],
-        *,
-        told: bool,
+        scope: Scope,
     ) -> dict[str, Any]:
         """Wait until what has been changed is ready, if that is asked for; what is not."""
         waited: dict[str, Any] = {"pending": [], "hopeless": None}
@@ -138,27 +146,25 @@ class ChangeOperations:
             if request.get("wait", True):
                 started = time.perf_counter()
                 timeout = float(request.get("timeout_s") or DEFAULT_WAIT_S)
-                waited = await self._wait_ready(connection, timeout, at_least_s=YOUNG_S * told)
+                waited = await self._wait_ready(connection, timeout, scope)
                 timings["ready"] = (time.perf_counter() - started) * 1000
         finally:  # whether the client has waited or not
             self._faults.begin()
             self._record()
         return waited
 
-    def _check_time(self, plan: dict[str, Any]) -> None:
+    def _check_time(self, plan: Plan) -> None:
         """Refuse a plan whose time is another one than this testbed's."""
-        asked = str(plan.get("time", "real"))
-        if asked == self.clock.kind:
-            return
         own = self.clock.kind
-        hint = f"use --time {own}, or take it down first: testbed down -n {self.name}"
-        raise UsageError(f"testbed {self.name} runs in {own} time, not in {asked} time", hint=hint)
+        if plan.time != own:
+            hint = f"use --time {own}, or take it down first: testbed down -n {self.name}"
+            text = f"testbed {self.name} runs in {own} time, not in {plan.time} time"
+            raise UsageError(text, hint=hint)
 
     async def _change_to(
-        self, connection: Caller, request: dict[str, Any]
-    ) -> tuple[dict[str, Any], bool]:
-        """Carry a change out; its result so far, and whether daemons were told something."""
-        plan = codec.from_json(request["plan"])
+        self, connection: Caller, request: dict[str, Any], plan: Plan
+    ) -> tuple[dict[str, Any], Scope]:
+        """Carry a change out; its result so far, and what has to be ready for it to be."""
         _, ending = self._faults.proposed(plan)
         notices = [*replaced(self._plan, plan), *ending]
         for text in notices:
@@ -174,6 +180,11 @@ class ChangeOperations:
         if steps:
             self._kernel.check(steps)
             timings |= self._change(effective, steps)
+        scope = scope_of(self._plan, plan, steps)
+        for waiting in self._waiting:
+            waiting.add(scope)
+        if request.get("ready") != "touched":
+            scope = Scope(everything=True, told=scope.told)
         is_new = plan != self._plan or self._ledger.revision == 0
         self._plan, self._effective = plan, effective
         row = self._ledger.adopt(request, at=self.clock.elapsed(), changed=is_new)
@@ -183,7 +194,6 @@ class ChangeOperations:
             self._record()
         self._faults.adopt(plan, faults)
         self._watchers.stir()
-        told = any(isinstance(step, StartProcess | ReloadProcess) for step in steps)
         result = {
             "changed": bool(steps),
             "steps": len(steps),
@@ -191,7 +201,7 @@ class ChangeOperations:
             "notices": notices,
             "timings": timings,
         }
-        return result, told
+        return result, scope
 
     def _change(self, plan: Plan, steps: list[Any]) -> dict[str, float]:
         """Carry out the steps; when one fails, what ran before is built anew."""
@@ -223,28 +233,45 @@ class ChangeOperations:
         self._on_nodes(nodes)
 
     async def _wait_ready(
-        self, connection: Caller, timeout_s: float, *, at_least_s: float = 0.0
+        self, connection: Caller, timeout_s: float, scope: Scope | None = None
     ) -> dict[str, Any]:
-        """Wait until every check of the plan holds: what does not, and why none is waited for.
+        """Wait until all in the scope is ready, else everything: what is not, and why not.
 
         With faults in force not everything need hold: nor is it waited for any longer
         when what does not hold has stayed the same as long as it took to become so.
         """
+        scope = scope or Scope(everything=True)
         settling = Settling()
         rows: list[dict[str, str]] = []
-        async for look in readiness.watch(
-            lambda: self._plan, self._kernel, self._processes, timeout_s, at_least_s=at_least_s
-        ):
-            if self._stopping:
-                raise NetworkError(f"testbed {self.name} was taken down meanwhile")
-            total = len(self._plan.checks)
-            rows = [{"title": title, "state": state} for title, state in look.pending]
-            event = {"event": "waiting", "done": total - len(rows), "total": total}
-            await connection.send(event | {"pending": [row["title"] for row in rows]})
-            over = settling.is_over([row["title"] for row in rows])
-            if self._faults.active():
-                if over:
-                    break
-            elif look.hopeless:
-                return {"pending": rows, "hopeless": look.hopeless}
+        at_least_s = YOUNG_S if scope.told else 0.0
+        with self._waiting_for(scope):
+            async for look in readiness.watch(
+                lambda: self._plan,
+                self._kernel,
+                self._processes,
+                timeout_s,
+                scope=scope,
+                at_least_s=at_least_s,
+            ):
+                if self._stopping:
+                    raise NetworkError(f"testbed {self.name} was taken down meanwhile")
+                rows = [{"title": title, "state": state} for title, state in look.pending]
+                titles = [row["title"] for row in rows]
+                event = {"event": "waiting", "done": look.total - len(rows), "total": look.total}
+                await connection.send(event | {"pending": titles})
+                over = settling.is_over(titles)
+                if self._faults.active():
+                    if over:
+                        break
+                elif look.hopeless:
+                    return {"pending": rows, "hopeless": look.hopeless}
         return {"pending": rows, "hopeless": None}
+
+    @contextlib.contextmanager
+    def _waiting_for(self, scope: Scope) -> Iterator[None]:
+        """Have the scope grow with what others change meanwhile."""
+        self._waiting.append(scope)
+        try:
+            yield
+        finally:
+            self._waiting.remove(scope)

@@ -41,7 +41,7 @@ class Caller:
         kind, payload = await self.receive()
         if kind is not Frame.MESSAGE:
             raise UsageError("protocol error: expected a message frame")
-        return message_of(payload)
+        return message_of(payload, MAX_REQUEST)
 
     async def require_client(self) -> None:
         """Raise ClientGone when the client has not waited: nobody wants its answer."""

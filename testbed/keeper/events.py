@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
     from testbed.keeper.clock import Clock
-    from testbed.plan.model import Plan
+    from testbed.plan.model import Node, Plan
 
 KEPT = 100_000
 FIELDS = ("at", "node", "kind", "subject", "state")
@@ -73,6 +73,7 @@ class Recorder:
         self._count = 0
         self._looking: set[str] = set()
         self._sessions: dict[str, frozenset[str]] = {}
+        self._nodes: dict[str, Node] = {}  # that are followed
         self._monitors: dict[str, tuple[int, Monitor]] = {}
         self._logs: dict[int, tuple[str, Path]] = {}
         self._offsets: dict[Path, int] = {}
@@ -103,10 +104,13 @@ class Recorder:
                 if monitor.unsettled:
                     self._settle(node, monitor, self._clock.elapsed())
         for entry in plan.nodes:
+            if self._nodes.get(entry.name) is entry:
+                continue
             text = "".join(files_of(entry).values())
             self._sessions[entry.name] = frozenset(BIRD_SESSION.findall(text))
             for process in entry.processes:
                 self._watch_log(entry.name, Path(NODE_DIRECTORY, entry.name, f"{process.name}.log"))
+        self._nodes = {entry.name: entry for entry in plan.nodes}
 
     def close(self) -> None:
         """Watch nothing any more: a socket would keep its namespace alive."""

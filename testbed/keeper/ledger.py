@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any
 
 from testbed.errors import ConflictError, UsageError
-from testbed.plan.json_diff import Change, differences
+from testbed.plan.json_diff import Change, differences, patched
 
 KEPT = 1000  # revisions
 Row = dict[str, Any]
@@ -36,6 +36,7 @@ class Ledger:
         self._numbers: Row = {}
         self._source: Any = None
         self._original: Row | None = None  # as the source had it
+        self._digest: str | None = None
         self._history: deque[Row] = deque(maxlen=KEPT)
 
     def expect(self, revision: int | None) -> None:
@@ -43,6 +44,19 @@ class Ledger:
         if revision is not None and revision != self.revision:
             text = f"the testbed was changed meanwhile: it is at revision {self.revision}, "
             raise ConflictError(f"{text}not at {revision} any more", hint="try again")
+
+    def completed(self, request: Row) -> Row:
+        """Return an `apply` with the document and the numbers that its patch leads to.
+
+        Raises ConflictError where it is from another revision, or of another plan.
+        """
+        self.expect(request.get("revision"))
+        if (patch := request.get("patch")) is None:
+            return request
+        if patch["base"] != self._digest:
+            raise ConflictError("the change is of another plan than runs", hint="try again")
+        document = patched(self._document, patch["document"])
+        return request | {"document": document, "numbers": patched(self._numbers, patch["numbers"])}
 
     def adopt(self, request: Row, *, at: float, changed: bool) -> Row | None:
         """Take over what an `apply` brings, with whether the plan has changed; the new revision.
@@ -53,6 +67,7 @@ class Ledger:
         document = request.get("document")
         if request.get("source") is not None or document is None:
             self._source, self._original = request.get("source"), document
+        self._digest = request.get("digest")
         found = changes(self._document, document)
         self._document, self._numbers = document, request.get("numbers") or {}
         if not (found or changed):
@@ -67,12 +82,18 @@ class Ledger:
         """What the document was first made from."""
         return self._source
 
+    @property
+    def digest(self) -> str | None:
+        """That of the plan that runs, as the client computed it; None where it has not."""
+        return self._digest
+
     def to_json(self) -> Row:
         """For the operation `document` (docs/protocol.md)."""
         return {
             "revision": self.revision,
             "document": self._document,
             "numbers": self._numbers,
+            "digest": self._digest,
             "source": self._source,
             "edits": changes(self._original, self._document),
         }

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from testbed.errors import HostError
-from testbed.keeper import bird, frr, prepared, workloads
+from testbed.keeper import bird, frr, prepared, unbound, workloads
 from testbed.keeper.hosting import PROGRAM as HOST
 from testbed.keeper.hosting import Hosted, Hosting
 from testbed.keeper.running import Running
@@ -146,7 +146,7 @@ class ProcessTable:
             self._prepared.begin()  # it gets ready while others are started
         for step in sorted(steps, key=lambda step: bool(step.process.after)):
             if isinstance(step, ReloadProcess):
-                self._reload(step.node, step.process)
+                self._reload(step.node, step.process, step.changed)
             else:
                 self._start(step.node, step.process)
 
@@ -188,14 +188,20 @@ class ProcessTable:
             while not _answers(path) and time.monotonic() < deadline:
                 time.sleep(SOCKET_POLL_S)
 
-    def _reload(self, node: str, process: Process) -> None:
+    def _reload(self, node: str, process: Process, changed: Sequence[str]) -> None:
         running = self.daemons.get((node, process.name))
-        if process.reload == "bird" and running is not None and running.status is None:
-            try:
-                running.refused = bird.configure(f"{NODE_DIRECTORY}/{node}/bird.ctl")
-            except bird.BirdError:  # it is just starting
-                running.signal(signal.SIGHUP)
-            return
+        if running is not None and running.status is None:
+            directory = f"{NODE_DIRECTORY}/{node}"
+            if process.reload == "bird":
+                try:
+                    running.refused = bird.configure(f"{directory}/bird.ctl")
+                except bird.BirdError:  # it is just starting
+                    running.signal(signal.SIGHUP)
+                return
+            if process.reload == "unbound":
+                with contextlib.suppress(unbound.UnboundError):
+                    unbound.reload(f"{directory}/{unbound.SOCKET}", changed)
+                    return
         self.stop([StopProcess(node, process.name)])
         self._start(node, process)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed.errors import HostError
 from testbed.keeper.observer import NO_HANDSHAKE, Observer
+from testbed.keeper.scope import Scope
 from testbed.keeper.stability import Stability
 from testbed.plan.checks import (
     BgpCheck,
@@ -41,9 +42,10 @@ Row = dict[str, Any]
 
 @dataclass
 class Look:
-    """What was not ready: (title, state) of each, and why that will not change, if so."""
+    """What was not ready, (title, state) of each, of how many, and why it will not be, if so."""
 
     pending: list[tuple[str, str]]
+    total: int
     hopeless: str | None = None
 
 
@@ -53,23 +55,26 @@ async def watch(
     processes: ProcessTable,
     timeout_s: float,
     *,
+    scope: Scope | None = None,
     at_least_s: float = 0.0,
 ) -> AsyncIterator[Look]:
     """Yield what is not ready yet, until all is, the time is over, or it is of no use to wait.
 
     All has to be ready after `at_least_s` seconds: what daemons have just been told may take
     some time to show.
-    `plan` is asked each time: where it has become another one, that is waited for.
+    `plan` is asked each time: where it has become another one, that is waited for. `scope` says
+    what of it, and may grow meanwhile.
     Raises HostError when a daemon of the plan dies meanwhile, or refused its configuration.
     """
     begun = time.monotonic()
     deadline = begun + timeout_s
     waits = iter(CALL_AGAIN_S)
     next_call = time.monotonic() + next(waits)
-    waiting = _Waiting(plan(), kernel, processes)
+    scope = scope or Scope(everything=True)
+    waiting = _Waiting(plan(), scope.checks(plan()), kernel, processes)
     while True:
         if waiting.plan is not plan():
-            waiting = _Waiting(plan(), kernel, processes)
+            waiting = _Waiting(plan(), scope.checks(plan()), kernel, processes)
         started = time.monotonic()
         processes.reap()
         if dead := processes.dead():
@@ -79,7 +84,8 @@ async def watch(
         rows = waiting.look()
         now = time.monotonic()
         hopeless = waiting.hopeless(now) if rows else None
-        yield Look([(row["title"], _why(row)) for _, row in rows], hopeless)
+        pending = [(row["title"], _why(row)) for _, row in rows]
+        yield Look(pending, len(waiting.checks), hopeless)
         if (not rows and now >= begun + at_least_s) or hopeless or now >= deadline:
             return
         if now >= next_call:
@@ -93,6 +99,7 @@ class _Waiting:
     """The checks of a plan that do not hold yet, and what is known of how that goes on."""
 
     plan: Plan
+    checks: list[Check]
     kernel: Kernel
     processes: ProcessTable
     stability: Stability = field(default_factory=Stability)
@@ -101,13 +108,13 @@ class _Waiting:
     changed_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self.pending = list(self.plan.checks)
+        self.pending = self.checks
 
     def look(self) -> list[tuple[Check, Row]]:
         """What does not hold now."""
         rows = self._not_ok(self.pending)
         if not rows:  # what was ready first may have gone meanwhile
-            rows = self._not_ok(list(self.plan.checks))
+            rows = self._not_ok(self.checks)
         self.pending = [check for check, _ in rows]
         return rows
 

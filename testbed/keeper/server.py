@@ -31,6 +31,7 @@ from testbed.keeper.faults_served import FaultOperations
 from testbed.keeper.ledger import Ledger
 from testbed.keeper.logs import send_logs
 from testbed.keeper.processes import ProcessTable
+from testbed.keeper.scope import Scope
 from testbed.keeper.trace import trace
 from testbed.keeper.watching import Watchers
 from testbed.kernel.apply import Kernel
@@ -70,6 +71,7 @@ class Keeper(FaultOperations):
         self._started = time.time()
         self._established = False
         self._applying = 0
+        self._waiting: list[Scope] = []
         self._writing = asyncio.Lock()
         self._stopped = asyncio.Event()
         self._stopping = False

@@ -251,8 +251,10 @@ class Kernel:
         with namespace.preserved():
             for step in steps:
                 namespace.enter(self.fd(step.node))
-                load = nftables.replace_apart if step.apart else nftables.replace
-                load(step.node, step.nftables)
+                if step.apart:
+                    nftables.replace_apart(step.node, step.nftables)
+                else:
+                    nftables.replace(step.node, step.nftables, step.before)
 
     def _abort_connections(self, steps: list[s.AbortConnections]) -> None:
         with namespace.preserved():

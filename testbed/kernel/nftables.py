@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import re
 from functools import cache
 
 from testbed.errors import HostError
+from testbed.kernel import rulesets
 from testbed.kernel.confined import ExceededError, confined
 
 _LIBRARY = "libnftables.so.1"
@@ -66,11 +68,16 @@ def run(commands: str, *, handles: bool = False, dry: bool = False) -> str:
         library.nft_ctx_free(context)
 
 
-def replace(node: str, ruleset: str) -> None:
+def replace(node: str, ruleset: str, before: str = "") -> None:
     """Make `ruleset` the whole ruleset of the thread's namespace, atomically.
 
-    Raises HostError with nft's text.
+    Where the one `before` it is given, what does not differ keeps its state. Raises HostError
+    with nft's text.
     """
+    if before and (differing := rulesets.commands(before, ruleset)) is not None:
+        with contextlib.suppress(ValueError):  # somebody has changed it meanwhile
+            run(differing)
+            return
     try:
         run(f"flush ruleset\n{ruleset}\n")
     except ValueError as error:

@@ -199,7 +199,7 @@ def addresses(fd: int, family: int = m.AF_INET) -> dict[str, list[str]]:
             local = values.get(2, values.get(1))  # IPv6 has its local address as the only one
             if local:
                 text = f"{_text(local)}/{length}"
-                found.setdefault(names.get(index, str(index)), []).append(text)
+                found.setdefault(names[index], []).append(text)
     return found
 
 
@@ -219,7 +219,7 @@ def neighbors(fd: int, family: int = m.AF_INET) -> list[dict[str, str | bool | N
             _, index, state = struct.unpack_from("=BxxxiH", answer)
             values = attributes(answer, 12)
             entry: dict[str, str | bool | None] = {
-                "dev": names.get(index, str(index)),
+                "dev": names[index],
                 "address": _text(values[1]),
                 "mac": values[2].hex(":") if 2 in values else None,
                 "permanent": bool(state & 0x80),
@@ -238,9 +238,19 @@ def routes(fd: int, table: int | None = None, family: int = m.AF_INET) -> list[R
             answers = _dump(netlink, m.GETROUTE, body)
         except FileNotFoundError:
             return []
-        names = dict(socket.if_nameindex())
-    found = [parse_route(answer, names) for answer in answers]
+        names = _Names()
+        found = [parse_route(answer, names) for answer in answers]
     return [route for route in found if table is None or route.table == table]
+
+
+class _Names(dict[int, str]):
+    """The names of the interfaces that are asked for, in the thread's namespace."""
+
+    def __missing__(self, index: int) -> str:
+        try:
+            return self.setdefault(index, socket.if_indextoname(index))
+        except OSError:  # it has just gone
+            raise KeyError(index) from None
 
 
 def parse_route(answer: bytes, names: dict[int, str]) -> RouteState:
@@ -273,7 +283,11 @@ def _hops(data: bytes, names: dict[int, str]) -> Iterator[Hop]:
 
 def _hop(values: dict[int, bytes], index: int, flags: int, names: dict[int, str]) -> Hop:
     via = _text(values[5]) if 5 in values else None
-    return Hop(via, names.get(index, str(index)), not flags & (_DEAD | _LINKDOWN))
+    try:
+        name = names[index]
+    except KeyError:
+        name = str(index)
+    return Hop(via, name, not flags & (_DEAD | _LINKDOWN))
 
 
 # Queueing
@@ -287,7 +301,7 @@ def qdiscs(fd: int) -> dict[str, tuple[str, Netem | None]]:
         names = dict(socket.if_nameindex())
         for answer in _dump(netlink, m.GETQDISC, bytes(20)):
             _, index, _, parent, _ = struct.unpack_from("=BxxxiIII", answer)
-            name = names.get(index, str(index))
+            name = names[index]
             values = attributes(answer, 20)
             kind = to_text(values[1])
             netem = _netem(values[2]) if kind == "netem" else None

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from testbed.control.client import Client, application
-from testbed.errors import ConflictError, DocumentError, UsageError, Violation
+from testbed.control.client import Client
+from testbed.errors import ConflictError, DocumentError, TestbedError, UsageError, Violation
 from testbed.lifecycle.bringup import DEFAULT_TIMEOUT_S
-from testbed.lifecycle.installation import Installation, of_document
+from testbed.lifecycle.installation import Installation, lower_topology, of_document
 from testbed.plan import codec
-from testbed.plan.json_diff import Change, lookup
+from testbed.plan.json_diff import Change, differences, lookup
 from testbed.plan.model import Plan
+from testbed.plan.patch import Digested, digested, patch
 from testbed.topology.document import Document, resolve
 from testbed.topology.model import Topology
 from testbed.topology.numbers import Numbers
@@ -22,18 +23,12 @@ Edit = Callable[[Document], Document]
 
 
 @dataclass(frozen=True)
-class Live:
-    """What a testbed is made from.
-
-    `numbers` are those of its objects, `source` the file that it was brought up from, and
-    `edits` what has been changed since (docs/protocol.md).
-    """
+class Standing:
+    """What a testbed is made from at a revision. `numbers` are those of its objects."""
 
     document: Document
     numbers: Mapping[str, Mapping[str, int]]
     revision: int
-    source: Mapping[str, Any]
-    edits: list[Change]
 
     def topology(self) -> Topology:
         """Return what the document is an installation of."""
@@ -41,11 +36,35 @@ class Live:
 
 
 @dataclass(frozen=True)
+class Live(Standing):
+    """What a testbed is made from, and where that comes from.
+
+    `source` is the file that it was brought up from, and `edits` what has been changed since
+    (docs/protocol.md).
+    """
+
+    source: Mapping[str, Any]
+    edits: list[Change]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a client knows of a testbed: its `plan`, too, where that follows from the document.
+
+    It is kept for the client's next edit, and `read` from the testbed where there is none yet.
+    """
+
+    standing: Standing
+    plan: Digested | None
+    read: bool = True
+
+
+@dataclass(frozen=True)
 class Edited:
     """A change that has come through: what runs now, and what the keeper said of it."""
 
     installation: Installation
-    before: Live
+    before: Standing
     result: dict[str, Any]
 
 
@@ -65,7 +84,7 @@ def running_topology(client: Client) -> Topology:
     return live(client).topology()
 
 
-def prepare(client: Client, now: Live, change: Edit) -> Installation:
+def prepare(client: Client, now: Standing, change: Edit) -> Installation:
     """Make a change without applying it; DocumentError where the rules refuse the outcome."""
     document = change(now.document)
     if not document.text:
@@ -98,7 +117,7 @@ def edit(
     *,
     wait: bool = True,
     timeout_s: float = DEFAULT_TIMEOUT_S,
-    on_made: Callable[[Live, Installation], None] = lambda *_: None,
+    on_made: Callable[[Standing, Installation], None] = lambda *_: None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Edited:
     """Change what runs: `change` is given its document, and returns the one that is to be.
@@ -108,36 +127,96 @@ def edit(
     Raises DocumentError where the rules refuse the outcome, and ConflictError where it took
     too long each time; nothing has changed then.
     """
-    made: list[tuple[Live, Installation]] = []
-
-    def make(answer: dict[str, Any]) -> Installation:
-        now = _live(client, answer)
-        new = prepare(client, now, change)
-        made.append((now, new))
-        on_made(now, new)
-        return new
-
-    def in_turn(answer: dict[str, Any]) -> dict[str, Any]:
-        new = make(answer)
-        return application(new.plan, new.made_from(), wait=wait, timeout_s=timeout_s)
-
-    def at_once() -> dict[str, Any]:
-        answer = client.document()
-        new = make(answer)
-        how: dict[str, Any] = {"wait": wait, "timeout_s": timeout_s, "on_event": on_event}
-        revision = answer["revision"]
-        return client.apply(new.plan, made_from=new.made_from(), revision=revision, **how)
-
+    editing = _Editing(client, change, on_made, {"wait": wait, "timeout_s": timeout_s})
     for attempt in range(ATTEMPTS):
         try:
-            result = client.apply_in_turn(in_turn, on_event=on_event) if attempt else at_once()
+            if attempt:
+                result = client.apply_in_turn(editing.in_turn, on_event=on_event)
+            else:
+                known, application = editing.at_once()
+                revision = known.standing.revision
+                result = client.change(application, revision=revision, on_event=on_event)
         except ConflictError:
+            client.known = None
             if attempt == ATTEMPTS - 1:
                 raise
         else:
-            now, new = made[-1]
-            return Edited(new, now, result)
+            return editing.done(result)
     raise AssertionError
+
+
+class _Editing:
+    """One change of a document, which is made again where somebody else was faster."""
+
+    def __init__(
+        self,
+        client: Client,
+        change: Edit,
+        on_made: Callable[[Standing, Installation], None],
+        how: dict[str, Any],
+    ) -> None:
+        self._client = client
+        self._change = change
+        self._on_made = on_made
+        self._how = how | {"ready": "touched"}
+        self._made: tuple[_Known, Installation, Digested] | None = None
+
+    def at_once(self) -> tuple[_Known, dict[str, Any]]:
+        """Make the change of what the client knows, or else reads; and what is to be sent."""
+        client = self._client
+        known = client.known if isinstance(client.known, _Known) else _read(client)
+        try:
+            return known, self._make(known)
+        except TestbedError:
+            if known.read or client.hello()["revision"] == known.standing.revision:
+                raise
+        known = _read(client)  # of what runs by now it may be no error
+        return known, self._make(known)
+
+    def in_turn(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Make the change of what runs, by the keeper's answer; what is to be sent."""
+        return self._make(_known(self._client, answer))
+
+    def _make(self, known: _Known) -> dict[str, Any]:
+        new = prepare(self._client, known.standing, self._change)
+        plan = digested(new.plan, known.plan)
+        self._made = known, new, plan
+        self._on_made(known.standing, new)
+        return _application(known, new, plan) | self._how | {"digest": plan.digest}
+
+    def done(self, result: dict[str, Any]) -> Edited:
+        """Keep what runs now for the client's next change."""
+        assert self._made is not None
+        known, new, plan = self._made
+        numbers = new.topology.numbers.to_json()
+        standing = Standing(new.document, numbers, result["revision"])
+        self._client.known = _Known(standing, plan, read=False)
+        return Edited(new, known.standing, result)
+
+
+def _application(known: _Known, new: Installation, plan: Digested) -> dict[str, Any]:
+    """Return what is sent of a change: what differs, or everything where the plan is not known."""
+    made_from = new.made_from()
+    if known.plan is None:
+        return {"plan": codec.to_json(new.plan), **made_from}
+    now = known.standing
+    differing = patch(known.plan, plan)
+    differing["document"] = differences(now.document.to_json(), made_from["document"])
+    differing["numbers"] = differences(now.numbers, made_from["numbers"])
+    return {"patch": differing}
+
+
+def _read(client: Client) -> _Known:
+    return _known(client, client.document())
+
+
+def _known(client: Client, answer: dict[str, Any]) -> _Known:
+    """Return what an answer says, and the plan if it is the one that the document leads to."""
+    now = _live(client, answer)
+    if (digest := answer.get("digest")) is None:
+        return _Known(now, None)
+    plan = digested(lower_topology(now.topology()))
+    return _Known(now, plan if plan.digest == digest else None)
 
 
 def _live(client: Client, answer: dict[str, Any]) -> Live:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 
 from testbed.plan.bgp import Router
@@ -55,10 +56,17 @@ ROUTER_SYSCTLS = HOST_SYSCTLS | {
 }
 
 
+@lru_cache(1 << 16)
 def mac_address(node: str, interface: str) -> str:
     """A locally administered unicast MAC address that depends on nothing but the names."""
     digest = hashlib.sha256(f"{node}/{interface}".encode()).digest()
-    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+    return f"02:{digest[:5].hex(':')}"
+
+
+def _network(destination: IPv4Network | IPv4Address | str) -> str:
+    if isinstance(destination, IPv4Address):
+        return f"{destination}/32"
+    return str(IPv4Network(destination) if isinstance(destination, str) else destination)
 
 
 def interface_name(prefix: str, name: str, limit: int = IFNAMSIZ) -> str:
@@ -153,7 +161,7 @@ class NodeDraft:
                 return index, self.interfaces[index]
         raise KeyError(f"{self.name}:{name}")
 
-    def address(self, name: str, *addresses: IPv4Interface | IPv6Interface) -> None:
+    def address(self, name: str, *addresses: IPv4Interface | IPv6Interface | str) -> None:
         """Give an interface that was added before more addresses."""
         index, interface = self._find(name)
         texts = (*interface.addresses, *(str(address) for address in addresses))
@@ -188,7 +196,7 @@ class NodeDraft:
         """Add a unicast route."""
         self.routes.append(
             Route(
-                destination=str(IPv4Network(destination)),
+                destination=_network(destination),
                 dev=dev,
                 via=str(via) if via else None,
                 table=table,

@@ -13,6 +13,7 @@ from testbed.plan.model import (
     Interface,
     LinkKind,
     Loopback,
+    Node,
     Place,
     Plan,
     Route,
@@ -24,6 +25,8 @@ from testbed.plan.model import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
     from testbed.plan.steps import Attribute
 
 
@@ -204,32 +207,43 @@ class NodeChange:
 
 
 class Changes:
-    """All nodes of both plans, with the interfaces to be made anew worked out."""
+    """The nodes that differ between two plans, with the interfaces to be made anew worked out.
+
+    With them are nodes that do not differ, but lose an interface with what is made anew.
+    """
 
     def __init__(self, old: Plan, new: Plan) -> None:
-        self.before = {node.name: NodeView(node) for node in old.nodes}
-        self.after = {node.name: NodeView(node) for node in new.nodes}
-        self.removed = [view for name, view in self.before.items() if name not in self.after]
-        self.nodes = [NodeChange(self.before.get(name), view) for name, view in self.after.items()]
-        self._by_name = {change.name: change for change in self.nodes}
-        self._find_created_and_deleted()
+        self._old = {node.name: node for node in old.nodes}
+        self._new = {node.name: node for node in new.nodes}
+        self.before: dict[str, NodeView] = {}
+        self.after: dict[str, NodeView] = {}
+        self._by_name: dict[str, NodeChange] = {}
+        for name, node in self._new.items():
+            if self._old.get(name) != node:
+                self._compare(name)
+        self.removed = [NodeView(node) for node in old.nodes if node.name not in self._new]
         self._spread()
+        order = {name: number for number, name in enumerate(self._new)}
+        self.nodes = sorted(self._by_name.values(), key=lambda change: order[change.name])
 
-    def _find_created_and_deleted(self) -> None:
-        for change in self.nodes:
-            after = change.after.interfaces
-            if change.fresh or change.before is None:
-                change.created.update(dict.fromkeys(after))
-                continue
-            for name, old in change.before.interfaces.items():
-                if name not in after:
-                    if not isinstance(old.device, Loopback):
-                        change.deleted.add(name)
-                elif _needs_new_interface(old, after[name]):
-                    self._remake(change, name)
-            for name, new in after.items():
-                if name not in change.before.interfaces and not isinstance(new.device, Loopback):
-                    change.created[name] = None
+    def _compare(self, name: str) -> None:
+        """Find what is made and removed of a node."""
+        if name in self._old:
+            self.before[name] = NodeView(self._old[name])
+        after = self.after[name] = NodeView(self._new[name])
+        change = self._by_name[name] = NodeChange(self.before.get(name), after)
+        if change.fresh or change.before is None:
+            change.created.update(dict.fromkeys(after.interfaces))
+            return
+        for each, old in change.before.interfaces.items():
+            if each not in after.interfaces:
+                if not isinstance(old.device, Loopback):
+                    change.deleted.add(each)
+            elif _needs_new_interface(old, after.interfaces[each]):
+                self._remake(change, each)
+        for each, new in after.interfaces.items():
+            if each not in change.before.interfaces and not isinstance(new.device, Loopback):
+                change.created[each] = None
 
     def _remake(self, change: NodeChange, name: str) -> bool:
         if name in change.created:
@@ -243,13 +257,35 @@ class Changes:
         again = True
         while again:
             again = False
-            for change in self.nodes:
+            for name in self._affected() - self._by_name.keys():
+                self._compare(name)
+            for change in self._by_name.values():
                 if change.before is None or change.fresh:
                     continue
                 for name, old in change.before.interfaces.items():
                     if name in change.after.interfaces and name not in change.created:
                         follows = self._follows(change, old)
                         again = (follows and self._remake(change, name)) or again
+
+    def _affected(self) -> set[str]:
+        """The nodes of both plans in which something ends, or uses a namespace, that goes."""
+        found: set[str] = set()
+        going = {view.name for view in self.removed}
+        ends: list[tuple[Node, Collection[str]]] = [
+            (view.node, view.interfaces) for view in self.removed
+        ]
+        for change in self._by_name.values():
+            if change.before is not None:
+                ends.append((change.before.node, change.deleted))
+                if change.fresh:
+                    going.add(change.name)
+                    ends.append((change.before.node, change.before.interfaces))
+        for node, names in ends:
+            devices = (interface.device for interface in node.interfaces if interface.name in names)
+            found |= {device.peer_node for device in devices if isinstance(device, Veth)}
+        if going:
+            found |= {node.name for node in self._new.values() if not going.isdisjoint(_uses(node))}
+        return {name for name in found if name in self._old and name in self._new}
 
     def _follows(self, change: NodeChange, old: Interface) -> bool:
         device = old.device
@@ -265,11 +301,13 @@ class Changes:
 
     def _namespace_goes(self, node: str) -> bool:
         change = self._by_name.get(node)
-        return change is None or change.fresh
+        return change.fresh if change else node not in self._new
 
     def _is_gone(self, node: str, interface: str) -> bool:
         change = self._by_name.get(node)
-        return change is None or change.fresh or interface in change.deleted
+        if change is None:
+            return node not in self._new
+        return change.fresh or interface in change.deleted
 
     @cached_property
     def held_elsewhere(self) -> list[Place]:
@@ -293,6 +331,15 @@ class Changes:
                 if held is not None and held != view.name and not self._namespace_goes(held):
                     ends.append((view.name, interface.name))
         return ends
+
+
+def _uses(node: Node) -> Iterator[str]:
+    """The nodes whose namespaces a node's tunnels use."""
+    for interface in node.interfaces:
+        if isinstance(interface.device, WireGuard):
+            yield interface.device.socket_node
+        elif isinstance(interface.device, Vxlan):
+            yield interface.device.underlay_node
 
 
 def _needs_new_namespace(before: NodeView, after: NodeView) -> bool:

@@ -27,7 +27,7 @@ _REQUIRED = object()
 
 def to_json(plan: Plan) -> dict[str, Any]:
     """The plan as nested dicts, lists and scalars."""
-    data = _encode(plan)
+    data = encode(plan)
     assert isinstance(data, dict)
     return data
 
@@ -42,17 +42,26 @@ def from_json(data: dict[str, Any]) -> Plan:
     return plan
 
 
-def _encode(value: Any) -> Any:
+def decode(kind: Any, data: Any, where: str) -> Any:
+    """Return the part of a plan, of the annotated type `kind`, that `encode` made `data` from.
+
+    Raises UsageError, naming the place, when it is none.
+    """
+    return _decoder(kind)(data, where)
+
+
+def encode(value: Any) -> Any:
+    """Return a part of a plan as dicts, lists and scalars."""
     if isinstance(value, str | int | float) or value is None:
         return value
     if isinstance(value, tuple):
-        return [_encode(item) for item in value]
+        return [encode(item) for item in value]
     if isinstance(value, dict):
         return dict(value)
     cls: Any = type(value)
     names, get, defaults, kind = _layout(cls)
     members = zip(names, get(value), defaults, strict=True)
-    data = {name: _encode(member) for name, member, default in members if member != default}
+    data = {name: encode(member) for name, member, default in members if member != default}
     if kind is not None:
         data["kind"] = kind
     return data

@@ -133,7 +133,8 @@ def _start_processes(change: NodeChange) -> Iterator[s.Step]:
         if old is None or _must_restart(change, old, process):
             yield s.StartProcess(change.name, process)
         elif old != process or not _changed_files(change).isdisjoint(process.files):
-            yield s.ReloadProcess(change.name, process)
+            changed = sorted(_changed_files(change).intersection(process.files))
+            yield s.ReloadProcess(change.name, process, tuple(changed))
 
 
 # What goes
@@ -350,8 +351,11 @@ def _set_ruleset(change: NodeChange) -> Iterator[s.Step]:
     text = change.after.node.nftables
     # Hooks of these name devices and are gone with them.
     bound = bool(change.created or change.deleted) and ("netdev" in text or "flowtable" in text)
-    if text != (before.node.nftables if before else "") or (bound and before is not None):
-        yield s.SetRuleset(change.name, text, change.after.node.own_ruleset)
+    known = before.node.nftables if before else ""
+    if text != known or (bound and before is not None):
+        own = change.after.node.own_ruleset
+        foreign = own or (before is not None and before.node.own_ruleset)
+        yield s.SetRuleset(change.name, text, own, "" if bound or foreign else known)
 
 
 def _abort_connections(change: NodeChange) -> Iterator[s.Step]:

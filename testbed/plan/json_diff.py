@@ -20,6 +20,8 @@ def differences(old: Any, new: Any) -> list[Change]:
 
 
 def _differences(old: Any, new: Any, path: tuple[str | int, ...]) -> Iterator[Change]:
+    if old is new:
+        return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in (*old, *(key for key in new if key not in old)):
             if key not in new:

@@ -174,12 +174,14 @@ class AddRule:
 class SetRuleset:
     """Replace the node's whole nftables ruleset, atomically; empty text means none.
 
-    `apart` where a user has written it: what it does is not ours to foresee.
+    `apart` where a user has written it: what it does is not ours to foresee. `before` is the one
+    that is in force, of which what does not differ stays as it is; empty to load all of it.
     """
 
     node: str
     nftables: str
     apart: bool = False
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +211,11 @@ class StartProcess:
 
 @dataclass(frozen=True, slots=True)
 class ReloadProcess:
-    """Make a running process read its changed files."""
+    """Make a running process read its files that have `changed`."""
 
     node: str
     process: Process
+    changed: tuple[str, ...] = ()
 
 
 Step = (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from testbed.control.client import Client
-from testbed.errors import NetworkError, UsageError
+from testbed.errors import ConflictError, NetworkError, UsageError
 from testbed.lifecycle.addresses import address_of
 from testbed.lifecycle.bringup import DEFAULT_TIMEOUT_S, bring_up, take_down
 from testbed.lifecycle.choices import with_time
@@ -295,9 +295,14 @@ class Testbed:
         """
         from testbed.lifecycle.live import edit  # noqa: PLC0415 - pydantic is slow to import
 
-        assert self.plan
-        self._plan = None
-        edited = edit(self.client, change, wait=wait, timeout_s=timeout_s)
+        before, self._plan = self.plan, None
+        try:
+            edited = edit(self.client, change, wait=wait, timeout_s=timeout_s)
+        except ConflictError:
+            raise
+        except UsageError:  # nothing has changed
+            self._plan = before
+            raise
         self._plan = edited.installation.plan
         _require_ready(edited.result, timeout_s)
         return edited.result

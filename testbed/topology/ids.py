@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Final, Literal
 
 ACCOUNT = "123456789012"
@@ -69,6 +70,7 @@ PREFIXES: Final[dict[ResourceType, str]] = {
 }
 
 
+@lru_cache(1 << 16)
 def aws_id(kind: ResourceType, name: str, counter: int = 0) -> str:
     """Return the identifier of an object: its kind's prefix and 17 hexadecimal digits.
 

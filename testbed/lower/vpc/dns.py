@@ -114,17 +114,20 @@ def _serve(
     zones = _private_zones(topology, vpc)
     if upstream is None:
         zones |= _public_zones(topology, vpc)
-    node.files["unbound.conf"] = environment.get_template("unbound.conf.j2").render(
-        title=node.title,
-        directory=directory,
-        addresses=(vpc.resolver, LINK_LOCAL, own),
-        upstream=upstream,
-        zones=zones,
-    )
+    known = {
+        "title": node.title,
+        "directory": directory,
+        "addresses": (vpc.resolver, LINK_LOCAL, own),
+        "upstream": upstream,
+        "zones": zones,
+    }
+    for file in ("unbound.conf", "zones.conf"):
+        node.files[file] = environment.get_template(f"{file}.j2").render(known)
     for zone, records in zones.items():
         node.files[f"zone-{zone or 'root'}"] = _zone_file(zone, records)
     argv = ("unbound", "-d", "-p", "-c", f"{directory}/unbound.conf")
-    node.processes.append(Process("unbound", argv, files=tuple(node.files)))
+    files = tuple(node.files)
+    node.processes.append(Process("unbound", argv, files=files, reload="unbound"))
     draft.checks.append(ListenCheck(node.name, "udp", 53, f"{node.title} on UDP port 53"))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Interface
-
 from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft, interface_name, mac_address
 from testbed.lower.site.services import add_services
@@ -50,9 +48,7 @@ def attach(
     """Add a network interface to `node`, by default what it belongs to, and to the router."""
     node = node or _owner(draft, topology, router, interface)
     subnet = topology.subnet(interface.vpc, interface.subnet)
-    addresses = tuple(
-        IPv4Interface((address, subnet.cidr.prefixlen)) for address in interface.addresses
-    )
+    addresses = [f"{address}/{subnet.cidr.prefixlen}" for address in interface.addresses]
     inside, outside = device(interface), port(interface)
     draft.cable((node, inside), (router.node, outside), mtu=_mtu(interface), mac=mac(interface))
     node.address(inside, *addresses)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from ipaddress import collapse_addresses
 
 from testbed.lower.vpc.families import Cidr, Family
@@ -88,20 +89,22 @@ def _disjoint(
 
 def kind_elements(family: Family, traffics: Iterable[Traffic]) -> list[str]:
     """Elements of type ``inet_proto . inet_service`` for what the rules are about."""
-    triples = _kinds_by_protocol(family, ((t, family.everywhere) for t in traffics))
+    triples = _kinds_by_protocol(family, tuple((t, family.everywhere) for t in traffics))
     return [f"{protocol} . {span}" for protocol, span, _ in triples]
 
 
 def address_elements(family: Family, rules: Iterable[tuple[Traffic, Cidr]]) -> list[str]:
     """Elements of type ``inet_proto . inet_service . ADDRESS`` for rules of one family."""
-    triples = _kinds_by_protocol(family, rules)
+    triples = _kinds_by_protocol(family, tuple(rules))
     return [f"{protocol} . {span} . {cidr}" for protocol, span, cidr in triples]
 
 
+@lru_cache(1 << 12)
 def _kinds_by_protocol(
-    family: Family, rules: Iterable[tuple[Traffic, Cidr]]
-) -> Iterator[tuple[int, str, Cidr]]:
-    rules = list(rules)
+    family: Family, rules: tuple[tuple[Traffic, Cidr], ...]
+) -> tuple[tuple[int, str, Cidr], ...]:
+    """Make rules disjoint, which stay the same from one edit to the next most of the time."""
+    found: list[tuple[int, str, Cidr]] = []
     for protocol in family.with_selector:
         spans = [
             (span, cidr)
@@ -109,8 +112,8 @@ def _kinds_by_protocol(
             for number, span in kinds(family, traffic)
             if number == protocol
         ]
-        for span, cidr in _disjoint(spans):
-            yield protocol, span, cidr
+        found += [(protocol, span, cidr) for span, cidr in _disjoint(spans)]
+    return tuple(found)
 
 
 def other_elements(family: Family, rules: Iterable[tuple[Traffic, Cidr]]) -> list[str]:

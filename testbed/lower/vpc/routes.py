@@ -46,14 +46,16 @@ def add_tables(topology: Topology, router: VpcRouter, region: VpcRouter) -> None
 
     `region` is the VPC's router in the Region, where most targets are.
     """
+    ports: dict[str, list[str]] = {}
+    for interface in router.interfaces:
+        ports.setdefault(interface.subnet, []).append(interfaces.port(interface))
     for table in router.vpc.route_tables:
         users = {subnet.name: subnet for subnet in router.vpc.users_of(table)}
         if not users:
             continue
-        for interface in router.interfaces:
-            if interface.subnet in users:
-                port = interfaces.port(interface)
-                router.ruleset.marks.append(f'"{port}" : {table.number}')
+        for subnet in users:
+            marks = (f'"{port}" : {table.number}' for port in ports.get(subnet, ()))
+            router.ruleset.marks.extend(marks)
         _add_table(topology, router, region, table)
         _add_same_subnet(router, table, users.values())
 

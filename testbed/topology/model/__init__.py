@@ -250,7 +250,10 @@ class Topology:
 
     def subnet(self, vpc: str, name: str) -> Subnet:
         """The subnet `name` of `vpc`."""
-        return next(subnet for subnet in self.vpcs[vpc].subnets if subnet.name == name)
+        for subnet in self.vpcs[vpc].subnets:
+            if subnet.name == name:
+                return subnet
+        raise KeyError(f"{vpc}/{name}")
 
     def attached(self, interface: NetworkInterface) -> bool:
         """Whether it is attached to an instance that runs, or to what AWS made it for."""

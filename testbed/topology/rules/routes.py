@@ -151,9 +151,9 @@ def _interface(path: Path, vpc: Vpc, name: str, topology: Topology, report: Repo
 
 def _users(path: Path, vpc: Vpc, table: str, outpost: str, report: Report) -> None:
     """Only what is on the Outpost can use its local gateway (L2)."""
-    for subnet in vpc.subnets:
-        used = vpc.table_of(subnet.name)
-        if subnet.outpost == outpost or used.name != table:
+    used = next(each for each in vpc.route_tables if each.name == table)
+    for subnet in vpc.users_of(used):
+        if subnet.outpost == outpost or vpc.table_of(subnet.name) is not used:
             continue
         where = f"on the Outpost {subnet.outpost}" if subnet.outpost else "in the Region"
         kind = "main route table" if used.main else "route table"

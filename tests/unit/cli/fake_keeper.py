@@ -15,10 +15,20 @@ import termios
 import threading
 from typing import TYPE_CHECKING, Any
 
-from testbed.control.protocol import CREDIT, HEADER, Frame, control_socket, pack, pack_message
+from testbed.control.protocol import (
+    CREDIT,
+    HEADER,
+    Frame,
+    control_socket,
+    message_of,
+    pack,
+    pack_message,
+)
 from testbed.errors import TestbedError, UsageError
 from testbed.keeper import prepared
 from testbed.keeper.ledger import Ledger
+from testbed.plan import codec
+from testbed.plan.patch import applied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +136,7 @@ class FakeKeeper:
             frame = channel.receive()
             if frame is None:
                 return
-            request = json.loads(frame[1])
+            request = message_of(frame[1])
             self.requests.append(request)
             try:
                 result = self.replies[request["op"]](channel, request)
@@ -153,10 +163,11 @@ class FakeKeeper:
                 frame = channel.receive()
                 if frame is None:
                     raise OSError
-                request |= json.loads(frame[1])
-            self.ledger.expect(request.get("revision"))
-            changed = request["plan"] != self.plan
-            self.plan = request["plan"]
+                request |= message_of(frame[1])
+            request |= self.ledger.completed(request)
+            plan = self._plan_of(request)
+            changed = plan != self.plan
+            self.plan = plan
             self.ledger.adopt(request, at=0.0, changed=changed)
         channel.send({"event": "phase", "phase": "apply", "state": "start"})
         channel.send({"event": "phase", "phase": "nodes", "state": "done", "ms": 3.0})
@@ -166,6 +177,12 @@ class FakeKeeper:
         steps = 7 if changed else 0
         result = {"changed": changed, "steps": steps, "revision": self.ledger.revision}
         return result | {"timings": {"nodes": 3.0}, "pending": []}
+
+    def _plan_of(self, request: dict[str, Any]) -> dict[str, Any]:
+        if (patch := request.get("patch")) is None:
+            whole: dict[str, Any] = request["plan"]
+            return whole
+        return codec.to_json(applied(codec.from_json(self.plan), patch))
 
     def _stop(self, *_: Any) -> dict[str, Any]:
         return {}

@@ -69,7 +69,8 @@ def test_set_in_json(call: Call, keeper: FakeKeeper) -> None:
         "changed": True,
     }
     applied = [request for request in keeper.requests if request["op"] == "apply"][-1]
-    assert (applied["wait"], applied["source"]) == (False, None)
+    assert (applied["wait"], "source" in applied) == (False, False)
+    assert [entry["node"]["name"] for entry in applied["patch"]["added"]] == ["zz"]
 
 
 @pytest.mark.parametrize(

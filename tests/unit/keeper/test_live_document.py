@@ -234,9 +234,9 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
     async def watch(plan: Callable[[], Plan], *_: Any, **__: Any) -> Any:
         while not go.is_set():
-            yield Look([("it", "not yet")])
+            yield Look([("it", "not yet")], 1)
             await asyncio.sleep(0.001)
-        yield Look([(node.name, "of the plan") for node in plan().nodes])
+        yield Look([(node.name, "of the plan") for node in plan().nodes], 2)
 
     monkeypatch.setattr("testbed.keeper.readiness.watch", watch)
     return go

@@ -91,8 +91,8 @@ def test_what_resolvers_know() -> None:
     own = plan.node("op-b.dns-app").files
     assert "zone-root" not in own
     assert "  serve-expired: yes\n" in own["unbound.conf"]
-    assert 'name: "."\n  forward-addr: 100.101.0.1\n' in own["unbound.conf"]
-    assert "forward" not in plan.node("region.dns-app").files["unbound.conf"].replace(
+    assert 'name: "."\n  forward-addr: 100.101.0.1\n' in own["zones.conf"]
+    assert "forward" not in plan.node("region.dns-app").files["zones.conf"].replace(
         "for-downstream", ""
     )
     assert [plan.node(name).files[RESOLV_CONF] for name in "abc"] == [
