@@ -103,27 +103,45 @@ def edit(
 ) -> Edited:
     """Change what runs: `change` is given its document, and returns the one that is to be.
 
-    Where somebody else was faster it is called again with what runs then, and others wait.
-    `on_made` hears of what is about to be applied.
-    Raises DocumentError where the rules refuse the outcome, and ConflictError where it took
-    too long each time; nothing has changed then.
+    `on_made` hears of what is about to be applied. Errors are as of `edit_live`, and
+    DocumentError where the rules refuse the outcome; nothing has changed then.
     """
-    made: list[tuple[Live, Installation]] = []
 
-    def make(answer: dict[str, Any]) -> Installation:
-        now = _live(client, answer)
+    def make(now: Live) -> Installation:
         new = prepare(client, now, change)
-        made.append((now, new))
         on_made(now, new)
         return new
 
+    return edit_live(client, make, wait=wait, timeout_s=timeout_s, on_event=on_event)
+
+
+def edit_live(
+    client: Client,
+    make: Callable[[Live], Installation],
+    *,
+    wait: bool = True,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> Edited:
+    """Change what runs: `make` is given what that is, and returns the installation that is to be.
+
+    Where somebody else was faster it is called again with what runs then, and others wait.
+    Raises ConflictError where it took too long each time; nothing has changed then.
+    """
+    made: list[tuple[Live, Installation]] = []
+
+    def made_of(answer: dict[str, Any]) -> Installation:
+        now = _live(client, answer)
+        made.append((now, make(now)))
+        return made[-1][1]
+
     def in_turn(answer: dict[str, Any]) -> dict[str, Any]:
-        new = make(answer)
+        new = made_of(answer)
         return application(new.plan, new.made_from(), wait=wait, timeout_s=timeout_s)
 
     def at_once() -> dict[str, Any]:
         answer = client.document()
-        new = make(answer)
+        new = made_of(answer)
         how: dict[str, Any] = {"wait": wait, "timeout_s": timeout_s, "on_event": on_event}
         revision = answer["revision"]
         return client.apply(new.plan, made_from=new.made_from(), revision=revision, **how)

@@ -1,0 +1,65 @@
+"""Outposts' LAGs and the service links' virtual interfaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from testbed.api.filters import select
+from testbed.api.operations import Ask, Result, looks
+from testbed.api.world import World
+from testbed.topology.ids import ACCOUNT
+from testbed.topology.model import Lag, Outpost
+
+VIF, LAG = "service-link-virtual-interface", "outpost-lag"
+
+
+def _vif(world: World, outpost: Outpost, lag: Lag) -> dict[str, Any]:
+    id_ = world.id(VIF, outpost.name, str(lag.device))
+    vif = lag.service_link
+    return {
+        "ServiceLinkVirtualInterfaceId": id_,
+        "ServiceLinkVirtualInterfaceArn": world.arn(VIF, id_),
+        "OutpostId": world.id("outpost", outpost.name),
+        "OutpostArn": world.outpost_arn(outpost.name),
+        "OwnerId": ACCOUNT,
+        "LocalAddress": str(vif.local_address),
+        "PeerAddress": str(vif.peer_address),
+        "PeerBgpAsn": vif.peer_bgp_asn,
+        "Vlan": vif.vlan,
+        "OutpostLagId": world.id(LAG, outpost.name, str(lag.device)),
+        "ConfigurationState": "available",
+        "Tags": world.tags(id_),
+    }
+
+
+def _lag(world: World, outpost: Outpost, lag: Lag) -> dict[str, Any]:
+    own = (outpost.name, str(lag.device))
+    id_ = world.id(LAG, *own)
+    return {
+        "OutpostLagId": id_,
+        "OutpostArn": world.outpost_arn(outpost.name),
+        "OwnerId": ACCOUNT,
+        "State": "available",
+        "LocalGatewayVirtualInterfaceIds": [world.id("local-gateway-virtual-interface", *own)],
+        "ServiceLinkVirtualInterfaceIds": [world.id(VIF, *own)],
+        "Tags": world.tags(id_),
+    }
+
+
+@looks("DescribeServiceLinkVirtualInterfaces")
+def describe_service_link_virtual_interfaces(ask: Ask) -> Result:
+    """Describe the service links' virtual interfaces."""
+    outposts = ask.world.topology.outposts.values()
+    rows = [_vif(ask.world, outpost, lag) for outpost in outposts for lag in outpost.lags]
+    key = "ServiceLinkVirtualInterfaces"
+    ids = ("ServiceLinkVirtualInterfaceIds", "ServiceLinkVirtualInterfaceId", VIF)
+    return {key: select(ask, rows, key, ids=ids)}  # type: ignore[arg-type]
+
+
+@looks("DescribeOutpostLags")
+def describe_outpost_lags(ask: Ask) -> Result:
+    """Describe Outposts' LAGs."""
+    outposts = ask.world.topology.outposts.values()
+    rows = [_lag(ask.world, outpost, lag) for outpost in outposts for lag in outpost.lags]
+    ids = ("OutpostLagIds", "OutpostLagId", LAG)
+    return {"OutpostLags": select(ask, rows, "OutpostLags", ids=ids)}  # type: ignore[arg-type]
