@@ -218,7 +218,7 @@ def _connections(topology: Topology, plan: Plan) -> Iterator[Case]:
 
 def _lans(topology: Topology, plan: Plan) -> Iterator[Case]:
     for segment in site_subjects.segments(topology):
-        switch = names.segment(segment.segment.name)
+        switch = names.segment(segment.segment)
         alone = [node for node, _, _ in segment.machines]
         for node, interface, _ in segment.machines:
             place = f"{node}:{interface}"

@@ -76,7 +76,7 @@ def command(
     Security groups and firewalls must allow the port. The testbed's time must be
     real.
     """
-    from testbed.lifecycle.bringup import address_of  # noqa: PLC0415
+    from testbed.lifecycle.addresses import address_of  # noqa: PLC0415
     from testbed.probes.throughput import measure, parse_rate  # noqa: PLC0415
 
     rate = None if udp is None else parse_rate(udp)
@@ -87,7 +87,7 @@ def command(
         if all(entry.name != node for entry in plan.nodes):
             raise unknown_node(node, plan)
     try:
-        address = address_of(plan, destination)
+        address = address_of(plan, destination, source=source)
     except ValueError:
         raise UsageError(f"node {destination} has no address") from None
     with _bar(seconds, quiet=as_json) as show:

@@ -76,7 +76,7 @@ def command(
     from testbed.probes.ping import packet_bytes, ping  # noqa: PLC0415
 
     client = connect(name)
-    address = resolve(client, destination, ipv6=ipv6)
+    address = resolve(client, destination, ipv6=ipv6, source=source)
     result = ping(client, source, address, count=count, interval_s=interval, size=size, df=df)
     if as_json:
         echo_json(
@@ -90,21 +90,24 @@ def command(
         context.exit(EXIT_NETWORK)
 
 
-def resolve(client: Client, destination: str, *, ipv6: bool = False) -> str:
+def resolve(
+    client: Client, destination: str, *, ipv6: bool = False, source: str | None = None
+) -> str:
     """Return the destination itself if it is an address, else the address of that node.
 
-    A node's address is its first IPv4 address or, with `ipv6` or without one, its IPv6 address.
+    A node's address is its first IPv4 address or, with `ipv6` or without one, its IPv6 address;
+    for a `source` in the customer's network the one that a node has there.
     """
     from ipaddress import ip_address  # noqa: PLC0415
 
     try:
         ip_address(destination)
     except ValueError:
-        from testbed.lifecycle.bringup import address_of  # noqa: PLC0415
+        from testbed.lifecycle.addresses import address_of  # noqa: PLC0415
 
         plan, _ = client.plan()
         try:
-            return address_of(plan, destination, version=6 if ipv6 else None)
+            return address_of(plan, destination, version=6 if ipv6 else None, source=source)
         except KeyError:
             raise unknown_node(destination, plan) from None
         except ValueError:

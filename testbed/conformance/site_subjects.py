@@ -89,7 +89,7 @@ class SegmentSubject:
     @property
     def keys(self) -> frozenset[str]:
         """The segment and what is on it."""
-        own = names.segment(self.segment.name)
+        own = names.segment(self.segment)
         return frozenset({str(self), own, *(machine[0] for machine in self.machines)})
 
     @property

@@ -14,9 +14,10 @@ from typing import Any, Self
 from testbed.conformance.expectation import NO_DATA
 from testbed.conformance.permissions import Permissions
 from testbed.conformance.site import Site
-from testbed.conformance.ways import Way, WayEnd, WayKind, Ways
+from testbed.conformance.ways import Way, WayEnd, Ways
 from testbed.control.client import RemoteProcess
 from testbed.errors import HostError, TestbedError
+from testbed.predict import WayKind
 
 INTERVAL_S = 0.02
 LANES = 2  # source ports of a flow: hashes spread what is in no tunnel over ONDs and LAG members

@@ -24,6 +24,7 @@ from testbed.conformance.subjects import (
 from testbed.lower import names
 from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
 from testbed.lower.rack.inner import server_address
+from testbed.plan.bird import symbol
 from testbed.plan.model import Place
 
 ARRIVES_S = 4.0
@@ -54,7 +55,7 @@ def _announced(
     site: Site, vif: VirtualInterfaceSubject, ok: Callable[[Announced], object]
 ) -> Announced:
     """What both ends announce, from Amazon's side."""
-    return announced(site, _amazon(vif)[0], names.symbol(names.connection_port(vif.connection)), ok)
+    return announced(site, _amazon(vif)[0], symbol(names.connection_port(vif.connection)), ok)
 
 
 @pytest.mark.after("site.powered")
@@ -137,7 +138,7 @@ def test_established(site: Site, virtual_interface: VirtualInterfaceSubject) -> 
     expect(row["ok"], name, expected="Established", seen=seen)
     for row in site.rows("bgp", node=vif.connection.device, neighbor=own):
         expect(row["ok"], name, expected="Established", seen=row["state"])
-    seen = steady(site, node, names.symbol(names.connection_port(vif.connection)), far)
+    seen = steady(site, node, symbol(names.connection_port(vif.connection)), far)
     expect(seen == "stays Established", name, expected="no flap", seen=seen)
 
 

@@ -17,6 +17,7 @@ from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.subjects import OutpostSubject, UplinkSubject
 from testbed.lower import names
 from testbed.lower.rack.inner import server_address
+from testbed.plan.bird import symbol
 from testbed.plan.model import Place
 
 # What the ways between the rack and the provider stand on.
@@ -34,7 +35,7 @@ def _device_end(uplink: UplinkSubject) -> Place:
 
 def _protocol(uplink: UplinkSubject) -> str:
     """The session's name in the BIRD of the Region's edge."""
-    return names.symbol(f"customer-{uplink.uplink.device}")
+    return symbol(f"customer-{uplink.uplink.device}")
 
 
 def _is_translated(site: Site, uplink: UplinkSubject) -> bool:

@@ -19,10 +19,10 @@ from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject, OutpostSubject, VpcSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import pairs, ports
-from testbed.conformance.ways import WayEnd, WayKind, Ways
+from testbed.conformance.ways import WayEnd, Ways
 from testbed.lower import names
 from testbed.plan.model import Place
-from testbed.predict import World
+from testbed.predict import WayKind, World
 from testbed.predict.routes import INTERFACES
 from testbed.probes import reach
 from testbed.probes.capture import Capture

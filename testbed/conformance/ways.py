@@ -1,9 +1,8 @@
 """Which ways AWS's rules give a packet between two machines, from the topology alone.
 
-Only route tables, local gateways, peering, transit gateways and the
-customer's network are looked at; what filters allow is `permissions`. Where a
-packet passes machines of the user's (an appliance, a NAT, a Direct Connect
-gateway) nothing is said: the way is "other".
+`testbed.predict` follows it without filters; what they allow is `permissions`. Where a
+packet passes machines of the user's (an appliance) nothing is said: the way is "other", as is
+one whose answer takes a way of another kind.
 """
 
 from __future__ import annotations
@@ -11,30 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address
-from typing import Literal
 
-from testbed.predict.packet import Dropped, NotPredicted
-from testbed.predict.routes import INTERFACES, check_destination, inward_interface, target_of
-from testbed.predict.site import CustomerNetwork
-from testbed.topology.model import (
-    NetworkInterface,
-    Outpost,
-    Target,
-    Topology,
-    TransitGateway,
-)
+from testbed.predict import Dropped, Journey, Machine, NotPredicted, Packet, WayKind, World
+from testbed.topology.model import NetworkInterface, Topology
 
-WayKind = Literal[
-    "inside",  # one VPC, in one place: on one Outpost, or in the Region
-    "service-link",  # one end on an Outpost, the other in the Region
-    "local-gateway",  # between an Outpost and the local network
-    "local-gateways",  # between two Outposts, through the customer's network
-    "hairpin",  # between two customer-owned addresses of one local gateway
-    "peering",
-    "transit",
-    "lan",  # between hosts of the customer's
-    "other",
-]
 MTU: dict[WayKind, int] = {  # facts: EC2 mtu, S1, P; docs/fidelity.md
     "inside": 9001,
     "service-link": 1300,
@@ -91,22 +70,12 @@ class Way:
     mtu: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Hop:
-    """Where one packet gets: None for what nothing is said of."""
-
-    kind: WayKind
-    end: WayEnd | None
-    seen: IPv4Address
-    crosses: bool = False  # the service link
-
-
 class Ways:
     """The ways of one topology."""
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
-        self.customer = CustomerNetwork(topology)
+        self._world = World(topology)
 
     @cached_property
     def instances(self) -> list[WayEnd]:
@@ -130,199 +99,60 @@ class Ways:
         """Everything that can send and answer."""
         return [*self.instances, *self.hosts]
 
+    @cached_property
+    def _by_name(self) -> dict[str, WayEnd]:
+        return {end.name: end for end in self.ends}
+
+    @cached_property
+    def _machines(self) -> dict[str, Machine]:
+        return {host.name: Machine.of_host(host) for host in self.topology.site.hosts}
+
     def end(self, name: str) -> WayEnd:
         """The instance or host of that name."""
-        return next(end for end in self.ends if end.name == name)
+        return self._by_name[name]
 
     def way(self, source: WayEnd, destination: WayEnd, to: IPv4Address | None = None) -> Way | None:
         """The way there and back, to any of its addresses or to this one; None: there is none."""
         for address in [to] if to else destination.addresses:
-            there = self._send(source, address)
-            if there is None or (there.end is not None and there.end != destination):
+            try:
+                found = self._way(source, destination, address)
+            except Dropped:
                 continue
-            back = self._send(destination, there.seen)
-            if back is None or (back.end is not None and back.end != source):
-                continue
-            if there.end is None or back.end is None:
-                return Way("other", address, there.seen)
-            mtu = MTU.get(there.kind)
-            if there.crosses or back.crosses:
-                mtu = MTU["service-link"]
-            return Way(there.kind, address, there.seen, mtu)
+            except NotPredicted:
+                return Way("other", address, source.address)
+            if found is not None:
+                return found
         return None
+
+    def _way(self, source: WayEnd, destination: WayEnd, to: IPv4Address) -> Way | None:
+        there, came = self._send(source, source.address, to)
+        if self._end_at(there) != destination:
+            return None
+        seen = came.packet.source
+        assert isinstance(seen, IPv4Address)
+        back, answer = self._send(destination, destination.address, seen)
+        if self._end_at(back) != source:
+            return None
+        mtu = MTU["service-link"] if came.crosses or answer.crosses else MTU.get(came.way)
+        return Way(came.way if answer.way == came.way else "other", to, seen, mtu)
 
     def leads_nowhere(self, source: WayEnd, to: IPv4Address) -> bool:
         """Whether no packet of the source's may get to anybody at that address."""
-        return self._send(source, to) is None
-
-    def _send(self, source: WayEnd, to: IPv4Address) -> _Hop | None:
-        if source.interface is None:
-            islands = self.customer.of_segment(source.segment or "")
-            return self._customer(islands, to, source.address, "local-gateway")
         try:
-            target = target_of(self.topology, source.interface, to)
-            return self._follow(source, target, to)
+            self._send(source, source.address, to)
         except Dropped:
-            return None
+            return True
         except NotPredicted:
-            return _Hop("other", None, source.address)
-
-    def _follow(self, source: WayEnd, target: Target, to: IPv4Address) -> _Hop | None:
-        """From an instance to the target of its route."""
-        if target.kind in INTERFACES:
-            check_destination(self.topology, self.topology.network_interfaces[target.name], to)
-        if target.kind in {"local", *INTERFACES}:
-            return self._inside(source, source.vpc, to, "inside")
-        if target.kind == "local-gateway":
-            return self._outward(source, self.topology.outposts[target.name], to)
-        if target.kind == "vpc-peering-connection":
-            connection = self.topology.region.vpc_peering_connections.get(target.name)
-            if connection is None:
-                return None
-            return self._inside(source, connection.peer(source.vpc), to, "peering")
-        if target.kind == "transit-gateway":
-            return self._transit(source, self.topology.region.transit_gateways[target.name], to)
-        return _Hop("other", None, source.address)
-
-    def _inside(self, source: WayEnd, vpc: str, to: IPv4Address, kind: WayKind) -> _Hop | None:
-        """To an address of a VPC: never from one Outpost to another (facts: S4, H5)."""
-        for end in self.instances:
-            if end.vpc == vpc and end.interface and to in end.interface.addresses:
-                if None not in {source.place, end.place} and source.place != end.place:
-                    return None
-                crosses = source.place != end.place
-                if crosses and kind == "inside":
-                    kind = "service-link"
-                return _Hop(kind, end, source.address, crosses or self._via_region(source, vpc))
-        return None
-
-    def _via_region(self, source: WayEnd, vpc: str) -> bool:
-        """Whether a peering connection is only in the Region, for want of subnets here."""
-        if source.place is None or vpc == source.vpc:
             return False
-        return all(s.outpost != source.place for s in self.topology.vpcs[vpc].subnets)
+        return False
 
-    def _outward(self, source: WayEnd, outpost: Outpost, to: IPv4Address) -> _Hop | None:
-        """Through the local gateway (facts: L1 to L3); in CoIP mode with a CoIP only (R1)."""
-        gateway = outpost.local_gateway
-        assert source.interface is not None
-        if source.place != outpost.name or source.vpc not in gateway.vpcs or gateway.lacks:
-            return None
-        seen = source.address
-        if gateway.mode == "coip":
-            if source.owned is None:
-                return None
-            seen = source.owned
-            if any(to in cidr for cidr in gateway.pool_cidrs):
-                end = self._owner(outpost, to)
-                return _Hop("hairpin", end, seen) if end else None
-        if not any(to in r.destination for r in gateway.routes if r.interface is None):
-            return None
-        islands = self.customer.of_outpost(outpost.name)
-        return self._customer(islands, to, seen, "local-gateways", origin=outpost)
+    def _send(
+        self, source: WayEnd, own: IPv4Address, to: IPv4Address
+    ) -> tuple[NetworkInterface | Machine, Journey]:
+        at = source.interface or self._machines[source.name]
+        packet = Packet.request(own, to, "icmp", 0)
+        return self._world.follow(at, Journey(packet, filtered=False))
 
-    def _customer(
-        self,
-        islands: set[str],
-        to: IPv4Address,
-        seen: IPv4Address,
-        kind: WayKind,
-        origin: Outpost | None = None,
-    ) -> _Hop | None:
-        """Through the customer's network, to a host or to what a local gateway announces."""
-        for host in self.hosts:
-            if host.address == to:
-                here = self.customer.of_segment(host.segment or "") & islands
-                way: WayKind = "local-gateway" if origin else "lan"
-                return _Hop(way, host, seen) if here else None
-        outpost = self.customer.outpost_for(to, islands)
-        if outpost is None:
-            return self._direct_connect(islands, to, seen)
-        if outpost is origin:
-            return None
-        try:
-            if interface := inward_interface(self.topology, outpost, to):
-                check_destination(self.topology, interface, to)
-        except Dropped:
-            return None
-        except NotPredicted:
-            return _Hop("other", None, seen)
-        end = self._owner(outpost, to)
-        return _Hop(kind, end, seen) if end else None
-
-    def _owner(self, outpost: Outpost, to: IPv4Address) -> WayEnd | None:
-        """Who has the address at an Outpost's local gateway."""
-        coip = outpost.local_gateway.mode == "coip"
-        subnets = {(s.vpc, s.name) for s in self.topology.announced_subnets(outpost)}
-        for end in self.instances:
-            interface = end.interface
-            if interface is None or end.place != outpost.name:
-                continue
-            if coip and interface.customer_owned_ip == to:
-                return end
-            if not coip and to in interface.addresses and (end.vpc, interface.subnet) in subnets:
-                return end
-        return None
-
-    def _direct_connect(self, islands: set[str], to: IPv4Address, seen: IPv4Address) -> _Hop | None:
-        """What a private or transit virtual interface announces; nothing more is said of it."""
-        announced = (
-            prefix
-            for connection in self.topology.site.direct_connects
-            if self.customer.of_device(connection.device) in islands
-            for vif in connection.virtual_interfaces
-            if vif.vrf == "lgw"
-            for prefix in vif.prefixes
-        )
-        return _Hop("other", None, seen) if any(to in prefix for prefix in announced) else None
-
-    def _transit(self, source: WayEnd, gateway: TransitGateway, to: IPv4Address) -> _Hop | None:
-        """By the route table that the VPC's attachment is associated with."""
-        own = gateway.attachment_of(source.vpc)
-        assert source.interface is not None
-        if own is None:
-            return None
-        zones = {self.topology.subnet(source.vpc, name).zone for name in own.subnets}
-        zone = self.topology.subnet(source.vpc, source.interface.subnet).zone
-        table = next((t for t in gateway.route_tables if own.name in t.associations), None)
-        if table is None or zone not in zones:
-            return None
-        vpcs = {entry.name: entry.vpc for entry in gateway.attachments}
-        routes = {
-            self.topology.vpcs[vpc].cidr: name
-            for name in reversed(table.propagations)
-            if (vpc := vpcs.get(name))
-        }
-        static = {route.destination: route.attachment for route in table.routes}
-        found = [
-            (prefix.prefixlen, name) for prefix, name in (routes | static).items() if to in prefix
-        ]
-        others = [name for name in table.propagations if vpcs.get(name) is None]
-        length, name = max(found, key=lambda entry: entry[0], default=(0, None))
-        learned = bool(others) and (not found or length < self._customers_prefix(others, to))
-        vpc = vpcs.get(name or "")
-        if learned or (name is not None and vpc is None):
-            return _Hop("other", None, source.address)
-        if vpc is None:
-            return None
-        hop = self._inside(source, vpc, to, "transit")
-        crosses = source.place is not None or (hop is not None and _is_on_outpost(hop.end))
-        return _Hop("transit", hop.end, source.address, crosses) if hop else None
-
-    def _customers_prefix(self, connections: list[str], to: IPv4Address) -> int:
-        """The longest prefix of an address that the customer may announce to transit gateways."""
-        site = self.topology.site
-        devices = {entry.device for entry in site.direct_connects if entry.name in connections}
-        islands = {self.customer.of_device(device) for device in devices}
-        outpost = self.customer.outpost_for(to, islands)
-        prefixes = [*(self.topology.announced(outpost) if outpost else ())]
-        prefixes += [
-            segment.cidr
-            for segment in site.segments
-            if self.customer.of_segment(segment.name) & islands
-        ]
-        return max((prefix.prefixlen for prefix in prefixes if to in prefix), default=0)
-
-
-def _is_on_outpost(end: WayEnd | None) -> bool:
-    return end is not None and end.place is not None
+    def _end_at(self, at: NetworkInterface | Machine) -> WayEnd | None:
+        name = at.name if isinstance(at, Machine) else at.instance
+        return self._by_name.get(name or "")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from testbed.errors import UsageError
-from testbed.faults import bird_text, frr_text
 from testbed.faults.bird_text import BirdText
 from testbed.faults.editing import Editing, Target, chain
 from testbed.faults.frr_text import FrrText
@@ -20,27 +19,31 @@ from testbed.faults.registry import (
     number,
     text,
 )
+from testbed.faults.routers import RouterData
 from testbed.faults.values import Parameter
+from testbed.plan import bgp, bird, frr
 from testbed.plan.effective import network_of
 from testbed.plan.model import Abort, Fault, Node
 from testbed.plan.roles import Role
 
-Speaker = BirdText | FrrText
+Speaker = RouterData | BirdText | FrrText
 PORT = 179
-DRAINED_PREPEND = 3  # path length 4 in all, as testbed.lower.rack has it (facts: R1, R2)
-DRAINED_PREFERENCE = 50  # as testbed.lower.rack has it
-_ANNOUNCED = re.compile(
-    r"(      if net = \S+ then \{\n)(?:        bgp_path\.prepend\((?:[0-9]+)\);\n)*"
-)
 
 
 def speaker_of(node: Node) -> Speaker:
-    """The configuration of the node's BGP daemon; UsageError when it runs none."""
-    if bird_text.FILE in node.files:
-        return BirdText(node.files[bird_text.FILE])
-    if frr_text.FILE in node.files:
-        return FrrText(node.files[frr_text.FILE])
+    """What the node's BGP daemon is configured to do; UsageError when it runs none."""
+    if node.router:
+        return RouterData(node.router)
+    if bird.FILE in node.files:
+        return BirdText(node.files[bird.FILE])
+    if frr.FILE in node.files:
+        return FrrText(node.files[frr.FILE])
     raise UsageError(f"{node.name} does not speak BGP", hint="testbed inspect shows what it runs")
+
+
+def runs_frr(node: Node) -> bool:
+    """Whether the node's BGP daemon is FRR's."""
+    return node.router.daemon == "frr" if node.router else frr.FILE in node.files
 
 
 def reconfigure(edit: Editing, target: Target, change: Callable[[Speaker, str], None]) -> Speaker:
@@ -48,7 +51,10 @@ def reconfigure(edit: Editing, target: Target, change: Callable[[Speaker, str], 
     speaker = speaker_of(edit.node(target.node))
     for neighbor in neighbors_of(edit, target):
         change(speaker, neighbor)
-    edit.change_file(target.node, speaker.file, speaker.text)
+    if isinstance(speaker, RouterData):
+        edit.change(target.node, router=speaker.router)
+    else:
+        edit.change_file(target.node, speaker.file, speaker.text)
     return speaker
 
 
@@ -201,8 +207,8 @@ def route_leaked(edit: Editing, target: Target, fault: Fault) -> None:
 
     Sessions of the same routing table that have no export filter announce it, too.
     """
-    prefix, symbol = _ipv4(text(fault, "prefix")), f"fault_{fault.name.replace('-', '_')}"
-    reconfigure(edit, target, lambda speaker, neighbor: speaker.announce(neighbor, prefix, symbol))
+    prefix = _ipv4(text(fault, "prefix"))
+    reconfigure(edit, target, lambda speaker, neighbor: speaker.announce(neighbor, prefix))
 
 
 @kind(
@@ -216,7 +222,8 @@ def device_drained(edit: Editing, target: Target, _: Fault) -> None:
     if edit.original(target.node).role == Role.NETWORKING_DEVICE:
         _drain_ond(edit, target.node)
         return
-    reconfigure(edit, target, lambda speaker, neighbor: speaker.prepend(neighbor, DRAINED_PREPEND))
+    hops = bgp.DRAINED_PREPEND
+    reconfigure(edit, target, lambda speaker, neighbor: speaker.prepend(neighbor, hops))
 
 
 def _drain_ond(edit: Editing, name: str) -> None:
@@ -227,27 +234,30 @@ def _drain_ond(edit: Editing, name: str) -> None:
         if node.role != Role.NETWORKING_DEVICE or node.group != group:
             continue
         if node.name == name:
-            _edit_uplinks(edit, node.name, DRAINED_PREPEND)
+            _edit_uplinks(edit, name, bgp.DRAINED_PREPEND, bgp.DRAINED)
         elif node.name not in drained and not _is_drained(node):
-            _edit_uplinks(edit, node.name, 0)
+            _edit_uplinks(edit, node.name, 0, None)
+
+
+def _uplinks(router: bgp.Router | None) -> list[bgp.Session]:
+    """The sessions with customer devices."""
+    instances = router.instances if router else ()
+    return [s for i in instances for s in i.sessions if s.remote_asn != i.asn]
 
 
 def _is_drained(node: Node) -> bool:
-    return f"bgp_local_pref = {DRAINED_PREFERENCE};" in node.files[bird_text.FILE]
+    return any(session.imports == bgp.DRAINED for session in _uplinks(node.router))
 
 
-def _edit_uplinks(edit: Editing, name: str, prepend: int) -> None:
+def _edit_uplinks(edit: Editing, name: str, prepend: int, imports: bgp.Policy | None) -> None:
     """Announce everything towards the customer with so many more hops."""
-    config = edit.node(name).files[bird_text.FILE]
-    parts = re.split(r"(?=^protocol )", config, flags=re.MULTILINE)
-    for index, part in enumerate(parts):
-        if not part.startswith("protocol bgp customer_"):
-            continue
-        own = re.search(r"^  local \S+ as ([0-9]+);", part, re.MULTILINE)
-        assert own is not None
-        hops = f"        bgp_path.prepend({own[1]});\n" * prepend
-        parts[index] = _ANNOUNCED.sub(lambda match, hops=hops: match[1] + hops, part)
-        if prepend:
-            preferred = f"import filter {{ bgp_local_pref = {DRAINED_PREFERENCE}; accept; }};"
-            parts[index] = parts[index].replace("import all;", preferred)
-    edit.change_file(name, bird_text.FILE, "".join(parts))
+    router = edit.node(name).router
+    assert router is not None
+    speaker = RouterData(router)
+    for session in _uplinks(router):
+        exports = tuple(
+            replace(term, prepend=prepend) if term.action == "accept" else term
+            for term in session.exports or ()
+        )
+        speaker.set(session.neighbor, exports=exports, imports=imports or session.imports)
+    edit.change(name, router=speaker.router)

@@ -1,4 +1,4 @@
-"""Changing sessions in BIRD's configuration, ours or a customer's own."""
+"""Changing sessions in a customer's own configuration of BIRD."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from testbed.errors import UsageError
+from testbed.plan.bird import FILE, LAST_CHOICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FILE = "bird.conf"
 WORSE_PREFERENCE = 50  # less than BGP's default of 100
-LAST_CHOICE = 1  # a preference below that of every protocol of BIRD's
 _HEAD = re.compile(r"^[ \t]*protocol\s+bgp\b[^{;]*\{", re.MULTILINE)
 _NEIGHBOR = re.compile(r"\bneighbor\s+([0-9.]+)(?:\s+port\s+[0-9]+)?(\s+as\s+)?([0-9]+)?")
 _LOCAL = re.compile(r"(\blocal\s+(?:[0-9.]+\s+)?as\s+)([0-9]+)")
@@ -150,7 +149,7 @@ class BirdText:
             raise _said_elsewhere(neighbor)
         self._export_first(neighbor, *[f"bgp_path.prepend({asn});"] * times)
 
-    def announce(self, neighbor: str, prefix: str, name: str) -> None:
+    def announce(self, neighbor: str, prefix: str) -> None:
         """Announce the prefix, by a route that leads nowhere where there is no other."""
         block = next(
             self.text[start:end]
@@ -160,7 +159,8 @@ class BirdText:
         self._export_first(neighbor, f"if net = {prefix} then accept;")
         table, vrf = _TABLE.search(block), _VRF.search(block)
         where = table[1] if table else "master4"
-        protocol = f"protocol static {name}_{where} {{"
+        name = re.sub(r"\W", "_", prefix)
+        protocol = f"protocol static fault_{name}_{where} {{"
         if protocol in self.text:
             return
         lines = [f"vrf {vrf[1]};"] if vrf else []

@@ -1,4 +1,4 @@
-"""Changing sessions in bgpd's configuration (FRR), ours or a customer's own."""
+"""Changing sessions in a customer's own configuration of FRR's bgpd."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from testbed.errors import UsageError
+from testbed.plan.frr import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FILE = "bgpd.conf"
 PERMIT_LAST = 100
 WORSE_PREFERENCE = 50  # less than BGP's default of 100
 _REMOTE = re.compile(r"^\s+neighbor\s+([0-9.]+)\s+remote-as\s+(\S+)")
@@ -156,9 +156,8 @@ class FrrText:
             number += 1
         self._lines.insert(number, f" set {setting} {more}")
 
-    def announce(self, neighbor: str, prefix: str, name: str) -> None:
+    def announce(self, neighbor: str, prefix: str) -> None:
         """Announce the prefix whether or not there is a route to it."""
-        _ = name
         if self._map_of(neighbor):
             self._map_entry(self._map(neighbor), "permit", prefix)
         if not self._insert_after(

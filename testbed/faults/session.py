@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.faults import frr_text
-from testbed.faults.bgp import neighbors_of, reconfigure
+from testbed.faults.bgp import neighbors_of, reconfigure, runs_frr
 from testbed.faults.editing import Editing, Target, chain
 from testbed.faults.registry import CONFIGURATION, kind, number
 from testbed.faults.values import Parameter
@@ -22,8 +21,8 @@ UNSIGNED = "ip saddr {} tcp dport 179 tcp flags syn / syn,ack tcp option md5sig 
 )
 def bgp_md5(edit: Editing, target: Target, fault: Fault) -> None:
     """Configure a password that the other end does not know: both drop what the other sends."""
-    speaker = reconfigure(edit, target, lambda speaker, neighbor: speaker.sign(neighbor, KEY))
-    if speaker.file == frr_text.FILE:
+    reconfigure(edit, target, lambda speaker, neighbor: speaker.sign(neighbor, KEY))
+    if runs_frr(edit.node(target.node)):
         # bgpd tells the kernel of no key for the listening socket of a VRF that comes up after
         # its configuration was read: rules refuse what is not signed instead.
         rules = [UNSIGNED.format(neighbor) for neighbor in neighbors_of(edit, target)]

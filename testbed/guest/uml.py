@@ -191,6 +191,8 @@ def _arguments(path: Path, boot: Boot, ports: list[str]) -> list[str]:
         *("net.ifnames=0", "bonding.max_bonds=0", "dummy.numdummies=0", "ifb.numifbs=0"),
         *(_device(number, wire) for number, wire in enumerate(boot.wires)),
         "fb_tunnels=none",
+        # A control group holds its programs' memory; to count the kernel's costs every packet.
+        "cgroup.memory=nokmem,nosocket",
         f"init={_quoted(boot.python)}",
         *("--", "-I", "-S", "-B", "-X", "utf8", "-c", _quoted(loader)),
     ]

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from testbed.guest.vmlinux import cache_directory
-from testbed.kernel.trials import PROBES
+from testbed.kernel.trials import OF_GUESTS, PROBES
 
 PROGRAM = "linux"
 DISTRIBUTION = "linux.uml"
@@ -36,6 +36,7 @@ GUEST_OPTIONS = {
 }
 WIRE_OPTIONS = {"CONFIG_MACVLAN": "CONFIG_UML_NET_VECTOR"}
 """What an option needs beside it, where the host's interfaces come as devices."""
+FEATURES = (*PROBES, *OF_GUESTS)
 OPTION = re.compile(r"CONFIG_\w+")
 
 
@@ -80,7 +81,7 @@ class UmlKernel:
         wanted = None if features is None else set(features)
         return [
             probe.name
-            for probe in PROBES
+            for probe in FEATURES
             if (wanted is None or probe.name in wanted)
             and not self.options.issuperset(_options(probe.option))
         ]
@@ -97,7 +98,7 @@ class UmlKernel:
         return found
 
     def _is_module(self, feature: str) -> bool:
-        option = next(probe.option for probe in PROBES if probe.name == feature)
+        option = next(probe.option for probe in FEATURES if probe.name == feature)
         return self._configuration.keys() >= _options(option)
 
     def problems(self) -> list[str]:

@@ -11,7 +11,8 @@ from testbed.errors import UsageError
 from testbed.keeper.clock import Clock
 from testbed.keeper.connection import Caller
 from testbed.keeper.execute import Execution
-from testbed.keeper.processes import ProcessTable, Running
+from testbed.keeper.processes import ProcessTable
+from testbed.keeper.running import Running
 from testbed.kernel.namespace import enter, preserved
 from testbed.kernel.packet_sockets import Instruction, PacketSocket, open_socket
 

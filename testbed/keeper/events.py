@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.errors import HostError
 from testbed.kernel.inotify import IN_MODIFY, Inotify
 from testbed.kernel.monitor import Monitor
+from testbed.plan.files import files_of
 from testbed.plan.model import NODE_DIRECTORY
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Recorder:
                 if monitor.unsettled:
                     self._settle(node, monitor, self._clock.elapsed())
         for entry in plan.nodes:
-            text = "".join(entry.files.values())
+            text = "".join(files_of(entry).values())
             self._sessions[entry.name] = frozenset(BIRD_SESSION.findall(text))
             for process in entry.processes:
                 self._watch_log(entry.name, Path(NODE_DIRECTORY, entry.name, f"{process.name}.log"))

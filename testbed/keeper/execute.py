@@ -17,7 +17,8 @@ from testbed.control.protocol import CREDIT, STDIN_WINDOW, Frame, message_of
 from testbed.errors import UsageError
 from testbed.keeper.clock import Clock, Drive
 from testbed.keeper.connection import Caller, ClientGone
-from testbed.keeper.processes import ProcessTable, Running
+from testbed.keeper.processes import ProcessTable
+from testbed.keeper.running import Running
 
 CHUNK = 65536
 GRACE_S = 0.5  # for output that children still hold open after the command ended

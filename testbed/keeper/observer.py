@@ -23,6 +23,7 @@ from testbed.kernel import observe
 from testbed.kernel.apply import Kernel
 from testbed.kernel.wireguard import PeerState
 from testbed.plan.checks import (
+    AddressCheck,
     BgpCheck,
     Check,
     LagCheck,
@@ -79,6 +80,7 @@ class Observer:
             TableRouteCheck: self._table_route,
             ListenCheck: self._listen,
             ManagementCheck: self._management,
+            AddressCheck: self._address,
             LocalGatewayCheck: partial(gateways.local_gateway, self),
         }
         return observe_row[type(check)](check)
@@ -157,6 +159,15 @@ class Observer:
         fd = self._kernel.fd(node)
         counts: tuple[int, ...] = self._once(("md5", node), lambda: sessions.refused_signatures(fd))
         return counts
+
+    def _address(self, check: AddressCheck) -> Row:
+        row: Row = {"title": check.title, "node": check.node, "interface": check.interface}
+        fd = self._kernel.fd(check.node)
+        found = self._once(("addresses", check.node), lambda: observe.addresses(fd))
+        there = [text.partition("/")[0] for text in found.get(check.interface, [])]
+        ok = check.address in there if check.address else bool(there)
+        state = ", ".join(there) or "no address"
+        return row | {"ok": ok, "state": state if ok or not check.address else "not here"}
 
     def _tunnel(self, check: TunnelCheck) -> Row:
         row: Row = {"title": check.title, "node": check.node, "interface": check.interface}

@@ -6,7 +6,6 @@ parent died becomes its child; `reap` collects them all.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import select
@@ -16,11 +15,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from testbed.errors import HostError
-from testbed.keeper import bird, frr, prepared
+from testbed.keeper import bird, frr, prepared, workloads
+from testbed.keeper.hosting import PROGRAM as HOST
+from testbed.keeper.hosting import Hosted, Hosting
+from testbed.keeper.running import Running
 from testbed.keeper.views import Views
 from testbed.kernel import namespace
 from testbed.kernel.packages import PACKAGES
@@ -38,56 +39,7 @@ SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr
 STOP_TIMEOUT_S = 3.0
 SOCKET_TIMEOUT_S = 5.0
 SOCKET_POLL_S = 0.002
-LOG_TAIL_BYTES = 2000
 ALL_SIGNALS = set(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP, 32, 33}
-
-
-@dataclass
-class Running:
-    """A process the keeper started. `status` is None while it runs, else its wait status.
-
-    `refused` says what is wrong with the configuration that it was given last.
-    """
-
-    pid: int
-    name: str
-    node: str
-    log: Path | None = None
-    started: float = field(default_factory=time.monotonic)
-    status: int | None = None
-    refused: str | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def returncode(self) -> int | None:
-        """The exit code, negative for a signal, None while it runs."""
-        return None if self.status is None else os.waitstatus_to_exitcode(self.status)
-
-    def signal(self, number: int) -> None:
-        """Send a signal to it and its children; once it has ended its number may be another's."""
-        if self.status is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, number)
-
-    def describe(self) -> str:
-        """Its state in words."""
-        code = self.returncode
-        if code is None and self.refused:
-            return f"runs with its old configuration, it refused the new one: {self.refused}"
-        if code is None:
-            return "running"
-        if code < 0:
-            return f"killed by {signal.Signals(-code).name}"
-        return f"exited with status {code}"
-
-    def tail(self) -> str:
-        """The end of its log."""
-        if self.log is None or not self.log.exists():
-            return ""
-        with self.log.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - LOG_TAIL_BYTES))
-            return file.read().decode(errors="replace").strip()
 
 
 def resolve(argv: Iterable[str]) -> tuple[str, list[str]]:
@@ -156,6 +108,8 @@ class ProcessTable:
         self._by_pid: dict[int, Running] = {}
         self._views = Views()
         self._prepared = prepared.Prepared()
+        self._restarts = workloads.Restarts(self._start)
+        self._hosting = Hosting(self._begin_hosting)
         self.daemons: dict[tuple[str, str], Running] = {}
 
     # What `testbed.kernel.apply` calls for its process and file steps.
@@ -171,6 +125,8 @@ class ProcessTable:
                 continue
             _make_directory(path.parent)
             path.write_text(step.text)
+            if step.text.startswith("#!"):
+                path.chmod(0o755)
 
     def wait(self, steps: Sequence[AwaitInterfaces]) -> None:
         """Wait until each node's zebra knows the interfaces. If one does not, readiness tells."""
@@ -186,7 +142,7 @@ class ProcessTable:
 
         Those that need another one's socket come last, in the plan's order.
         """
-        if any(prepared.is_program(step.process.argv[0]) for step in steps):
+        if any(prepared.is_program(workloads.program(step.process)) for step in steps):
             self._prepared.begin()  # it gets ready while others are started
         for step in sorted(steps, key=lambda step: bool(step.process.after)):
             if isinstance(step, ReloadProcess):
@@ -201,11 +157,28 @@ class ProcessTable:
         log = directory / f"{process.name}.log"
         with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
             stdio = (nothing.fileno(), output.fileno(), output.fileno())
-            running = self.spawn(
-                node, process.argv, name=process.name, stdio=stdio, env=process.env
-            )
-        running.log = log
+            running: Running | None = None
+            if self._hosting.takes(process):
+                network = self._namespace_of(node)
+                running = self._hosting.start(node, process, network, output.fileno())
+            if running is None:
+                argv = workloads.words(node, process)
+                running = self.spawn(node, argv, name=process.name, stdio=stdio, env=process.env)
+        running.log, running.process = log, process
         self.daemons[node, process.name] = running
+
+    def _begin_hosting(self, control: socket.socket) -> int:
+        """Start the process that has our programs as threads; its number."""
+        log = Path(NODE_DIRECTORY, f"{HOST}.log")
+        with log.open("ab") as output:
+            stdio = (control.fileno(), output.fileno(), output.fileno())
+            pid = self._prepared.start(
+                [HOST], {"LANG": "C.UTF-8"}, stdio=stdio, namespaces=(), keep=(), cwd=None
+            )
+            if pid is None:
+                pid = _spawn([HOST], {"LANG": "C.UTF-8"}, stdio, ())
+        self._by_pid[pid] = Running(pid, HOST, "", log)
+        return pid
 
     @staticmethod
     def _await_sockets(paths: Iterable[Path]) -> None:
@@ -247,6 +220,11 @@ class ProcessTable:
     def stop(self, steps: Sequence[StopProcess]) -> None:
         """Stop daemons side by side: SIGTERM, and SIGKILL to what does not end in time."""
         stopping = [self.daemons.pop((step.node, step.name), None) for step in steps]
+        for step in steps:
+            self._restarts.forget(step.node, step.name)
+        for running in stopping:
+            if running is not None:
+                running.wanted = False
         alive = [running for running in stopping if running and running.status is None]
         for number, timeout in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, None)):
             for running in alive:
@@ -330,14 +308,21 @@ class ProcessTable:
 
     def _ended(self, pid: int, status: int) -> None:
         running = self._by_pid.pop(pid, None)
+        self._hosting.lost(pid, status)
         if running is not None:
             running.status = status
             running.ended.set()
+            if running.process is not None and running.wanted:
+                lasted = time.monotonic() - running.started
+                code = os.waitstatus_to_exitcode(status)
+                running.again_s = self._restarts.ended(running.node, running.process, code, lasted)
 
     def _wait(self, running: Running, timeout: float | None) -> bool:
         """Block until the process has ended or `timeout` seconds are over."""
         if running.status is not None:
             return True
+        if isinstance(running, Hosted):
+            return self._hosting.wait(running, timeout)
         descriptor = os.pidfd_open(running.pid)
         try:
             poll = select.poll()  # select() knows descriptors up to 1023 only
@@ -351,8 +336,9 @@ class ProcessTable:
         return running.status is not None
 
     def dead(self) -> list[Running]:
-        """The daemons of the plan that have ended by themselves."""
-        return [running for running in self.daemons.values() if running.status is not None]
+        """The daemons of the plan that have ended by themselves, and should not."""
+        ended = [running for running in self.daemons.values() if running.status is not None]
+        return [running for running in ended if not running.is_workload]
 
     def refusing(self) -> list[Running]:
         """The daemons that refused their changed configuration and run on with the old one."""
@@ -366,9 +352,14 @@ class ProcessTable:
         """Kill what still runs in nodes that are about to go."""
         gone = set(nodes)
         self._views.forget(gone)
-        for running in list(self._by_pid.values()):
-            if running.node in gone:
-                running.signal(signal.SIGKILL)
-                self._wait(running, None)
+        for node in gone:
+            self._restarts.forget(node)
+        going = [*self._by_pid.values(), *self._hosting.running.values()]
+        going = [running for running in going if running.node in gone]
+        for running in going:  # side by side
+            running.wanted = False
+            running.signal(signal.SIGKILL)
+        for running in going:
+            self._wait(running, None)
         for key in [key for key in self.daemons if key[0] in gone]:
             del self.daemons[key]

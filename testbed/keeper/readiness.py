@@ -27,11 +27,12 @@ from testbed.plan.checks import (
 from testbed.plan.model import Plan
 
 if TYPE_CHECKING:
-    from testbed.keeper.processes import ProcessTable, Running
+    from testbed.keeper.processes import ProcessTable
+    from testbed.keeper.running import Running
     from testbed.kernel.apply import Kernel
 
 SHORTEST_POLL_S = 0.05
-CALL_AGAIN_S = (1.0, 2.0, 3.0)
+CALL_AGAIN_S = (0.8, 0.4, 0.4, 0.4, 1.0, 2.0, 3.0)  # each longer than a round trip
 QUIET_S = 35.0  # longer than the longest advertisement interval (30 s: RFC 4271, 10)
 ROUTES = (RouteCheck, TableRouteCheck, LocalGatewayCheck)
 ROUTERS = {"bird", "bgpd"}

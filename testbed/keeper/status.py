@@ -36,6 +36,7 @@ def status(plan: Plan, kernel: Kernel, processes: ProcessTable) -> Row:
         "table_route": "route_tables",
         "listen": "listeners",
         "management": "management",
+        "address": "addresses",
         "local-gateway": "local_gateways",
     }
     result |= {subject: [] for subject in subjects.values()}
@@ -88,7 +89,7 @@ def _node_row(node: Node, processes: ProcessTable) -> Row:
         entries.append(
             {
                 "name": process.name,
-                "ok": running is not None and running.status is None and not running.refused,
+                "ok": running is not None and running.is_well,
                 "state": running.describe() if running else "not started",
                 "pid": running.pid if running else None,
             }

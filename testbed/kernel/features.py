@@ -26,11 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed.kernel.packages import PACKAGES
-from testbed.kernel.trials import NAMESPACES, PROBES, try_all
+from testbed.kernel.packages import OF_CONTAINERS, PACKAGES
+from testbed.kernel.trials import NAMESPACES, OF_GUESTS, PROBES, try_all
 
 if TYPE_CHECKING:
-    from testbed.plan.model import Plan
+    from collections.abc import Iterable
+
+    from testbed.plan.model import Plan, Process
 
 DEADLINE_S = 20.0  # of all probes together; an emulated guest takes up to one second
 OF_KIND = {
@@ -38,6 +40,7 @@ OF_KIND = {
 } | {"host": "macvlan"}
 ROUTING_DAEMONS = frozenset({"bird", "zebra", "bgpd"})
 PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr"
+KNOWN = {**PACKAGES, **OF_CONTAINERS}
 OWN_PROGRAMS = "testbed-"  # what the keeper itself provides
 QUIET_MODULES = {"bond": ("bonding", "max_bonds=0"), "dummy": ("dummy", "numdummies=0")}
 
@@ -110,13 +113,27 @@ def required(plan: Plan) -> set[str]:
         daemons = {Path(process.argv[0]).name for process in node.processes if process.argv}
         if daemons & ROUTING_DAEMONS or any(route.nexthops for route in node.routes):
             needed.add("multipath")
+        if any(p.container is not None and p.container.limits.grouped for p in node.processes):
+            needed.add("control-groups")
     return needed
 
 
 def lacking(plan: Plan) -> list[Feature]:
     """Return the features that the plan needs and this kernel has not."""
     needed = required(plan)
-    return [feature for feature in probe() if feature.name in needed and not feature.ok]
+    found = [feature for feature in probe() if feature.name in needed and not feature.ok]
+    return found + [
+        Feature(
+            p.name,
+            ok=False,
+            needed_for=p.needed_for,
+            kernel_option=p.option,
+            package_or_module=p.module,
+            error="this machine's are not the testbed's",
+        )
+        for p in OF_GUESTS
+        if p.name in needed
+    ]
 
 
 def programs(plan: Plan | None = None) -> list[Program]:
@@ -125,11 +142,10 @@ def programs(plan: Plan | None = None) -> list[Program]:
         started = set(PACKAGES)
         firewalls = True
     else:
-        argvs = (process.argv for node in plan.nodes for process in node.processes)
-        started = {argv[0] for argv in argvs if argv and not argv[0].startswith(OWN_PROGRAMS)}
+        started = _started(process for node in plan.nodes for process in node.processes)
         firewalls = any(node.nftables for node in plan.nodes)
     missing = [
-        Program(name, PACKAGES.get(Path(name).name, ""), "daemons", required=True)
+        Program(name, KNOWN.get(Path(name).name, ""), "what runs in nodes", required=True)
         for name in sorted(started)
         if not _found(name)
     ]
@@ -139,10 +155,22 @@ def programs(plan: Plan | None = None) -> list[Program]:
         ("ping", "iputils-ping", "testbed ping"),
         ("tcpdump", "tcpdump", "captures"),
         ("iperf3", "iperf3", "testbed perf"),
+        *((name, package, "processes of instances") for name, package in OF_CONTAINERS.items()),
     ):
-        if not _found(name):
+        if name not in started and not _found(name):
             missing.append(Program(name, package, needed_for, required=False))
     return missing
+
+
+def _started(processes: Iterable[Process]) -> set[str]:
+    """Name the machine's programs that processes are, or are run by."""
+    started: set[str] = set()
+    for process in processes:
+        if process.container is not None:
+            started |= set(process.container.programs)
+        elif not process.argv[0].startswith(OWN_PROGRAMS):
+            started.add(process.argv[0])
+    return started
 
 
 def _found(program: str) -> bool:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from testbed.errors import HostError
 from testbed.kernel import messages as m
 from testbed.kernel import namespace, wireguard
+from testbed.kernel.bridge_ports import bridge_port
 from testbed.kernel.netlink import NetlinkSocket, attribute, u32
 from testbed.plan import steps as s
-from testbed.plan.model import Bond, HostInterface, Interface, Veth, Vlan, Vxlan, WireGuard
+from testbed.plan.model import Bond, Bridge, HostInterface, Interface, Veth, Vlan, Vxlan, WireGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -110,10 +111,16 @@ class Links:
         here.interfaces[name] = interface
         if "device" in changed and isinstance(interface.device, Bond):
             yield from self._change_bond(index, old, interface.device)
+        if "device" in changed and isinstance(interface.device, Bridge):
+            settings = m.bridge_settings(interface.device)
+            yield m.change_device(index, "bridge", settings)
         if "master" in changed:
             yield m.set_up(index, False)  # a bond takes its members only while they are down
             master = here.indexes[interface.master] if interface.master else 0
             yield m.set_link(index, u32(m.IFLA_MASTER, master))
+        if "port" in changed:
+            before = old.port if old and "master" not in changed else None
+            yield from bridge_port(index, before, interface.port)
         if "mtu" in changed and interface.mtu is not None:
             yield m.set_link(index, u32(m.IFLA_MTU, interface.mtu))
         if "mac" in changed and interface.mac is not None:
@@ -134,10 +141,10 @@ class Links:
         return there is not None and there.indexes.get(device.peer) != index
 
     def _change_bond(self, index: int, old: Interface | None, new: Bond) -> Iterator[Message]:
-        yield m.change_bond(index, m.bond_settings(new))
+        yield m.change_device(index, "bond", m.bond_settings(new))
         if old is None or not isinstance(old.device, Bond) or old.device.lacp_rate != new.lacp_rate:
             yield m.set_up(index, False)
-            yield m.change_bond(index, m.lacp_rate(new))
+            yield m.change_device(index, "bond", m.lacp_rate(new))
 
     def finish(self, steps: list[s.Step]) -> None:
         """Do what has to be done inside the namespaces once the interfaces are there."""

@@ -174,7 +174,8 @@ def _link_data(interface: Interface) -> bytes:
     if isinstance(device, Vrf):
         return u32(1, device.table)
     if isinstance(device, Bridge):
-        return u32(5, 0)  # no spanning tree
+        # no spanning tree; a port is in no VLAN but those that it is given
+        return u32(5, 0) + u16(39, 0) + bridge_settings(device)
     if isinstance(device, Vxlan):
         return (
             u32(1, device.vni)
@@ -197,9 +198,14 @@ def lacp_rate(bond: Bond) -> bytes:
     return u8(21, 1 if bond.lacp_rate == "fast" else 0)
 
 
-def change_bond(index: int, data: bytes) -> Message:
-    """Change settings of an existing bond."""
-    info = nested(IFLA_LINKINFO, text(INFO_KIND, "bond"), nested(INFO_DATA, data))
+def bridge_settings(bridge: Bridge) -> bytes:
+    """The settings of a bridge, which can change while it is up."""
+    return u32(4, round(bridge.ageing_s * 100)) + u8(7, bridge.vlan_filtering)
+
+
+def change_device(index: int, kind: str, data: bytes) -> Message:
+    """Change settings of an existing bond or bridge."""
+    info = nested(IFLA_LINKINFO, text(INFO_KIND, kind), nested(INFO_DATA, data))
     return Message(NEWLINK, 0, ifinfo(index) + info)
 
 

@@ -190,21 +190,3 @@ def _ask_to_stop(name: str) -> None:
     client = Client(name)
     client.hello(ANSWER_TIMEOUT_S)
     client.stop()
-
-
-def address_of(plan: Plan, name: str, *, version: int | None = None) -> str:
-    """The first address of a node that others can reach: not on `lo` where it has another.
-
-    IPv4 before IPv6 without a `version`; never a link-local one. KeyError when
-    there is no such node, ValueError when it has no address.
-    """
-    own = [
-        (":" in address, interface.device.kind == "loopback", address)
-        for interface in plan.node(name).interfaces
-        for address in interface.addresses
-        if not address.startswith("fe80:")
-    ]
-    for six, _, address in sorted(own, key=lambda entry: entry[:2]):
-        if version in {None, 6 if six else 4}:
-            return address.partition("/")[0]
-    raise ValueError(name)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from testbed.lower import faults, rack, region, site, vpc
 from testbed.lower.builder import Draft
 from testbed.lower.rack import local_gateway, management, service_link
-from testbed.lower.region import transit_gateway
+from testbed.lower.region import public_dns, transit_gateway
 from testbed.lower.site import direct_connect, internet, real
 from testbed.plan.model import Plan
 from testbed.topology.model import Topology
@@ -22,6 +22,7 @@ def lower(topology: Topology) -> Plan:
     direct_connect.lower(draft, topology)
     region.lower(draft, topology)
     internet.lower(draft, topology)
+    public_dns.lower(draft, topology)
     transit_gateway.lower(draft, topology)
     for outpost in topology.outposts.values():
         rack.lower(draft, topology, outpost)

@@ -6,8 +6,10 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 
+from testbed.plan.bgp import Router
 from testbed.plan.checks import Check
 from testbed.plan.model import (
+    BridgePort,
     Interface,
     LinkKind,
     Loopback,
@@ -95,6 +97,7 @@ class NodeDraft:
     own_ruleset: bool = False
     files: dict[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
+    router: Router | None = None
 
     def add(
         self,
@@ -126,6 +129,16 @@ class NodeDraft:
         """Set sysctls of an interface that was added before."""
         index, interface = self._find(name)
         self.interfaces[index] = replace(interface, sysctls=interface.sysctls | sysctls)
+
+    def set_port(self, name: str, port: BridgePort | None) -> None:
+        """Say how the bridge that an interface belongs to is to treat it."""
+        index, interface = self._find(name)
+        self.interfaces[index] = replace(interface, port=port)
+
+    def lease(self, name: str, address: IPv4Interface) -> None:
+        """Say which address a DHCP client is going to put on an interface."""
+        index, interface = self._find(name)
+        self.interfaces[index] = replace(interface, leased=(str(address),))
 
     def _find(self, name: str) -> tuple[int, Interface]:
         """An interface and its index; the last ones first, because they are meant most often."""
@@ -194,6 +207,7 @@ class NodeDraft:
             own_ruleset=self.own_ruleset,
             files=self.files,
             processes=tuple(self.processes),
+            router=self.router,
         )
 
 

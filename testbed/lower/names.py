@@ -12,6 +12,7 @@ from testbed.topology.model import (
     DirectConnect,
     Lag,
     Outpost,
+    Segment,
     TransitGateway,
     Uplink,
     Vpc,
@@ -35,6 +36,9 @@ FABRIC = "region.fabric"
 OUTPOSTS_API = "region.outposts-api"
 INTERNET = "region.internet"
 WAN = "site.wan"
+PUBLIC_DNS = "region.public-dns"
+SWITCH = "site.switch"  # of all segments that have a VLAN ID
+BRIDGE = "br0"  # a switch's
 
 
 def ond(outpost: Outpost, device: int) -> str:
@@ -132,9 +136,19 @@ def transit_gateway(gateway: TransitGateway) -> str:
     return f"region.tgw-{gateway.name}"
 
 
-def segment(name: str) -> str:
+def segment(entry: Segment) -> str:
     """The node of a LAN segment's switch."""
-    return f"site.lan-{name}"
+    return f"site.lan-{entry.name}" if entry.vlan is None else SWITCH
+
+
+def segment_port(entry: Segment, device: str) -> str:
+    """A switch's interface towards a customer device."""
+    return interface_name("" if entry.vlan is None else f"v{entry.vlan}-", device)
+
+
+def dhcp_server(entry: Segment) -> str:
+    """The node of a LAN segment's DHCP and DNS server."""
+    return f"site.dhcp-{entry.name}"
 
 
 def customer_bond(outpost: Outpost, lag: Lag) -> str:
@@ -183,9 +197,3 @@ def connection_port(connection: DirectConnect) -> str:
 def connection_trunk(connection: DirectConnect) -> str:
     """The customer device's interface that is the connection; leaves room for a VLAN suffix."""
     return interface_name("dx-", connection.name, limit=10)
-
-
-def symbol(text: str) -> str:
-    """A name as BIRD accepts it: letters, digits and underscores."""
-    name = text.replace("-", "_").replace(".", "_")
-    return f"_{name}" if name[0].isdigit() else name

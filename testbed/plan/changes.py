@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from testbed.plan.effective import NodeView, network_of
 from testbed.plan.model import (
     Bond,
+    Bridge,
     HostInterface,
     Interface,
     LinkKind,
@@ -124,6 +125,8 @@ class NodeChange:
             changed.append("device")
         if self._master_changed(old, new):
             changed.append("master")
+        if self._must_set_port(old, new):
+            changed.append("port")
         if self._must_set_mtu(name):
             changed.append("mtu")
         if old.mac != new.mac:
@@ -144,11 +147,20 @@ class NodeChange:
         else:
             if new.master is not None:
                 changed.append("master")
+            if new.port is not None and new.master is not None:
+                changed.append("port")
             if new.name in self.after.up or not new.up:
                 changed.append("up")
         if new.sysctls:
             changed.append("sysctls")
         return tuple(changed)
+
+    def _must_set_port(self, old: Interface, new: Interface) -> bool:
+        """Whether its bridge is to treat it in another way, or has forgotten how."""
+        if new.master is None:
+            return False
+        moved = self._master_changed(old, new)
+        return old.port != new.port if not moved else new.port is not None
 
     def _must_set_up(self, old: Interface, new: Interface) -> bool:
         is_up = self.before is not None and new.name in self.before.up
@@ -315,6 +327,8 @@ def _changes_live(old: LinkKind, new: LinkKind) -> bool:
     if isinstance(old, WireGuard) and isinstance(new, WireGuard):
         return old.socket_node == new.socket_node
     if isinstance(old, Bond) and isinstance(new, Bond):
+        return True
+    if isinstance(old, Bridge) and isinstance(new, Bridge):
         return True
     return old == new
 

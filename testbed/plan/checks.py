@@ -98,6 +98,17 @@ class ListenCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressCheck:
+    """The interface has the IPv4 `address`, or any: a lease, a gateway that it shares."""
+
+    node: str
+    interface: str
+    title: str
+    address: str = ""
+    kind: ClassVar[str] = "address"
+
+
+@dataclass(frozen=True, slots=True)
 class ManagementCheck:
     """The collector of metrics in the node says that `subject` is connected."""
 
@@ -167,4 +178,5 @@ Check = (
     | LocalGatewayCheck
     | ListenCheck
     | ManagementCheck
+    | AddressCheck
 )

@@ -80,13 +80,18 @@ def _per_node(
 
 
 def _changed_files(change: NodeChange) -> set[str]:
-    old = change.before.node.files if change.before else {}
-    new = change.after.node.files
+    before, after = change.before, change.after
+    if before and (before.node.files, before.node.router) == (after.node.files, after.node.router):
+        return set()
+    old, new = before.files if before else {}, after.files
     return {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
 
 
+OF_A_START = ("argv", "env", "container", "restart")
+
+
 def _must_restart(change: NodeChange, old: Process, new: Process) -> bool:
-    if change.fresh or (old.argv, old.env) != (new.argv, new.env):
+    if change.fresh or any(getattr(old, name) != getattr(new, name) for name in OF_A_START):
         return True
     touched = old != new or not _changed_files(change).isdisjoint(new.files)
     return touched and new.reload == "restart"
@@ -112,13 +117,13 @@ def _stop_processes(changes: Changes) -> Iterator[s.Step]:
 
 def _remove_files(changes: Changes) -> Iterator[s.Step]:
     for view in changes.removed:
-        for name in view.node.files:
+        for name in view.files:
             yield s.WriteFile(view.name, name, None)
 
 
 def _write_files(change: NodeChange) -> Iterator[s.Step]:
     for name in sorted(_changed_files(change)):
-        yield s.WriteFile(change.name, name, change.after.node.files.get(name))
+        yield s.WriteFile(change.name, name, change.after.files.get(name))
 
 
 def _start_processes(change: NodeChange) -> Iterator[s.Step]:

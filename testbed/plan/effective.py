@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cached_property
 from socket import AF_INET, AF_INET6, inet_pton
 
+from testbed.plan.files import files_of
 from testbed.plan.model import Bond, Interface, Neighbor, Node, Route, Vlan, Vrf
 
 _DEFAULT_MTU = {"loopback": 65536, "wireguard": 1420, "vrf": None}
@@ -43,6 +44,11 @@ class NodeView:
         self.node = node
         self.name = node.name
         self.interfaces = {interface.name: interface for interface in node.interfaces}
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """All files, name to text."""
+        return files_of(self.node)
 
     @cached_property
     def up(self) -> frozenset[str]:

@@ -15,7 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from testbed.plan.bgp import Router
 from testbed.plan.checks import Check
+from testbed.plan.container import Container
 from testbed.plan.roles import Role
 
 TABLE_MAIN = 254
@@ -70,8 +72,14 @@ class Vrf:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """An Ethernet bridge without spanning tree; ports join it by `master`."""
+    """An Ethernet bridge without spanning tree; ports join it by `master`.
 
+    It forgets a MAC address `ageing_s` after the last frame from it. With `vlan_filtering` a
+    frame passes only between ports that are in its VLAN (`BridgePort`).
+    """
+
+    ageing_s: float = 300.0
+    vlan_filtering: bool = False
     kind: ClassVar[str] = "bridge"
 
 
@@ -158,12 +166,28 @@ class Netem:
 
 
 @dataclass(frozen=True, slots=True)
+class BridgePort:
+    """What a bridge does at one of its ports.
+
+    Where the bridge filters VLANs the port is in those that it has as `tagged`, and in
+    `untagged`, which frames without a tag belong to (IEEE 802.1Q: its PVID). With `flood`
+    frames for MAC addresses that the bridge does not know leave by it, too.
+    """
+
+    untagged: int | None = None
+    tagged: tuple[int, ...] = ()
+    flood: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Interface:
     """A network interface of a node.
 
     `addresses` have a prefix length ("10.0.0.1/31"); `master` is the bond,
     bridge or VRF that it belongs to; `sysctls` map a file under /proc/sys to
-    its value and are written once the interface exists.
+    its value and are written once the interface exists. `port` is how the bridge
+    that it belongs to treats it, where that is not the bridge's default. `leased` are the
+    addresses that a DHCP client in the node is going to put on it.
     """
 
     name: str
@@ -175,6 +199,8 @@ class Interface:
     addresses: tuple[str, ...] = ()
     netem: Netem | None = None
     sysctls: dict[str, str] = field(default_factory=dict)
+    port: BridgePort | None = None
+    leased: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +260,11 @@ class Process:
     process is reloaded as `reload` says: ``bird`` asks over its control
     socket, ``restart`` stops and starts it. `after` names sockets in the
     node's directory, made by its other processes, that it needs to find.
+
+    With a `container` it has that of its own; `argv` may then be empty, which is what its
+    image starts. `restart` says what its end means: ``required`` that something is wrong,
+    which the next `up` puts right; a workload may end, and is started again ``always``,
+    ``on-failure`` or ``never``.
     """
 
     name: str
@@ -242,6 +273,8 @@ class Process:
     reload: Literal["bird", "restart"] = "restart"
     after: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    container: Container | None = None
+    restart: Literal["required", "always", "on-failure", "never"] = "required"
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +296,8 @@ class Node:
 
     `role` and `group` say what it stands for and where. `nftables` is one ruleset in nft's own
     language, `own_ruleset` whether a user has written it. `files` map a file name to its text;
-    the node's processes find them in NODE_DIRECTORY/<name>/.
+    the node's processes find them in NODE_DIRECTORY/<name>/, beside the configuration of the
+    `router` (`testbed.plan.files`).
     """
 
     name: str
@@ -280,6 +314,7 @@ class Node:
     files: dict[str, str] = field(default_factory=dict)
     processes: tuple[Process, ...] = ()
     aborts: tuple[Abort, ...] = ()
+    router: Router | None = None
 
     def interface(self, name: str) -> Interface:
         """The interface `name`; KeyError when the node has none."""

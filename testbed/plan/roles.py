@@ -28,6 +28,7 @@ class Role(StrEnum):
     WAN = "wan", "WAN"
     LAN_SEGMENT = "lan-segment", "LANs"
     HOST = "host", "hosts", True
+    DHCP_SERVER = "dhcp-server", "DHCP servers", True
     NETWORKING_DEVICE = "outpost-networking-device", "ONDs"
     LOCAL_GATEWAY = "local-gateway", "local gateway"
     COIP = "customer-owned-ip", "CoIP"

@@ -13,7 +13,7 @@ from typing import Literal
 
 from testbed.plan.model import Abort, Interface, Neighbor, Netem, Process, Route, Rule
 
-Attribute = Literal["master", "mtu", "mac", "up", "sysctls", "device"]
+Attribute = Literal["master", "mtu", "mac", "up", "sysctls", "device", "port"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +104,10 @@ class CreateInterface:
 
 @dataclass(frozen=True, slots=True)
 class SetInterface:
-    """Bring master, MTU, MAC, up/down and sysctls of an existing interface to what it says.
+    """Bring master, port, MTU, MAC, up/down and sysctls of an interface to what it says.
 
     `changed` names the attributes to set; after creation it is all of
-    ``master``, ``mtu``, ``up``, ``sysctls`` that are not the default.
+    ``master``, ``port``, ``mtu``, ``up``, ``sysctls`` that are not the default.
     """
 
     node: str

@@ -8,15 +8,18 @@ against the other. Sources of the rules: VPC user guide, Outposts user guide
 (docs/fidelity.md).
 """
 
-from testbed.predict.packet import Dropped, NotPredicted, Packet, Verdict
-from testbed.predict.world import Endpoint, Machine, World
+from testbed.predict.endpoints import Endpoint, Machine
+from testbed.predict.packet import Dropped, Journey, NotPredicted, Packet, Verdict, WayKind
+from testbed.predict.world import World
 
 __all__ = [
     "Dropped",
     "Endpoint",
+    "Journey",
     "Machine",
     "NotPredicted",
     "Packet",
     "Verdict",
+    "WayKind",
     "World",
 ]

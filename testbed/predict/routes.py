@@ -5,14 +5,16 @@ from __future__ import annotations
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
+from testbed.predict.learned import NOTHING, endings_of, length_learned
 from testbed.predict.packet import Address, Dropped, NotPredicted
 from testbed.topology.model import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from ipaddress import IPv4Address, IPv4Network, IPv6Network
+    from collections.abc import Mapping
+    from ipaddress import IPv4Network, IPv6Network
 
-    from testbed.topology.model import NetworkInterface, Outpost, Subnet, Topology, Vpc
+    from testbed.predict.site import CustomerNetwork
+    from testbed.topology.model import NetworkInterface, Outpost, Subnet, Topology
 
 LOCAL = Target("local")
 INTERFACES = {"instance", "network-interface"}
@@ -29,8 +31,13 @@ def own_cidr(subnet: Subnet, destination: Address) -> IPv4Network | IPv6Network 
     return subnet.cidr if destination.version == 4 else subnet.ipv6_cidr
 
 
-def target_of(topology: Topology, source: NetworkInterface, destination: Address) -> Target:
-    """The target of the longest prefix in the subnet's route table; a subnet's own needs none."""
+def target_of(
+    topology: Topology, customer: CustomerNetwork, source: NetworkInterface, destination: Address
+) -> Target:
+    """The target of the longest prefix in the subnet's route table; a subnet's own needs none.
+
+    Nothing in the VPC's CIDR block is propagated (facts: V route tables).
+    """
     vpc = topology.vpcs[source.vpc]
     own = own_cidr(topology.subnet(vpc.name, source.subnet), destination)
     if own is not None and destination in own:
@@ -44,10 +51,12 @@ def target_of(topology: Topology, source: NetworkInterface, destination: Address
             destination,
         )
     routes = {vpc.cidr: LOCAL} | {route.destination: route.target for route in table.routes}
-    fitting = [network for network in routes if destination in network]
-    best = max(fitting, key=lambda network: network.prefixlen, default=None)
-    if table.propagate and _may_propagate(topology, vpc, destination, best):
-        raise NotPredicted(f"route table {table.name} may have a propagated route")
+    if table.propagate and destination not in vpc.cidr:
+        lengths = (network.prefixlen for network in routes if destination in network)
+        static = max(lengths, default=NOTHING)
+        endings = endings_of(topology, vpc.name)
+        if length_learned(topology, customer, endings, destination, static) > static:
+            return Target("virtual-private-gateway")
     return _longest(table.name, routes, destination)
 
 
@@ -59,35 +68,6 @@ def _longest(
     if not fitting:
         raise Dropped(f"route table {table} has no route to {to}")
     return max(fitting, key=lambda entry: entry[0])[1]
-
-
-def _may_propagate(
-    topology: Topology, vpc: Vpc, destination: IPv4Address, static: IPv4Network | None
-) -> bool:
-    """Whether the virtual private gateway may learn a longer prefix than a static route's.
-
-    Nothing in the VPC's CIDR block is propagated. A device that the customer
-    configures may announce anything, the others what is connected and learned.
-    """
-    site = topology.site
-    vifs = [vif for entry in site.direct_connects for vif in entry.virtual_interfaces]
-    if destination in vpc.cidr or ("private", vpc.name) not in {(v.kind, v.target) for v in vifs}:
-        return False
-    if static is None or any(device.config or device.host_interfaces for device in site.devices):
-        return True
-    lengths = [net.prefixlen for net in _customer_prefixes(topology) if destination in net]
-    return max(lengths, default=0) > static.prefixlen
-
-
-def _customer_prefixes(topology: Topology) -> Iterator[IPv4Network]:
-    """What the customer's devices know but for a default route: LANs, and what AWS announces."""
-    for segment in topology.site.segments:
-        yield segment.cidr
-    for outpost in topology.outposts.values():
-        yield from topology.announced(outpost)
-    for connection in topology.site.direct_connects:
-        for vif in connection.virtual_interfaces:
-            yield from vif.prefixes
 
 
 def inward_interface(

@@ -58,8 +58,11 @@ class CustomerNetwork:
         hosts = self._topology.site.hosts
         return next((host for host in hosts if host.address.ip == address), None)
 
-    def outpost_for(self, address: Address, islands: set[str]) -> Outpost | None:
-        """The Outpost whose local gateway announces the longest prefix of the address."""
+    def outpost_for(self, address: Address, islands: set[str]) -> tuple[Outpost | None, int]:
+        """The Outpost whose local gateway announces the longest prefix of the address.
+
+        And that prefix's length, -1 where none does.
+        """
         ways = [
             (prefix.prefixlen, outpost.name)
             for outpost in self._topology.outposts.values()
@@ -67,4 +70,5 @@ class CustomerNetwork:
             for prefix in self._topology.announced(outpost)
             if address in prefix
         ]
-        return self._topology.outposts[max(ways)[1]] if ways else None
+        length, name = max(ways, default=(-1, ""))
+        return self._topology.outposts.get(name), length

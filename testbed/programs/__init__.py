@@ -6,8 +6,10 @@ They may run in an emulated guest, where an import costs ten times as much.
 PROGRAMS = {
     "testbed-capture": "testbed.programs.capture.program",
     "testbed-carrier": "testbed.programs.carrier",
+    "testbed-container": "testbed.programs.container.program",
     "testbed-fetch": "testbed.programs.fetch",
     "testbed-half-open": "testbed.programs.half_open",
+    "testbed-host": "testbed.programs.host",
     "testbed-launcher": "testbed.programs.launcher",
     "testbed-link-meter": "testbed.programs.link_meter",
     "testbed-management": "testbed.programs.management.program",

@@ -16,6 +16,8 @@ import selectors
 import socket
 from collections.abc import Callable
 
+from testbed.programs import waiting
+
 HTTP_PORT = 80
 ECHO_PORT = 7
 SERVICE_PORTS = (80, 443)  # of a service of AWS's; plain HTTP on both
@@ -62,7 +64,7 @@ class Server:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.selector = selectors.DefaultSelector()
+        self.selector = waiting.Selector()
 
     def listen(self, port: int, handle: Callable[[TcpClient], None], address: str = "") -> None:
         """Accept TCP connections on `port`; `handle` is called when one has new data."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 from rich.tree import Tree
 
+from testbed.plan.files import files_of
 from testbed.plan.model import WireGuard
 from testbed.render import words
 from testbed.render.style import rows_table
@@ -53,7 +54,7 @@ def _fill(branch: Tree, node: Node, *, brief: bool) -> None:
     _section(branch, "neighbors", neighbors)
     _section(branch, "processes", [words.process(entry) for entry in node.processes])
     _section(branch, "sysctls", [f"{key} = {value}" for key, value in node.sysctls.items()])
-    files = dict(node.files) | ({"nftables": node.nftables} if node.nftables else {})
+    files = files_of(node) | ({"nftables": node.nftables} if node.nftables else {})
     if not files:
         return
     section = branch.add(Text("files", style="cyan"))

@@ -77,6 +77,7 @@ SUBJECTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         ),
     ),
     "management": ("Management channels", (("Outpost", "subject"), ("node", "node"))),
+    "addresses": ("Leases and shared addresses", (("node", "node"), ("interface", "interface"))),
     "listeners": ("Services", (("node", "node"), ("protocol", "protocol"), ("port", "port"))),
 }
 # What a narrow terminal does without, column by column; node and state always stay.
@@ -90,6 +91,7 @@ EXPENDABLE = {
     "routes": ("description", "table"),
     "route_tables": ("description", "origin", "of"),
     "local_gateways": ("description", "VIF group"),
+    "addresses": ("description",),
     "listeners": ("description",),
 }
 # shown only where something is wrong

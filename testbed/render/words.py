@@ -99,7 +99,10 @@ def rule(entry: Rule) -> str:
 def process(entry: Process) -> str:
     """A process: its name and command."""
     env = [f"{key}={value}" for key, value in entry.env.items()]
-    return f"{entry.name}: {' '.join([*env, *entry.argv])}"
+    text = f"{entry.name}: {' '.join([*env, *entry.argv])}".rstrip()
+    if entry.container is None:
+        return text
+    return f"{text} (in {entry.container.image or 'the files of this machine'})"
 
 
 def check(entry: Check) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.control.client import Completed
 from testbed.control.protocol import netns_link
 from testbed.errors import HostError, NetworkError, UsageError
-from testbed.lifecycle.bringup import address_of
+from testbed.lifecycle.addresses import address_of
 from testbed.testing import states
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Node:
         """
         from testbed.probes.ping import ping  # noqa: PLC0415
 
-        address = self.testbed.address(destination)
+        address = self.testbed.address(destination, self.name)
         return ping(
             self.testbed.client,
             self.name,
@@ -122,7 +122,7 @@ class Node:
         from testbed.probes.throughput import measure  # noqa: PLC0415
 
         testbed = self.testbed
-        names = (self.name, str(destination), testbed.address(destination))
+        names = (self.name, str(destination), testbed.address(destination, self.name))
         options: dict[str, Any] = {"seconds": seconds, "udp_mbps": udp_mbps, "port": port}
         options |= {"reverse": reverse, "parallel": parallel}
         return measure(testbed.client, testbed.plan, *names, **options)
@@ -164,7 +164,7 @@ class Node:
         parts = urlsplit(url)
         host = parts.hostname or ""
         if any(node.name == host for node in self.testbed.plan.nodes):
-            place = parts.netloc.replace(host, self.testbed.address(host), 1)
+            place = parts.netloc.replace(host, self.testbed.address(host, self.name), 1)
             url = parts._replace(netloc=place).geturl()
         return get(self.testbed.client, self.name, url, timeout_s=timeout_s)
 
@@ -292,7 +292,7 @@ class Node:
         """
         from testbed.probes.dns import resolve  # noqa: PLC0415
 
-        address = self.testbed.address(server) if server else None
+        address = self.testbed.address(server, self.name) if server else None
         return resolve(
             self.testbed.client, self.name, name, type, server=address, timeout_s=timeout_s
         )

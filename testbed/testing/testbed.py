@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from testbed.control.client import Client
 from testbed.errors import NetworkError, UsageError
-from testbed.lifecycle.bringup import DEFAULT_TIMEOUT_S, address_of, bring_up, take_down
+from testbed.lifecycle.addresses import address_of
+from testbed.lifecycle.bringup import DEFAULT_TIMEOUT_S, bring_up, take_down
 from testbed.lifecycle.choices import with_time
 from testbed.plan import codec
 from testbed.plan.model import Plan
@@ -163,11 +164,14 @@ class Testbed:
                 self._original, self._revision = State(self._plan, made_from), answer["revision"]
         return self._plan
 
-    def address(self, destination: Node | str) -> str:
-        """Return the address of a node, or `destination` itself if no node has this name."""
+    def address(self, destination: Node | str, source: str | None = None) -> str:
+        """Return the address of a node, or `destination` itself if no node has this name.
+
+        For a `source` in the customer's network it is the one that the node has there, if any.
+        """
         name = str(destination)
         try:
-            return address_of(self.plan, name)
+            return address_of(self.plan, name, source=source)
         except KeyError:
             return name
 

@@ -49,6 +49,16 @@ def _interface(value: Any) -> IPv4Interface:
     raise wrong(f"must be an address with its prefix, such as 10.0.0.1/30, is {show(value)}", hint)
 
 
+def _range(value: Any) -> tuple[IPv4Address, IPv4Address]:
+    ends = value.split("-") if isinstance(value, str) else []
+    if len(ends) == 2 and all(_ADDRESS.fullmatch(end.strip()) for end in ends):
+        first, last = (_address(end.strip()) for end in ends)
+        if first <= last:
+            return first, last
+        raise wrong(f"{value} ends before it begins", f"did you mean {last}-{first}?")
+    raise wrong(f"must be a range such as 192.168.50.100-192.168.50.150, is {show(value)}")
+
+
 def _cidr(value: Any) -> IPv4Network:
     if isinstance(value, str) and _PREFIX.fullmatch(value):
         try:
@@ -148,6 +158,9 @@ _ADDRESS6_SCHEMA = r"^[0-9a-fA-F:.]{2,45}$"
 _PREFIX6_SCHEMA = r"^[0-9a-fA-F:.]{2,45}/[0-9]{1,3}$"
 
 Address = Annotated[IPv4Address, *typed(_address, pattern=_ADDRESS_SCHEMA)]
+AddressRange = Annotated[
+    tuple[IPv4Address, IPv4Address], *typed(_range, pattern=rf"^{_OCTETS} ?- ?{_OCTETS}$")
+]
 Interface = Annotated[IPv4Interface, *typed(_interface, pattern=_PREFIX_SCHEMA)]
 Cidr = Annotated[IPv4Network, *typed(_cidr, pattern=_PREFIX_SCHEMA)]
 Destination = Annotated[

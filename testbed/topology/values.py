@@ -21,6 +21,7 @@ from testbed.quantities import (
     RATE,
     delay_ms,
     rate_mbps,
+    span_s,
 )
 from testbed.topology.model import Target as RouteTarget
 from testbed.topology.model import TargetKind
@@ -45,12 +46,14 @@ SINGLE_TARGETS: tuple[TargetKind, ...] = (  # of which a VPC has one
 INTERFACE_TARGETS = ("instance", "network-interface")  # of a local gateway's static routes
 HOST_INTERFACE_PATTERN = r"^[^\s/:@]{1,15}$"  # what the kernel allows, without its separators
 MIN_MTU, MAX_MTU = 576, 9216
+SHORTEST_SPAN_S, LONGEST_SPAN_S = 0.01, 366 * 86400.0
 
 _NAME = re.compile(NAME_PATTERN[:-1] + r"\Z")
 _HOST_INTERFACE = re.compile(HOST_INTERFACE_PATTERN[:-1] + r"\Z")
 _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}(?:\.[a-z0-9-]{1,32}){0,2}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?|\*")
 _RATE = re.compile(RATE)
+_NUMBER = re.compile(r"[0-9.]+")
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]{0,15}\.[a-z0-9][a-z0-9-]{0,15}")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
@@ -147,6 +150,18 @@ def _delay(value: Any) -> float:
     if delay > LONGEST_DELAY_MS:
         raise wrong(f"is {value}; a delay is at most {LONGEST_DELAY_MS / 1000:g}s")
     return delay
+
+
+def _span(value: Any) -> float:
+    try:
+        span = span_s(value if isinstance(value, str) and not _NUMBER.fullmatch(value) else "")
+    except ValueError:
+        hint = f"did you mean {value}s?" if _plain_number(value) else None
+        message = f"must be a span of time such as 30s, 5m or 1h30m, is {show(value)}"
+        raise wrong(message, hint) from None
+    if not SHORTEST_SPAN_S <= span <= LONGEST_SPAN_S:
+        raise wrong(f"is {value}; a span of time here is 10ms to {LONGEST_SPAN_S / 86400:g}d")
+    return span
 
 
 def _rate(value: Any) -> float:
@@ -300,6 +315,7 @@ Vlan = Annotated[int, *typed(_vlan, "integer", minimum=1, maximum=4094)]
 Mtu = Annotated[int, *typed(_mtu, "integer", minimum=MIN_MTU, maximum=MAX_MTU)]
 DomainName = Annotated[str, *typed(_domain_name)]
 Delay = Annotated[float, *typed(_delay, pattern=rf"^{DELAY}$")]
+Span = Annotated[float, *typed(_span, pattern=r"^([0-9.]+(ms|s|m|h|d))+$")]
 Rate = Annotated[float, *typed(_rate, pattern=rf"^({_RATE.pattern}|unlimited)$")]
 Protocol = Annotated[
     int | None,

@@ -46,6 +46,9 @@ def topologies(draw: st.DrawFn) -> Data:
             _give_coips(draw, outpost, gateway["vpcs"], vpcs, instances)
         outposts[outpost] = {"devices": devices, "local_gateway": gateway}
     region: Data = {"name": "us-west-2", "zones": ["us-west-2a"]}
+    connections: Data = {}
+    if not overlap:
+        _reach_out(draw, vpcs, instances, region, connections)
     if peerings:
         region["vpc_peering_connections"] = {
             f"pcx-{a}-{b}": {"requester": a, "accepter": b} for a, b in peerings
@@ -60,6 +63,7 @@ def topologies(draw: st.DrawFn) -> Data:
             "devices": {f"cnd{number}": {} for number in range(1, 5)},
             "region_link": {"delay": "1ms"},
             "wan": {"delay": "1ms"},
+            "direct_connect": connections,
             "segments": {"office": {"cidr": OFFICE, "devices": ["cnd1", "cnd2"]}},
             "hosts": {
                 "desk": {
@@ -71,6 +75,86 @@ def topologies(draw: st.DrawFn) -> Data:
         },
         "instances": instances,
     }
+
+
+def _reach_out(
+    draw: st.DrawFn, vpcs: Data, instances: Data, region: Data, connections: Data
+) -> None:
+    """Give VPCs ways through the Region: to the internet, each other and the customer."""
+    region["elastic_ip_cidr"] = "203.0.113.128/25"
+    region["internet"] = {"hosts": {"www": {"services": ["http", "echo"]}}}
+    attached = []
+    for name, vpc in vpcs.items():
+        own = [instance for key, instance in instances.items() if key.startswith(f"{name}-")]
+        targets = _add_gateways(draw, name, vpc, own)
+        if "hub.transit-gateway" in targets:
+            attached.append(name)
+        for table in vpc["route_tables"].values():
+            _add_routes(draw, table, vpcs, name, targets)
+    if attached:
+        region["transit_gateways"] = {"hub": _transit_gateway(draw, vpcs, attached, connections)}
+    elif draw(st.booleans()):
+        vpc = vpcs["vpc1"]
+        vpc["virtual_private_gateway"] = {"asn": 64901}
+        vif = {"virtual_private_gateway": "vpc1"}
+        connections["dx"] = {"device": "cnd1", "private_vif": vif}
+        for table in vpc["route_tables"].values():
+            table["propagate"] = draw(st.booleans())
+
+
+def _add_gateways(draw: st.DrawFn, name: str, vpc: Data, instances: list[Data]) -> list[str]:
+    """Give a VPC some gateways; what its routes may lead to."""
+    here = [key for key, subnet in vpc["subnets"].items() if "outpost" not in subnet]
+    targets = []
+    if draw(st.booleans()):
+        vpc["internet_gateway"] = True
+        targets.append("internet-gateway")
+        for instance in instances:
+            if draw(st.integers(0, 2)) == 0:
+                instance["elastic_ip"] = "auto"
+        if here and draw(st.booleans()):
+            vpc["nat_gateways"] = {f"nat-{name}": {"subnet": here[0]}}
+            targets.append(f"nat-{name}.nat-gateway")
+    if here and draw(st.booleans()):
+        targets.append("hub.transit-gateway")
+    return targets
+
+
+def _add_routes(draw: st.DrawFn, table: Data, vpcs: Data, own: str, targets: list[str]) -> None:
+    taken = {route["destination"] for route in table["routes"]}
+    choices = [ANYWHERE, OFFICE, "10.0.0.0/8", "192.0.2.0/24"]
+    choices += [vpc["cidr"] for name, vpc in vpcs.items() if name != own]
+    for destination in draw(st.lists(st.sampled_from(choices), max_size=3, unique=True)):
+        target = draw(st.sampled_from(targets)) if targets else None
+        own_subnet = target and target.endswith("nat-gateway") and "s20" in table["subnets"]
+        if target and destination not in taken and not own_subnet:
+            table["routes"].append({"destination": destination, "target": target})
+
+
+def _transit_gateway(draw: st.DrawFn, vpcs: Data, attached: list[str], connections: Data) -> Data:
+    names = [f"to-{name}" for name in attached]
+    attachments: Data = {f"to-{name}": {"vpc": name} for name in attached}
+    if draw(st.booleans()):
+        connections["dx"] = {"device": "cnd1", "transit_vif": {"transit_gateway": "hub"}}
+        names.append("dx")
+    tables: Data = {}
+    left = list(names)
+    for number in range(2):
+        mine = [name for name in left if draw(st.booleans())]
+        left = [name for name in left if name not in mine]
+        routes = [
+            {"destination": destination, **({"attachment": to} if to else {})}
+            for destination in draw(
+                st.lists(
+                    st.sampled_from([*(vpcs[name]["cidr"] for name in attached), "10.2.20.0/24"]),
+                    max_size=1,
+                )
+            )
+            for to in [draw(st.sampled_from([None, *(n for n in names if n != "dx")]))]
+        ]
+        learns = sorted(draw(st.sets(st.sampled_from(names))))
+        tables[f"rt{number}"] = {"associations": mine, "propagations": learns, "routes": routes}
+    return {"attachments": attachments, "route_tables": tables}
 
 
 def _peerings(draw: st.DrawFn, names: list[str], second: dict[str, int]) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ import yaml
 from effort import times
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from testbed.lifecycle.installation import load_topology
+from testbed.lifecycle.live import running_topology
 from testbed.predict import World
 from testbed.probes.reach import ANSWERED, Request, measure, predict, requests
 from testbed.pytest_plugin.options import time_for
@@ -55,7 +55,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Testbed]]
         testbed.down()
 
 
-COUNTED: Counter[bool] = Counter()
+COUNTED: Counter[bool | None] = Counter()
 
 
 @seed(SEED)
@@ -81,12 +81,13 @@ def test_packets_do_what_the_rules_say(
     else:
         name = f"differential-{os.getpid()}"
         running.append(Testbed.up(file, name=name, vm=vm, time=time_for(vm), hold=True))
-    world = World(load_topology(file, {}))
+    world = World(running_topology(running[0].client))
     endpoints = world.endpoints()
     verdicts = predict(world, requests(endpoints, endpoints, tcp=[80], udp=[7], icmp=True))
-    assert None not in {answered for answered, *_ in verdicts.values()}
-    expected = {request: bool(answered) for request, (answered, *_) in verdicts.items()}
-    COUNTED.update(expected.values())
+    COUNTED.update(answered for answered, *_ in verdicts.values())
+    expected = {
+        request: answered for request, (answered, *_) in verdicts.items() if answered is not None
+    }
     wrong = disagreements(running[0], expected)
     lines = [f"{entry}: predicted {verdicts[entry]}" for entry in wrong]
     assert not wrong, "\n".join([f"{file}:", *lines])
@@ -94,6 +95,7 @@ def test_packets_do_what_the_rules_say(
 
 @pytest.mark.last
 def test_there_was_enough_to_see() -> None:
-    """Both answers occurred, and often."""
+    """Both answers occurred, and often; what the rules don't say is rare."""
     assert COUNTED[True] > 10 * EXAMPLES
     assert COUNTED[False] > 10 * EXAMPLES
+    assert COUNTED[None] < COUNTED[True]

@@ -14,6 +14,8 @@ import pytest
 from observing import Flow, bgp_paths, captured, ends
 from scapy.layers.inet import IP
 
+from packets.mutations import with_own
+from testbed.plan.files import files_of
 from testbed.plan.model import Plan
 from testbed.testing import Testbed
 
@@ -93,7 +95,7 @@ def with_default_route(plan: Plan) -> Plan:
     """The plan in which the customer's devices announce a default route, and lead it back."""
     route = "protocol static back { ipv4 { table t_lgw; }; route 0.0.0.0/0 unreachable; }\n"
     nodes = tuple(
-        replace(node, files=node.files | {"bird.conf": node.files["bird.conf"] + route})
+        with_own(node, "bird.conf", files_of(node)["bird.conf"] + route)
         if node.name in {"cnd1", "cnd2"}
         else node
         for node in plan.nodes

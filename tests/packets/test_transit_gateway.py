@@ -18,11 +18,11 @@ PAIRS = [
     ("dev-1", "shared-1", True),
     ("app-1", "dev-1", False),  # both associated with `isolated`
     ("data-2", "dev-1", False),  # peering is not transitive: app does not lead on to dev
-    ("app-3", "shared-1", False),  # a static blackhole, longer than what app propagates
+    ("app-3", "shared-1", False),  # its route table leads nowhere
     ("desk", "app-1", True),  # Direct Connect, transit gateway, service link
     ("desk", "app-2", True),
-    ("desk", "app-3", False),  # the blackhole again
-    ("desk", "data-2", False),  # no route back
+    ("desk", "app-3", False),  # a static blackhole, longer than what app propagates
+    ("desk", "data-2", True),
     ("shared-2", "app-1", False),  # no attachment in its Availability Zone
 ]
 

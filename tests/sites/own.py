@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from testbed.lifecycle.installation import load_topology, lower_topology
+from testbed.plan.files import files_of
 
 if TYPE_CHECKING:
     from sites.healthy import Draft
@@ -23,8 +24,7 @@ def configurations(data: dict[str, Any], folder: Path, draft: Draft) -> dict[str
     found = {}
     for name in draft.own:
         frr = draft.site["devices"][name]["daemon"] == "frr"
-        files = dict(plan.node(name).files)
-        text = files["bgpd.conf" if frr else "bird.conf"]
+        text = files_of(plan.node(name))["bgpd.conf" if frr else "bird.conf"]
         found[f"{name}.conf"] = _frr(text) if frr else _bird(text)
     return found
 

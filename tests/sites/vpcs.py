@@ -51,7 +51,7 @@ def _vpc(draft: Draft, name: str, number: int) -> None:
             continue
         modes.add(bool(pools))
         subnet: Data = {"cidr": f"{base}.{10 + place}.0/24", "outpost": rack}
-        if pools:
+        if pools and routed:  # without a way back, requests to its addresses are one-way
             subnet["map_customer_owned_ip_on_launch"] = next(iter(pools))
         subnets[f"{rack}-{name}"] = subnet
         if routed:

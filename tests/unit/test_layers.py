@@ -49,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "kernel": {"errors", "plan"},
     "programs.launcher": {"programs", "kernel"},  # enters namespaces
+    "programs.host": {"programs", "kernel"},  # enters namespaces
     "control.protocol": {"errors"},  # spoken at both ends
     "guest.gate": set(),  # known at both ends of virtual time
     "guest.channel": set(),  # spoken at both ends of the guest's port
@@ -58,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
         "programs",
         "programs.launcher",
+        "programs.host",
         "plan",
         "faults",
         "kernel",
@@ -177,6 +179,8 @@ PROCESSES = {
     "guest": "starts QEMU and what serves it the host's files",
 }
 PROCESS_EXCEPTIONS = {
+    "programs.container.images": "has umoci and skopeo fetch and unpack images",
+    "programs.container.program": "becomes crun",
     "lifecycle.start": "starts the keeper or the relay of a micro VM",
     "lifecycle.device_configs": "has BIRD or FRR parse a device's own configuration",
     "topology.file.limited": "renders templates in a child that may not take much",

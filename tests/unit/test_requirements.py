@@ -11,7 +11,9 @@ import pytest
 
 from testbed.kernel import features, isolation, trials
 from testbed.kernel.features import Feature, lacking, programs, required
+from testbed.kernel.packages import OF_CONTAINERS
 from testbed.plan import model as m
+from testbed.plan.container import Container, Limits
 
 
 def plan(**members: object) -> m.Plan:
@@ -92,11 +94,39 @@ def test_missing_programs_and_their_packages(
         m.Process("own", (str(tmp_path / "gone"),)),
     )
     missing = {p.name: p for p in programs(plan(processes=processes))}
-    assert set(missing) == {"bird", "zebra", str(tmp_path / "gone"), "tcpdump", "iperf3"}
+    required = {"bird", "zebra", str(tmp_path / "gone")}
+    assert {name for name, program in missing.items() if program.required} == required
+    assert {"tcpdump", "iperf3", *OF_CONTAINERS} == missing.keys() - required
     assert missing["bird"].package == "bird2"
     assert missing["zebra"].package == "frr"
     assert missing["bird"].required
     assert not missing["tcpdump"].required
+
+
+@pytest.mark.parametrize(
+    ("image", "needed"),
+    [
+        ("", {"crun"}),
+        ("/srv/image", {"crun"}),
+        ("busybox", {"crun", "busybox"}),
+        ("oci:/srv/layout", {"crun", "umoci"}),
+        ("docker://registry/app", {"crun", "umoci", "skopeo"}),
+    ],
+)
+def test_an_image_needs_what_brings_it(
+    image: str, needed: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "_found", lambda _: False)
+    process = m.Process("app", (), container=Container(image))
+    assert {p.name for p in programs(plan(processes=(process,))) if p.required} == needed
+
+
+def test_limits_need_a_micro_vm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "probe", list)
+    free = m.Process("app", ("sh",), container=Container(limits=Limits(open_files=9)))
+    held = replace(free, container=Container(limits=Limits(memory_mib=64)))
+    assert lacking(plan(processes=(free,))) == []
+    assert [feature.name for feature in lacking(plan(processes=(held,)))] == ["control-groups"]
 
 
 def test_a_library_is_missed_only_where_there_are_rulesets(monkeypatch: pytest.MonkeyPatch) -> None:

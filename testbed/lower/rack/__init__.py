@@ -21,8 +21,6 @@ from testbed.topology.model import Lag, Outpost, Quality, Topology, Vif
 
 TO_SERVICE_LINK = "to-sl"
 TO_LOCAL_GATEWAY = "to-lgw"
-BACKUP_PREPEND = 3  # path length 4 in all (facts: R1, R2)
-DRAINED_PREFERENCE = 50  # less than BGP's default of 100: what the other OND has is preferred
 # On a customer's VLAN an OND speaks for its address there, not for those inside the rack.
 OND_SYSCTLS = {"net/ipv4/conf/all/arp_ignore": "1", "net/ipv4/conf/all/arp_announce": "2"}
 
@@ -98,25 +96,25 @@ def add_vlan(node: NodeDraft, bond: str, vif: Vif, vrf: str, *, outpost_side: bo
     return name
 
 
-def _infrastructure(outpost: Outpost, lag: Lag) -> tuple[bgp.Export, ...]:
+def _infrastructure(outpost: Outpost, lag: Lag) -> bgp.Policy:
     """The two /27s: the own one with path length 1, the other one with 4 (facts: R1, R2).
 
     A drained OND announces both with 4, and the other one both with 1: with
     equal lengths half the traffic would stay (docs/fidelity.md).
     """
-    exports = []
+    terms: list[bgp.Term] = []
     for device in (1, 2):
         here = lag.device not in outpost.drained
         short = here and (device == lag.device or device in outpost.drained)
         prefix = outpost.service_link.own_prefix(device)
-        exports.append(bgp.Export(prefix, prepend=0 if short else BACKUP_PREPEND))
-    return tuple(exports)
+        terms += bgp.only(prefix, prepend=0 if short else bgp.DRAINED_PREPEND)
+    return tuple(terms)
 
 
 def _router(topology: Topology, outpost: Outpost, lag: Lag) -> bgp.Router:
     infrastructure = _infrastructure(outpost, lag)
-    prepend = BACKUP_PREPEND if lag.device in outpost.drained else 0
-    announced = tuple(bgp.Export(cidr, prepend) for cidr in topology.announced(outpost))
+    prepend = bgp.DRAINED_PREPEND if lag.device in outpost.drained else 0
+    announced = bgp.only(*topology.announced(outpost), prepend=prepend)
     uplink = _uplink(outpost, lag, lag.local_gateway, "local-gateway", announced)
     service_link = bgp.Instance(
         name="t_sl",
@@ -139,24 +137,22 @@ def _router(topology: Topology, outpost: Outpost, lag: Lag) -> bgp.Router:
         ),
         installed_from=uplink.name,
     )
-    return bgp.Router(lag.service_link.local_address.ip, (service_link, local_gateway))
+    return bgp.Router(str(lag.service_link.local_address.ip), (service_link, local_gateway))
 
 
-def _uplink(
-    outpost: Outpost, lag: Lag, vif: Vif, purpose: str, exports: tuple[bgp.Export, ...]
-) -> bgp.Session:
+def _uplink(outpost: Outpost, lag: Lag, vif: Vif, purpose: str, exports: bgp.Policy) -> bgp.Session:
     """The eBGP session of a VIF, from the Outpost's side."""
     ends = f"{outpost.name} OND{lag.device} - {lag.customer_device}"
     return bgp.Session(
         name=f"customer-{purpose}",
         interface=f"{names.OND_BOND}.{vif.vlan}",
-        local=vif.local_address.ip,
-        neighbor=vif.peer_address.ip,
+        local=str(vif.local_address.ip),
+        neighbor=str(vif.peer_address.ip),
         remote_asn=vif.peer_bgp_asn,
         title=f"{ends}, {purpose} VLAN {vif.vlan}",
         exports=exports,
-        bfd=lag.bfd,
-        preference=DRAINED_PREFERENCE if lag.device in outpost.drained else None,
+        imports=bgp.DRAINED if lag.device in outpost.drained else None,
+        bfd=bgp.Bfd() if lag.bfd else None,
     )
 
 
@@ -168,8 +164,8 @@ def _internal(outpost: Outpost, lag: Lag, interface: str, asn: int) -> bgp.Sessi
     return bgp.Session(
         name=interface,
         interface=interface,
-        local=local.ip,
-        neighbor=neighbor.ip,
+        local=str(local.ip),
+        neighbor=str(neighbor.ip),
         remote_asn=asn,
         title=f"{outpost.name} OND{lag.device} - {other} (inside the rack)",
         outside=gateway,

@@ -89,8 +89,8 @@ def lower(draft: Draft, topology: Topology, fabric: NodeDraft) -> tuple[bgp.Sess
                 bgp.Session(
                     name=port,
                     interface=port,
-                    local=link[0].ip,
-                    neighbor=link[1].ip,
+                    local=str(link[0].ip),
+                    neighbor=str(link[1].ip),
                     remote_asn=topology.region.asn,
                     title=f"fabric - {name.removeprefix('region.')} (inside the Region)",
                 )
@@ -129,8 +129,8 @@ def _configure(
         bgp.Session(
             name=FABRIC_PORT,
             interface=FABRIC_PORT,
-            local=anchor_end.ip,
-            neighbor=fabric_end.ip,
+            local=str(anchor_end.ip),
+            neighbor=str(fabric_end.ip),
             remote_asn=topology.region.asn,
             title=f"{node.name.removeprefix('region.')} - fabric (inside the Region)",
         )
@@ -139,15 +139,15 @@ def _configure(
         bgp.Session(
             name=outpost.name,
             interface="wg0",
-            local=inner.tunnel_anchor(index).ip,
-            neighbor=inner.tunnel_outpost(outpost, index).ip,
+            local=str(inner.tunnel_anchor(index).ip),
+            neighbor=str(inner.tunnel_outpost(outpost, index).ip),
             remote_asn=outpost.service_link.asn,
             title=f"{anchor.name} - {outpost.name} (inside the tunnel)",
-            exports=(bgp.Export(endpoint),),
-            imports=(IPv4Network(inner.overlay_endpoint(outpost)),),
-            bfd=True,
+            exports=bgp.only(endpoint),
+            imports=bgp.only(IPv4Network(inner.overlay_endpoint(outpost))),
+            bfd=bgp.Bfd(),
         )
         for outpost in outposts
     ]
     instance = bgp.Instance("t_main", None, 254, topology.region.asn, tuple(sessions))
-    bgp.configure(draft, node, bgp.Router(anchor_end.ip, (instance,)))
+    bgp.configure(draft, node, bgp.Router(str(anchor_end.ip), (instance,)))

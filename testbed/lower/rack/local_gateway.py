@@ -48,8 +48,8 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
             bgp.Session(
                 name=interface,
                 interface=interface,
-                local=own_end.ip,
-                neighbor=ond_end.ip,
+                local=str(own_end.ip),
+                neighbor=str(ond_end.ip),
                 remote_asn=outpost.local_gateway.asn,
                 title=f"{title} - OND{lag.device} (inside the rack)",
             )
@@ -60,10 +60,10 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
         table=names.TABLE_VIF_GROUP,
         asn=outpost.local_gateway.asn,
         sessions=tuple(sessions),
-        static=topology.announced(outpost),
+        static=tuple(map(str, topology.announced(outpost))),
         install_static=False,
     )
-    router_id = inner.rack_link(outpost, 1, gateway=True)[1].ip
+    router_id = str(inner.rack_link(outpost, 1, gateway=True)[1].ip)
     bgp.configure(draft, node, bgp.Router(router_id, (instance,)))
     _add_rules(node, outpost)
     _add_routes(topology, outpost, node)

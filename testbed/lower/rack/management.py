@@ -14,6 +14,7 @@ from typing import Any
 from testbed.lower import names, region
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.rack import inner
+from testbed.plan.bird import symbol
 from testbed.plan.checks import ManagementCheck
 from testbed.plan.model import NODE_DIRECTORY, Process
 from testbed.plan.roles import REGION, Role
@@ -77,7 +78,7 @@ def _report(draft: Draft, topology: Topology, outpost: Outpost, endpoint: str) -
         "spool": f"{NODE_DIRECTORY}/{host.name}/spool.jsonl",
         "tunnels": {
             "control": control,
-            "sessions": [names.symbol(anchor.name) for anchor in topology.anchors(outpost)],
+            "sessions": [symbol(anchor.name) for anchor in topology.anchors(outpost)],
         },
         "devices": [_device(outpost, lag) for lag in outpost.lags],
     }
@@ -97,7 +98,7 @@ def _device(outpost: Outpost, lag: Lag) -> dict[str, Any]:
         dimensions["VirtualInterfaceId"] = f"{outpost.name}-{kind}{lag.device}"
         vifs.append(
             {
-                "session": names.symbol(session),
+                "session": symbol(session),
                 "interface": f"{names.OND_BOND}.{vif.vlan}",
                 "dimensions": dimensions,
             }

@@ -80,9 +80,9 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
         table=254,
         asn=outpost.service_link.asn,
         sessions=tuple(sessions),
-        static=(*halves, IPv4Network(inner.overlay_endpoint(outpost))),
+        static=tuple(map(str, (*halves, IPv4Network(inner.overlay_endpoint(outpost))))),
     )
-    bgp.configure(draft, node, bgp.Router(inner.overlay_endpoint(outpost), (instance,)))
+    bgp.configure(draft, node, bgp.Router(str(inner.overlay_endpoint(outpost)), (instance,)))
     for anchor in topology.anchors(outpost):
         # by whatever the customer announces: the Region's range, a part of it, a default route
         to_anchor = f"{title}: to {anchor.name}"
@@ -106,11 +106,11 @@ def _cable_ond(draft: Draft, outpost: Outpost, node: NodeDraft, device: int) -> 
     return bgp.Session(
         name=interface,
         interface=interface,
-        local=own_end.ip,
-        neighbor=ond_end.ip,
+        local=str(own_end.ip),
+        neighbor=str(ond_end.ip),
         remote_asn=outpost.service_link.asn,
         title=f"{outpost.name} service link - OND{device} (inside the rack)",
-        exports=tuple(bgp.Export(prefix) for prefix in halves),
+        exports=bgp.only(*halves),
     )
 
 
@@ -155,11 +155,11 @@ def _add_tunnel(
     return bgp.Session(
         name=anchor.name,
         interface=interface,
-        local=own.ip,
-        neighbor=far.ip,
+        local=str(own.ip),
+        neighbor=str(far.ip),
         remote_asn=topology.region.asn,
         title=f"{title} (inside the tunnel)",
-        exports=(bgp.Export(IPv4Network(inner.overlay_endpoint(outpost))),),
-        imports=(IPv4Network(inner.FABRIC_ENDPOINT),),
-        bfd=True,
+        exports=bgp.only(IPv4Network(inner.overlay_endpoint(outpost))),
+        imports=bgp.only(IPv4Network(inner.FABRIC_ENDPOINT)),
+        bfd=bgp.Bfd(),
     )

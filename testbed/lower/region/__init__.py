@@ -29,8 +29,8 @@ def lower(draft: Draft, topology: Topology) -> None:
     sessions = anchors.lower(draft, topology, fabric)
     _connect_anchors(draft, topology, edge)
     own = IPv4Network(inner.FABRIC_ENDPOINT)
-    instance = bgp.Instance("t_main", None, 254, region.asn, sessions, static=(own,))
-    bgp.configure(draft, fabric, bgp.Router(inner.FABRIC_ENDPOINT, (instance,)))
+    instance = bgp.Instance("t_main", None, 254, region.asn, sessions, static=(str(own),))
+    bgp.configure(draft, fabric, bgp.Router(str(inner.FABRIC_ENDPOINT), (instance,)))
     _configure_edge(draft, topology, edge)
     for outpost in topology.outposts.values():
         endpoint = f"{inner.overlay_endpoint(outpost)}/32"
@@ -77,11 +77,11 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
         bgp.Session(
             name=f"customer-{uplink.device}",
             interface=names.customer_port(uplink),
-            local=uplink.addresses[1].ip,
-            neighbor=uplink.addresses[0].ip,
+            local=str(uplink.addresses[1].ip),
+            neighbor=str(uplink.addresses[0].ip),
             remote_asn=asns[uplink.device],
             title=f"Region edge - {uplink.device}",
-            exports=tuple(bgp.Export(prefix) for prefix in announced),
+            exports=bgp.only(*announced),
         )
         for uplink in uplinks
     )
@@ -92,9 +92,9 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
     if not sessions:
         return
     instance = bgp.Instance(
-        "t_main", None, 254, topology.region.asn, sessions, static=tuple(announced)
+        "t_main", None, 254, topology.region.asn, sessions, static=tuple(map(str, announced))
     )
-    bgp.configure(draft, edge, bgp.Router(public.network_address + 1, (instance,)))
+    bgp.configure(draft, edge, bgp.Router(str(public.network_address + 1), (instance,)))
     if any(firewall.nat or firewall.ruleset for firewall in site.firewalls):
         return  # the infrastructure subnets may be translated on the way
     for outpost in topology.outposts.values():

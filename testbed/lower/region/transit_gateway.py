@@ -17,6 +17,7 @@ from testbed.lower.builder import LAST_METRIC, Draft, NodeDraft, interface_name
 from testbed.lower.rack import inner
 from testbed.lower.site import direct_connect
 from testbed.lower.vpc.router import VpcRouter
+from testbed.plan.bird import symbol
 from testbed.plan.checks import RouteCheck
 from testbed.plan.model import TABLE_MAIN, Route, Rule
 from testbed.plan.roles import REGION, Role
@@ -121,12 +122,12 @@ def _terminate(draft: Draft, topology: Topology, gateway: TransitGateway, node: 
         session = direct_connect.terminate(draft, topology, node, connection, entry)
         instances.append(
             bgp.Instance(
-                name=f"t_{names.symbol(connection.name)}",
+                name=f"t_{symbol(connection.name)}",
                 vrf=None,
                 table=None,
                 asn=entry.amazon_asn,
                 sessions=(session,),
-                static=entry.prefixes,
+                static=tuple(map(str, entry.prefixes)),
                 propagated=tuple(table.number for table in tables),
             )
         )

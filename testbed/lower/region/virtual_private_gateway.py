@@ -42,16 +42,21 @@ def lower(draft: Draft, topology: Topology, region: VpcRouter, outposts: list[Vp
     region.contain()
     node.routes.append(Route("0.0.0.0/0", type="blackhole", metric=LAST_METRIC))
     sessions = [
-        replace(direct_connect.terminate(draft, topology, node, *ending), rejects=(vpc.cidr,))
-        for ending in direct_connect.endings(topology, "private", vpc.name)
+        replace(session, imports=(*bgp.all_but(vpc.cidr)[:-1], *(session.imports or ())))
+        for session in (
+            direct_connect.terminate(draft, topology, node, *ending)
+            for ending in direct_connect.endings(topology, "private", vpc.name)
+        )
     ]
     tables = propagating(vpc)
     if tables:
         sessions.append(_session(vpc, to_vpc=True))
     if not sessions:
         return
-    instance = bgp.Instance("t_main", None, 254, gateway.asn, tuple(sessions), static=(vpc.cidr,))
-    bgp.configure(draft, node, bgp.Router(inner.vpc_link(vpc, NUMBER)[1].ip, (instance,)))
+    instance = bgp.Instance(
+        "t_main", None, 254, gateway.asn, tuple(sessions), static=(str(vpc.cidr),)
+    )
+    bgp.configure(draft, node, bgp.Router(str(inner.vpc_link(vpc, NUMBER)[1].ip), (instance,)))
     for prefix in direct_connect.expected(topology, "private", vpc.name):
         if not prefix.subnet_of(vpc.cidr):
             draft.checks.append(RouteCheck(name, 254, str(prefix), f"{title}: {prefix}"))
@@ -72,12 +77,12 @@ def _session(vpc: Vpc, *, to_vpc: bool) -> bgp.Session:
     return bgp.Session(
         name=TO_VPC if to_vpc else TO_GATEWAY,
         interface=TO_VPC if to_vpc else TO_GATEWAY,
-        local=own.ip,
-        neighbor=far.ip,
+        local=str(own.ip),
+        neighbor=str(far.ip),
         remote_asn=vpc.virtual_private_gateway.asn,
         title=f"virtual private gateway of {vpc.name} - VPC router (inside the Region)",
         exports=None if to_vpc else (),
-        rejects=() if to_vpc else (vpc.cidr,),
+        imports=None if to_vpc else bgp.all_but(vpc.cidr),
     )
 
 
@@ -112,8 +117,8 @@ def _over_service_link(
     return bgp.Session(
         name=interface,
         interface=interface,
-        local=local,
-        neighbor=neighbor,
+        local=str(local),
+        neighbor=str(neighbor),
         remote_asn=vpc.virtual_private_gateway.asn,
         title=f"{router.outpost.name}: routes that propagate in VPC {vpc.name}",
         exports=None if reflect else (),

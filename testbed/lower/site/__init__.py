@@ -8,17 +8,15 @@ VLANs, the LAN segments and the WAN.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Network
 
 from testbed.lower import bgp, names, rack, region
-from testbed.lower.builder import ETHERNET_MTU, Draft, NodeDraft, interface_name, netem
-from testbed.lower.site import direct_connect, firewall
+from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
+from testbed.lower.site import direct_connect, firewall, segments
 from testbed.lower.site.internet import LAN as INTERNET_LAN
-from testbed.lower.site.services import add_services
 from testbed.plan.checks import RouteCheck
-from testbed.plan.model import Bridge, HostInterface
 from testbed.plan.roles import SITE, Role
-from testbed.topology.model import Device, Lag, Outpost, Site, SiteLink, Topology, Uplink
+from testbed.topology.model import Device, Lag, Outpost, Segment, Site, SiteLink, Topology, Uplink
 
 DEFAULT = IPv4Network("0.0.0.0/0")
 PROVIDER = "isp"  # a device's interface towards the internet
@@ -73,7 +71,7 @@ def lower(draft: Draft, topology: Topology) -> None:
         _add_wan(draft, site, devices)
     for uplink in site.internet_uplinks:
         _add_internet(draft, devices[uplink.device], uplink)
-    _add_segments(draft, site, devices)
+    _add_segments(draft, topology, devices)
     for entry in devices.values():
         _configure(draft, entry)
     direct_connect.expect(draft, topology)
@@ -97,7 +95,7 @@ def _add_lag(
     rack.add_lag(draft, entry.node, bond, lag, peer, peer_prefix=names.OND_MEMBER)
     link = outpost.service_link
     far = topology.vpcs[link.vpc].cidr if link.vpc else topology.region.public_cidr
-    to_region = (bgp.Export(far),)
+    to_region = bgp.only(far)
     for purpose, vif, vrf_name, vrf, exports in (
         ("service-link", lag.service_link, names.VRF_SERVICE_LINK, entry.sl, to_region),
         ("local-gateway", lag.local_gateway, names.VRF_LOCAL_GATEWAY, entry.lgw, None),
@@ -108,12 +106,12 @@ def _add_lag(
             bgp.Session(
                 name=f"{names.customer_bond(outpost, lag)}-{purpose}",
                 interface=interface,
-                local=vif.peer_address.ip,
-                neighbor=vif.local_address.ip,
+                local=str(vif.peer_address.ip),
+                neighbor=str(vif.local_address.ip),
                 remote_asn=vif.local_bgp_asn,
                 title=f"{ends}, {purpose} VLAN {vif.vlan}",
                 exports=exports,
-                bfd=lag.bfd,
+                bfd=bgp.Bfd() if lag.bfd else None,
             )
         )
 
@@ -137,8 +135,8 @@ def _add_link(draft: Draft, devices: dict[str, _DeviceDraft], link: SiteLink) ->
             bgp.Session(
                 name=f"{link.vrf}-{other.name}",
                 interface=interfaces[index],
-                local=link.addresses[index].ip,
-                neighbor=link.addresses[1 - index].ip,
+                local=str(link.addresses[index].ip),
+                neighbor=str(link.addresses[1 - index].ip),
                 remote_asn=other.asn,
                 title=f"{entry.device.name} - {other.name}, VRF {link.vrf}",
             )
@@ -161,8 +159,8 @@ def _add_region_uplinks(draft: Draft, topology: Topology, devices: dict[str, _De
             bgp.Session(
                 name="region",
                 interface=names.REGION_PORT,
-                local=uplink.addresses[0].ip,
-                neighbor=uplink.addresses[1].ip,
+                local=str(uplink.addresses[0].ip),
+                neighbor=str(uplink.addresses[1].ip),
                 remote_asn=topology.region.asn,
                 title=f"{entry.device.name} - Region edge",
             )
@@ -178,7 +176,7 @@ def _add_wan(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None
     for uplink in wan.uplinks:
         entry = devices[uplink.device]
         far = names.customer_port(uplink)
-        device_end, wan_end = uplink.addresses
+        device_end, wan_end = (str(address.ip) for address in uplink.addresses)
         draft.cable(
             (entry.node, names.WAN_PORT),
             (node, far),
@@ -188,15 +186,13 @@ def _add_wan(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None
             impairment=netem(uplink.quality),
         )
         title = f"{uplink.device} - WAN"
-        entry.lgw.sessions.append(
-            bgp.Session("wan", "wan", device_end.ip, wan_end.ip, wan.asn, title)
-        )
+        entry.lgw.sessions.append(bgp.Session("wan", "wan", device_end, wan_end, wan.asn, title))
         asn = entry.device.asn
         name = f"customer-{uplink.device}"
         title = f"WAN - {uplink.device}"
-        sessions.append(bgp.Session(name, far, wan_end.ip, device_end.ip, asn, title))
+        sessions.append(bgp.Session(name, far, wan_end, device_end, asn, title))
     instance = bgp.Instance("t_main", None, 254, wan.asn, tuple(sessions))
-    router_id = wan.uplinks[0].addresses[1].ip
+    router_id = str(wan.uplinks[0].addresses[1].ip)
     bgp.configure(draft, node, bgp.Router(router_id, (instance,)))
 
 
@@ -216,41 +212,14 @@ def _add_internet(draft: Draft, entry: _DeviceDraft, uplink: Uplink) -> None:
     entry.node.nftables = TRANSLATION
 
 
-def _add_segments(draft: Draft, site: Site, devices: dict[str, _DeviceDraft]) -> None:
-    """LAN segments, the devices' addresses on them, and the hosts."""
-    for segment in site.segments:
-        title = f"LAN {segment.name} ({segment.cidr})"
-        switch = draft.host(names.segment(segment.name), Role.LAN_SEGMENT, SITE, title)
-        switch.add("br0", Bridge())
-        lan = names.lan_port(segment.name)
-        for name, address in segment.routers:
-            entry = devices[name]
-            draft.cable(
-                (entry.node, lan),
-                (switch, interface_name("", name)),
-                addresses=(address, None),
-                masters=(names.VRF_LOCAL_GATEWAY, "br0"),
-            )
-            entry.lgw.connected.append((lan, segment.cidr))
-        for port in segment.host_interfaces:
-            switch.add(
-                interface_name("real-", port), HostInterface(port), mtu=ETHERNET_MTU, master="br0"
-            )
-        gateways = tuple((address.ip, "eth0") for _, address in segment.routers)
-        for host in site.hosts:
-            if host.segment != segment.name:
-                continue
-            node = draft.host(host.name, Role.HOST, SITE, f"host {host.name} ({host.address.ip})")
-            # The kernel leaves out a gateway that does not answer ARP any more.
-            node.sysctls["net/ipv4/fib_multipath_use_neigh"] = "1"
-            port = interface_name("h-", host.name)
-            ends: tuple[IPv4Interface | None, IPv4Interface | None] = (host.address, None)
-            draft.cable((node, "eth0"), (switch, port), addresses=ends, masters=(None, "br0"))
-            if len(gateways) == 1:
-                node.route("0.0.0.0/0", via=gateways[0][0], dev="eth0")
-            else:
-                node.route("0.0.0.0/0", nexthops=gateways)
-            add_services(draft, node, host.services)
+def _add_segments(draft: Draft, topology: Topology, devices: dict[str, _DeviceDraft]) -> None:
+    """LAN segments, with the devices as their routers, and the hosts."""
+
+    def connected(segment: Segment, device: str, interface: str) -> None:
+        devices[device].lgw.connected.append((interface, segment.cidr))
+
+    nodes = {name: entry.node for name, entry in devices.items()}
+    segments.lower(draft, topology, nodes, connected, lambda _: names.VRF_LOCAL_GATEWAY)
 
 
 def _configure(draft: Draft, entry: _DeviceDraft) -> None:
@@ -261,8 +230,8 @@ def _configure(draft: Draft, entry: _DeviceDraft) -> None:
             table=table,
             asn=entry.device.asn,
             sessions=tuple(vrf.sessions),
-            connected=tuple(vrf.connected),
-            static=tuple(vrf.static),
+            connected=tuple((port, str(cidr)) for port, cidr in vrf.connected),
+            static=tuple(map(str, vrf.static)),
         )
         for name, table, vrf in (
             (names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK, entry.sl),
@@ -276,8 +245,7 @@ def _configure(draft: Draft, entry: _DeviceDraft) -> None:
     bgp.configure(
         draft,
         entry.node,
-        bgp.Router(router_id, instances),
-        daemon=entry.device.daemon,
+        bgp.Router(router_id, instances, entry.device.daemon),
         config=entry.device.config,
     )
 

@@ -27,7 +27,7 @@ from testbed.topology.model import (
 
 # What AWS announces on public virtual interfaces comes from the location's own Region
 # (AWS: Direct Connect routing policies and BGP communities).
-SAME_REGION = (7224, 8100)
+SAME_REGION = ("7224:8100",)
 Ending = tuple[DirectConnect, VirtualInterface]
 
 
@@ -75,21 +75,19 @@ def terminate(
         masters=(None, _bridge(entry)),
         mtu=entry.mtu,
     )
+    public = entry.kind == "public"
     device = next(d for d in topology.site.devices if d.name == connection.device)
     return bgp.Session(
         name=names.connection_port(connection),
         interface=names.connection_port(connection),
-        local=entry.amazon_address.ip,
-        neighbor=entry.customer_address.ip,
+        local=str(entry.amazon_address.ip),
+        neighbor=str(entry.customer_address.ip),
         remote_asn=device.asn,
         title=f"{connection.name} {entry.kind} VIF, Amazon's side",
-        exports=tuple(
-            bgp.Export(prefix, communities=(SAME_REGION,) if entry.kind == "public" else ())
-            for prefix in entry.prefixes
-        ),
-        bfd=entry.bfd,
+        exports=bgp.only(*entry.prefixes, communities=SAME_REGION if public else ()),
+        imports=None if public else bgp.BY_COMMUNITY,
+        bfd=bgp.Bfd() if entry.bfd else None,
         limit=entry.limit,
-        by_community=entry.kind != "public",
     )
 
 
@@ -129,19 +127,19 @@ def session(
     in that of the LAN everything in it.
     """
     halves = tuple(
-        bgp.Export(outpost.service_link.own_prefix(device))
+        outpost.service_link.own_prefix(device)
         for outpost in topology.outposts.values()
         for device in (1, 2)
     )
     return bgp.Session(
         name=f"{names.connection_port(connection)}-{entry.kind}",
         interface=interface,
-        local=entry.customer_address.ip,
-        neighbor=entry.amazon_address.ip,
+        local=str(entry.customer_address.ip),
+        neighbor=str(entry.amazon_address.ip),
         remote_asn=entry.amazon_asn,
         title=f"{connection.device} - {connection.name} {entry.kind} VIF, VLAN {entry.vlan}",
-        exports=halves if entry.vrf == names.VRF_SERVICE_LINK else None,
-        bfd=entry.bfd,
+        exports=bgp.only(*halves) if entry.vrf == names.VRF_SERVICE_LINK else None,
+        bfd=bgp.Bfd() if entry.bfd else None,
     )
 
 

@@ -38,8 +38,8 @@ def lower(draft: Draft, topology: Topology) -> None:
         outside = bgp.Session(
             name=names.REGION_PORT,
             interface=names.REGION_PORT,
-            local=own.ip,
-            neighbor=far.ip,
+            local=str(own.ip),
+            neighbor=str(far.ip),
             remote_asn=topology.region.asn,
             title=f"{firewall.name} - Region edge",
             # what is translated is nothing that the outside has to know of
@@ -47,15 +47,15 @@ def lower(draft: Draft, topology: Topology) -> None:
         )
         inside = (_inside(firewall, uplink, asns[uplink.device]) for uplink in firewall.inside)
         instance = bgp.Instance("t_main", None, 254, firewall.asn, (outside, *inside))
-        bgp.configure(draft, node, bgp.Router(own.ip, (instance,)))
+        bgp.configure(draft, node, bgp.Router(str(own.ip), (instance,)))
 
 
 def _inside(firewall: Firewall, uplink: Uplink, asn: int) -> bgp.Session:
     return bgp.Session(
         name=f"inside-{uplink.device}",
         interface=names.inside_port(uplink.device),
-        local=uplink.addresses[1].ip,
-        neighbor=uplink.addresses[0].ip,
+        local=str(uplink.addresses[1].ip),
+        neighbor=str(uplink.addresses[0].ip),
         remote_asn=asn,
         title=f"{firewall.name} - {uplink.device}",
     )
@@ -76,8 +76,8 @@ def attach(
     return bgp.Session(
         name=interface,
         interface=interface,
-        local=uplink.addresses[0].ip,
-        neighbor=uplink.addresses[1].ip,
+        local=str(uplink.addresses[0].ip),
+        neighbor=str(uplink.addresses[1].ip),
         remote_asn=firewall.asn,
         title=f"{uplink.device} - {firewall.name}",
     )

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address
 
 from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft
+from testbed.lower.public_names import public_names
 from testbed.lower.rack import inner
 from testbed.lower.templating import environment
 from testbed.lower.vpc import overlay
@@ -28,8 +29,7 @@ LINK_LOCAL = IPv4Address("169.254.169.253")
 PORT = "dns"
 PRIORITY = 50  # before the VPC's route tables, which do not lead here
 PRIVATE_TTL_S = 60
-ROOT, REVERSE, AWS = "", "in-addr.arpa", "amazonaws.com"
-INTERNET = "example"  # reserved (RFC 2606): the hosts of the small internet
+ROOT, REVERSE = "", "in-addr.arpa"
 
 
 def add_region_resolver(draft: Draft, topology: Topology, region: VpcRouter) -> None:
@@ -165,23 +165,9 @@ def _public_zones(topology: Topology, vpc: Vpc) -> dict[str, list[str]]:
     An Elastic IP's name leads to the private address that has it (facts: V
     vpc-dns). What nobody knows has an answer, too: there is no such name.
     """
-    region = topology.region
-    names = {f"{s.name}.{region.name}.{AWS}": s.address for s in region.public_services}
-    for interface in topology.network_interfaces.values():
-        for private, public in interface.elastic_ips:
-            own = interface.vpc == vpc.name
-            names[public_name(topology, public)] = private if own else public
-    hosts = region.internet.hosts if region.internet else ()
-    names |= {f"{host.name}.{INTERNET}": host.address.ip for host in hosts}
-    records = [f"{name}. {PRIVATE_TTL_S} IN A {address}" for name, address in names.items()]
+    known = public_names(topology, vpc.name)
+    records = [f"{name}. {PRIVATE_TTL_S} IN A {address}" for name, address in known.items()]
     return {ROOT: records}
-
-
-def public_name(topology: Topology, address: IPv4Address) -> str:
-    """The public DNS name of an Elastic IP (facts: V vpc-dns)."""
-    region = topology.region.name
-    domain = "compute-1" if region == "us-east-1" else f"{region}.compute"
-    return f"ec2-{str(address).replace('.', '-')}.{domain}.{AWS}"
 
 
 def _record_line(record: Record, value: str) -> str:

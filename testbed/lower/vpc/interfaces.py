@@ -8,6 +8,7 @@ from testbed.lower.builder import Draft, NodeDraft, interface_name, mac_address
 from testbed.lower.site.services import add_services
 from testbed.lower.vpc import dns, endpoints, nat_gateway
 from testbed.lower.vpc.router import VpcRouter
+from testbed.lower.workloads import add_processes
 from testbed.plan.model import Neighbor, Rule
 from testbed.plan.roles import Role
 from testbed.topology.model import NetworkInterface, Subnet, Topology
@@ -88,6 +89,7 @@ def _add_instance(draft: Draft, topology: Topology, router: VpcRouter, name: str
     title = f"instance {name} ({instance.address}, subnet {instance.subnet}{where})"
     node = draft.host(name, Role.INSTANCE, router.node.group, title)
     add_services(draft, node, instance.services)
+    add_processes(draft, node, instance.processes)
     dns.configure_instance(node, router.vpc)
     return node
 

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from typing import Any
 
+from testbed.programs import waiting
 from testbed.programs.management.gauges import Gauges
 from testbed.programs.management.metrics import Sample
 from testbed.programs.management.peer import MISSED_BEATS, PORT, Peer, heartbeat_s
@@ -105,7 +106,7 @@ class Agent:
                 next_beat = next_beat if peer else 0.0
                 wait = wait if peer else 0.0
             else:
-                time.sleep(max(0.0, min(next_beat, next_period) - time.time()))
+                waiting.sleep(min(next_beat, next_period) - time.time())
 
     def _boundary(self) -> float:
         """The end of the period that is now."""
@@ -140,7 +141,7 @@ class Agent:
                 left = until - time.time()
                 if left <= 0:
                     return peer
-                with selectors.DefaultSelector() as selector:
+                with waiting.Selector() as selector:
                     events = selectors.EVENT_READ | (selectors.EVENT_WRITE if peer.outbox else 0)
                     selector.register(peer.sock, events)
                     for _, mask in selector.select(left):

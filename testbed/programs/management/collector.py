@@ -11,6 +11,7 @@ import time
 from bisect import insort
 from typing import Any
 
+from testbed.programs import waiting
 from testbed.programs.management.metrics import FILE, Sample, prometheus
 from testbed.programs.management.peer import MISSED_BEATS, PORT, Peer, heartbeat_s
 
@@ -79,7 +80,7 @@ class Collector:
         self.beat = heartbeat_s(self.period)
         self.outposts = {name: Outpost() for name in config["outposts"]}
         self.store = Store()
-        self.selector = selectors.DefaultSelector()
+        self.selector = waiting.Selector()
         self.shown: dict[str, bool] = {}
         self.changed = False
 

@@ -15,6 +15,7 @@ from testbed.topology.derive.addresses import (
     hosts,
     subnet_of,
 )
+from testbed.topology.derive.processes import derive_processes
 from testbed.topology.model import Instance, MetadataOptions, NetworkInterface, Vpc
 from testbed.topology.numbers import Numbers
 from testbed.topology.report import Report
@@ -46,6 +47,7 @@ def derive_instances(
             services,
             instance.state,
             type=instance.type,
+            processes=derive_processes(instance.processes),
             placement_group=instance.placement_group,
             metadata=MetadataOptions(
                 enabled=options.http_endpoint == "enabled",

@@ -1,23 +1,21 @@
-"""What is derived for the customer's site: ASNs, links, router and host addresses."""
+"""What is derived for the customer's site: devices' ASNs, links, firewalls."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 from itertools import count
 from typing import Literal
 
 from testbed.topology import references
-from testbed.topology.derive.addresses import free_addresses, hosts
+from testbed.topology.derive.lan import derive_hosts, derive_segments
 from testbed.topology.derive.rack import device_pair, point_to_point
 from testbed.topology.model import (
     Device,
     Firewall,
-    Host,
     HostInterfaces,
     Quality,
-    Segment,
     Site,
     SiteLink,
     Uplink,
@@ -30,7 +28,6 @@ from testbed.topology.schema import (
     HostInterfacesForm,
     LinkForm,
     RegionLinkForm,
-    SegmentForm,
     TopologyForm,
     WanForm,
 )
@@ -40,8 +37,6 @@ LINKS, REGION_LINKS, WAN_LINKS, EXTRA_LINKS = range(4)  # which quarter of it
 VRFS: tuple[Literal["sl", "lgw"], ...] = ("sl", "lgw")
 LINKS_PER_FIREWALL, FIREWALL_LINK = 8, 4  # beside those of Direct Connect
 FIRST_DEVICE_ASN = 65000
-FIRST_ROUTER = 2
-FIRST_HOST = 10
 
 
 def derive_site(
@@ -52,7 +47,7 @@ def derive_site(
     cidr = form.site.link_cidr or LINK_CIDR
     claimed = numbers.claim_all("customer-device", names, range(room(cidr)))
     places = {name: claimed.get(name, 0) for name in names}  # the rules refuse what has no room
-    segments = _segments(form, report, numbers)
+    segments = derive_segments(form, report, numbers)
     wan = form.site.wan
     uplinks = _uplinks(form.site.region_link, places, cidr, REGION_LINKS)
     firewalls = _firewalls(form, uplinks, cidr, report, read_config, numbers)
@@ -64,7 +59,7 @@ def derive_site(
         firewalls=firewalls,
         wan=Wan(wan.asn, _uplinks(wan, places, cidr, WAN_LINKS)) if wan else None,
         segments=segments,
-        hosts=_hosts(form, segments, report, numbers),
+        hosts=derive_hosts(form, segments, report, numbers),
     )
 
 
@@ -227,69 +222,3 @@ def _firewalls(
             )
         )
     return tuple(made)
-
-
-def _segments(form: TopologyForm, report: Report, numbers: Numbers) -> tuple[Segment, ...]:
-    segments = []
-    for name, segment in form.site.segments.items():
-        routers = _routers(form, name, segment, numbers)
-        if len(routers) < len(segment.devices):
-            message = f"{segment.cidr} has no room for {len(segment.devices)} routers"
-            report.add(("site", "segments", name, "cidr"), message)
-        ports = tuple(segment.host_interfaces)
-        segments.append(Segment(name, segment.cidr, tuple(routers), ports))
-    return tuple(segments)
-
-
-def _routers(
-    form: TopologyForm, name: str, segment: SegmentForm, numbers: Numbers
-) -> list[tuple[str, IPv4Interface]]:
-    nameless = [device for device in segment.devices if device not in segment.addresses]
-    free = _free(form, name, segment, nameless, FIRST_ROUTER, numbers)
-    addresses = free | segment.addresses
-    length = segment.cidr.prefixlen
-    return [
-        (device, IPv4Interface((addresses[device], length)))
-        for device in dict.fromkeys(segment.devices)
-        if device in addresses
-    ]
-
-
-def _free(
-    form: TopologyForm,
-    name: str,
-    segment: SegmentForm,
-    names: list[str],
-    first: int,
-    numbers: Numbers,
-) -> dict[str, IPv4Address]:
-    """Addresses on a segment for devices or hosts, which have names of their own."""
-    on_it = (host for host in form.site.hosts.values() if host.segment == name)
-    given = [*segment.addresses.values(), *(host.address for host in on_it if host.address)]
-    kind = f"segment-address/{name}"
-    return free_addresses(numbers, kind, segment.cidr, names, hosts(segment.cidr, first), given)
-
-
-def _hosts(
-    form: TopologyForm, segments: tuple[Segment, ...], report: Report, numbers: Numbers
-) -> tuple[Host, ...]:
-    addresses = {name: host.address for name, host in form.site.hosts.items() if host.address}
-    for segment in segments:
-        wanted = [
-            name
-            for name, host in form.site.hosts.items()
-            if host.segment == segment.name and name not in addresses
-        ]
-        entry = form.site.segments[segment.name]
-        addresses |= _free(form, segment.name, entry, wanted, FIRST_HOST, numbers)
-    found = []
-    for name, host in form.site.hosts.items():
-        cidr = form.site.segments[host.segment].cidr
-        if name not in addresses:
-            message = f"{cidr} has no free address from its base plus {FIRST_HOST} on"
-            report.add(("site", "hosts", name), message, "write an address", key=True)
-            continue
-        interface = IPv4Interface((addresses[name], cidr.prefixlen))
-        services = tuple(dict.fromkeys(host.services))
-        found.append(Host(name, host.segment, interface, services))
-    return tuple(found)

@@ -105,6 +105,7 @@ from testbed.topology.editing.outposts import (
     restore_outpost_device,
     update_outpost,
 )
+from testbed.topology.editing.processes import add_process, modify_process, remove_process
 from testbed.topology.editing.region import (
     add_internet,
     add_internet_host,
@@ -213,6 +214,7 @@ __all__ = [
     "add_file",
     "add_internet",
     "add_internet_host",
+    "add_process",
     "add_site_device",
     "add_site_firewall",
     "add_site_host",
@@ -329,6 +331,7 @@ __all__ = [
     "modify_managed_prefix_list",
     "modify_network_interface_attribute",
     "modify_private_virtual_interface",
+    "modify_process",
     "modify_public_virtual_interface",
     "modify_region",
     "modify_region_link",
@@ -353,6 +356,7 @@ __all__ = [
     "remove_file",
     "remove_internet",
     "remove_internet_host",
+    "remove_process",
     "remove_site_device",
     "remove_site_firewall",
     "remove_site_host",

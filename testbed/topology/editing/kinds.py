@@ -142,6 +142,12 @@ NETWORK_INTERFACE = Kind(
     ),
     uses=uses.of_network_interface,
 )
+PROCESS = Kind(
+    "process",
+    ("instances", ANY, "processes"),
+    missing=_no("process"),
+    owner=INSTANCE,
+)
 PLACEMENT_GROUP = Kind(
     "placement group",
     ("placement_groups",),

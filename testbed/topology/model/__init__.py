@@ -37,6 +37,7 @@ from testbed.topology.model.instance import (
     NetworkInterface,
     Requester,
 )
+from testbed.topology.model.lan import DhcpServer, Vrrp
 from testbed.topology.model.outpost import (
     CoipPool,
     FormFactor,
@@ -49,6 +50,7 @@ from testbed.topology.model.outpost import (
     Vif,
 )
 from testbed.topology.model.placement import RACKS_ONLY, PlacementGroup, Resource, Storage
+from testbed.topology.model.process import InstanceProcess, ProcessMount, RestartPolicy
 from testbed.topology.model.region import (
     Anchor,
     Internet,
@@ -116,6 +118,7 @@ __all__ = [
     "Device",
     "DeviceVrf",
     "DhcpOptions",
+    "DhcpServer",
     "DirectConnect",
     "Endpoint",
     "FailoverBudgets",
@@ -128,6 +131,7 @@ __all__ = [
     "HostInterfaces",
     "HostedZone",
     "Instance",
+    "InstanceProcess",
     "InstanceState",
     "Internet",
     "InternetHost",
@@ -142,6 +146,7 @@ __all__ = [
     "NetworkInterface",
     "Outpost",
     "PlacementGroup",
+    "ProcessMount",
     "PublicService",
     "Quality",
     "Record",
@@ -149,6 +154,7 @@ __all__ = [
     "Region",
     "Requester",
     "Resource",
+    "RestartPolicy",
     "RouteTable",
     "SecurityGroup",
     "SecurityRule",
@@ -176,6 +182,7 @@ __all__ = [
     "Vpc",
     "VpcPeeringConnection",
     "VpcRoute",
+    "Vrrp",
     "Wan",
 ]
 

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
 from testbed.topology.model.base import Service
+from testbed.topology.model.process import InstanceProcess
 
 InstanceState = Literal["running", "stopped"]
 
@@ -80,3 +81,4 @@ class Instance:
     metadata: MetadataOptions = MetadataOptions()
     placement_group: str | None = None
     server: int | None = None
+    processes: tuple[InstanceProcess, ...] = ()

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IP
 from testbed.topology.model.base import Service
 from testbed.topology.model.transit import TransitGateway, VpcPeeringConnection
 
-OUTPOSTS_ENDPOINT = 30  # where its address is in public_cidr
+OUTPOSTS_ENDPOINT, PUBLIC_RESOLVER = 30, 2  # where their addresses are in public_cidr
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,11 @@ class Region:
     def outposts_address(self) -> IPv4Address:
         """The public address of the Outposts endpoint, where management channels end."""
         return self.public_cidr.network_address + OUTPOSTS_ENDPOINT
+
+    @property
+    def public_resolver(self) -> IPv4Address:
+        """The public address of the internet's DNS resolver."""
+        return self.public_cidr.network_address + PUBLIC_RESOLVER
 
     def prefix_list_of(self, service: str) -> str:
         """The name of the AWS-managed prefix list of a service."""

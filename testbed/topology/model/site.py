@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 from typing import Literal
 
 from testbed.topology.model.base import Quality, Service
 from testbed.topology.model.direct_connect import DirectConnect
+from testbed.topology.model.lan import DhcpServer, Vrrp
 
 FirewallFilter = Literal["stateful", "stateless"]
 Daemon = Literal["bird", "frr"]
@@ -101,23 +102,48 @@ class Segment:
     """A LAN: one broadcast domain in the devices' VRF lgw.
 
     `routers` are the devices' addresses on it, (device, address with prefix length);
-    `host_interfaces` are the host's interfaces that are ports of it.
+    `host_interfaces` are the host's interfaces that are ports of it. With a `vlan` it is that
+    VLAN of the site's switch, else it has a switch of its own. The switch forgets a MAC
+    address after `mac_ageing_s`; what is for one that it does not know leaves by all ports if it
+    floods. `arp_timeout_s` is how long the routers trust what ARP has told them (None: as
+    long as Linux does).
     """
 
     name: str
     cidr: IPv4Network
     routers: tuple[tuple[str, IPv4Interface], ...]
     host_interfaces: tuple[str, ...] = ()
+    vlan: int | None = None
+    mtu: int = 1500
+    mac_ageing_s: float = 300.0
+    floods: bool = True
+    arp_timeout_s: float | None = None
+    dhcp: DhcpServer | None = None
+    vrrp: Vrrp | None = None
+    ipv6_routers: tuple[tuple[str, IPv6Interface], ...] = ()
+
+    @property
+    def gateways(self) -> tuple[IPv4Address, ...]:
+        """Where its machines send what is for elsewhere: the shared address, or all routers."""
+        if self.vrrp is not None:
+            return (self.vrrp.address.ip,)
+        return tuple(address.ip for _, address in self.routers)
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A machine of the customer's on a LAN segment."""
+    """A machine of the customer's on a LAN segment.
+
+    With `dhcp` it has its address from the segment's DHCP server. `arp_timeout_s` is how long it
+    trusts what ARP has told it (None: as long as Linux does).
+    """
 
     name: str
     segment: str
     address: IPv4Interface
     services: tuple[Service, ...]
+    dhcp: bool = False
+    arp_timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 
 from testbed.errors import Path
-from testbed.topology.model import Segment, Topology
+from testbed.topology.model import Topology
 from testbed.topology.report import Report
+from testbed.topology.rules.lan import usable
 from testbed.topology.rules.rulesets import explain, misplaced
 from testbed.topology.rules.vpc import size
 from testbed.topology.schema import TopologyForm
@@ -21,8 +22,6 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     _devices(topology, report)
     _links(form, topology, report)
     _firewalls(form, topology, report)
-    for segment in topology.site.segments:
-        _segment(segment, topology, report)
 
 
 def _region(topology: Topology, report: Report) -> None:
@@ -37,21 +36,16 @@ def _region(topology: Topology, report: Report) -> None:
     seen: dict[IPv4Address, str] = {
         region.public_cidr.network_address + 1: "the Region's edge",
         region.outposts_address: "the Outposts endpoint",
+        region.public_resolver: "the internet's DNS resolver",
     }
     for anchor in region.anchors:
         at: Path = ("region", "anchors", anchor.name)
-        if not _usable(anchor.address, region.public_cidr):
+        if not usable(anchor.address, region.public_cidr):
             message = f"{anchor.address} is not a host address of public_cidr {region.public_cidr}"
             report.add(at, message)
         owner = seen.setdefault(anchor.address, anchor.name)
         if owner != anchor.name:
             report.add(at, f"{anchor.address} is already the address of {owner}")
-
-
-def _usable(address: IPv4Address, network: IPv4Network) -> bool:
-    """Whether an address is a host's in its subnet."""
-    ends = (network.network_address, network.broadcast_address)
-    return address in network and address not in ends
 
 
 def _devices(topology: Topology, report: Report) -> None:
@@ -125,27 +119,3 @@ def _firewalls(form: TopologyForm, topology: Topology, report: Report) -> None:
         if entry.nat and entry.filter == "stateless":
             message = "a firewall that translates addresses must be stateful"
             report.add((*at, "nat"), message, "write filter: stateful, or leave nat out")
-
-
-def _segment(segment: Segment, topology: Topology, report: Report) -> None:
-    path: Path = ("site", "segments", segment.name)
-    size((*path, "cidr"), segment.cidr, 8, 29, "a segment", report)
-    owners: dict[IPv4Address, str] = {}
-    for device, router in segment.routers:
-        at = (*path, "addresses", device)
-        if not _usable(router.ip, segment.cidr):
-            report.add(at, f"{router.ip} is not a host address of {segment.cidr}")
-        owner = owners.setdefault(router.ip, device)
-        if owner != device:
-            report.add(at, f"{router.ip} is already the address of {owner}")
-    for host in topology.site.hosts:
-        if host.segment != segment.name:
-            continue
-        at = ("site", "hosts", host.name, "address")
-        if not _usable(host.address.ip, segment.cidr):
-            message = f"{host.address.ip} is not a host address of {segment.name} ({segment.cidr})"
-            report.add(at, message, f"choose an address in {segment.cidr}")
-        owner = owners.setdefault(host.address.ip, host.name)
-        if owner != host.name:
-            message = f"{host.address.ip} is the address of {owner}"
-            report.add(at, message, "choose a free address")

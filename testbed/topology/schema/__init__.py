@@ -23,6 +23,7 @@ from testbed.topology.schema.direct_connect import (
 from testbed.topology.schema.dns import DhcpOptionsForm, HostedZoneForm, RecordForm
 from testbed.topology.schema.fault import FaultForm
 from testbed.topology.schema.instance import InstanceForm, MetadataOptionsForm, NetworkInterfaceForm
+from testbed.topology.schema.lan import DhcpServerForm, HostForm, SegmentForm, VrrpForm
 from testbed.topology.schema.outpost import (
     CoipPoolForm,
     GatewayRouteForm,
@@ -33,6 +34,7 @@ from testbed.topology.schema.outpost import (
     VifForm,
 )
 from testbed.topology.schema.placement import CapacityForm, PlacementGroupForm
+from testbed.topology.schema.process import MountForm, ProcessForm
 from testbed.topology.schema.region import InternetForm, InternetHostForm, RegionForm
 from testbed.topology.schema.security import (
     EgressRuleForm,
@@ -45,12 +47,10 @@ from testbed.topology.schema.security import (
 from testbed.topology.schema.site import (
     DeviceForm,
     FirewallForm,
-    HostForm,
     HostInterfacesForm,
     InternetAccessForm,
     LinkForm,
     RegionLinkForm,
-    SegmentForm,
     SiteForm,
     WanForm,
 )
@@ -79,6 +79,7 @@ __all__ = [
     "ConformanceForm",
     "DeviceForm",
     "DhcpOptionsForm",
+    "DhcpServerForm",
     "DirectConnectForm",
     "EgressRuleForm",
     "EndpointForm",
@@ -98,6 +99,7 @@ __all__ = [
     "LinkForm",
     "LocalGatewayForm",
     "MetadataOptionsForm",
+    "MountForm",
     "Name",
     "NatGatewayForm",
     "NetworkAclEntryForm",
@@ -107,6 +109,7 @@ __all__ = [
     "OutpostForm",
     "PlacementGroupForm",
     "PrivateVirtualInterfaceForm",
+    "ProcessForm",
     "PublicVirtualInterfaceForm",
     "RecordForm",
     "RegionForm",
@@ -130,6 +133,7 @@ __all__ = [
     "VirtualPrivateGatewayForm",
     "VpcForm",
     "VpcPeeringConnectionForm",
+    "VrrpForm",
     "WanForm",
     "json_schema",
 ]

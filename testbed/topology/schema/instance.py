@@ -9,6 +9,7 @@ from pydantic import Field
 from testbed.topology.addresses import Address, Ipv6Address, PublicAddress
 from testbed.topology.model import Resource, Service
 from testbed.topology.schema.base import Form
+from testbed.topology.schema.process import ProcessForm
 from testbed.topology.values import InstanceType, Name, SubnetName
 
 SUBNET = "Its subnet: the name, or VPC/SUBNET if several VPCs use the name."
@@ -88,6 +89,9 @@ class InstanceForm(_InterfaceForm):
     )
     services: list[Service] = Field(
         default=[], description="Its services: http, echo. Default: nothing."
+    )
+    processes: dict[Name, ProcessForm] = Field(
+        default={}, description="The processes that run in it (containers), by name."
     )
 
 

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from testbed.topology.addresses import Address, Cidr
-from testbed.topology.model import FirewallFilter, Service
+from testbed.topology.addresses import Cidr
+from testbed.topology.model import FirewallFilter
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.direct_connect import DirectConnectForm
+from testbed.topology.schema.lan import HostForm, SegmentForm
 from testbed.topology.values import CustomerAsn, Delay, HostInterface, Mtu, Name, Rate
 
 
@@ -120,34 +121,6 @@ class WanForm(Form):
     delay: Delay = Field(1.0, description="One-way delay of each connection. Default: 1ms.")
     rate: Rate = Field(1000.0, description="Rate in each direction. Default: 1G.")
     mtu: Mtu = Field(1500, description="MTU in bytes. Default: 1500.")
-
-
-class SegmentForm(Form):
-    """A LAN segment, with the customer's devices as its routers."""
-
-    cidr: Cidr = Field(description="Its CIDR block, /8 to /29.")
-    devices: list[Name] = Field(min_length=1, description="The devices that are its routers.")
-    addresses: dict[Name, Address] = Field(
-        default={},
-        description="The devices' addresses on it, device to address. Default: the first free"
-        " ones from .2 on.",
-    )
-    host_interfaces: list[HostInterface] = Field(
-        default=[],
-        description="The host interfaces that are its ports, for real machines. Default: none.",
-    )
-
-
-class HostForm(Form):
-    """A machine on a LAN segment."""
-
-    segment: Name = Field(description="The segment that it is on.")
-    address: Address | None = Field(
-        None, description="Its address. Default: the first free one from .10 on."
-    )
-    services: list[Service] = Field(
-        default=[], description="Its services: http, echo. Default: nothing."
-    )
 
 
 class InternetAccessForm(Form):

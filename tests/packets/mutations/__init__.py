@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from testbed.plan.files import files_of
 from testbed.plan.model import Interface, Node, Plan
 
 ROOT = Path(__file__).parents[3]
@@ -71,12 +72,19 @@ def interface(owner: str, name: str, **members: Any) -> Change:
     return node(owner, edit)
 
 
+def with_own(entry: Node, file: str, text: str) -> Node:
+    """Return a node with a file of its own, instead of the one that its data would make."""
+    files = {**files_of(entry), file: text}
+    return replace(entry, files=files, router=None)
+
+
 def in_file(owner: str, file: str, old: str, new: str) -> Change:
     """Return the change of a text in a file of a node; it must be there."""
 
     def edit(entry: Node) -> Node:
-        assert old in entry.files[file], entry.files[file]
-        return replace(entry, files={**entry.files, file: entry.files[file].replace(old, new)})
+        text = files_of(entry)[file]
+        assert old in text, text
+        return with_own(entry, file, text.replace(old, new))
 
     return node(owner, edit)
 
@@ -85,12 +93,12 @@ def in_protocol(owner: str, protocol: str, old: str, new: str) -> Change:
     """Return the change of a text in one protocol of a node's BIRD; it must be there."""
 
     def edit(entry: Node) -> Node:
-        text = entry.files["bird.conf"]
+        text = files_of(entry)["bird.conf"]
         begin = text.index(f"protocol bgp {protocol} {{\n")
         end = text.index("\n}\n", begin)
         assert old in text[begin:end], text[begin:end]
         changed = text[:begin] + text[begin:end].replace(old, new) + text[end:]
-        return replace(entry, files={**entry.files, "bird.conf": changed})
+        return with_own(entry, "bird.conf", changed)
 
     return node(owner, edit)
 

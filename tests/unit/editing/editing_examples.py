@@ -86,7 +86,10 @@ site:
 placement_groups: {apart: {strategy: spread}}
 instances:
   web: {subnet: rack, address: 10.1.3.10, security_groups: [web]}
-  app: {subnet: cloud, secondary_addresses: [10.1.1.20]}
+  app:
+    subnet: cloud
+    secondary_addresses: [10.1.1.20]
+    processes: {worker: {image: busybox, environment: {COLOR: blue}}}
   still: {subnet: rack, state: stopped}
   owned: {subnet: public}
 addresses: {held: {address: 203.0.113.20}, till: {pool: op-coip/campus}}

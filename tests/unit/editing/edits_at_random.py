@@ -90,6 +90,7 @@ NAMES: dict[str, Pool] = {
         "region", "transit_gateways", "$transit_gateway", "route_tables"
     ),
     "instance": names("instances"),
+    "process": names("instances", "$instance", "processes"),
     "network_interface": interfaces,
     "group_name": names("placement_groups"),
     "placement_group": names("placement_groups"),
@@ -151,6 +152,7 @@ VALUES: dict[str, Pool] = {
     "resource": these("ecs"),
     "instance_type": these("m5.large"),
     "config": these("new.conf", None),
+    "image": these("busybox", "/srv/image"),
     "device_index": these(1, 4),
     "vlan": these(300, None),
     "link_cidr": these("100.80.0.0/14", None),

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from testbed.topology import editing as edit
 from testbed.topology.editing import Change
+
+PROCESS: dict[str, Any] = {
+    "image": "busybox",
+    "command": ["httpd", "-f"],
+    "environment": {"COLOR": "green"},
+    "user": "nobody",
+    "working_directory": "/srv",
+    "mounts": [{"target": "/srv", "source": "/usr/share", "read_only": True}],
+    "network": "none",
+    "capabilities": ["NET_ADMIN"],
+    "memory": 64,
+    "processors": 0.5,
+    "max_processes": 9,
+    "max_open_files": 99,
+    "read_only": True,
+    "restart": "always",
+}
 
 ROUND_TRIPS: list[tuple[Change, Change]] = [
     # instances, interfaces, addresses
@@ -54,6 +73,21 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
     (
         edit.modify_instance_services(instance="web", resource="ecs", services=["http", "echo"]),
         edit.modify_instance_services(instance="web", resource="ec2", services=[]),
+    ),
+    (
+        edit.add_process(instance="web", process="new", **PROCESS),
+        edit.remove_process(instance="web", process="new"),
+    ),
+    (
+        edit.modify_process(
+            instance="app",
+            process="worker",
+            environment={"SIZE": "large"},
+            listens=["tcp/8080"],
+        ),
+        edit.modify_process(
+            instance="app", process="worker", environment={"COLOR": "blue"}, listens=[]
+        ),
     ),
     (
         edit.create_placement_group(group_name="new", strategy="spread", spread_level="rack"),

@@ -116,6 +116,48 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
         edit.remove_site_host(host="new"),
     ),
     (
+        together(
+            edit.modify_site_segment(
+                segment="office",
+                vlan=7,
+                mtu=9000,
+                mac_ageing="1m",
+                floods=False,
+                arp_timeout="5m",
+                ipv6_cidr="2001:db8:9::/64",
+                dhcp={
+                    "range": "192.168.10.100-192.168.10.150",
+                    "address": "192.168.10.5",
+                    "router": "192.168.10.2",
+                    "name_servers": ["192.168.10.5"],
+                    "domain": "office.example",
+                    "lease_time": "5m",
+                },
+                vrrp={
+                    "address": "192.168.10.9",
+                    "virtual_router_id": 9,
+                    "interval": "100ms",
+                    "priorities": {"cnd1": 90},
+                },
+            ),
+            edit.modify_site_host(host="desk", dhcp=True, arp_timeout="20m"),
+        ),
+        together(
+            edit.modify_site_host(host="desk", dhcp=False, arp_timeout=None),
+            edit.modify_site_segment(
+                segment="office",
+                vlan=None,
+                mtu=None,
+                mac_ageing=None,
+                floods=True,
+                arp_timeout=None,
+                ipv6_cidr=None,
+                dhcp=None,
+                vrrp=None,
+            ),
+        ),
+    ),
+    (
         edit.modify_site_host(host="desk", services=["echo"]),
         edit.modify_site_host(host="desk", services=[]),
     ),

@@ -112,6 +112,7 @@ DELETIONS: dict[str, tuple[Kind, tuple[str, ...]]] = {
         ("transit_gateway", "transit_gateway_route_table"),
     ),
     "terminate_instances": (kinds.INSTANCE, ("instances",)),
+    "remove_process": (kinds.PROCESS, ("instance", "process")),
     "delete_network_interface": (kinds.NETWORK_INTERFACE, ("network_interface",)),
     "delete_placement_group": (kinds.PLACEMENT_GROUP, ("group_name",)),
     "delete_hosted_zone": (kinds.HOSTED_ZONE, ("hosted_zone",)),

@@ -18,8 +18,8 @@ protocol bgp one from rack {
 
 def test_a_leaked_route_is_in_the_sessions_own_table() -> None:
     config = BirdText(OWN)
-    config.announce("10.0.0.1", "10.9.0.0/24", "leak")
-    assert "protocol static leak_lgw {" in config.text
+    config.announce("10.0.0.1", "10.9.0.0/24")
+    assert "protocol static fault_10_9_0_0_24_lgw {" in config.text
     assert "ipv4 { table lgw;" in config.text
 
 

@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from testbed.errors import TopologyError, UsageError
-from testbed.faults import bgp, catalog
+from testbed.faults import catalog
 from testbed.lifecycle.installation import load_topology, lower_topology
-from testbed.lower import rack
 from testbed.plan import codec
 from testbed.plan import steps as s
 from testbed.plan.diff import diff
@@ -161,10 +160,6 @@ def test_a_drained_ond_is_what_the_topology_makes_of_it(drained: tuple[int, ...]
     wanted = lower_topology(loads(text, file=str(FILE)))
     faults = [make("device-drained", f"op.ond{n}", f"d{n}") for n in drained]
     assert catalog.compose(PLAN, faults) == wanted
-    assert (bgp.DRAINED_PREPEND, bgp.DRAINED_PREFERENCE) == (
-        rack.BACKUP_PREPEND,
-        rack.DRAINED_PREFERENCE,
-    )
 
 
 def test_draining_where_one_is_drained_already() -> None:

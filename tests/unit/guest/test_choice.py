@@ -15,12 +15,15 @@ from testbed.guest.qemu import QemuGuest
 from testbed.guest.uml_kernels import GUEST_OPTIONS, OPTION
 from testbed.kernel import features
 from testbed.kernel.features import Feature
-from testbed.kernel.trials import PROBES
+from testbed.kernel.trials import OF_GUESTS, PROBES
 from testbed.lifecycle import start
 from testbed.plan.model import Bond, Interface, Node, Plan, Veth
 from testbed.plan.roles import Role
 
-OPTIONS = {*GUEST_OPTIONS, *(name for probe in PROBES for name in OPTION.findall(probe.option))}
+OPTIONS = {
+    *GUEST_OPTIONS,
+    *(name for probe in (*PROBES, *OF_GUESTS) for name in OPTION.findall(probe.option)),
+}
 PLAN = Plan(
     "demo",
     (

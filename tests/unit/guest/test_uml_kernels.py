@@ -16,12 +16,12 @@ from testbed.guest import kernel_build, kernel_source, uml_kernels
 from testbed.guest.kinds import preferred
 from testbed.guest.uml import UmlGuest
 from testbed.guest.uml_kernels import GUEST_OPTIONS, OPTION, WIRE_OPTIONS, UmlKernel
-from testbed.kernel.trials import PROBES
+from testbed.kernel.trials import OF_GUESTS, PROBES
 
 EVERYTHING = {
     *GUEST_OPTIONS,
     *WIRE_OPTIONS.values(),
-    *(name for probe in PROBES for name in OPTION.findall(probe.option)),
+    *(name for probe in (*PROBES, *OF_GUESTS) for name in OPTION.findall(probe.option)),
 }
 MAKE = """\
 #!/bin/bash

@@ -12,7 +12,8 @@ import pytest
 
 from testbed.errors import HostError
 from testbed.keeper import bird, processes, readiness, status
-from testbed.keeper.processes import ProcessTable, Running
+from testbed.keeper.processes import ProcessTable
+from testbed.keeper.running import Running
 from testbed.kernel.apply import Kernel
 from testbed.plan.model import Node, Plan, Process
 from testbed.plan.roles import Role

@@ -12,7 +12,8 @@ from typing import Any, cast
 import pytest
 
 from testbed.keeper import readiness, sessions
-from testbed.keeper.processes import ProcessTable, Running
+from testbed.keeper.processes import ProcessTable
+from testbed.keeper.running import Running
 from testbed.kernel import observe
 from testbed.kernel.apply import Kernel
 from testbed.plan.checks import BgpCheck, Check, RouteCheck

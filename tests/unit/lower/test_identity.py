@@ -26,6 +26,7 @@ from sites import healthy
 
 from testbed.lower import lower
 from testbed.plan.diff import diff
+from testbed.plan.files import files_of
 from testbed.plan.model import Plan
 from testbed.topology.model import Topology
 from testbed.topology.numbers import Numbers
@@ -260,8 +261,8 @@ def test_a_router_keeps_its_id_when_the_session_that_it_is_from_goes() -> None:
     assert edit
     second = state(edit[0], first)
     line = "router id 198.18.0.1;"
-    assert line in first.plan.node("cnd1").files["bird.conf"]
-    assert line in second.plan.node("cnd1").files["bird.conf"]
+    assert line in files_of(first.plan.node("cnd1"))["bird.conf"]
+    assert line in files_of(second.plan.node("cnd1"))["bird.conf"]
 
 
 def test_an_address_that_the_file_gives_is_taken_from_what_has_it_without_being_given_it() -> None:

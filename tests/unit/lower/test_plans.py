@@ -39,6 +39,7 @@ from views import (
 )
 
 from testbed.plan.checks import BgpCheck, LagCheck, ListenCheck
+from testbed.plan.files import files_of
 from testbed.plan.model import Veth
 
 LOCAL, NOTHING, THROW = "169.254.168.0/22", {"0.0.0.0/0": "blackhole"}, "throw"
@@ -56,7 +57,7 @@ def test_both_ends_of_a_session_agree(name: str) -> None:
     found = [
         tuple(text.split(" on ")[0].split(" > "))
         for node in plan.nodes
-        if "bird.conf" in node.files
+        if node.router and node.router.daemon == "bird"
         for text in sessions(plan, node.name).values()
     ]
     own = {near for near, _ in found}
@@ -216,17 +217,17 @@ def test_rack_has_an_frr_device() -> None:
         "lgw 100.64.0.2": "65000 > 65000: all",
         "lgw network": "192.168.10.0/24",
     }
-    assert plan.node("cnd2").files["bgpd.conf"].splitlines()[1:7] == [
+    assert files_of(plan.node("cnd2"))["bgpd.conf"].splitlines()[1:7] == [
         "hostname cnd2",
         "log stdout",
-        "ip prefix-list op-service-link-1 seq 5 permit 198.51.100.0/24",
+        "ip prefix-list op-service-link-out-1 seq 5 permit 198.51.100.0/24",
         "route-map op-service-link-out permit 10",
-        " match ip address prefix-list op-service-link-1",
+        " match ip address prefix-list op-service-link-out-1",
         "exit",
     ]
     assert frr_options(plan, "cnd2") == 2 * [
         {
-            *("bgp router-id 10.0.0.6", "bgp log-neighbor-changes", "timers bgp 30 90"),
+            *("bgp router-id 10.0.0.6", "bgp log-neighbor-changes", "timers 30 90"),
             *("no bgp default ipv4-unicast", "no bgp ebgp-requires-policy"),
             *("no bgp network import-check", "bgp bestpath as-path multipath-relax"),
             *("timers connect 2", "advertisement-interval 0", "activate", "next-hop-self"),

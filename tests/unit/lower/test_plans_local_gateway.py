@@ -24,6 +24,8 @@ from views import (
     wiring,
 )
 
+from testbed.plan.files import files_of
+
 LOCAL, NOTHING, THROW = "169.254.168.0/22", {"0.0.0.0/0": "blackhole"}, "throw"
 
 
@@ -108,7 +110,7 @@ def test_coip_routes() -> None:
     for device in (1, 2):
         uplink = sessions(plan, f"op.ond{device}")["customer_local_gateway"]
         assert uplink.split(": ")[1] == "172.20.0.0/26"
-    assert "  route 172.20.0.0/26 unreachable;" in plan.node("op.lgw").files["bird.conf"]
+    assert "  route 172.20.0.0/26 unreachable;" in files_of(plan.node("op.lgw"))["bird.conf"]
     assert gateway_routes(plan) == [
         "0.0.0.0/0 vif-group static 1007 active",
         "172.20.0.0/26 campus propagated 1006 active",

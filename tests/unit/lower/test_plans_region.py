@@ -26,6 +26,7 @@ from views import (
     wiring,
 )
 
+from testbed.plan.files import files_of
 from testbed.plan.model import RESOLV_CONF
 
 
@@ -113,7 +114,7 @@ def test_transit_gateway() -> None:
         "bgp": 34,
         "route": 13,
         "listen": 16,
-        "table_route": 12,
+        "table_route": 17,
     }
     assert elements(plan, "region.tgw-hub", "associations") == [
         "att-app : 1",
@@ -127,7 +128,7 @@ def test_transit_gateway() -> None:
     assert "transit gateway hub: 192.168.10.0/24 in the route table isolated" in titles(
         plan, "route"
     )
-    nothing = {"0.0.0.0/0 last": "blackhole"}
+    nothing = {"0.0.0.0/0 last": "blackhole", "10.3.2.0/24": "blackhole"}
     shared = {"10.3.0.0/16": "100.100.192.7 att-shared"}
     assert routes_of(plan, "region.tgw-hub", 1) == shared | nothing
     assert routes_of(plan, "region.tgw-hub", 2) == shared | nothing | {
@@ -151,7 +152,7 @@ def test_transit_virtual_interface() -> None:
         "dx_dx1": "100.67.0.3 as 64800 > 100.67.0.2 as 65000 on dx-dx1, limit 100, by community"
         ": 10.1.0.0/16, 10.2.0.0/16, 10.4.0.0/16, 10.3.0.0/16"
     }
-    config = plan.node("region.tgw-hub").files["bird.conf"]
+    config = files_of(plan.node("region.tgw-hub"))["bird.conf"]
     assert ("t_dx1_to_1" in config, "t_dx1_to_2" in config) == (True, True)
     assert set(mtus(plan, "region.tgw-hub").values()) == {8500}
     assert mtus(plan, "cnd1")["dx-dx1.102"] == 8500
@@ -202,7 +203,7 @@ def test_vpc_peering() -> None:
     assert routes_of(plan, "op.vpc-data", 1)["10.4.0.0/16"] == (
         "100.100.32.0 pcx-app-data from 10.2.3.1"
     )
-    assert vpc_routes(plan)[3:6] == [
+    assert vpc_routes(plan)[4:7] == [
         "data/main 10.1.0.0/16 app-data.vpc-peering-connection by region.vpc-data 1 active",
         "data/main 10.4.0.0/16 app-data.vpc-peering-connection by region.vpc-data 1 active",
         "data/main 10.3.0.0/16 hub.transit-gateway by region.vpc-data 1 active",

@@ -8,7 +8,10 @@ from functools import cache
 from pathlib import Path
 
 from testbed.lower import lower
+from testbed.plan.bgp import Instance, Session, Term
+from testbed.plan.bird import symbol
 from testbed.plan.checks import LinkCheck, LocalGatewayCheck, RouteCheck, TableRouteCheck
+from testbed.plan.files import files_of
 from testbed.plan.model import Bond, HostInterface, Plan, Route, Veth, Vlan, Vrf, Vxlan, WireGuard
 from testbed.topology import load
 
@@ -18,8 +21,6 @@ PINNED = ["first", "firewalls"]
 """The topologies whose plans are pinned to the byte."""
 OTHERS = [name for name in SHIPPED if name not in PINNED]
 _LINES = re.DOTALL | re.MULTILINE
-_BLOCK = re.compile(r"^protocol bgp (\w+) \{\n(.*?)^\}", _LINES)
-_INTERFACE = r'interface "(.*)";'
 _SET = re.compile(r"elements = \{ (.*?) \}\n")
 _COMMENT = re.compile(r' comment ".*?"')
 
@@ -186,15 +187,19 @@ def _block(plan: Plan, node: str, head: str) -> str:
 
 def sessions(plan: Plan, node: str) -> dict[str, str]:
     """BIRD's sessions by protocol: ``local AS > neighbour AS``, options, what is announced."""
+    router = plan.node(node).router
+    assert router
     return {
-        name: _session(body) for name, body in _BLOCK.findall(plan.node(node).files["bird.conf"])
+        symbol(session.name): _session(instance, session)
+        for instance in router.instances
+        for session in instance.sessions
     }
 
 
 def frr_sessions(plan: Plan, node: str) -> dict[str, str]:
     """FRR's sessions by VRF and neighbour: ``own AS > its AS``, the route map for what goes out."""
     found = {}
-    config = plan.node(node).files["bgpd.conf"]
+    config = files_of(plan.node(node))["bgpd.conf"]
     for asn, vrf, body in re.findall(r"^router bgp (\d+) vrf (\w+)\n(.*?)^exit$", config, _LINES):
         for peer, remote in re.findall(r"neighbor (\S+) remote-as (\d+)", body):
             policy = re.search(rf"neighbor {peer} route-map (\S+) out", body)
@@ -206,7 +211,7 @@ def frr_sessions(plan: Plan, node: str) -> dict[str, str]:
 
 def frr_options(plan: Plan, node: str) -> list[set[str]]:
     """For each VRF, what FRR is told beyond that; neighbours are left out of it."""
-    blocks = re.findall(r"^router bgp .*?^exit$", plan.node(node).files["bgpd.conf"], _LINES)
+    blocks = re.findall(r"^router bgp .*?^exit$", files_of(plan.node(node))["bgpd.conf"], _LINES)
     left_out = re.compile(r"^ *(neighbor \S+ (?!remote-as|description|route-map))?")
     return [
         {
@@ -224,31 +229,34 @@ def records(plan: Plan, node: str, zone: str) -> list[str]:
     return [re.sub(r" \d+ IN ", " ", line) for line in lines]
 
 
-def _session(body: str) -> str:
-    def value(pattern: str) -> str:
-        found = re.search(pattern, body)
-        return found[1] if found else ""
+def _session(instance: Instance, session: Session) -> str:
+    local, neighbor = f"{session.local} as {instance.asn}", f"{session.neighbor} as "
+    options = {
+        f"{local} > {neighbor}{session.remote_asn} on {session.interface}": True,
+        "bfd": session.bfd,
+        "reflected": session.reflect,
+        f"limit {session.limit}": session.limit,
+        "no hold time": not session.hold_s,
+        **dict.fromkeys((_import(term) for term in session.imports or ()), True),
+    }
+    announced = "all"
+    if session.exports is not None:
+        terms = [f"{_networks(term)}{' +AS' * term.prepend}" for term in session.exports]
+        announced = ", ".join(terms) or "nothing"
+    return f"{', '.join(text for text, there in options.items() if text and there)}: {announced}"
 
-    local, neighbor = value(r"\n  local (.*);"), value(r"\n  neighbor (.*);")
-    text = f"{local} > {neighbor} on {value(_INTERFACE)}"
-    for word, shown in (
-        (r"(bfd) on", "bfd"),
-        (r"(rr client)", "reflected"),
-        (r"receive (limit \d+)", ""),
-        (r"hold time (0);", "no hold time"),
-        (r"import where net (!~ .*);", ""),
-        (r"import where net (~ .*);", ""),
-        (r"if net ~ (\[.*\]) then reject;", ""),
-        (r"then bgp_(local_pref) = \d+", "by community"),
-        (r"{ (bgp_local_pref = \d+)", ""),
-    ):
-        if found := value(word):
-            text += f", {shown or found}"
-    if "export filter" not in body:
-        return f"{text}: {value('export (all|none);')}"
-    exports = re.findall(r"if net = (\S+) then \{(.*?)\}", body, re.DOTALL)
-    announced = [f"{prefix}{' +AS' * code.count('prepend')}" for prefix, code in exports]
-    return f"{text}: {', '.join(announced) or 'nothing'}"
+
+def _networks(term: Term) -> str:
+    return " ".join(f"{p.network}{'+' if p.longest == 32 else ''}" for p in term.prefixes)
+
+
+def _import(term: Term) -> str:
+    if term.communities:
+        return "by community"
+    if term.preference is not None:
+        return f"bgp_local_pref = {term.preference}"
+    sign = "!~" if term.action == "reject" else "~"
+    return f"{sign} [ {_networks(term)} ]" if term.prefixes else ""
 
 
 def titles(plan: Plan, kind: str) -> list[str]:

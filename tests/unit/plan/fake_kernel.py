@@ -13,8 +13,11 @@ from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from testbed.plan import steps as s
+from testbed.plan.files import files_of
 from testbed.plan.model import (
     Bond,
+    Bridge,
+    BridgePort,
     Interface,
     LinkKind,
     Loopback,
@@ -43,12 +46,13 @@ class Device:
     addresses: list[str] = field(default_factory=list)
     netem: Netem | None = None
     sysctls: dict[str, str] = field(default_factory=dict)
+    port: BridgePort = field(default_factory=BridgePort)
     dead: bool = False
 
     def state(self) -> tuple[Any, ...]:
         return (
             *(self.device, self.mac, self.mtu, self.up, self.master),
-            *(tuple(self.addresses), self.netem, self.sysctls),
+            *(tuple(self.addresses), self.netem, self.sysctls, self.port),
         )
 
 
@@ -191,7 +195,7 @@ class FakeKernel:
             self._remove(name, vlan.name)
         for member in node.devices.values():
             if member.master == interface:
-                member.master = None
+                member.master, member.port = None, BridgePort()
                 self._down(node, member.name)
         del node.devices[interface]
         if "netdev" in node.nftables:
@@ -231,7 +235,7 @@ class FakeKernel:
         if isinstance(device.device, Bond) and isinstance(new.device, Bond):
             if device.device.lacp_rate != new.device.lacp_rate:
                 self._down(node, device.name)
-        else:
+        elif not isinstance(device.device, Bridge):
             assert isinstance(device.device, WireGuard)
             assert isinstance(new.device, WireGuard)
             assert device.device.socket_node == new.device.socket_node
@@ -240,6 +244,7 @@ class FakeKernel:
     def set_master(self, node: Namespace, device: Device, new: Interface) -> None:
         self._down(node, device.name)
         self._release(node, device, new.master)
+        device.port = BridgePort()
         if new.master is not None:
             master = node.devices[new.master]
             if isinstance(master.device, Bond):
@@ -251,6 +256,10 @@ class FakeKernel:
         left = [other for other in node.devices.values() if other.master == bond]
         if bond is not None and not left and isinstance(node.devices[bond].device, Bond):
             node.devices[bond].mac = node.devices[bond].mac and "random"
+
+    def set_port(self, node: Namespace, device: Device, new: Interface) -> None:
+        assert device.master is not None
+        device.port = new.port or BridgePort()
 
     def set_mtu(self, node: Namespace, device: Device, new: Interface) -> None:
         assert new.mtu is not None
@@ -367,12 +376,12 @@ def _held(device: LinkKind) -> str | None:
 
 def wanted(plan: Plan) -> dict[str, Any]:
     """What `FakeKernel.state` must be when the plan is there."""
-    files = {(n.name, name): text for n in plan.nodes for name, text in n.files.items()}
+    files = {(n.name, name): text for n in plan.nodes for name, text in files_of(n).items()}
     return {
         "nodes": {node.name: _wanted_node(plan, node.name) for node in plan.nodes},
         "files": files,
         "processes": {
-            (n.name, p.name): (p, {name: n.files[name] for name in p.files})
+            (n.name, p.name): (p, {name: files_of(n)[name] for name in p.files})
             for n in plan.nodes
             for p in n.processes
         },
@@ -398,7 +407,7 @@ def _wanted_node(plan: Plan, name: str) -> tuple[Any, ...]:
     devices = {
         i.name: Device(
             *(i.name, i.device, i.mac, mtu(i), is_up(i), i.master),
-            *(list(i.addresses), i.netem, i.sysctls),
+            *(list(i.addresses), i.netem, i.sysctls, i.port or BridgePort()),
         ).state()
         for i in node.interfaces
     }

@@ -12,10 +12,12 @@ from hashlib import blake2b
 from typing import TypeVar
 from zlib import crc32
 
+from testbed.plan.bgp import Instance, Router, Session
 from testbed.plan.checks import LagCheck, LinkCheck
 from testbed.plan.model import (
     Bond,
     Bridge,
+    BridgePort,
     Dummy,
     Interface,
     LinkKind,
@@ -38,6 +40,11 @@ from testbed.plan.model import (
 from testbed.plan.roles import Role
 
 T = TypeVar("T")
+PEER = Session("peer", "e0", "10.0.0.0", "10.0.0.1", 65001, "to the peer")
+ROUTERS = (
+    Router("10.0.0.0", (Instance("t_main", None, 254, 65000, (PEER,)),)),
+    Router("10.0.0.0", (Instance("t_main", None, 254, 65000, (PEER,)),), "frr"),
+)
 NODES = ("n0", "n1", "n2", "n3")
 KEY = "QGTzw1EP9Sh7Cm0ZVJOHhQGSmLbEHVqZV9QzD5sBM2g="
 
@@ -131,6 +138,7 @@ def _node(genes: Genes, name: str, names: list[str], veths: dict[str, LinkKind])
         nftables=pick("nft", "", "table ip a {}", "table netdev a {}"),
         files=files,
         processes=_processes(genes, name, files),
+        router=pick("router", None, *ROUTERS),
     )
 
 
@@ -144,7 +152,7 @@ def _virtual(genes: Genes, name: str, names: list[str]) -> dict[str, LinkKind]:
     return {
         "lo": Loopback(),
         "bond0": bond,
-        "br0": Bridge(),
+        "br0": Bridge(pick("br.ageing", 300.0, 10.0), pick("br.vlans", False, True)),
         "d0": Dummy(),
         "red": Vrf(pick("vrf.table", 10, 11)),
         "wg0": WireGuard(socket_node, KEY, 1000 + NODES.index(name), (peer,)),
@@ -186,6 +194,9 @@ def _interface(
         addresses=() if master in {"bond0", "br0"} else addresses,
         netem=pick("netem", None, Netem(delay_ms=5.0), Netem(rate_mbps=10.0)),
         sysctls={"net/c": pick("c", "0", "1")} if pick("c?", 1, 0) else {},
+        port=pick("port", None, BridgePort(7, (8, 9)), BridgePort(None, (8,), flood=False))
+        if master == "br0"
+        else None,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.predict import Verdict, World
+from testbed.predict import Journey, Packet, Verdict, World
 from testbed.topology import loads
 
 WALL = """
@@ -58,6 +58,47 @@ site:
 instances: {web: {subnet: rack}, db: {subnet: cloud}}
 """
 
+HUB = """
+testbed: 1
+name: hub
+region:
+  name: us-west-2
+  zones: [us-west-2a]
+  internet: {hosts: {www: {}}}
+  transit_gateways:
+    hub:
+      attachments: {near: {vpc: app}, far: {vpc: data}}
+      route_tables:
+        main: {associations: [near], propagations: [far, dx]}
+        far: {associations: [far, dx], propagations: [near, far, dx]}
+vpcs:
+  app:
+    cidr: 10.77.0.0/16
+    subnets:
+      rack: {cidr: 10.77.7.0/24, outpost: op}
+      cloud: {cidr: 10.77.1.0/24}
+    internet_gateway: true
+    nat_gateways: {nat: {subnet: cloud}}
+    route_tables:
+      main: {routes: [{destination: 0.0.0.0/0, target: internet-gateway}]}
+      rack:
+        subnets: [rack]
+        routes:
+          - {destination: 192.0.2.0/24, target: nat.nat-gateway}
+          - {destination: 10.78.0.0/16, target: hub.transit-gateway}
+  data:
+    cidr: 10.78.0.0/16
+    subnets: {main: {cidr: 10.78.1.0/24}}
+    route_tables: {main: {routes: [{destination: 0.0.0.0/0, target: hub.transit-gateway}]}}
+outposts: {op: {zone: us-west-2a}}
+site:
+  devices: {cnd1: {}, cnd2: {}}
+  direct_connect: {dx: {device: cnd1, transit_vif: {transit_gateway: hub}}}
+  segments: {office: {cidr: 192.168.10.0/24, devices: [cnd1]}}
+  hosts: {desk: {segment: office}}
+instances: {web: {subnet: rack}, other: {subnet: data/main}}
+"""
+
 INWARD = """
 testbed: 1
 name: inward
@@ -94,6 +135,16 @@ def reason(text: str, source: str, destination: str) -> str:
     return said.reason
 
 
+def arrival(text: str, source: str, destination: str) -> Journey:
+    """How a ping arrives."""
+    world = World(loads(text))
+    ends = {end.name: end for end in world.endpoints()}
+    packet = Packet.request(ends[source].address, ends[destination].address, "icmp", 0)
+    at, journey = world.follow(ends[source].at, Journey(packet))
+    assert at == ends[destination].at
+    return journey
+
+
 def verdict(text: str, source: str, destination: str) -> Verdict:
     """What the rules say of a ping."""
     world = World(loads(text))
@@ -120,10 +171,53 @@ def test_what_stays_in_its_subnet_follows_no_route() -> None:
     assert not reason(WALL, "a", "near")
 
 
+def test_a_longer_prefix_is_propagated() -> None:
+    """The office's is connected to the device of the virtual interface, and is longer."""
+    assert arrival(LEARNED, "web", "desk").way == "direct-connect"
+    static = LEARNED.replace("0.0.0.0/0", "192.168.10.0/24")
+    assert arrival(static, "web", "desk").way == "local-gateway"
+
+
 def test_a_longer_prefix_may_be_propagated() -> None:
-    said = verdict(LEARNED, "web", "desk")
-    assert said.answered is None
-    assert said.reason == "route table rack may have a propagated route"
+    """The office's may come to the device of the virtual interface from the other one."""
+    text = LEARNED.replace("devices: [cnd1]", "devices: [cnd2]")
+    linked = text.replace("  segments:", "  links: [{devices: [cnd1, cnd2]}]\n  segments:")
+    assert verdict(linked, "web", "desk").answered is None
+
+
+@pytest.mark.parametrize(
+    ("pair", "way", "crosses"),
+    [
+        (("web", "other"), "transit", True),
+        (("other", "web"), "transit", True),
+        (("desk", "other"), "direct-connect", False),
+        (("other", "desk"), "direct-connect", False),
+        (("web", "www"), "internet", True),
+    ],
+)
+def test_ways_through_the_region(pair: tuple[str, str], way: str, *, crosses: bool) -> None:
+    came = arrival(HUB, *pair)
+    assert (came.way, came.crosses) == (way, crosses)
+    assert not reason(HUB, *pair)
+
+
+def test_what_the_region_does_not_forward() -> None:
+    assert (
+        reason(HUB, "desk", "web") == "the answer: route table rack has no route to 192.168.10.10"
+    )
+    cut = HUB.replace("propagations: [far, dx]", "propagations: [dx]")
+    lacks = "transit gateway route table main has no route to 10.78.1.4"
+    assert reason(cut, "web", "other") == lacks
+    deleted = HUB.replace("nat: {subnet: cloud}", "nat: {subnet: cloud, state: deleted}")
+    assert reason(deleted, "web", "www") == "the route to nat.nat-gateway is a blackhole"
+
+
+def test_nobody_outside_opens_a_connection_through_a_nat_gateway() -> None:
+    world = World(loads(HUB))
+    nat = next(i for i in world.topology.network_interfaces.values() if i.requester)
+    www = next(end for end in world.endpoints() if end.name == "www")
+    said = world.verdict(www, nat.elastic_ips[0][1], "icmp")
+    assert said.reason == f"{nat.name} translates addresses, and knows no such connection"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from testbed.errors import TopologyError
 from testbed.lifecycle import device_configs
 from testbed.lifecycle.installation import load_topology, lower_topology, read_file
+from testbed.plan.files import files_of
 
 FILE = """
 testbed: 1
@@ -45,7 +46,7 @@ def test_so_does_what_the_testbed_itself_generates(tmp_path: Path, daemon: str) 
     load(tmp_path, daemon, GOOD[daemon])
     text = (tmp_path / "site.yaml").read_text().replace(f", config: conf/{daemon}.conf", "")
     (tmp_path / "plain.yaml").write_text(text)
-    files = lower_topology(load_topology(tmp_path / "plain.yaml", {})).node("left").files
+    files = files_of(lower_topology(load_topology(tmp_path / "plain.yaml", {})).node("left"))
     load(tmp_path, daemon, files["bird.conf" if daemon == "bird" else "bgpd.conf"])
 
 
