@@ -19,7 +19,6 @@ from testbed.api.codec.models import service_model
 from testbed.api.codec.scalars import write_text
 from testbed.api.errors import ApiError
 from testbed.api.operations import Ask, missing
-from testbed.topology.ids import ResourceType
 
 Row = dict[str, Any]
 MOST_VALUES = 200
@@ -30,7 +29,7 @@ def select(
     rows: Iterable[Row],
     key: str,
     *,
-    ids: tuple[str, str, ResourceType] | None = None,
+    ids: tuple[str, str, str] | None = None,
     aliases: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """Return those of the rows under `key` of the answer that a call asks for.

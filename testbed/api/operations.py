@@ -28,7 +28,7 @@ Result = dict[str, Any]
 Params = Mapping[str, Any]
 Answer = Callable[[World], Result]
 
-KINDS: dict[ResourceType, Kind] = {
+KINDS: dict[str, Kind] = {
     "coip-pool": kinds.COIP_POOL,
     "elastic-ip": kinds.ADDRESS,
     "instance": kinds.INSTANCE,
@@ -48,7 +48,7 @@ KINDS: dict[ResourceType, Kind] = {
     "vpc-peering-connection": kinds.VPC_PEERING_CONNECTION,
 }
 # Error codes of what has no kind among the editing operations (facts: section 7; AWS: EC2 errors).
-MISSING: dict[ResourceType, str] = {
+MISSING: dict[str, str] = {
     "dhcp-options": "InvalidDhcpOptionID.NotFound",
     "egress-only-internet-gateway": "InvalidGatewayID.NotFound",
     "elastic-ip-association": "InvalidAssociationID.NotFound",
@@ -141,7 +141,7 @@ class Ask:
         message = f"The parameters {', '.join(keys)} may not be used together"
         raise ApiError("InvalidParameterCombination", message)
 
-    def find(self, kind: ResourceType, id_: str) -> tuple[str, ...]:
+    def find(self, kind: str, id_: str) -> tuple[str, ...]:
         """Return the names of the object with an identifier; ApiError where there is none."""
         ref = self.world.objects.get(id_)
         if ref is None or ref.kind != kind:
@@ -149,15 +149,15 @@ class Ask:
         self.named[ref.name] = id_
         return ref.names
 
-    def name(self, kind: ResourceType, key: str) -> str:
+    def name(self, kind: str, key: str) -> str:
         """Return the own name of the object that a parameter identifies."""
         return self.find(kind, self._required(key))[-1]
 
-    def names(self, kind: ResourceType, key: str) -> tuple[str, ...]:
+    def names(self, kind: str, key: str) -> tuple[str, ...]:
         """Return the names of the object that a parameter identifies, its owner's first."""
         return self.find(kind, self._required(key))
 
-    def all_names(self, kind: ResourceType, key: str) -> list[str]:
+    def all_names(self, kind: str, key: str) -> list[str]:
         """Return the own names of the objects that a list identifies."""
         return [self.find(kind, id_)[-1] for id_ in self.parameters.get(key, [])]
 
@@ -218,7 +218,7 @@ class Ask:
             f" in the following availability zones: {', '.join(zones)}.")  # fmt: skip
 
 
-def missing(kind: ResourceType, id_: str) -> ApiError:
+def missing(kind: str, id_: str) -> ApiError:
     """Return the error for an object that there is not."""
     if kind in KINDS:
         code, words = KINDS[kind].missing

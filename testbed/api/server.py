@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -73,7 +72,8 @@ def _check(length: int) -> None:
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens; HostError where the address is taken, or not this host's."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # Named TCP, else asyncio does not know it, and leaves small answers to wait for more.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
@@ -113,21 +113,21 @@ def serve(
     server = uvicorn.Server(config)
 
     async def run() -> None:
-        ending = asyncio.create_task(_until_ended(endpoint, server, on_started))
-        await server.serve(sockets=[sock])
-        ending.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await ending
+        started = asyncio.create_task(_after_start(server, on_started))
+        ending = asyncio.create_task(asyncio.to_thread(endpoint.ended.wait))
+        ending.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        try:
+            await server.serve(sockets=[sock])
+        finally:  # uvicorn raises the signal that has ended it once more
+            endpoint.ended.set()
+        await started
+        await ending
 
     asyncio.run(run())
 
 
-async def _until_ended(
-    endpoint: Endpoint, server: uvicorn.Server, on_started: Callable[[], None]
-) -> None:
-    while not server.started:
+async def _after_start(server: uvicorn.Server, on_started: Callable[[], None]) -> None:
+    """Call `on_started` when the server answers; it has no event for that."""
+    while not (server.started or server.should_exit):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     on_started()
-    while not endpoint.ended.is_set():
-        await asyncio.sleep(0.2)
-    server.should_exit = True

@@ -93,7 +93,7 @@ class World:
 
     def zone_id(self, zone: str) -> str:
         """Return the identifier of an Availability Zone, such as usw2-az1."""
-        area, side, number = (self.region.split("-") + ["", ""])[:3]
+        area, side, number = [*self.region.split("-"), "", ""][:3]
         letters = "".join(word[0] for word in _sides(side))
         place = self.topology.region.zones.index(zone) + 1
         return f"{area}{letters}{number}-az{place}"

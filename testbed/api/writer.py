@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import re
 import threading
@@ -214,7 +215,15 @@ class Writer:
                 job.answer.set_result(job.work.answer(world))
             except ApiError as error:
                 job.refuse(error)
+            for node, script in job.work.starts:
+                threading.Thread(target=self._start, args=(node, script), daemon=True).start()
         batch.accepted.set()
+
+    def _start(self, node: str, script: str) -> None:
+        """Run a script in a node, by the interpreter that its first line names."""
+        interpreter = script[2:].partition("\n")[0].split() or ["/bin/sh"]
+        with contextlib.suppress(TestbedError):
+            self._client.run(node, [*interpreter, "-c", script])
 
     def _settle(self, batch: _Batch) -> None:
         """Note that packets follow what a batch has changed, or won't."""

@@ -42,6 +42,7 @@ VERBS = (
     "advance",
     "events",
     "watch",
+    "api",
     "logs",
     "bundle",
     "graph",

@@ -28,12 +28,11 @@ def read(shape: Shape, value: Any) -> Any:
             if inner.is_document_type:
                 return value
             given = _of(dict, value, shape)
-            found = {
+            return {
                 member: read(below, given[name])
                 for member, below in inner.members.items()
                 if given.get(name := name_of(below, member)) is not None
             }
-            return found
         case "list":
             return [read(inner.member, each) for each in _of(list, value, shape)]
         case "map":
@@ -45,27 +44,24 @@ def read(shape: Shape, value: Any) -> Any:
 def write(shape: Shape, value: Any) -> Any:
     """Return a value as JSON has it."""
     inner: Any = shape
+    if value is None or getattr(shape, "is_document_type", False):
+        return value
     match shape.type_name:
-        case _ if value is None:
-            return None
         case "structure":
-            if inner.is_document_type:
-                return value
-            return {
+            value = {
                 name_of(below, member): write(below, value[member])
                 for member, below in inner.members.items()
                 if value.get(member) is not None and "location" not in below.serialization
             }
         case "list":
-            return [write(inner.member, each) for each in value]
+            value = [write(inner.member, each) for each in value]
         case "map":
-            return {str(key): write(inner.value, each) for key, each in value.items()}
+            value = {str(key): write(inner.value, each) for key, each in value.items()}
         case "timestamp":
-            return write_time(shape, value, "unixtimestamp")
+            value = write_time(shape, value, "unixtimestamp")
         case "blob":
-            return write_blob(value)
-        case _:
-            return value
+            value = write_blob(value)
+    return value
 
 
 def name_of(shape: Shape, member: str) -> str:

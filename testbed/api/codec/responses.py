@@ -83,7 +83,8 @@ def _rest_answer(call: Call, shape: Any, result: dict[str, Any], headers: Header
 
 def _rest_body(call: Call, shape: Any, result: dict[str, Any]) -> bytes:
     assert call.model
-    inner, value = shape, result
+    inner: Any = shape
+    value: Any = result
     name = shape.serialization.get("locationName") or f"{call.name}Response"
     if payload := shape.serialization.get("payload"):
         inner, value = shape.members[payload], result.get(payload)

@@ -41,7 +41,7 @@ def _read(kind: str, value: Any) -> Any:
             return base64.b64decode(value)
         case _:
             if not isinstance(value, str):
-                raise ValueError(value)
+                raise TypeError(value)
             return value
 
 

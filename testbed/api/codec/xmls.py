@@ -108,10 +108,19 @@ def _write(shape: Shape, value: Any, parent: ET.Element, name: str, item: str) -
     if said.get("xmlAttribute"):
         parent.set(name, clean(write_text(shape, value)))
         return
+    _write_element(inner, value, _element(shape, parent, name), item)
+
+
+def _element(shape: Shape, parent: ET.Element, name: str) -> ET.Element:
     element = ET.SubElement(parent, name)
-    space = said.get("xmlNamespace")
+    space = shape.serialization.get("xmlNamespace")
     if space and space.get("prefix"):
         element.set(f"xmlns:{space['prefix']}", space["uri"])
+    return element
+
+
+def _write_element(shape: Any, value: Any, element: ET.Element, item: str) -> None:
+    inner = shape
     match shape.type_name:
         case "structure":
             write_members(inner, value, element, item)

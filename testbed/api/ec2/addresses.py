@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.errors import ApiError
 from testbed.api.filters import select
 from testbed.api.objects import id_of
-from testbed.api.operations import Ask, Created, Result, Work, changes, edit, looks, missing
+from testbed.api.operations import (
+    Ask,
+    Created,
+    Result,
+    Work,
+    changes,
+    edit,
+    looks,
+    missing,
+    returning,
+)
 from testbed.api.world import World
 from testbed.topology import editing
 from testbed.topology.ids import ACCOUNT
 from testbed.topology.model import AllocatedAddress, NetworkInterface
 
-KIND, ASSOCIATION = "elastic-ip", "elastic-ip-association"
+KIND: Final = "elastic-ip"
+ASSOCIATION: Final = "elastic-ip-association"
 ALIASES = {
     "association-id": "AssociationId",
     "domain": "Domain",
@@ -101,7 +112,7 @@ def describe_addresses(ask: Ask) -> Result:
         if not rows:
             raise ApiError("InvalidAddress.NotFound", f"Address '{wanted[0]}' not found.")
     ids = ("AllocationIds", "AllocationId", KIND)
-    found = select(ask, rows, "Addresses", ids=ids, aliases=ALIASES)  # type: ignore[arg-type]
+    found = select(ask, rows, "Addresses", ids=ids, aliases=ALIASES)
     return {"Addresses": found}
 
 
@@ -175,7 +186,7 @@ def associate_address(ask: Ask) -> Work:
         there = each.interface.name == name and each.owned == (allocated.pool is not None)
         here = there and each.private == (private or str(interface.address))
         if same and here:
-            return Work(answer=lambda world: {"AssociationId": each.id(world)})
+            return Work(answer=returning({"AssociationId": each.id(ask.world)}))
         if (same or here) and ask.get("AllowReassociation", True):
             parts.append(_ended(ask.world, each))
     change = editing.associate_address(allocation=allocation, private_ip_address=private, **holder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.ec2.addresses import allocation_id, associations
 from testbed.api.filters import select
@@ -13,7 +13,7 @@ from testbed.topology import editing
 from testbed.topology.ids import ACCOUNT
 from testbed.topology.model import CoipPool, Outpost
 
-KIND = "coip-pool"
+KIND: Final = "coip-pool"
 
 
 def describe(world: World, outpost: Outpost, pool: CoipPool) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def describe_coip_pools(ask: Ask) -> Result:
         "coip-pool.pool-id": "PoolId",
         "coip-pool.local-gateway-route-table-id": "LocalGatewayRouteTableId",
     }
-    found = select(ask, rows, "CoipPools", ids=ids, aliases=aliases)  # type: ignore[arg-type]
+    found = select(ask, rows, "CoipPools", ids=ids, aliases=aliases)
     return {"CoipPools": found}
 
 

@@ -37,7 +37,7 @@ def describe_dhcp_options(ask: Ask) -> Result:
     rows = [describe(ask.world, id_of("dhcp-options", "default"), default)]
     rows += [describe(ask.world, id_, each) for id_, each in ask.world.alone("dhcp-options")]
     ids = ("DhcpOptionsIds", "DhcpOptionsId", "dhcp-options")
-    found = select(ask, rows, "DhcpOptions", ids=ids, aliases=ALIASES)  # type: ignore[arg-type]
+    found = select(ask, rows, "DhcpOptions", ids=ids, aliases=ALIASES)
     return {"DhcpOptions": found}
 
 

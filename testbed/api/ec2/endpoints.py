@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.errors import ApiError
 from testbed.api.filters import select
@@ -13,7 +13,7 @@ from testbed.topology import editing
 from testbed.topology.ids import ACCOUNT
 from testbed.topology.model import Endpoint
 
-KIND = "vpc-endpoint"
+KIND: Final = "vpc-endpoint"
 POLICY = '{"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}]}'
 
 
@@ -53,7 +53,7 @@ def describe_vpc_endpoints(ask: Ask) -> Result:
     key = "VpcEndpoints"
     aliases = {"vpc-endpoint-state": "State"}
     ids = ("VpcEndpointIds", "VpcEndpointId", KIND)
-    return {key: select(ask, rows, key, ids=ids, aliases=aliases)}  # type: ignore[arg-type]
+    return {key: select(ask, rows, key, ids=ids, aliases=aliases)}
 
 
 @looks("DescribeVpcEndpointServices")

@@ -100,7 +100,7 @@ def describe_internet_gateways(ask: Ask) -> Result:
     rows = [internet_gateway(ask.world, id_, vpc) for id_, vpc in known.items()]
     key = "InternetGateways"
     ids = ("InternetGatewayIds", "InternetGatewayId", "internet-gateway")
-    return {key: select(ask, rows, key, ids=ids)}  # type: ignore[arg-type]
+    return {key: select(ask, rows, key, ids=ids)}
 
 
 @changes("CreateInternetGateway")
@@ -197,7 +197,7 @@ def describe_vpn_gateways(ask: Ask) -> Result:
     aliases = {"attachment.vpc-id": "VpcAttachments.VpcId"}
     aliases |= {"attachment.state": "VpcAttachments.State"}
     ids = ("VpnGatewayIds", "VpnGatewayId", "vpn-gateway")
-    found = select(ask, rows, "VpnGateways", ids=ids, aliases=aliases)  # type: ignore[arg-type]
+    found = select(ask, rows, "VpnGateways", ids=ids, aliases=aliases)
     return {"VpnGateways": found}
 
 

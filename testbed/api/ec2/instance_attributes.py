@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.ec2.launching import user_data
 from testbed.api.ec2.network_interfaces import group_names
@@ -11,7 +11,7 @@ from testbed.api.operations import DONE, Ask, Result, Work, changes, edit, looks
 from testbed.api.records import values
 from testbed.topology import editing
 
-KIND = "instance"
+KIND: Final = "instance"
 PLAIN = {  # attributes that only records have: member, key of the record, what it is without
     "disableApiTermination": ("DisableApiTermination", "protected", False),
     "instanceInitiatedShutdownBehavior": ("InstanceInitiatedShutdownBehavior", "shutdown", "stop"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.ec2.launching import launch
 from testbed.api.ec2.network_interfaces import (
@@ -23,7 +23,7 @@ from testbed.topology import editing
 from testbed.topology.ids import ACCOUNT
 from testbed.topology.model import Instance
 
-KIND = "instance"
+KIND: Final = "instance"
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64}
 CODES |= {"stopped": 80}
 KEPT_S = 3600.0  # how long a terminated instance is described
@@ -188,7 +188,7 @@ def describe_instance_status(ask: Ask) -> Result:
         "system-status.status": "SystemStatus.Status",
     }
     ids = ("InstanceIds", "InstanceId", KIND)
-    return {key: select(ask, rows, key, ids=ids, aliases=aliases)}  # type: ignore[arg-type]
+    return {key: select(ask, rows, key, ids=ids, aliases=aliases)}
 
 
 @changes("RunInstances")

@@ -6,7 +6,7 @@ import base64
 import binascii
 import gzip
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.ec2.network_interfaces import group_names
 from testbed.api.errors import ApiError
@@ -15,8 +15,9 @@ from testbed.api.operations import Ask, Created, Params, edit
 from testbed.topology import editing
 from testbed.topology.editing.change import Change
 
-KIND = "instance"
+KIND: Final = "instance"
 MOST = 100  # instances of a call
+LONGEST = 25_600  # characters of user data: 16 KB in base64, and some
 NOT_HERE = ("InstanceMarketOptions", "LaunchTemplate", "HibernationOptions", "EnclaveOptions")
 
 
@@ -178,6 +179,9 @@ def user_data(text: str | None) -> str:
     """Return the script in user data; ApiError where it is none. AWS runs what begins with #!."""
     if not text:
         return ""
+    if len(text) > LONGEST:
+        message = f"User data is limited to {LONGEST} bytes"
+        raise ApiError("InvalidParameterValue", message)
     try:
         raw = base64.b64decode(text, validate=True)
         if raw[:2] == b"\x1f\x8b":

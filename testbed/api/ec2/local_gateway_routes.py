@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.ec2.local_gateways import GROUP, common, require_table
 from testbed.api.errors import ApiError
@@ -17,7 +17,7 @@ from testbed.topology.editing.change import Change
 from testbed.topology.model import Outpost
 
 Row = dict[str, Any]
-INTERFACE = "network-interface"
+INTERFACE: Final = "network-interface"
 
 
 def routes(world: World, outpost: Outpost) -> Iterator[Row]:
@@ -41,7 +41,7 @@ def routes(world: World, outpost: Outpost) -> Iterator[Row]:
             yield {**row, **common(world, outpost), "State": state}
 
 
-_MEMBER = "NetworkInterfaceId"
+_MEMBER: Final = "NetworkInterfaceId"
 
 
 def _propagated(world: World, outpost: Outpost) -> Iterator[tuple[str, Row]]:
@@ -124,8 +124,8 @@ def _with_route(ask: Ask, operation: Callable[..., Change]) -> Work:
         and "LocalGatewayVirtualInterfaceGroupId" in ask.parameters
     ):
         message = (
-            f"The local gateway route table {ask['LocalGatewayRouteTableId']} is not associated with"
-            f" the virtual interface group {ask['LocalGatewayVirtualInterfaceGroupId']}"
+            f"The local gateway route table {ask['LocalGatewayRouteTableId']} is not associated"
+            f" with the virtual interface group {ask['LocalGatewayVirtualInterfaceGroupId']}"
         )
         raise ApiError("InvalidParameterValue", message)
     change = operation(

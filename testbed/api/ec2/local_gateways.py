@@ -7,7 +7,7 @@ one route table (facts: L1).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.errors import ApiError
 from testbed.api.filters import select
@@ -19,11 +19,13 @@ from testbed.topology import editing
 from testbed.topology.ids import ACCOUNT, ResourceType
 from testbed.topology.model import Lag, Outpost
 
-GATEWAY, TABLE = "local-gateway", "local-gateway-route-table"
-VIF, GROUP = "local-gateway-virtual-interface", "local-gateway-virtual-interface-group"
-TO_VPC = "local-gateway-route-table-vpc-association"
-TO_GROUP = "local-gateway-route-table-virtual-interface-group-association"
-DIRECT = "direct-vpc-routing"
+GATEWAY: Final = "local-gateway"
+TABLE: Final = "local-gateway-route-table"
+VIF: Final = "local-gateway-virtual-interface"
+GROUP: Final = "local-gateway-virtual-interface-group"
+TO_VPC: Final = "local-gateway-route-table-vpc-association"
+TO_GROUP: Final = "local-gateway-route-table-virtual-interface-group-association"
+DIRECT: Final = "direct-vpc-routing"
 SHORT = 2**31  # an ASN from there on does not fit where an ASN is a signed number of 32 bits
 Row = dict[str, Any]
 

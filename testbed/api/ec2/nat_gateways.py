@@ -54,7 +54,7 @@ def describe_nat_gateways(ask: Ask) -> Result:
             last = entry.get("values", {})
             rows.append({**last, "NatGatewayId": id_, "State": "deleted"})
     ids = ("NatGatewayIds", "NatGatewayId", "natgateway")
-    found = select(ask, rows, "NatGateways", ids=ids)  # type: ignore[arg-type]
+    found = select(ask, rows, "NatGateways", ids=ids)
     return {"NatGateways": found}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.filters import select
 from testbed.api.objects import id_of
@@ -14,7 +14,7 @@ from testbed.topology.editing.change import Change
 from testbed.topology.ids import ACCOUNT
 from testbed.topology.model import EVERYWHERE, NetworkAcl, NetworkAclEntry, Vpc
 
-KIND = "network-acl"
+KIND: Final = "network-acl"
 LAST = 32767  # the number of the rule that denies what no other is about
 ALIASES = {
     "default": "IsDefault",
@@ -76,7 +76,7 @@ def describe_network_acls(ask: Ask) -> Result:
     vpcs = ask.world.topology.vpcs.values()
     rows = [describe(ask.world, vpc, acl) for vpc in vpcs for acl in vpc.network_acls]
     ids = ("NetworkAclIds", "NetworkAclId", KIND)
-    return {"NetworkAcls": select(ask, rows, "NetworkAcls", ids=ids, aliases=ALIASES)}  # type: ignore[arg-type]
+    return {"NetworkAcls": select(ask, rows, "NetworkAcls", ids=ids, aliases=ALIASES)}
 
 
 @changes("CreateNetworkAcl")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.ec2.addresses import allocation_id
 from testbed.api.errors import ApiError
@@ -16,7 +16,8 @@ from testbed.topology import editing
 from testbed.topology.ids import ACCOUNT
 from testbed.topology.model import NetworkInterface
 
-KIND, ATTACHMENT = "network-interface", "network-interface-attachment"
+KIND: Final = "network-interface"
+ATTACHMENT: Final = "network-interface-attachment"
 ALIASES = {
     "addresses.private-ip-address": "PrivateIpAddresses.PrivateIpAddress",
     "addresses.primary": "PrivateIpAddresses.Primary",
@@ -115,7 +116,7 @@ def describe_network_interfaces(ask: Ask) -> Result:
     rows = [describe(ask.world, interface) for interface in found]
     key = "NetworkInterfaces"
     ids = ("NetworkInterfaceIds", "NetworkInterfaceId", KIND)
-    return {key: select(ask, rows, key, ids=ids, aliases=ALIASES)}  # type: ignore[arg-type]
+    return {key: select(ask, rows, key, ids=ids, aliases=ALIASES)}
 
 
 def own(ask: Ask, key: str = "NetworkInterfaceId") -> NetworkInterface:

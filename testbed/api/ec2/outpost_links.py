@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.filters import select
 from testbed.api.operations import Ask, Result, looks
@@ -10,7 +10,8 @@ from testbed.api.world import World
 from testbed.topology.ids import ACCOUNT
 from testbed.topology.model import Lag, Outpost
 
-VIF, LAG = "service-link-virtual-interface", "outpost-lag"
+VIF: Final = "service-link-virtual-interface"
+LAG: Final = "outpost-lag"
 
 
 def _vif(world: World, outpost: Outpost, lag: Lag) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def describe_service_link_virtual_interfaces(ask: Ask) -> Result:
     rows = [_vif(ask.world, outpost, lag) for outpost in outposts for lag in outpost.lags]
     key = "ServiceLinkVirtualInterfaces"
     ids = ("ServiceLinkVirtualInterfaceIds", "ServiceLinkVirtualInterfaceId", VIF)
-    return {key: select(ask, rows, key, ids=ids)}  # type: ignore[arg-type]
+    return {key: select(ask, rows, key, ids=ids)}
 
 
 @looks("DescribeOutpostLags")
@@ -62,4 +63,4 @@ def describe_outpost_lags(ask: Ask) -> Result:
     outposts = ask.world.topology.outposts.values()
     rows = [_lag(ask.world, outpost, lag) for outpost in outposts for lag in outpost.lags]
     ids = ("OutpostLagIds", "OutpostLagId", LAG)
-    return {"OutpostLags": select(ask, rows, "OutpostLags", ids=ids)}  # type: ignore[arg-type]
+    return {"OutpostLags": select(ask, rows, "OutpostLags", ids=ids)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.errors import ApiError
 from testbed.api.filters import select
@@ -13,8 +13,9 @@ from testbed.api.world import World
 from testbed.topology import editing
 from testbed.topology.ids import ACCOUNT
 
-KIND = "vpc-peering-connection"
-MEMBER, KEY = "VpcPeeringConnection", "VpcPeeringConnectionId"
+KIND: Final = "vpc-peering-connection"
+MEMBER: Final = "VpcPeeringConnection"
+KEY: Final = "VpcPeeringConnectionId"
 
 
 def describe(world: World, id_: str, requester: str, accepter: str, code: str) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def describe_vpc_peering_connections(ask: Ask) -> Result:
             f"{side}-vpc-info.{word}": f"{info}.{word}"
             for word in ("vpc-id", "cidr-block", "owner-id")
         }
-    return {key: select(ask, _rows(ask.world), key, ids=ids, aliases=aliases)}  # type: ignore[arg-type]
+    return {key: select(ask, _rows(ask.world), key, ids=ids, aliases=aliases)}
 
 
 @changes("CreateVpcPeeringConnection")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.errors import ApiError
 from testbed.api.filters import select
@@ -13,7 +13,7 @@ from testbed.topology import editing
 from testbed.topology.editing.kinds import PLACEMENT_GROUP
 from testbed.topology.editing.named import entries
 
-KIND = "placement-group"
+KIND: Final = "placement-group"
 
 
 def describe(world: World, name: str, entry: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.errors import ApiError
 from testbed.api.filters import select
@@ -13,7 +13,7 @@ from testbed.api.world import World
 from testbed.topology import editing
 from testbed.topology.ids import ACCOUNT
 
-KIND = "prefix-list"
+KIND: Final = "prefix-list"
 MOST = 60  # entries, where nothing says otherwise
 
 
@@ -39,7 +39,7 @@ def describe_managed_prefix_lists(ask: Ask) -> Result:
     """Describe prefix lists."""
     rows = [describe(ask.world, name) for name in ask.world.topology.region.prefix_lists]
     ids = ("PrefixListIds", "PrefixListId", KIND)
-    return {"PrefixLists": select(ask, rows, "PrefixLists", ids=ids)}  # type: ignore[arg-type]
+    return {"PrefixLists": select(ask, rows, "PrefixLists", ids=ids)}
 
 
 @looks("DescribePrefixLists")
@@ -55,7 +55,7 @@ def describe_prefix_lists(ask: Ask) -> Result:
         if name.startswith("com.amazonaws.")
     ]
     ids = ("PrefixListIds", "PrefixListId", KIND)
-    return {"PrefixLists": select(ask, rows, "PrefixLists", ids=ids)}  # type: ignore[arg-type]
+    return {"PrefixLists": select(ask, rows, "PrefixLists", ids=ids)}
 
 
 @looks("GetManagedPrefixListEntries")

@@ -60,7 +60,7 @@ def describe_route_tables(ask: Ask) -> Result:
     vpcs = ask.world.topology.vpcs.values()
     rows = [describe(ask.world, vpc, table) for vpc in vpcs for table in vpc.route_tables]
     ids = ("RouteTableIds", "RouteTableId", "route-table")
-    return {"RouteTables": select(ask, rows, "RouteTables", ids=ids, aliases=ALIASES)}  # type: ignore[arg-type]
+    return {"RouteTables": select(ask, rows, "RouteTables", ids=ids, aliases=ALIASES)}
 
 
 def _table(world: World, vpc: str, name: str) -> RouteTable:
@@ -114,7 +114,7 @@ def _same_network(ask: Ask, vpc: str, owner: str) -> None:
 @changes("DisassociateRouteTable")
 def disassociate_route_table(ask: Ask) -> Work:
     """End a subnet's association."""
-    vpc, table, *subnet = ask.names("route-table-association", "AssociationId")
+    vpc, _, *subnet = ask.names("route-table-association", "AssociationId")
     if not subnet:
         message = f"cannot disassociate the main route table association {ask['AssociationId']}"
         raise ApiError("InvalidParameterValue", message)

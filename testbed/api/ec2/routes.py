@@ -26,7 +26,8 @@ TARGETS: dict[str, tuple[str, ResourceType]] = {
     "InstanceId": ("instance", "instance"),
     "VpcEndpointId": ("vpc_endpoint", "vpc-endpoint"),
 }
-GATEWAYS = {  # what GatewayId may be, by the prefix of the identifier
+# What GatewayId may be, by the prefix of the identifier.
+GATEWAYS: dict[str, tuple[str, ResourceType]] = {
     "igw": ("internet_gateway", "internet-gateway"),
     "vgw": ("virtual_private_gateway", "vpn-gateway"),
 }
@@ -92,25 +93,26 @@ def _target(world: World, vpc: Vpc, target: Target) -> dict[str, Any]:
     """Return the members of a route that have its target."""
     name = target.name
     topology = world.topology
-    match target.kind:
-        case "local":
-            return {"GatewayId": "local"}
-        case "internet-gateway":
-            return {"GatewayId": world.id("internet-gateway", vpc.name)}
-        case "virtual-private-gateway":
-            return {"GatewayId": world.id("vpn-gateway", vpc.name)}
-        case "egress-only-internet-gateway":
-            id_ = world.id("egress-only-internet-gateway", vpc.name)
-            return {"EgressOnlyInternetGatewayId": id_}
-        case "nat-gateway":
-            return {"NatGatewayId": world.id("natgateway", vpc.name, name)}
-        case "vpc-endpoint":
-            return {"GatewayId": world.id("vpc-endpoint", vpc.name, name)}
-        case "instance" | "network-interface":
-            return _interface(world, topology, name)
-        case _:
-            member = next(m for m, (_, kind) in TARGETS.items() if kind == target.kind)
-            return {member: world.id(target.kind, name)}
+    single: dict[str, tuple[str, ResourceType, tuple[str, ...]]] = {
+        "internet-gateway": ("GatewayId", "internet-gateway", ()),
+        "virtual-private-gateway": ("GatewayId", "vpn-gateway", ()),
+        "egress-only-internet-gateway": (
+            "EgressOnlyInternetGatewayId",
+            "egress-only-internet-gateway",
+            (),
+        ),
+        "nat-gateway": ("NatGatewayId", "natgateway", (name,)),
+        "vpc-endpoint": ("GatewayId", "vpc-endpoint", (name,)),
+    }
+    if target.kind == "local":
+        return {"GatewayId": "local"}
+    if target.kind in single:
+        member, resource, own = single[target.kind]
+        return {member: world.id(resource, vpc.name, *own)}
+    if target.kind in ("instance", "network-interface"):
+        return _interface(world, topology, name)
+    member, resource = next((m, k) for m, (_, k) in TARGETS.items() if k == target.kind)
+    return {member: world.id(resource, name)}
 
 
 def _interface(world: World, topology: Topology, name: str) -> dict[str, Any]:
@@ -167,7 +169,7 @@ def _wanted(ask: Ask, vpc: str) -> dict[str, Any]:
 def _gateway(ask: Ask, vpc: str, id_: str) -> dict[str, Any]:
     for prefix, (name, kind) in GATEWAYS.items():
         if id_.startswith(f"{prefix}-"):
-            _attached(ask, vpc, kind, id_)  # type: ignore[arg-type]
+            _attached(ask, vpc, kind, id_)
             return {name: True}
     if id_.startswith("vpce-"):
         return {"vpc_endpoint": ask.find("vpc-endpoint", id_)[-1]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.ec2.permissions import (
     Rule,
@@ -24,8 +24,9 @@ from testbed.topology.editing.change import Change
 from testbed.topology.ids import ACCOUNT
 from testbed.topology.model import SecurityGroup
 
-KIND = "security-group"
-INGRESS, EGRESS = "ingress", "egress"
+KIND: Final = "security-group"
+INGRESS: Final = "ingress"
+EGRESS: Final = "egress"
 ALIASES = {
     "ip-permission.cidr": "IpPermissions.IpRanges.CidrIp",
     "ip-permission.protocol": "IpPermissions.IpProtocol",
@@ -200,4 +201,4 @@ def describe_security_group_rules(ask: Ask) -> Result:
     ]
     key = "SecurityGroupRules"
     ids = ("SecurityGroupRuleIds", "SecurityGroupRuleId", "security-group-rule")
-    return {key: select(ask, rows, key, ids=ids)}  # type: ignore[arg-type]
+    return {key: select(ask, rows, key, ids=ids)}

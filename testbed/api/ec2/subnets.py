@@ -8,7 +8,7 @@ from typing import Any
 from testbed.api.errors import ApiError
 from testbed.api.filters import select
 from testbed.api.objects import id_of
-from testbed.api.operations import Ask, Created, Result, Work, changes, edit, looks
+from testbed.api.operations import Ask, Created, Result, Work, changes, edit, looks, returning
 from testbed.api.records import values
 from testbed.api.world import World
 from testbed.topology import editing
@@ -83,7 +83,7 @@ def describe_subnets(ask: Ask) -> Result:
     """Describe subnets."""
     rows = [describe(ask.world, subnet) for _, subnet in ask.world.subnets()]
     ids = ("SubnetIds", "SubnetId", "subnet")
-    return {"Subnets": select(ask, rows, "Subnets", ids=ids, aliases=ALIASES)}  # type: ignore[arg-type]
+    return {"Subnets": select(ask, rows, "Subnets", ids=ids, aliases=ALIASES)}
 
 
 def keeping_associations(change: Change) -> Change:
@@ -205,6 +205,6 @@ def disassociate_subnet_cidr_block(ask: Ask) -> Work:
             id_ = ask.world.id("subnet", vpc.name, subnet.name)
             change = editing.disassociate_subnet_cidr_block(vpc=vpc.name, subnet=subnet.name)
             result = {"SubnetId": id_, "Ipv6CidrBlockAssociation": row}
-            return Work(change=edit(change), answer=lambda _: result)
+            return Work(change=edit(change), answer=returning(result))
     message = f"The subnet CIDR block association ID '{ask['AssociationId']}' does not exist"
     raise ApiError("InvalidSubnetCidrBlockAssociationID.NotFound", message)

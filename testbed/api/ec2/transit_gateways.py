@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.errors import ApiError
 from testbed.api.filters import select
@@ -13,9 +13,10 @@ from testbed.topology import editing
 from testbed.topology.ids import ACCOUNT
 from testbed.topology.model import TransitGateway, TransitGatewayAttachment
 
-GATEWAY, ATTACHMENT = "transit-gateway", "transit-gateway-attachment"
-TABLE = "transit-gateway-route-table"
-DEFAULT = "default"
+GATEWAY: Final = "transit-gateway"
+ATTACHMENT: Final = "transit-gateway-attachment"
+TABLE: Final = "transit-gateway-route-table"
+DEFAULT: Final = "default"
 Row = dict[str, Any]
 
 
@@ -112,7 +113,7 @@ def describe_transit_gateways(ask: Ask) -> Result:
     """Describe transit gateways."""
     rows = [describe(ask.world, gateway) for gateway in _gateways(ask)]
     ids = ("TransitGatewayIds", "TransitGatewayId", GATEWAY)
-    return {"TransitGateways": select(ask, rows, "TransitGateways", ids=ids)}  # type: ignore[arg-type]
+    return {"TransitGateways": select(ask, rows, "TransitGateways", ids=ids)}
 
 
 @looks("DescribeTransitGatewayAttachments")
@@ -121,7 +122,7 @@ def describe_transit_gateway_attachments(ask: Ask) -> Result:
     rows = [attachment_row(ask.world, g, entry) for g in _gateways(ask) for entry in g.attachments]
     key = "TransitGatewayAttachments"
     ids = ("TransitGatewayAttachmentIds", "TransitGatewayAttachmentId", ATTACHMENT)
-    return {key: select(ask, rows, key, ids=ids)}  # type: ignore[arg-type]
+    return {key: select(ask, rows, key, ids=ids)}
 
 
 @looks("DescribeTransitGatewayVpcAttachments")
@@ -135,7 +136,7 @@ def describe_transit_gateway_vpc_attachments(ask: Ask) -> Result:
     ]
     key = "TransitGatewayVpcAttachments"
     ids = ("TransitGatewayAttachmentIds", "TransitGatewayAttachmentId", ATTACHMENT)
-    return {key: select(ask, rows, key, ids=ids)}  # type: ignore[arg-type]
+    return {key: select(ask, rows, key, ids=ids)}
 
 
 @changes("CreateTransitGateway")

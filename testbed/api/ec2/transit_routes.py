@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, ip_network
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.ec2.transit_gateways import ATTACHMENT, GATEWAY, TABLE, find_attachment, resource
 from testbed.api.errors import ApiError
@@ -21,7 +21,8 @@ from testbed.topology.model import (
     TransitGatewayRouteTable,
 )
 
-KEY, MEMBER = "TransitGatewayRouteTableId", "TransitGatewayAttachmentId"
+KEY: Final = "TransitGatewayRouteTableId"
+MEMBER: Final = "TransitGatewayAttachmentId"
 Row = dict[str, Any]
 
 
@@ -51,7 +52,7 @@ def describe_transit_gateway_route_tables(ask: Ask) -> Result:
     gateways = ask.world.topology.region.transit_gateways.values()
     rows = [describe(ask.world, g, table) for g in gateways for table in g.route_tables]
     key = "TransitGatewayRouteTables"
-    return {key: select(ask, rows, key, ids=(f"{KEY}s", KEY, TABLE))}  # type: ignore[arg-type]
+    return {key: select(ask, rows, key, ids=(f"{KEY}s", KEY, TABLE))}
 
 
 @changes("CreateTransitGatewayRouteTable")

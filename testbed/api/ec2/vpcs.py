@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.errors import ApiError
 from testbed.api.filters import select
 from testbed.api.objects import id_of
-from testbed.api.operations import Ask, Created, Result, Work, changes, edit, looks
+from testbed.api.operations import Ask, Created, Result, Work, changes, edit, looks, returning
 from testbed.api.records import values
 from testbed.api.world import World
 from testbed.topology import editing
@@ -22,7 +22,7 @@ ALIASES = {
     "cidr-block-association.state": "CidrBlockAssociationSet.CidrBlockState.State",
     "ipv6-cidr-block-association.ipv6-cidr-block": "Ipv6CidrBlockAssociationSet.Ipv6CidrBlock",
 }
-HOSTNAMES = "EnableDnsHostnames"
+HOSTNAMES: Final = "EnableDnsHostnames"
 
 
 def describe(world: World, vpc: Vpc) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def disassociate_vpc_cidr_block(ask: Ask) -> Work:
                 gone = {**association, "Ipv6CidrBlockState": {"State": "disassociating"}}
                 result = {"VpcId": row["VpcId"], "Ipv6CidrBlockAssociation": gone}
                 change = editing.disassociate_vpc_cidr_block(vpc=vpc.name)
-                return Work(change=edit(change), answer=lambda _: result)
+                return Work(change=edit(change), answer=returning(result))
     message = f"The vpc CIDR block association ID '{ask['AssociationId']}' does not exist"
     raise ApiError("InvalidVpcCidrBlockAssociationID.NotFound", message)
 
@@ -182,3 +182,20 @@ def associate_dhcp_options(ask: Ask) -> Work:
     )
     kept = values(ask["VpcId"], dhcp_options=wanted if chosen else None)
     return Work(change=edit(change), steps=(kept,), answer=lambda _: {})
+
+
+def _no_classic() -> ApiError:
+    message = "The functionality you requested is not available in this region."
+    return ApiError("UnsupportedOperation", message)
+
+
+@looks("DescribeVpcClassicLink")
+def describe_vpc_classic_link(_: Ask) -> Result:
+    """Refuse, as AWS does since EC2-Classic has ended; Terraform's provider wants these words."""
+    raise _no_classic()
+
+
+@looks("DescribeVpcClassicLinkDnsSupport")
+def describe_vpc_classic_link_dns_support(_: Ask) -> Result:
+    """Refuse, as AWS does since EC2-Classic has ended."""
+    raise _no_classic()

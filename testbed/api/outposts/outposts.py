@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from testbed.api.errors import ApiError
 from testbed.api.operations import Ask, Result, Work, changes, looks
@@ -11,7 +11,7 @@ from testbed.api.world import World
 from testbed.topology.ids import ACCOUNT
 from testbed.topology.model import Outpost
 
-SERVICE = "outposts"
+SERVICE: Final = "outposts"
 Row = dict[str, Any]
 
 
