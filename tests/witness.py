@@ -172,7 +172,7 @@ def tunnels(topology: Topology) -> list[set[str]]:
     """The ends of each tunnel."""
     return [
         {str(server_address(outpost, index)), str(anchor.address)}
-        for outpost in topology.outposts.values()
+        for outpost in topology.racks.values()
         for index, anchor in enumerate(topology.anchors(outpost))
     ]
 

@@ -23,6 +23,7 @@ VERBS = (
     "plan",
     "validate",
     "schema",
+    "import",
     "diff",
     "set",
     "unset",

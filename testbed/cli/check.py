@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from testbed.cli.brought_up import brought_up, check_writable, choose, topology_option, vm_option
-from testbed.cli.common import echo_json, json_option, name_option, set_option, timeout_option, verb
+from testbed.cli.common import (
+    connect,
+    echo_json,
+    items,
+    json_option,
+    name_option,
+    set_option,
+    timeout_option,
+    verb,
+)
 from testbed.cli.failures import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -31,6 +40,26 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[Co
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
+def _complete_subjects(
+    context: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete what checks are run for, in the topology that is named, or that of the testbed."""
+
+    def read() -> list[str]:
+        from testbed.conformance.subjects import SUBJECTS  # noqa: PLC0415
+        from testbed.lifecycle.installation import load_topology  # noqa: PLC0415
+        from testbed.lifecycle.live import running_topology  # noqa: PLC0415
+
+        if file := context.params.get("file"):
+            topology = load_topology(file, {})
+        else:
+            topology = running_topology(connect(context.params.get("name")))
+        found = (subject for find, _ in SUBJECTS.values() for subject in find(topology))
+        return sorted(set().union(*(subject.keys for subject in found)))
+
+    return items(read, incomplete)
+
+
 @verb(
     "check",
     "testbed check                               # all suites, against the running testbed\n"
@@ -46,6 +75,7 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[Co
     "subjects",
     multiple=True,
     metavar="NAME",
+    shell_complete=_complete_subjects,
     help="Check only this device, Outpost, LAG (op.lag1), instance … Repeatable.",
 )
 @click.option("-x", "--exitfirst", is_flag=True, help="Stop at the first failure.")

@@ -11,13 +11,14 @@ from testbed.cli.common import (
     echo_json,
     json_option,
     name_option,
+    parse_settings,
     read_plan,
     set_option,
     topology_argument,
     unknown_node,
     verb,
 )
-from testbed.errors import TestbedError
+from testbed.errors import TestbedError, UsageError
 
 if TYPE_CHECKING:
     from testbed.plan.model import Plan
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @verb(
     "plan",
     "testbed plan two-racks\ntestbed plan two-racks op-a.ond1 --brief\n"
-    "testbed plan site.yaml --json > plan.json",
+    "testbed plan site.yaml --json > plan.json\ntestbed plan site.yaml --device cnd1 --diff",
 )
 @topology_argument()
 @click.argument("only", nargs=-1, metavar="[NODE]...")
@@ -36,6 +37,17 @@ if TYPE_CHECKING:
 )
 @click.option("--table", "form", flag_value="table", help="Print tables.")
 @click.option("--brief", is_flag=True, help="Leave out the text of configuration files.")
+@click.option(
+    "--device",
+    metavar="DEVICE",
+    help="Print the configuration that is generated for a customer device.",
+)
+@click.option(
+    "--diff",
+    "differ",
+    is_flag=True,
+    help="With --device: show the device's own configuration against the generated one.",
+)
 @name_option("Use this name instead of the file's.")
 @json_option
 def command(
@@ -45,6 +57,8 @@ def command(
     settings: tuple[str, ...],
     form: str,
     brief: bool,
+    device: str | None,
+    differ: bool,
     name: str | None,
     as_json: bool,
 ) -> None:
@@ -52,6 +66,9 @@ def command(
 
     Needs no privileges and changes nothing.
     """
+    if device is not None or differ:
+        _configuration(file, settings, name, device, differ=differ, as_json=as_json)
+        return
     plan = read_plan(file, settings, name)
     known = {node.name: node for node in plan.nodes}
     for wanted in only:
@@ -77,6 +94,29 @@ def command(
             output.print(table)
     else:
         output.print(plan_tree(plan, nodes, brief=brief), soft_wrap=True)
+
+
+def _configuration(
+    file: str,
+    settings: tuple[str, ...],
+    name: str | None,
+    device: str | None,
+    *,
+    differ: bool,
+    as_json: bool,
+) -> None:
+    """Print what is generated for a customer device, or how its own configuration differs."""
+    from testbed.lifecycle.device_diff import difference, generated  # noqa: PLC0415
+    from testbed.lifecycle.installation import load_topology  # noqa: PLC0415 - pydantic is slow
+
+    if device is None:
+        raise UsageError("--diff is about one device", hint="say which: --device DEVICE")
+    topology = load_topology(file, parse_settings(settings), name)
+    text = difference(topology, device) if differ else generated(topology, device)
+    if as_json:
+        echo_json({"device": device, "diff" if differ else "configuration": text})
+    else:
+        click.echo(text, nl=False)
 
 
 def _warn(plan: Plan) -> None:

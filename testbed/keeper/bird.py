@@ -29,6 +29,7 @@ class Session:
     last_error: str = ""
     imported: int = 0
     exported: int = 0
+    neighbor: str = ""
 
 
 class BirdError(Exception):
@@ -80,6 +81,8 @@ def _detail(session: Session, line: str) -> None:
     text = line.strip()
     if text.startswith("BGP state:"):
         session.state = text.partition(":")[2].strip()
+    elif text.startswith("Neighbor address:"):
+        session.neighbor = text.partition(":")[2].strip().partition("%")[0]
     elif text.startswith("Last error:"):
         session.last_error = text.partition(":")[2].strip()
     elif match := ROUTES.match(line):

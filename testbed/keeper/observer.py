@@ -148,8 +148,7 @@ class Observer:
         except (bird.BirdError, frr.FrrError) as error:
             name = "BIRD" if check.daemon == "bird" else "bgpd"
             return row | {"ok": False, "state": f"{name} does not answer: {error}"}
-        key = (check.protocol,) if check.daemon == "bird" else (check.protocol, check.neighbor)
-        session = found.get(key)
+        session = sessions.session_of(found, check)
         if session is None:
             return row | {"ok": False, "state": "not configured"}
         return {**row, **session}

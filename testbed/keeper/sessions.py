@@ -18,6 +18,8 @@ from testbed.kernel.namespace import inside
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from testbed.plan.checks import BgpCheck
+
 ESTABLISHED = "Established"
 DAY = timedelta(days=1)
 SIGNATURES = {
@@ -39,10 +41,10 @@ Sessions = dict[tuple[str, ...], Session]
 
 
 def of_bird(directory: str) -> Sessions:
-    """The sessions of a node's BIRD, by protocol; BirdError when it does not answer."""
+    """The sessions of a node's BIRD, by protocol and neighbour; BirdError when it is silent."""
     found = bird.sessions(f"{directory}/bird.ctl")
     now = datetime.now()  # noqa: DTZ005 - BIRD's times are local, too
-    return {(name,): _of_bird(session, now) for name, session in found.items()}
+    return {(name, one.neighbor): _of_bird(one, now) for name, one in found.items()}
 
 
 def _of_bird(session: bird.Session, now: datetime) -> Session:
@@ -88,6 +90,14 @@ def _of_frr(session: Session, failed: Session) -> Session:
         "imported": session.get("pfxRcd", 0),
         "exported": session.get("pfxSnt", 0),
     }
+
+
+def session_of(sessions: Sessions, check: BgpCheck) -> Session | None:
+    """The session that a check is about, among those of its daemon; None: it has none such."""
+    if check.daemon == "frr" and check.protocol:
+        return sessions.get((check.protocol, check.neighbor))
+    index, wanted = (0, check.protocol) if check.protocol else (1, check.neighbor)
+    return next((found for key, found in sessions.items() if key[index] == wanted), None)
 
 
 READ: dict[str, Callable[[str], Sessions]] = {"bird": of_bird, "frr": of_frr}

@@ -1,10 +1,9 @@
 """The Debian packages that have the programs that plans start."""
 
+FRR = ("zebra", "staticd", "bfdd", "ospfd", "ospf6d", "isisd", "bgpd", "vtysh")
 PACKAGES = {
     "bird": "bird2",
-    "zebra": "frr",
-    "bgpd": "frr",
-    "bfdd": "frr",
+    **dict.fromkeys(FRR, "frr"),
     "unbound": "unbound",
     "dnsmasq": "dnsmasq-base",
     "keepalived": "keepalived",

@@ -77,17 +77,18 @@ def read_file(
     file = read(found, settings)
     own = file.composed.root.child("name")
     document, topology = file.resolve(Numbers(previous(name or str(own and own.value))))
-    told = device_configs.parse(topology, file.directory)
-    if notes is not None:
-        notes += told
     changed: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     source = {"file": str(found.absolute()), "settings": dict(settings)}
-    return Installation(
+    made = Installation(
         replace(document, data={**document.data, **changed}),
         replace(topology, **changed),
         source,
         file,
     )
+    told = device_configs.parse(topology, file.directory, plan=lambda: made.plan)
+    if notes is not None:
+        notes += told
+    return made
 
 
 def load_topology(
@@ -116,5 +117,6 @@ def of_document(
     devices' configurations that need not be parsed again.
     """
     topology = resolve(document, Numbers(previous))
-    device_configs.parse(topology, parsed=parsed)
-    return Installation(document, topology)
+    made = Installation(document, topology)
+    device_configs.parse(topology, parsed=parsed, plan=lambda: made.plan)
+    return made

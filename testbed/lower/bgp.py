@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
 
@@ -58,20 +59,17 @@ no zebra nexthop kernel enable
 """
 
 
-def configure(draft: Draft, node: NodeDraft, router: Router, *, config: str | None = None) -> None:
+def configure(draft: Draft, node: NodeDraft, router: Router) -> None:
     """Give `node` the data, processes and checks of a BGP router.
 
-    `config` is a complete configuration that replaces the generated one; its
-    sessions have names of its own, so that no checks are added on this side. A node keeps the
-    router ID that it had: with another one a daemon begins all its sessions anew.
+    A node keeps the router ID that it had: with another one a daemon begins all its sessions anew.
     """
     first = int(IPv4Address(router.router_id))
     number = draft.numbers.claim("router-id", node.name, first=first)
-    add = _add_bird if router.daemon == "bird" else _add_frr
-    add(node, bfd=router.bfd)
-    if config:
-        node.files[bird.FILE if router.daemon == "bird" else frr.FILE] = config
-        return
+    if router.daemon == "bird":
+        run_bird(node)
+    else:
+        _configure_frr(node, bfd=router.bfd)
     node.router = replace(router, router_id=str(IPv4Address(number)))
     for instance in router.instances:
         for session in instance.sessions:
@@ -87,22 +85,27 @@ def configure(draft: Draft, node: NodeDraft, router: Router, *, config: str | No
             )
 
 
-def _add_bird(node: NodeDraft, *, bfd: bool) -> None:
-    _ = bfd  # a part of BIRD itself
+def run_bird(node: NodeDraft) -> None:
+    """Have `node` run BIRD."""
     directory = f"/run/node/{node.name}"
     argv = ("bird", "-f", "-c", f"{directory}/{bird.FILE}", "-s", f"{directory}/bird.ctl")
     node.processes.append(Process("bird", argv, files=(bird.FILE,), reload="bird"))
 
 
-def _add_frr(node: NodeDraft, *, bfd: bool) -> None:
-    """One configuration file per daemon: a block for another daemon would make it lose its own."""
-    directory = f"/run/node/{node.name}"
+def _configure_frr(node: NodeDraft, *, bfd: bool) -> None:
     header = frr.header(node.name, node.title)
     node.files["zebra.conf"] = header + ZEBRA
-    daemons = ["zebra", "bgpd"]
     if bfd:
         node.files["bfdd.conf"] = header
-        daemons.insert(1, "bfdd")
+    run_frr(node, ["zebra", *(["bfdd"] if bfd else []), "bgpd"])
+
+
+def run_frr(node: NodeDraft, daemons: Sequence[str]) -> None:
+    """Have `node` run FRR's daemons, zebra first, each with a configuration file of its own.
+
+    A block for another daemon would make it lose its own.
+    """
+    directory = f"/run/node/{node.name}"
     for daemon in daemons:
         argv: tuple[str, ...] = (
             daemon,
@@ -114,6 +117,6 @@ def _add_frr(node: NodeDraft, *, bfd: bool) -> None:
             argv += ("--bfdctl", f"{directory}/bfdd.sock")
         # A daemon that does not find zebra tries again only after ten seconds.
         after: tuple[str, ...] = () if daemon == "zebra" else ("zserv.api",)
-        if daemon == "bgpd" and bfd:
+        if daemon == "bgpd" and "bfdd" in daemons:
             after += ("bfdd.vty",)
         node.processes.append(Process(daemon, argv, files=(f"{daemon}.conf",), after=after))

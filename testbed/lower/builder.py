@@ -95,6 +95,7 @@ class NodeDraft:
     rules: list[Rule] = field(default_factory=list)
     nftables: str = ""
     own_ruleset: bool = False
+    hardware: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
     router: Router | None = None
@@ -205,6 +206,7 @@ class NodeDraft:
             rules=tuple(self.rules),
             nftables=self.nftables,
             own_ruleset=self.own_ruleset,
+            hardware=self.hardware,
             files=self.files,
             processes=tuple(self.processes),
             router=self.router,

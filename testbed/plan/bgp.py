@@ -141,7 +141,7 @@ class Instance:
     such prefixes, where there is no other route to them.
     What is learned is `propagated` to further kernel tables, at most
     PROPAGATED_LIMIT prefixes to each. BIRD only: those, no kernel table of its
-    own (None), and only what the session `installed_from` brings in it.
+    own (None), and only what the sessions `installed_from` bring in it.
     """
 
     name: str
@@ -153,7 +153,7 @@ class Instance:
     static: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
     install_static: bool = True
-    installed_from: str | None = None
+    installed_from: tuple[str, ...] | None = None
     propagated: tuple[int, ...] = ()
 
 

@@ -30,7 +30,8 @@ class LagCheck:
 class BgpCheck:
     """The BGP session `protocol` of the node's daemon is Established.
 
-    For BIRD `protocol` is its name there; for FRR it is ``VRF neighbour``.
+    For BIRD `protocol` is its name there; for FRR it is the VRF. In a configuration of the
+    customer's own it is "", and the session the one with `neighbor`, whatever it is called.
     """
 
     node: str
@@ -119,6 +120,7 @@ class ManagementCheck:
 
 
 RouteState = Literal["pending", "active", "blackhole"]
+VifGroupState = Literal["pending", "incomplete", "available"]  # as the API has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,8 @@ class LocalGatewayCheck:
     """The route table of a local gateway: its ports work, its routes are as expected.
 
     `mode` cannot be changed without making the table anew; `lacks` says what
-    it needs before it can be active.
+    it needs before it can be active. `vif_group` is its VIF group's state: pending without any
+    VIF, incomplete without one on each LAG.
     """
 
     node: str
@@ -165,6 +168,7 @@ class LocalGatewayCheck:
     ports: tuple[GatewayPort, ...] = ()
     routes: tuple[GatewayRoute, ...] = ()
     lacks: tuple[str, ...] = ()
+    vif_group: VifGroupState = "available"
     kind: ClassVar[str] = "local-gateway"
 
 

@@ -20,6 +20,7 @@ from testbed.topology.schema import (
     NetworkInterfaceForm,
     OutpostForm,
     RouteForm,
+    RouteTableAndVifGroupForm,
     SiteForm,
     SubnetForm,
     TopologyForm,
@@ -268,22 +269,21 @@ class _References:
                 known = self.form.vpcs[link.vpc].subnets
                 owner: Path = ("vpcs", link.vpc, "subnets")
                 self._name((*at, "subnet"), link.subnet, known, owner, at)
-        gateway = outpost.local_gateway
-        if gateway is not None and gateway.vpcs is not None:
-            at = (*path, "local_gateway", "vpcs")
-            self._names(at, gateway.vpcs, self.form.vpcs, ("vpcs",))
-        for index, route in enumerate(gateway.routes or [] if gateway else []):
-            at = (*path, "local_gateway", "routes", index)
-            self._gateway_target(at, route.target)
+        if (gateway := outpost.local_gateway) is not None:
+            self._domain((*path, "local_gateway"), gateway)
+            for name, domain in gateway.routing_domains.items():
+                self._domain((*path, "local_gateway", "routing_domains", name), domain)
 
-    def _gateway_target(self, path: Path, target: str) -> None:
-        """Check the name in a local gateway route's target; `path` is the route's."""
-        name = interface_of(target)
-        if name is not None:
-            instance = target.endswith(".instance")
-            known: Collection[str] = self.form.instances if instance else self.interfaces
-            owner: Path = ("instances",) if instance else ("network_interfaces",)
-            self._name((*path, "target"), name, known, owner, path)
+    def _domain(self, path: Path, domain: RouteTableAndVifGroupForm) -> None:
+        """Check the VPCs and targets of a local gateway's route table."""
+        self._names((*path, "vpcs"), domain.vpcs or [], self.form.vpcs, ("vpcs",))
+        for index, route in enumerate(domain.routes or []):
+            if (name := interface_of(route.target)) is not None:
+                instance = route.target.endswith(".instance")
+                known: Collection[str] = self.form.instances if instance else self.interfaces
+                owner: Path = ("instances",) if instance else ("network_interfaces",)
+                at = (*path, "routes", index)
+                self._name((*at, "target"), name, known, owner, at)
 
     def zone(self, path: Path, zone: HostedZoneForm) -> None:
         """Check the VPCs that a private hosted zone is associated with."""

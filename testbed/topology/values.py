@@ -23,6 +23,7 @@ from testbed.quantities import (
     rate_mbps,
     span_s,
 )
+from testbed.topology.form_factors import RACKS, SERVERS
 from testbed.topology.model import Target as RouteTarget
 from testbed.topology.model import TargetKind
 
@@ -221,6 +222,13 @@ def _host_interface(value: Any) -> str:
     raise wrong(f"must be the name of a host interface, such as eth1, is {show(value)}")
 
 
+def _interface(value: Any) -> str:
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if _HOST_INTERFACE.match(text) and text not in {".", ".."}:
+        return text
+    raise wrong(f"must be a name of up to 15 characters that Linux allows, is {show(value)}")
+
+
 def _subnet(value: Any) -> str:
     text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
     parts = text.split("/")
@@ -277,6 +285,14 @@ def _slots(value: Any) -> int:
     return _whole(value, 0, 1000, "a server has 0 to 1000 slots for an instance type")
 
 
+def _form_factor(value: Any) -> str:
+    known = [*RACKS, *SERVERS]
+    if isinstance(value, str) and value in known:
+        return value
+    words = f"{', '.join(map(repr, known[:-1]))} or {known[-1]!r}"
+    raise wrong(f"must be {words}, is {show(value)}")
+
+
 def _plain_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
@@ -311,6 +327,7 @@ SubnetName = Annotated[
 ]
 PoolName = Annotated[str, *typed(_pool, pattern=rf"{NAME_PATTERN[:-1]}/{NAME_PATTERN[1:]}")]
 HostInterface = Annotated[str, *typed(_host_interface, pattern=HOST_INTERFACE_PATTERN)]
+InterfaceName = Annotated[str, *typed(_interface, pattern=HOST_INTERFACE_PATTERN)]
 Vlan = Annotated[int, *typed(_vlan, "integer", minimum=1, maximum=4094)]
 Mtu = Annotated[int, *typed(_mtu, "integer", minimum=MIN_MTU, maximum=MAX_MTU)]
 DomainName = Annotated[str, *typed(_domain_name)]
@@ -342,4 +359,5 @@ Ports = Annotated[
     ),
 ]
 InstanceType = Annotated[str, *typed(_instance_type, pattern=rf"^{_INSTANCE_TYPE.pattern}$")]
+FormFactorName = Annotated[str, *typed(_form_factor, enum=[*RACKS, *SERVERS])]
 Slots = Annotated[int, *typed(_slots, "integer", minimum=0, maximum=1000)]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from edits.documents import Place
 from testbed.plan.model import Plan, Veth
-from testbed.topology.model import NetworkInterface, Outpost, Topology, Vpc
+from testbed.topology.model import NetworkInterface, Rack, Topology, Vpc
 
 Nodes = set[str]
 
@@ -121,16 +121,16 @@ class _Footprint:
         own = {f"region.{kind}-{vpc}" for kind in ("igw", "eigw", "vgw")}
         return own | {name for name in self.names if name.startswith(heads)}
 
-    def outposts_of(self, vpc: str) -> list[Outpost]:
+    def outposts_of(self, vpc: str) -> list[Rack]:
         """The Outposts on which a VPC has subnets, or whose local gateway is associated with it."""
         entry = self.topology.vpcs.get(vpc)
         if entry is None:
             return []
         places = {subnet.outpost for subnet in entry.subnets}
-        outposts = self.topology.outposts.values()
-        return [o for o in outposts if o.name in places or vpc in o.local_gateway.vpcs]
+        outposts = self.topology.racks.values()
+        return [o for o in outposts if o.name in places or o.domain_of(vpc)]
 
-    def announcers(self, outposts: Iterable[Outpost]) -> Nodes:
+    def announcers(self, outposts: Iterable[Rack]) -> Nodes:
         """What knows the subnets and addresses that local gateways announce."""
         kinds = ("lgw", "ond1", "ond2")
         return {f"{outpost.name}.{kind}" for outpost in outposts for kind in kinds}
@@ -216,8 +216,8 @@ class _Footprint:
         if interface.customer_owned_ip:
             place = self.topology.place_of(interface)
             found |= {f"{place}.lgw", f"{place}.coip-{vpc}"}
-        for outpost in self.topology.outposts.values():
-            if any(route.interface == interface.name for route in outpost.local_gateway.routes):
+        for outpost, domain in self.topology.gateways:
+            if any(route.interface == interface.name for route in domain.routes):
                 found |= {n for n in self.names if n.startswith(f"{outpost.name}.coip-")}
                 found |= {f"{outpost.name}.lgw", f"{outpost.name}.vpc-{vpc}"}
         return found
@@ -225,7 +225,7 @@ class _Footprint:
     # Outposts and the Region
 
     def outpost(self, name: str) -> Nodes:
-        outpost = self.topology.outposts.get(name)
+        outpost = self.topology.racks.get(name)
         # the Region's own anchors are there for Outposts that have none of their own
         found = {f"region.{anchor.name}" for anchor in self.topology.region.anchors}
         found.add("region.outposts-api")
@@ -269,8 +269,8 @@ class _Footprint:
 
     def device(self, name: str) -> Nodes:
         found = {name, "region.edge", "site.wan"}  # its links to them
-        for outpost in self.topology.outposts.values():
-            if any(lag.customer_device == name for lag in outpost.lags):
+        for outpost in self.topology.racks.values():
+            if name in outpost.customer_devices:
                 found |= self.outpost(outpost.name)
         segments = [s for s in self.topology.site.segments if name in dict(s.routers)]
         for segment in segments:

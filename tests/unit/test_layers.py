@@ -94,6 +94,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "control",
         "guest",
     },
+    "importing": {"errors"},  # facts from switches' configurations; hier_config reads them
     "probes": {
         "errors",
         "quantities",

@@ -19,7 +19,7 @@ from testbed.lower.rack import inner
 from testbed.lower.rack.service_link import WIREGUARD_MTU, anchor_key, outpost_key, public_key
 from testbed.plan.model import WireGuard, WireGuardPeer
 from testbed.plan.roles import REGION, Role
-from testbed.topology.model import Anchor, Outpost, Topology
+from testbed.topology.model import Anchor, Outpost, Rack, Topology
 
 FABRIC_PORT = "fabric"
 
@@ -51,12 +51,12 @@ class AnchorSet:
 def sets(topology: Topology) -> list[AnchorSet]:
     """The public anchors, if any Outpost uses them or none is private, and the private ones."""
     outposts = topology.outposts.values()
-    private = [outpost for outpost in outposts if outpost.service_link.private_anchors]
+    private = [outpost for outpost in outposts if outpost.private_anchors]
     public = tuple(outpost for outpost in outposts if outpost not in private)
     found = []
     if public or not private:
         found.append(AnchorSet(topology.region.anchors, public, None))
-    found += [AnchorSet(o.service_link.private_anchors, (o,), o) for o in private]
+    found += [AnchorSet(o.private_anchors, (o,), o) for o in private]
     return found
 
 
@@ -148,6 +148,7 @@ def _configure(
             bfd=bgp.Bfd(),
         )
         for outpost in outposts
+        if isinstance(outpost, Rack)
     ]
     instance = bgp.Instance("t_main", None, 254, topology.region.asn, tuple(sessions))
     bgp.configure(draft, node, bgp.Router(str(anchor_end.ip), (instance,)))

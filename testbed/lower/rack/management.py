@@ -18,7 +18,7 @@ from testbed.plan.bird import symbol
 from testbed.plan.checks import ManagementCheck
 from testbed.plan.model import NODE_DIRECTORY, Process
 from testbed.plan.roles import REGION, Role
-from testbed.topology.model import Lag, Outpost, Topology
+from testbed.topology.model import Lag, Rack, Topology
 
 CONFIG = "management.json"
 AGENT, COLLECTOR = "agent", "collector"
@@ -26,8 +26,8 @@ AGENT, COLLECTOR = "agent", "collector"
 
 def lower(draft: Draft, topology: Topology) -> None:
     """Add the agents, and the endpoints that they connect to."""
-    outposts = list(topology.outposts.values())
-    public = [o for o in outposts if not o.service_link.private_anchors]
+    outposts = list(topology.racks.values())
+    public = [o for o in outposts if not o.private_anchors]
     address = topology.region.outposts_address
     if public:
         title = f"{topology.region.name} Outposts endpoint ({address})"
@@ -38,8 +38,8 @@ def lower(draft: Draft, topology: Topology) -> None:
         _collect(draft, topology, node, str(address), public)
     for outpost in outposts:
         endpoint = str(inner.management_endpoint(topology, outpost))
-        if outpost.service_link.private_anchors:
-            anchor = outpost.service_link.private_anchors[0]
+        if outpost.private_anchors:
+            anchor = outpost.private_anchors[0]
             _collect(
                 draft, topology, draft.nodes[names.anchor(outpost, anchor)], endpoint, [outpost]
             )
@@ -53,7 +53,7 @@ def _run(node: NodeDraft, role: str, config: dict[str, Any]) -> None:
 
 
 def _collect(
-    draft: Draft, topology: Topology, node: NodeDraft, address: str, outposts: list[Outpost]
+    draft: Draft, topology: Topology, node: NodeDraft, address: str, outposts: list[Rack]
 ) -> None:
     config = {
         "directory": f"{NODE_DIRECTORY}/{node.name}",
@@ -67,7 +67,7 @@ def _collect(
         draft.checks.append(ManagementCheck(node.name, outpost.name, title))
 
 
-def _report(draft: Draft, topology: Topology, outpost: Outpost, endpoint: str) -> None:
+def _report(draft: Draft, topology: Topology, outpost: Rack, endpoint: str) -> None:
     control = f"{NODE_DIRECTORY}/{names.service_link(outpost)}/bird.ctl"
     host = draft.nodes[names.outpost_host(outpost, 0)]
     config = {
@@ -85,27 +85,27 @@ def _report(draft: Draft, topology: Topology, outpost: Outpost, endpoint: str) -
     _run(host, AGENT, config)
 
 
-def _device(outpost: Outpost, lag: Lag) -> dict[str, Any]:
-    """What there is to measure at an OND, under CloudWatch's dimensions (facts: M1, M3, M4)."""
-    lag_id = f"{outpost.name}-lag{lag.device}"
-    group = {"VirtualInterfaceGroupId": f"{outpost.name}-lgw-vif-group"}
+def _device(outpost: Rack, lag: Lag) -> dict[str, Any]:
+    """What there is to measure of a LAG, under CloudWatch's dimensions (facts: M1, M3, M4)."""
+    lag_id = f"{outpost.name}-lag{lag.number}"
     vifs = []
-    for kind, vif, session, extra in (
-        ("lgw-vif", lag.local_gateway, "customer-local-gateway", group),
-        ("sl-vif", lag.service_link, "customer-service-link", {}),
-    ):
-        dimensions = {"OutpostsId": outpost.name, "LagId": lag_id, **extra}
-        dimensions["VirtualInterfaceId"] = f"{outpost.name}-{kind}{lag.device}"
+    for vif in (*lag.local_gateways, lag.service_link):
+        dimensions = {"OutpostsId": outpost.name, "LagId": lag_id}
+        kind, of = "sl-vif", ""
+        if vif.domain is not None:
+            kind, of = "lgw-vif", f"-{vif.domain}" if vif.domain else ""
+            dimensions["VirtualInterfaceGroupId"] = f"{outpost.name}-lgw-vif-group{of}"
+        dimensions["VirtualInterfaceId"] = f"{outpost.name}-{kind}{lag.number}{of}"
         vifs.append(
             {
-                "session": symbol(session),
-                "interface": f"{names.OND_BOND}.{vif.vlan}",
+                "session": symbol(names.ond_session(lag, vif)),
+                "interface": f"{names.ond_bond(lag)}.{vif.vlan}",
                 "dimensions": dimensions,
             }
         )
     return {
         "control": f"{NODE_DIRECTORY}/{names.ond(outpost, lag.device)}/bird.ctl",
-        "bond": names.OND_BOND,
+        "bond": names.ond_bond(lag),
         "dimensions": {"OutpostId": outpost.name, "LagId": lag_id},
         "vifs": vifs,
     }

@@ -70,6 +70,8 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
     if topology.region.internet:
         announced += [topology.region.internet.cidr, topology.region.elastic_ip_cidr]
     site = topology.site
+    if site.provider_default:
+        announced.append(IPv4Network("0.0.0.0/0"))
     asns = {device.name: device.asn for device in site.devices}
     asns |= {firewall.name: firewall.asn for firewall in site.firewalls}
     uplinks = (*site.region_uplinks, *(firewall.outside for firewall in site.firewalls))
@@ -97,9 +99,8 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
     bgp.configure(draft, edge, bgp.Router(str(public.network_address + 1), (instance,)))
     if any(firewall.nat or firewall.ruleset for firewall in site.firewalls):
         return  # the infrastructure subnets may be translated on the way
-    for outpost in topology.outposts.values():
-        for device in () if outpost.service_link.private_anchors else (1, 2):
-            prefix = outpost.service_link.own_prefix(device)
+    for outpost in topology.racks.values():
+        for prefix in () if outpost.private_anchors else outpost.service_link.announced:
             title = f"Region edge: {outpost.name} infrastructure {prefix}"
             draft.checks.append(RouteCheck(edge.name, 254, str(prefix), title, match="longest"))
 

@@ -2,7 +2,8 @@
 
 Each device has two VRFs, as AWS recommends (facts: R1): `sl` carries the
 service link's VLANs and the way to the Region, `lgw` the local gateways'
-VLANs, the LAN segments and the WAN.
+VLANs, the LAN segments and the WAN. Routing domains with names have VRFs of their own, with
+their LAN segments.
 """
 
 from __future__ import annotations
@@ -12,13 +13,29 @@ from ipaddress import IPv4Network
 
 from testbed.lower import bgp, names, rack, region
 from testbed.lower.builder import Draft, NodeDraft, interface_name, netem
-from testbed.lower.site import direct_connect, firewall, segments
+from testbed.lower.site import direct_connect, firewall, own_configuration, segments
 from testbed.lower.site.internet import LAN as INTERNET_LAN
+from testbed.plan.bird import symbol
 from testbed.plan.checks import RouteCheck
 from testbed.plan.roles import SITE, Role
-from testbed.topology.model import Device, Lag, Outpost, Segment, Site, SiteLink, Topology, Uplink
+from testbed.topology.model import (
+    Device,
+    Lag,
+    Rack,
+    RoutingDomain,
+    Segment,
+    Site,
+    SiteLink,
+    Topology,
+    Uplink,
+)
 
 DEFAULT = IPv4Network("0.0.0.0/0")
+TABLES = {
+    names.VRF_SERVICE_LINK: names.TABLE_SERVICE_LINK,
+    names.VRF_LOCAL_GATEWAY: names.TABLE_LOCAL_GATEWAY,
+}
+FIRST_TABLE = 1101  # of the VRFs of routing domains
 PROVIDER = "isp"  # a device's interface towards the internet
 TRANSLATION = """\
 table ip provider {
@@ -37,8 +54,9 @@ table ip provider {
 
 @dataclass
 class _Vrf:
-    """What a device's VRF has so far."""
+    """What a device's VRF has so far, and its kernel table."""
 
+    table: int
     sessions: list[bgp.Session] = field(default_factory=list)
     connected: list[tuple[str, IPv4Network]] = field(default_factory=list)
     static: list[IPv4Network] = field(default_factory=list)
@@ -48,15 +66,24 @@ class _Vrf:
 class _DeviceDraft:
     device: Device
     node: NodeDraft
-    sl: _Vrf = field(default_factory=_Vrf)
-    lgw: _Vrf = field(default_factory=_Vrf)
+    vrfs: dict[str, _Vrf] = field(default_factory=dict)
+
+    @property
+    def sl(self) -> _Vrf:
+        """The VRF of the service link."""
+        return self.vrfs[names.VRF_SERVICE_LINK]
+
+    @property
+    def lgw(self) -> _Vrf:
+        """The VRF of local gateways that have no other."""
+        return self.vrfs[names.VRF_LOCAL_GATEWAY]
 
 
 def lower(draft: Draft, topology: Topology) -> None:
     """Add everything the customer owns."""
     site = topology.site
-    devices = {device.name: _add_device(draft, device) for device in site.devices}
-    for outpost in topology.outposts.values():
+    devices = {device.name: _add_device(draft, topology, device) for device in site.devices}
+    for outpost in topology.racks.values():
         for lag in outpost.lags:
             _add_lag(draft, topology, devices[lag.customer_device], outpost, lag)
     for link in site.links:
@@ -78,38 +105,41 @@ def lower(draft: Draft, topology: Topology) -> None:
     _expect_routes(draft, topology, devices)
 
 
-def _add_device(draft: Draft, device: Device) -> _DeviceDraft:
+def _add_device(draft: Draft, topology: Topology, device: Device) -> _DeviceDraft:
     title = f"customer network device {device.name} (AS {device.asn})"
     node = draft.router(device.name, Role.CUSTOMER_DEVICE, SITE, title)
-    rack.add_vrf(node, names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK)
-    rack.add_vrf(node, names.VRF_LOCAL_GATEWAY, names.TABLE_LOCAL_GATEWAY)
-    return _DeviceDraft(device, node)
+    entry = _DeviceDraft(device, node)
+    for name in topology.vrfs_of(device.name):
+        table = TABLES.get(name) or draft.numbers.claim("customer-vrf", name, first=FIRST_TABLE)
+        entry.vrfs[name] = _Vrf(table)
+        rack.add_vrf(node, name, table)
+    return entry
 
 
 def _add_lag(
-    draft: Draft, topology: Topology, entry: _DeviceDraft, outpost: Outpost, lag: Lag
+    draft: Draft, topology: Topology, entry: _DeviceDraft, outpost: Rack, lag: Lag
 ) -> None:
-    """The customer's side of a LAG, its two VLANs and eBGP sessions."""
+    """The customer's side of a LAG, its VLANs and eBGP sessions."""
     bond = names.customer_bond(outpost, lag)
-    peer = (names.ond(outpost, lag.device), names.OND_BOND)
-    rack.add_lag(draft, entry.node, bond, lag, peer, peer_prefix=names.OND_MEMBER)
+    peer = (names.ond(outpost, lag.device), names.ond_members(lag))
+    rack.add_lag(draft, entry.node, bond, names.customer_members(outpost, lag), peer, lag)
     link = outpost.service_link
     far = topology.vpcs[link.vpc].cidr if link.vpc else topology.region.public_cidr
     to_region = bgp.only(far)
-    for purpose, vif, vrf_name, vrf, exports in (
-        ("service-link", lag.service_link, names.VRF_SERVICE_LINK, entry.sl, to_region),
-        ("local-gateway", lag.local_gateway, names.VRF_LOCAL_GATEWAY, entry.lgw, None),
-    ):
-        interface = rack.add_vlan(entry.node, bond, vif, vrf_name, outpost_side=False)
+    for vif in lag.vifs:
+        vrf, exports = names.VRF_SERVICE_LINK, to_region if vif.domain is None else None
+        if vif.domain is not None:
+            vrf = outpost.domain(vif.domain).vrf
+        interface = rack.add_vlan(entry.node, bond, vif, vrf, outpost_side=False)
         ends = f"{entry.device.name} - {outpost.name} OND{lag.device}"
-        vrf.sessions.append(
+        entry.vrfs[vrf].sessions.append(
             bgp.Session(
-                name=f"{names.customer_bond(outpost, lag)}-{purpose}",
+                name=names.session(outpost, lag, vif.title),
                 interface=interface,
                 local=str(vif.peer_address.ip),
                 neighbor=str(vif.local_address.ip),
                 remote_asn=vif.local_bgp_asn,
-                title=f"{ends}, {purpose} VLAN {vif.vlan}",
+                title=f"{ends}, {vif.title} VLAN {vif.vlan}",
                 exports=exports,
                 bfd=bgp.Bfd() if lag.bfd else None,
             )
@@ -130,8 +160,7 @@ def _add_link(draft: Draft, devices: dict[str, _DeviceDraft], link: SiteLink) ->
     )
     for index, entry in enumerate(entries):
         other = entries[1 - index].device
-        vrf = entry.sl if link.vrf == names.VRF_SERVICE_LINK else entry.lgw
-        vrf.sessions.append(
+        entry.vrfs[link.vrf].sessions.append(
             bgp.Session(
                 name=f"{link.vrf}-{other.name}",
                 interface=interfaces[index],
@@ -216,72 +245,75 @@ def _add_segments(draft: Draft, topology: Topology, devices: dict[str, _DeviceDr
     """LAN segments, with the devices as their routers, and the hosts."""
 
     def connected(segment: Segment, device: str, interface: str) -> None:
-        devices[device].lgw.connected.append((interface, segment.cidr))
+        devices[device].vrfs[segment.vrf].connected.append((interface, segment.cidr))
 
     nodes = {name: entry.node for name, entry in devices.items()}
-    segments.lower(draft, topology, nodes, connected, lambda _: names.VRF_LOCAL_GATEWAY)
+    segments.lower(draft, topology, nodes, connected, lambda segment: segment.vrf)
 
 
 def _configure(draft: Draft, entry: _DeviceDraft) -> None:
     instances = tuple(
         bgp.Instance(
-            name=f"t_{name}",
+            name=f"t_{symbol(name)}",
             vrf=name,
-            table=table,
+            table=vrf.table,
             asn=entry.device.asn,
             sessions=tuple(vrf.sessions),
             connected=tuple((port, str(cidr)) for port, cidr in vrf.connected),
             static=tuple(map(str, vrf.static)),
         )
-        for name, table, vrf in (
-            (names.VRF_SERVICE_LINK, names.TABLE_SERVICE_LINK, entry.sl),
-            (names.VRF_LOCAL_GATEWAY, names.TABLE_LOCAL_GATEWAY, entry.lgw),
-        )
+        for name, vrf in entry.vrfs.items()
         if vrf.sessions
     )
     if not instances:
         return
-    router_id = instances[0].sessions[0].local
-    bgp.configure(
-        draft,
-        entry.node,
-        bgp.Router(router_id, instances, entry.device.daemon),
-        config=entry.device.config,
-    )
+    router = bgp.Router(instances[0].sessions[0].local, instances, entry.device.daemon)
+    if entry.device.config is None:
+        bgp.configure(draft, entry.node, router)
+    else:
+        own_configuration.configure(draft, entry.node, router, entry.device)
 
 
 def _expect_routes(draft: Draft, topology: Topology, devices: dict[str, _DeviceDraft]) -> None:
     """Each device learns its Outposts' subnets, each local gateway what the site can reach."""
-    areas = _areas(topology.site)
-    table = names.TABLE_LOCAL_GATEWAY
-    for outpost in topology.outposts.values():
-        for lag in outpost.lags:
-            for cidr in topology.announced(outpost):
-                title = f"{lag.customer_device}: {outpost.name} {_what(outpost)} {cidr}"
+    areas = {vrf: _areas(topology.site, vrf) for vrf in topology.local_gateway_vrfs}
+    for outpost, domain in topology.gateways:
+        here = areas[domain.vrf]
+        ends = [lag for lag in outpost.lags if lag.local_gateway(domain.name) is not None]
+        for lag in ends:
+            table = devices[lag.customer_device].vrfs[domain.vrf].table
+            for cidr in topology.announced(outpost, domain):
+                title = f"{lag.customer_device}: {outpost.name} {_what(domain)} {cidr}"
                 draft.checks.append(RouteCheck(lag.customer_device, table, str(cidr), title))
-        area = set().union(*(areas[lag.customer_device] for lag in outpost.lags))
-        wanted = {cidr: f"LAN {cidr}" for name in area for _, cidr in devices[name].lgw.connected}
-        for other in topology.outposts.values():
-            if other is not outpost and area & {lag.customer_device for lag in other.lags}:
-                for cidr in topology.announced(other):
-                    wanted[cidr] = f"{other.name} {_what(other)} {cidr}"
-        if area & {uplink.device for uplink in topology.site.internet_uplinks}:
+        area: set[str] = set().union(*(here[lag.customer_device] for lag in ends))
+        wanted = {
+            cidr: f"LAN {cidr}"
+            for name in area
+            for _, cidr in devices[name].vrfs[domain.vrf].connected
+        }
+        for other, another in topology.gateways:
+            apart = (other, another) == (outpost, domain) or another.vrf != domain.vrf
+            if not apart and area & {*other.customer_devices}:
+                for cidr in topology.announced(other, another):
+                    wanted[cidr] = f"{other.name} {_what(another)} {cidr}"
+        internet = {uplink.device for uplink in topology.site.internet_uplinks}
+        if domain.vrf == names.VRF_LOCAL_GATEWAY and area & internet:
             wanted[DEFAULT] = "the internet"
-        node = names.local_gateway(outpost)
+        node = names.local_gateway(outpost, domain)
         for cidr in sorted(wanted):
-            title = f"{outpost.name} local gateway: {wanted[cidr]}"
+            title = f"{domain.title(outpost.name)}: {wanted[cidr]}"
             draft.checks.append(RouteCheck(node, names.TABLE_VIF_GROUP, str(cidr), title))
 
 
-def _what(outpost: Outpost) -> str:
-    return "CoIP pool" if outpost.local_gateway.mode == "coip" else "subnet"
+def _what(domain: RoutingDomain) -> str:
+    return "CoIP pool" if domain.mode == "coip" else "subnet"
 
 
-def _areas(site: Site) -> dict[str, set[str]]:
-    """For each device, the devices that its VRF lgw reaches over links and WAN."""
+def _areas(site: Site, vrf: str) -> dict[str, set[str]]:
+    """For each device, the devices that a VRF of local gateways reaches over links and WAN."""
     areas = {device.name: {device.name} for device in site.devices}
-    groups = [set(link.devices) for link in site.links if link.vrf == names.VRF_LOCAL_GATEWAY]
-    if site.wan:
+    groups = [set(link.devices) for link in site.links if link.vrf == vrf]
+    if site.wan and vrf == names.VRF_LOCAL_GATEWAY:
         groups.append({uplink.device for uplink in site.wan.uplinks})
     for group in groups:
         merged = set().union(*(areas[name] for name in group))

@@ -126,10 +126,8 @@ def session(
     In the VRF of the service link the infrastructure subnets are announced,
     in that of the LAN everything in it.
     """
-    halves = tuple(
-        outpost.service_link.own_prefix(device)
-        for outpost in topology.outposts.values()
-        for device in (1, 2)
+    infrastructure = tuple(
+        prefix for rack in topology.racks.values() for prefix in rack.service_link.announced
     )
     return bgp.Session(
         name=f"{names.connection_port(connection)}-{entry.kind}",
@@ -138,7 +136,7 @@ def session(
         neighbor=str(entry.amazon_address.ip),
         remote_asn=entry.amazon_asn,
         title=f"{connection.device} - {connection.name} {entry.kind} VIF, VLAN {entry.vlan}",
-        exports=bgp.only(*halves) if entry.vrf == names.VRF_SERVICE_LINK else None,
+        exports=bgp.only(*infrastructure) if entry.vrf == names.VRF_SERVICE_LINK else None,
         bfd=bgp.Bfd() if entry.bfd else None,
     )
 
@@ -151,7 +149,8 @@ def expected(topology: Topology, kind: VirtualInterfaceKind, target: str = "") -
         if entry.vrf != names.VRF_LOCAL_GATEWAY or devices[connection.device].config:
             continue
         for segment in topology.site.segments:
-            if any(device == connection.device for device, _ in segment.routers):
+            here = segment.vrf == entry.vrf
+            if here and any(device == connection.device for device, _ in segment.routers):
                 found[segment.cidr] = None
     return list(found)
 

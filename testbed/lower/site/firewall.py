@@ -85,9 +85,10 @@ def attach(
 
 def _ruleset(topology: Topology, firewall: Firewall) -> str:
     inside = ", ".join(
-        str(outpost.service_link.infrastructure_cidr)
-        for outpost in topology.outposts.values()
-        if not outpost.service_link.private_anchors
+        str(cidr)
+        for rack in topology.racks.values()
+        if not rack.private_anchors
+        for cidr in rack.service_link.infrastructure_cidrs
     )
     out = f"ip saddr {{ {inside} }} ip daddr {topology.region.public_cidr}"
     back = f"ip saddr {topology.region.public_cidr} ip daddr {{ {inside} }}"

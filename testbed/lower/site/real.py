@@ -34,13 +34,9 @@ def _cables(topology: Topology, device: Device) -> dict[Place, str]:
     if ports is None:
         return {}
     found: dict[str, str] = {}
-    for outpost in topology.outposts.values():
+    for outpost in topology.racks.values():
         own = [lag for lag in outpost.lags if lag.customer_device == device.name]
-        members = [
-            member
-            for lag in own
-            for member in names.lag_members(names.customer_bond(outpost, lag), lag)
-        ]
+        members = [member for lag in own for member in names.customer_members(outpost, lag)]
         found |= dict(zip(members, ports.uplinks.get(outpost.name, ()), strict=False))
     for name, pair in ports.links.items():
         ends = [names.link_port(vrf, name) for vrf in VRFS]

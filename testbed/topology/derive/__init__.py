@@ -28,7 +28,7 @@ from testbed.topology.derive.managed import (
     with_elastic_ips,
 )
 from testbed.topology.derive.order import ordered
-from testbed.topology.derive.rack import derive_outposts
+from testbed.topology.derive.outposts import derive_outposts
 from testbed.topology.derive.region import derive_region, internet_uplinks
 from testbed.topology.derive.site import derive_site
 from testbed.topology.derive.transit import derive_transit_gateways

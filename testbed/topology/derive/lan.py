@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 
 from testbed.topology.derive.addresses import free_addresses, hosts
-from testbed.topology.model import DhcpServer, Host, Segment, Vrrp
+from testbed.topology.model import LOCAL_GATEWAY_VRF, DhcpServer, Host, Segment, Vrrp
 from testbed.topology.numbers import Numbers
 from testbed.topology.report import Report
 from testbed.topology.schema import HostForm, SegmentForm, TopologyForm
@@ -40,6 +40,7 @@ def derive_segments(form: TopologyForm, report: Report, numbers: Numbers) -> tup
                 dhcp=_dhcp(form, name, segment, routers, vrrp, numbers),
                 vrrp=vrrp,
                 ipv6_routers=_ipv6_routers(name, segment, numbers),
+                vrf=segment.vrf or LOCAL_GATEWAY_VRF,
             )
         )
     return tuple(segments)

@@ -72,8 +72,7 @@ from testbed.topology.editing.local_gateways import (
     delete_local_gateway_route_table_vpc_association,
     modify_local_gateway,
     modify_local_gateway_route,
-    modify_virtual_interface,
-    reset_virtual_interface,
+    modify_routing_domain,
 )
 from testbed.topology.editing.network_acls import (
     create_network_acl,
@@ -192,6 +191,12 @@ from testbed.topology.editing.transit_gateways import (
     modify_transit_gateway_vpc_attachment,
     replace_transit_gateway_route,
 )
+from testbed.topology.editing.virtual_interfaces import (
+    create_local_gateway_virtual_interface,
+    delete_local_gateway_virtual_interface,
+    modify_virtual_interface,
+    reset_virtual_interface,
+)
 from testbed.topology.editing.vpcs import (
     associate_dhcp_options,
     associate_vpc_cidr_block,
@@ -247,6 +252,7 @@ __all__ = [
     "create_local_gateway_route_table",
     "create_local_gateway_route_table_virtual_interface_group_association",
     "create_local_gateway_route_table_vpc_association",
+    "create_local_gateway_virtual_interface",
     "create_managed_prefix_list",
     "create_nat_gateway",
     "create_network_acl",
@@ -279,6 +285,7 @@ __all__ = [
     "delete_local_gateway_route_table",
     "delete_local_gateway_route_table_virtual_interface_group_association",
     "delete_local_gateway_route_table_vpc_association",
+    "delete_local_gateway_virtual_interface",
     "delete_managed_prefix_list",
     "delete_nat_gateway",
     "delete_network_acl",
@@ -335,6 +342,7 @@ __all__ = [
     "modify_public_virtual_interface",
     "modify_region",
     "modify_region_link",
+    "modify_routing_domain",
     "modify_service_link",
     "modify_site",
     "modify_site_device",

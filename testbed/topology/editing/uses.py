@@ -38,6 +38,7 @@ def of_vpc(data: Data, vpc: str) -> Iterator[Path]:
         ("region", "transit_gateways", ANY, "attachments", ANY, "vpc"),
         ("outposts", ANY, "service_link", "vpc"),
         ("outposts", ANY, "local_gateway", "vpcs", ANY),
+        ("outposts", ANY, "local_gateway", "routing_domains", ANY, "vpcs", ANY),
         ("site", "direct_connect", ANY, "private_vif", "virtual_private_gateway"),
     ):
         yield from _naming(data, pattern, vpc)
@@ -126,8 +127,9 @@ def of_transit_gateway_route_table(data: Data, gateway: str, table: str) -> Iter
 def of_network_interface(data: Data, name: str) -> Iterator[Path]:
     """Find the routes to a network interface; an instance's name is that of its primary one."""
     yield from _routes(data, ANY, f"{name}.instance", f"{name}.network-interface")
-    pattern = ("outposts", ANY, "local_gateway", "routes", ANY, "target")
-    yield from _naming(data, pattern, f"{name}.instance", f"{name}.network-interface")
+    for domain in ((), ("routing_domains", ANY)):
+        pattern = ("outposts", ANY, "local_gateway", *domain, "routes", ANY, "target")
+        yield from _naming(data, pattern, f"{name}.instance", f"{name}.network-interface")
 
 
 def of_placement_group(data: Data, name: str) -> Iterator[Path]:
@@ -146,7 +148,7 @@ def of_outpost(data: Data, name: str) -> Iterator[Path]:
     yield from (path for path, _ in find(data, *pattern))
 
 
-def of_coip_pool(data: Data, outpost: str, pool: str) -> Iterator[Path]:
+def of_coip_pool(data: Data, outpost: str, pool: str, domain: str = "") -> Iterator[Path]:
     """Find the subnets that assign addresses of a pool, and the interfaces that have one."""
     on_outpost = set()
     for path, subnet in find(data, "vpcs", ANY, "subnets", ANY):
@@ -155,12 +157,18 @@ def of_coip_pool(data: Data, outpost: str, pool: str) -> Iterator[Path]:
             if str(subnet.get("map_customer_owned_ip_on_launch")) == pool:
                 yield (*path, "map_customer_owned_ip_on_launch")
     yield from _naming(data, ("addresses", ANY, "pool"), f"{outpost}/{pool}")
-    at = ("outposts", outpost, "local_gateway", "coip_pools", pool, "cidrs")
+    of_domain = ("routing_domains", domain) if domain else ()
+    at = ("outposts", outpost, "local_gateway", *of_domain, "coip_pools", pool, "cidrs")
     for group in INTERFACES:
         for path, address in find(data, group, ANY, "customer_owned_ip"):
             mine = str(lookup(data, (*path[:2], "subnet"))) in on_outpost
             if mine and any(_inside(address, cidr) for cidr in lookup(data, at, [])):
                 yield path
+
+
+def of_domains_pool(data: Data, outpost: str, domain: str, pool: str) -> Iterator[Path]:
+    """Find who uses a pool of a routing domain."""
+    return of_coip_pool(data, outpost, pool, domain)
 
 
 def of_address(data: Data, name: str) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 from typing import Literal
 
@@ -13,6 +13,10 @@ from testbed.topology.model.lan import DhcpServer, Vrrp
 
 FirewallFilter = Literal["stateful", "stateless"]
 Daemon = Literal["bird", "frr"]
+
+# The VRFs that every customer device has, as AWS recommends (facts: R1).
+SERVICE_LINK_VRF = "sl"
+LOCAL_GATEWAY_VRF = "lgw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,9 @@ class Device:
     """A customer network device (CND): router, LAG peer and VRF owner.
 
     `config` is the text of the customer's own daemon configuration, from the
-    file `config_file`, which then replaces the generated one. One with
+    file `config_file`, which then replaces the generated one. There its interfaces may have
+    other names (`config_interfaces`, the testbed's by the customer's), and it may have further
+    VRFs (`vrfs`, with the interfaces that are in each instead of in sl or lgw). One with
     `host_interfaces` is real: all that is built is the other ends of its cables.
     """
 
@@ -44,6 +50,8 @@ class Device:
     config: str | None = None
     host_interfaces: HostInterfaces | None = None
     config_file: str | None = None
+    config_interfaces: Mapping[str, str] = field(default_factory=dict)
+    vrfs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ class SiteLink:
     """
 
     devices: tuple[str, str]
-    vrf: Literal["sl", "lgw"]
+    vrf: str
     addresses: tuple[IPv4Interface, IPv4Interface]
     quality: Quality
 
@@ -99,7 +107,7 @@ class Wan:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A LAN: one broadcast domain in the devices' VRF lgw.
+    """A LAN: one broadcast domain in a VRF of the devices' for local gateways.
 
     `routers` are the devices' addresses on it, (device, address with prefix length);
     `host_interfaces` are the host's interfaces that are ports of it. With a `vlan` it is that
@@ -121,6 +129,7 @@ class Segment:
     dhcp: DhcpServer | None = None
     vrrp: Vrrp | None = None
     ipv6_routers: tuple[tuple[str, IPv6Interface], ...] = ()
+    vrf: str = LOCAL_GATEWAY_VRF
 
     @property
     def gateways(self) -> tuple[IPv4Address, ...]:
@@ -151,7 +160,8 @@ class Site:
     """What the customer owns.
 
     `region_uplinks` lead straight to the Region's edge (VRF sl),
-    `internet_uplinks` to the internet (VRF lgw).
+    `internet_uplinks` to the internet (VRF lgw). With `provider_default` the provider announces
+    a default route beside AWS's ranges on the former.
     """
 
     devices: tuple[Device, ...]
@@ -163,3 +173,4 @@ class Site:
     direct_connects: tuple[DirectConnect, ...] = ()
     firewalls: tuple[Firewall, ...] = ()
     internet_uplinks: tuple[Uplink, ...] = ()
+    provider_default: bool = False

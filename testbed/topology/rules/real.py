@@ -61,7 +61,7 @@ def _given(ports: HostInterfaces) -> Iterator[tuple[tuple[str, ...], Sequence[st
 def _wanted(topology: Topology, device: Device) -> Wanted:
     site = topology.site
     wanted: Wanted = {}
-    for outpost in topology.outposts.values():
+    for outpost in topology.racks.values():
         count = sum(lag.members for lag in outpost.lags if lag.customer_device == device.name)
         if count:
             wanted["uplinks", outpost.name] = count

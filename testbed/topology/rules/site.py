@@ -5,7 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from testbed.errors import Path
-from testbed.topology.model import Topology
+from testbed.topology.derive.site import VRFS
+from testbed.topology.model import Device, Topology
 from testbed.topology.report import Report
 from testbed.topology.rules.lan import usable
 from testbed.topology.rules.rulesets import explain, misplaced
@@ -50,7 +51,7 @@ def _region(topology: Topology, report: Report) -> None:
 
 def _devices(topology: Topology, report: Report) -> None:
     site = topology.site
-    if topology.outposts and not site.devices:
+    if topology.racks and not site.devices:
         message = "an Outpost needs a customer device to connect to, and there are none"
         report.add(("site", "devices"), message, "leave the key out for cnd1 and cnd2", key=True)
     if site.wan and not site.wan.uplinks:
@@ -66,6 +67,25 @@ def _devices(topology: Topology, report: Report) -> None:
         if site.wan and device.name in wan and device.asn == site.wan.asn:
             message = f"AS {device.asn} is also the WAN's, but for eBGP the two must differ"
             report.add(at, message, "give the device another ASN, or the WAN (site.wan.asn)")
+        _own_words(device, report)
+
+
+def _own_words(device: Device, report: Report) -> None:
+    """What only a device with a configuration of its own has: names in it, further VRFs."""
+    path: Path = ("site", "devices", device.name)
+    for key, given in (("config_interfaces", device.config_interfaces), ("vrfs", device.vrfs)):
+        if given and device.config_file is None:
+            message = f"{device.name} has no configuration of its own that this could be about"
+            report.add((*path, key), message, "write its config, or leave this out", key=True)
+    owners: dict[str, str] = {}
+    for vrf, members in device.vrfs.items():
+        if vrf in VRFS:
+            report.add((*path, "vrfs", vrf), f"every device has the VRF {vrf}", key=True)
+        for index, member in enumerate(members):
+            owner = owners.setdefault(member, vrf)
+            if owner != vrf:
+                message = f"{member} is already in the VRF {owner}"
+                report.add((*path, "vrfs", vrf, index), message)
 
 
 def _links(form: TopologyForm, topology: Topology, report: Report) -> None:

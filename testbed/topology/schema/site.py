@@ -11,7 +11,15 @@ from testbed.topology.model import FirewallFilter
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.direct_connect import DirectConnectForm
 from testbed.topology.schema.lan import HostForm, SegmentForm
-from testbed.topology.values import CustomerAsn, Delay, HostInterface, Mtu, Name, Rate
+from testbed.topology.values import (
+    CustomerAsn,
+    Delay,
+    HostInterface,
+    InterfaceName,
+    Mtu,
+    Name,
+    Rate,
+)
 
 
 class HostInterfacesForm(Form):
@@ -56,6 +64,16 @@ class DeviceForm(Form):
         description="A file with its own daemon configuration, instead of a generated one; its"
         " path is below the topology file's folder.",
     )
+    config_interfaces: dict[InterfaceName, InterfaceName] = Field(
+        default={},
+        description="What its interfaces are called in `config`: the name there to the testbed's,"
+        " such as bond0: op. VLANs follow. Default: the testbed's names.",
+    )
+    vrfs: dict[InterfaceName, list[InterfaceName]] = Field(
+        default={},
+        description="Further VRFs that `config` uses, each with the interfaces that are in it"
+        " instead of in sl or lgw. Default: none.",
+    )
     host_interfaces: HostInterfacesForm | None = Field(
         None,
         description="The host interfaces that a real device is cabled to. Default: it is emulated.",
@@ -84,6 +102,11 @@ class RegionLinkForm(Form):
     delay: Delay = Field(10.0, description="One-way delay. Default: 10ms.")
     rate: Rate = Field(1000.0, description="Rate in each direction. Default: 1G.")
     mtu: Mtu = Field(1500, description="MTU in bytes. Default: 1500.")
+    default_route: bool = Field(
+        default=False,
+        description="Whether the provider announces a default route beside AWS's ranges."
+        " Default: false.",
+    )
 
 
 class FirewallForm(Form):
@@ -138,7 +161,7 @@ class SiteForm(Form):
     links: list[LinkForm] | None = Field(
         None,
         description="The links between devices. Default: one between the two devices of each"
-        " Outpost.",
+        " Outpost, a ring of more.",
     )
     region_link: RegionLinkForm = Field(
         RegionLinkForm(), description="The path to the Region. Default: every device has one."

@@ -88,5 +88,14 @@ def test_completes_topologies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert [item.type for item in found] == ["file", "plain", "plain", "plain"]
 
 
+def test_completes_what_checks_are_run_for() -> None:
+    words = ("check", "--topology", "two-racks", "--subject")
+    found = complete(*words, incomplete="op-a.lag")
+    assert {"op-a.lag1", "op-a.lag2"} <= set(found)
+    assert all(word.startswith("op-a.lag") for word in found)
+    assert complete(*words, incomplete="nobody") == []
+    assert complete("check", "--subject") == []  # no testbed runs
+
+
 def test_completing_nodes_without_a_testbed_is_silent() -> None:
     assert complete("exec") == []

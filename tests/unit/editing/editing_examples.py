@@ -75,6 +75,10 @@ outposts:
   op-coip:
     devices: [cnd1, cnd2]
     local_gateway: {mode: coip, coip_pools: {campus: {cidrs: [172.20.0.0/26]}}}
+  op-two:
+    form_factor: rack-2nd-generation
+    devices: [cnd2, cnd3]
+    local_gateway: {routing_domains: {one: {}, coip: {mode: coip}}}
 site:
   devices: {cnd1: {}, cnd2: {}, cnd3: {}}
   segments: {office: {cidr: 192.168.10.0/24, devices: [cnd1]}}
@@ -125,6 +129,15 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
 WRITTEN: list[Change] = [
     *(edit.declare_fault(kind="impair", target="cnd1", **{key: 1}) for key in PARAMETERS),
     edit.update_outpost(outpost="op", form_factor="server"),
+    edit.modify_local_gateway_route(
+        local_gateway_route_table="op-two/one",
+        destination_cidr_block="0.0.0.0/0",
+        network_interface="extra",
+    ),
+    edit.modify_virtual_interface(outpost="op", group="local_gateway", lag=1, vlan=2900),
+    edit.modify_virtual_interface(
+        outpost="op-two", group="local_gateway", routing_domain="one", device=1, vlan=2900
+    ),
     edit.modify_service_link(outpost="op", connectivity="private", vpc="idle", subnet="anchors"),
     edit.modify_region(zones=["us-west-2a"]),
     together(

@@ -70,10 +70,15 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
     (
         together(
             edit.add_file(file="cnd3.conf", text=CONFIG),
-            edit.modify_site_device(device="cnd3", config="cnd3.conf"),
+            edit.modify_site_device(
+                device="cnd3",
+                config="cnd3.conf",
+                config_interfaces={"eth1": "region"},
+                vrfs={"inet": ["region"]},
+            ),
         ),
         together(
-            edit.modify_site_device(device="cnd3", config=None),
+            edit.modify_site_device(device="cnd3", config=None, config_interfaces=None, vrfs=None),
             edit.remove_file(file="cnd3.conf"),
         ),
     ),
@@ -94,8 +99,11 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
     ),
     (edit.modify_site(link_cidr="100.80.0.0/14"), edit.modify_site(link_cidr=None)),
     (
-        edit.modify_region_link(delay="5ms", rate="2G", mtu=1400, devices=["cnd1", "cnd2"]),
-        edit.modify_region_link(delay=None, rate=None, mtu=None, devices=None),
+        together(
+            edit.modify_region_link(delay="5ms", rate="2G", mtu=1400, devices=["cnd1", "cnd2"]),
+            edit.modify_region_link(default_route=True),
+        ),
+        edit.modify_region_link(delay=None, rate=None, mtu=None, devices=None, default_route=None),
     ),
     (
         edit.add_site_segment(

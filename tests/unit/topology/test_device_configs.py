@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from testbed.errors import TopologyError
+from testbed.errors import TopologyError, UsageError
 from testbed.lifecycle import device_configs
+from testbed.lifecycle.device_diff import difference, generated
 from testbed.lifecycle.installation import load_topology, lower_topology, read_file
+from testbed.plan.checks import BgpCheck
 from testbed.plan.files import files_of
 
 FILE = """
@@ -24,6 +26,14 @@ GOOD = {
     "bird": "router id 192.0.2.1;\nprotocol device { }\n",
     "frr": "hostname left\nservice integrated-vtysh-config\nrouter bgp 65000 vrf lgw\nexit\n",
 }
+
+
+STATIC_ROUTES = """\
+vrf lgw
+ ip route 10.0.0.0/8 192.0.2.1 eth7
+ ip route 10.1.0.0/16 op.2001
+ ip route 10.2.0.0/16 192.0.2.1 nexthop-vrf other
+"""
 
 
 def load(folder: Path, daemon: str, text: str, notes: list[str] | None = None) -> None:
@@ -64,14 +74,37 @@ def test_so_does_what_the_testbed_itself_generates(tmp_path: Path, daemon: str) 
             GOOD["bird"] + 'protocol direct {\n  vrf "inet"; # vrf "other"\n}\n',
             [(4, 8, "left has no VRF inet")],
         ),
-        ("frr", "hello world {\n", [(1, 1, "bgpd: unknown command: hello world {")]),
+        ("frr", "hello world {\n", [(1, 1, "FRR: unknown command: hello world {")]),
         (
             "frr",
             "interface eth0\n ip address 192.0.2.1/24\nexit\nip route 0.0.0.0/0 192.0.2.2\n",
             [
-                (2, 1, "bgpd: unknown command: ip address 192.0.2.1/24"),
-                (4, 1, "bgpd: unknown command: ip route 0.0.0.0/0 192.0.2.2"),
+                (1, 11, "left has no interface eth0"),
+                (4, 1, "all interfaces of left are in VRFs, so this route of the VRF default"),
             ],
+        ),
+        (
+            "frr",
+            "interface op.1001\n ip address 300.0.2.1/24\n ip pim\n",
+            [
+                (2, 1, "FRR: unknown command: ip address 300.0.2.1/24"),
+                (3, 1, "this line is for FRR's pimd, which no device runs"),
+            ],
+        ),
+        (
+            "frr",
+            "route-map X permit 10\n set as-path prepend 1\nexit\nip protocol bgp route-map X\n",
+            [(2, 1, "zebra: unknown command: set as-path prepend 1")],
+        ),
+        (
+            "frr",
+            STATIC_ROUTES,
+            [(2, 32, "left has no interface eth7"), (4, 45, "left has no VRF other")],
+        ),
+        (
+            "bird",
+            GOOD["bird"] + 'protocol static {\n  ipv4;\n  route 10.0.0.0/8 via "e9";\n}\n',
+            [(5, 25, "left has no interface e9")],
         ),
         (
             "frr",
@@ -106,4 +139,80 @@ def test_without_the_daemon_there_is_a_note(
     notes: list[str] = []
     load(tmp_path, "frr", "hello world {\n", notes)
     [note] = notes
-    assert "frr.conf was not parsed: bgpd is not installed here (package frr)" in note
+    assert "frr.conf was not parsed: vtysh is not installed here (package frr)" in note
+
+
+def test_what_is_about_a_terminal_is_a_note(tmp_path: Path) -> None:
+    notes: list[str] = []
+    load(tmp_path, "frr", GOOD["frr"])
+    load(tmp_path, "frr", GOOD["frr"] + "line vty\n", notes)
+    [note] = notes
+    assert note.endswith("without effect, because a node has no terminal of FRR's: line 2, 5")
+
+
+OWN_WORDS = "config: conf/frr.conf, config_interfaces: {bond0: op}, vrfs: {inet: [region]}"
+
+
+def test_the_topology_says_what_the_file_calls_things(tmp_path: Path) -> None:
+    text = "interface bond0.1001 vrf sl\nexit\nvrf inet\n ip route 10.0.0.0/8 region\n"
+    with pytest.raises(TopologyError) as caught:
+        load(tmp_path, "frr", text)
+    assert [problem.line for problem in caught.value.problems] == [1, 3]
+    file = tmp_path / "site.yaml"
+    file.write_text(file.read_text().replace("config: conf/frr.conf", OWN_WORDS))
+    node = read_file(file).plan.node("left")
+    assert node.interface("region").master == "inet"
+    assert "interface op.1001 vrf sl" in node.files["zebra.conf"]
+    assert [process.name for process in node.processes] == ["zebra", "staticd"]
+    file.write_text(
+        file.read_text().replace("[region]", "[nowhere]").replace("bond0: op", "bond0: x")
+    )
+    with pytest.raises(TopologyError) as caught:
+        read_file(file)
+    said = {problem.message for problem in caught.value.problems}
+    assert "left has no interface nowhere for the VRF inet" in said
+    assert "left has no interface x that bond0 could be" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("vrfs: {inet: []}", "left has no configuration of its own"),
+        ("config_interfaces: {a: op}", "left has no configuration of its own"),
+        ("config: conf/frr.conf, vrfs: {sl: []}", "every device has the VRF sl"),
+        (
+            "config: conf/frr.conf, vrfs: {a: [region], b: [region]}",
+            "region is already in the VRF a",
+        ),
+    ],
+)
+def test_words_that_make_no_sense_are_refused(tmp_path: Path, words: str, message: str) -> None:
+    load(tmp_path, "frr", GOOD["frr"])
+    file = tmp_path / "site.yaml"
+    file.write_text(file.read_text().replace("config: conf/frr.conf", words))
+    with pytest.raises(TopologyError) as caught:
+        read_file(file)
+    assert message in str(caught.value)
+
+
+def test_the_sessions_that_the_file_has_are_waited_for(tmp_path: Path) -> None:
+    text = "router bgp 65000 vrf lgw\n neighbor 198.19.0.0 remote-as 64513\nexit\n"
+    load(tmp_path, "frr", text)
+    checks = read_file(tmp_path / "site.yaml").plan.checks
+    [check] = [one for one in checks if isinstance(one, BgpCheck) and one.node == "left"]
+    assert (check.daemon, check.protocol, check.neighbor) == ("frr", "", "198.19.0.0")
+
+
+def test_the_difference_to_what_would_be_generated(tmp_path: Path) -> None:
+    load(tmp_path, "frr", GOOD["frr"])
+    file = tmp_path / "site.yaml"
+    topology = load_topology(file, {})
+    assert "-router bgp 65000 vrf sl" in difference(topology, "left").splitlines()
+    assert "+service integrated-vtysh-config" in difference(topology, "left").splitlines()
+    whole = tmp_path / "conf" / "frr.conf"
+    whole.write_text(generated(topology, "left"))
+    assert not difference(load_topology(file, {}), "left")
+    with pytest.raises(UsageError, match="right has no configuration of its own"):
+        difference(topology, "right")
+    with pytest.raises(UsageError, match="no customer device 'up'"):
+        generated(topology, "up")
