@@ -44,6 +44,7 @@ VERBS = (
     "advance",
     "events",
     "watch",
+    "api",
     "logs",
     "bundle",
     "graph",

@@ -122,12 +122,32 @@ def edit(
 ) -> Edited:
     """Change what runs: `change` is given its document, and returns the one that is to be.
 
-    Where somebody else was faster it is called again with what runs then, and others wait.
-    `on_made` hears of what is about to be applied.
-    Raises DocumentError where the rules refuse the outcome, and ConflictError where it took
-    too long each time; nothing has changed then.
+    `on_made` hears of what is about to be applied. Errors are as of `edit_live`, and
+    DocumentError where the rules refuse the outcome; nothing has changed then.
     """
-    editing = _Editing(client, change, on_made, {"wait": wait, "timeout_s": timeout_s})
+
+    def make(now: Standing) -> Installation:
+        new = prepare(client, now, change)
+        on_made(now, new)
+        return new
+
+    return edit_live(client, make, wait=wait, timeout_s=timeout_s, on_event=on_event)
+
+
+def edit_live(
+    client: Client,
+    make: Callable[[Standing], Installation],
+    *,
+    wait: bool = True,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> Edited:
+    """Change what runs: `make` is given what that is, and returns the installation that is to be.
+
+    Where somebody else was faster it is called again with what runs then, and others wait.
+    Raises ConflictError where it took too long each time; nothing has changed then.
+    """
+    editing = _Editing(client, make, {"wait": wait, "timeout_s": timeout_s})
     for attempt in range(ATTEMPTS):
         try:
             if attempt:
@@ -146,18 +166,13 @@ def edit(
 
 
 class _Editing:
-    """One change of a document, which is made again where somebody else was faster."""
+    """One change of what runs, which is made again where somebody else was faster."""
 
     def __init__(
-        self,
-        client: Client,
-        change: Edit,
-        on_made: Callable[[Standing, Installation], None],
-        how: dict[str, Any],
+        self, client: Client, make: Callable[[Standing], Installation], how: dict[str, Any]
     ) -> None:
         self._client = client
-        self._change = change
-        self._on_made = on_made
+        self._made_of = make
         self._how = how | {"ready": "touched"}
         self._made: tuple[_Known, Installation, Digested] | None = None
 
@@ -178,10 +193,9 @@ class _Editing:
         return self._make(_known(self._client, answer))
 
     def _make(self, known: _Known) -> dict[str, Any]:
-        new = prepare(self._client, known.standing, self._change)
+        new = self._made_of(known.standing)
         plan = digested(new.plan, known.plan)
         self._made = known, new, plan
-        self._on_made(known.standing, new)
         return _application(known, new, plan) | self._how | {"digest": plan.digest}
 
     def done(self, result: dict[str, Any]) -> Edited:

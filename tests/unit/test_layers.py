@@ -142,6 +142,18 @@ MAY_IMPORT: dict[str, set[str]] = {
         "render",
         "testing",
     },
+    "api": {
+        "errors",
+        "topology.model",
+        "topology.ids",
+        "topology.numbers",
+        "topology",
+        "plan",
+        "lower",
+        "control.protocol",
+        "control",
+        "lifecycle",
+    },
     "chaos": {
         "errors",
         "topology.model",

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from testbed.topology.schema.address import AddressForm
+from testbed.topology.schema.aws import ObjectRecordForm
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.conformance import ConformanceForm, FailoverForm
 from testbed.topology.schema.direct_connect import (
@@ -109,6 +110,7 @@ __all__ = [
     "NetworkAclEntryForm",
     "NetworkAclForm",
     "NetworkInterfaceForm",
+    "ObjectRecordForm",
     "OutpostForm",
     "PlacementGroupForm",
     "PrivateVirtualInterfaceForm",
@@ -172,6 +174,11 @@ class TopologyForm(Form):
     )
     addresses: dict[Name, AddressForm] = Field(
         default={}, description="The addresses that are allocated, by name."
+    )
+    aws: dict[str, ObjectRecordForm] = Field(
+        default={},
+        description="What AWS's endpoint keeps of objects beside all this: tags and the like, by"
+        " AWS's identifiers (docs/api.md).",
     )
     conformance: ConformanceForm = Field(
         ConformanceForm(), description="Limits for what testbed check measures."
