@@ -19,7 +19,7 @@ from testbed.api.world import World
 from testbed.api.writer import Job, Writer
 from testbed.control.client import Client
 from testbed.errors import TestbedError
-from testbed.lifecycle.live import Live, live
+from testbed.lifecycle.live import Standing, live
 
 ANSWER_S = 600.0
 STATES_S = 1.0  # how old what `testbed status` said may be
@@ -123,12 +123,12 @@ class Endpoint:
                 self._states = (time.monotonic(), states)
             return states
 
-    def _world_of(self, now: Live) -> World:
+    def _world_of(self, now: Standing) -> World:
         """Return the world of what runs; the one that there is, where it is of this revision."""
         with self._lock:
             return self._made(now)
 
-    def _made(self, now: Live) -> World:
+    def _made(self, now: Standing) -> World:
         if self._world is not None and self._world.live.revision == now.revision:
             return self._world
         return World(now, now.topology())

@@ -54,6 +54,18 @@ def state(world: World, instance: Instance) -> str:
     return world.state(world.id(KIND, instance.name), ready="running")
 
 
+ALIKE: Final = {  # what all instances here have
+    "Architecture": "x86_64",
+    "BlockDeviceMappings": [],
+    "EbsOptimized": False,
+    "EnaSupport": True,
+    "Hypervisor": "xen",
+    "RootDeviceType": "ebs",
+    "VirtualizationType": "hvm",
+    "Monitoring": {"State": "disabled"},
+}
+
+
 def describe(world: World, instance: Instance) -> dict[str, Any]:
     """Return an instance as answers have it."""
     id_ = world.id(KIND, instance.name)
@@ -70,14 +82,7 @@ def describe(world: World, instance: Instance) -> dict[str, Any]:
         "State": state_of(state(world, instance)),
         "LaunchTime": world.created(id_),
         "AmiLaunchIndex": world.value(id_, "index", 0),
-        "Architecture": "x86_64",
-        "BlockDeviceMappings": [],
-        "EbsOptimized": False,
-        "EnaSupport": True,
-        "Hypervisor": "xen",
-        "RootDeviceType": "ebs",
-        "VirtualizationType": "hvm",
-        "Monitoring": {"State": "disabled"},
+        **ALIKE,
         "Placement": {"AvailabilityZone": subnet.zone, "GroupName": "", "Tenancy": "default"},
         "PrivateIpAddress": address,
         "PrivateDnsName": f"ip-{address.replace('.', '-')}.{domain}",

@@ -145,11 +145,11 @@ def test_a_subnet_on_an_outpost_does_not_associate_its_vpc_by_itself() -> None:
         OutpostArn=outpost["OutpostArn"],
         AvailabilityZoneId="usw2-az1",
     )
-    assert resolve(aws.document).outposts["op"].local_gateway.vpcs == ()
+    assert [domain.vpcs for domain in resolve(aws.document).racks["op"].domains] == [()]
     [table] = aws("DescribeLocalGatewayRouteTables")["LocalGatewayRouteTables"]
     id_ = table["LocalGatewayRouteTableId"]
     aws("CreateLocalGatewayRouteTableVpcAssociation", LocalGatewayRouteTableId=id_, VpcId=vpc)
-    assert len(resolve(aws.document).outposts["op"].local_gateway.vpcs) == 1
+    assert [len(domain.vpcs) for domain in resolve(aws.document).racks["op"].domains] == [1]
 
 
 def test_errors_have_awss_codes_and_identifiers(aws: Account) -> None:
