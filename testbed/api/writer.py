@@ -138,6 +138,7 @@ class Writer:
                 self._client,
                 lambda now: self._make(batch, now),
                 timeout_s=READY_S,
+                current=True,
                 on_event=heard,
             )
             self._accept(batch)

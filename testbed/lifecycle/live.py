@@ -140,14 +140,17 @@ def edit_live(
     *,
     wait: bool = True,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    current: bool = False,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Edited:
     """Change what runs: `make` is given what that is, and returns the installation that is to be.
 
     Where somebody else was faster it is called again with what runs then, and others wait.
+    The first time it may be given what the client knows from its last change, unless what
+    is `current` matters: where a refusal by `make` is told to others at once.
     Raises ConflictError where it took too long each time; nothing has changed then.
     """
-    editing = _Editing(client, make, {"wait": wait, "timeout_s": timeout_s})
+    editing = _Editing(client, make, {"wait": wait, "timeout_s": timeout_s}, current=current)
     for attempt in range(ATTEMPTS):
         try:
             if attempt:
@@ -169,9 +172,15 @@ class _Editing:
     """One change of what runs, which is made again where somebody else was faster."""
 
     def __init__(
-        self, client: Client, make: Callable[[Standing], Installation], how: dict[str, Any]
+        self,
+        client: Client,
+        make: Callable[[Standing], Installation],
+        how: dict[str, Any],
+        *,
+        current: bool,
     ) -> None:
         self._client = client
+        self._current = current
         self._made_of = make
         self._how = how | {"ready": "touched"}
         self._made: tuple[_Known, Installation, Digested] | None = None
@@ -180,13 +189,18 @@ class _Editing:
         """Make the change of what the client knows, or else reads; and what is to be sent."""
         client = self._client
         known = client.known if isinstance(client.known, _Known) else _read(client)
+        if self._current and not known.read and self._is_old(known):
+            known = _read(client)
         try:
             return known, self._make(known)
         except TestbedError:
-            if known.read or client.hello()["revision"] == known.standing.revision:
+            if known.read or not self._is_old(known):
                 raise
         known = _read(client)  # of what runs by now it may be no error
         return known, self._make(known)
+
+    def _is_old(self, known: _Known) -> bool:
+        return bool(self._client.hello()["revision"] != known.standing.revision)
 
     def in_turn(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Make the change of what runs, by the keeper's answer; what is to be sent."""

@@ -269,7 +269,7 @@ def test_terraform_applies_changes_and_destroys(
     assert run("plan", "-detailed-exitcode") == 0
     (tmp_path / "main.tf").write_text(text.replace("192.168.10.0/24", "192.168.99.0/24"))
     run("apply", "-auto-approve")
-    assert not reaches(testbed, address)
+    testbed.eventually(lambda: not reaches(testbed, address))
     run("destroy", "-auto-approve")
     after = live(testbed.client).document.data
     assert {**after, "aws": None} == {**before, "aws": None}

@@ -164,6 +164,17 @@ def _select(ask: Ask, rows: list[Row], kind: ResourceType, member: str) -> Resul
     return {key: select(ask, rows, key, ids=(f"{member}Ids", f"{member}Id", kind))}
 
 
+def _select_associations(ask: Ask, rows: list[Row], member: str) -> Result:
+    """Return the associations that a call asks for.
+
+    Of one that has ended nothing is told, and it is no error: Terraform's provider takes that
+    for its end.
+    """
+    key, wanted = f"{member}s", ask.get(f"{member}Ids")
+    there = [row for row in rows if not wanted or row[f"{member}Id"] in wanted]
+    return {key: select(ask, there, key)}
+
+
 @looks("DescribeLocalGateways")
 def describe_local_gateways(ask: Ask) -> Result:
     """Describe local gateways."""
@@ -199,7 +210,8 @@ def describe_local_gateway_route_table_vpc_associations(ask: Ask) -> Result:
     rows = [
         _to_vpc(ask.world, table, vpc) for table in tables(ask.world) for vpc in table.domain.vpcs
     ]
-    return _select(ask, rows, TO_VPC, "LocalGatewayRouteTableVpcAssociation")
+    member = "LocalGatewayRouteTableVpcAssociation"
+    return _select_associations(ask, rows, member)
 
 
 @looks("DescribeLocalGatewayRouteTableVirtualInterfaceGroupAssociations")
@@ -207,7 +219,7 @@ def describe_local_gateway_route_table_virtual_interface_group_associations(ask:
     """Describe which VIF groups route tables are associated with."""
     rows = [_to_group(ask.world, t) for t in tables(ask.world) if t.domain.vif_group]
     member = "LocalGatewayRouteTableVirtualInterfaceGroupAssociation"
-    return _select(ask, rows, TO_GROUP, member)
+    return _select_associations(ask, rows, member)
 
 
 @changes("CreateLocalGatewayRouteTable")

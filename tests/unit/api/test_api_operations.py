@@ -246,3 +246,18 @@ def test_what_was_created_and_deleted_leaves_only_records(aws: Account) -> None:
         key: value for key, value in aws.document.data.items() if key not in ("aws", "addresses")
     }
     assert left == before.data
+
+
+def test_ports_of_all_protocols_are_not_looked_at(aws: Account) -> None:
+    """As Terraform revokes the rule that lets everything out."""
+    group = aws("CreateSecurityGroup", GroupName="web", Description="web", VpcId=aws.vpc())
+    everything = {"IpProtocol": "-1", "FromPort": 0, "ToPort": 0}
+    rule = {**everything, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    aws("RevokeSecurityGroupEgress", GroupId=group["GroupId"], IpPermissions=[rule])
+    [found] = aws("DescribeSecurityGroups", GroupIds=[group["GroupId"]])["SecurityGroups"]
+    assert found["IpPermissionsEgress"] == []
+    aws("AuthorizeSecurityGroupEgress", GroupId=group["GroupId"], IpPermissions=[rule])
+    [found] = aws("DescribeSecurityGroups", GroupIds=[group["GroupId"]])["SecurityGroups"]
+    assert [rule["IpRanges"] for rule in found["IpPermissionsEgress"]] == [
+        [{"CidrIp": "0.0.0.0/0"}]
+    ]
