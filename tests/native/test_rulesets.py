@@ -84,7 +84,7 @@ def rules(random: Random, sets: list[str]) -> list[str]:
         "ports": "iifname @{} accept",
         "marks": "meta mark set iifname map @{}",
         "blocks": "ip saddr @{} counter drop",
-        "kinds": "meta l4proto . th dport . ip saddr @{} return",
+        "kinds": "ip protocol . th dport . ip saddr @{} return",
     }
     found = [selectors[name.partition("_")[0]].format(name) for name in sets]
     found += ["ip saddr { 10.0.0.1, 10.0.0.2 } accept", 'counter drop comment "no way, at all"']
