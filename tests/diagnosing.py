@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from testbed.chaos.verdict import names_one
-from testbed.conformance import site_subjects, subjects
+from testbed.conformance import rack_subjects, site_subjects, subjects
+from testbed.conformance.rack_subjects import VifSubject
 from testbed.conformance.results import Result
-from testbed.conformance.subjects import VifSubject
 from testbed.errors import UsageError
 from testbed.faults.catalog import compose, make
 from testbed.lower import names
@@ -89,7 +89,7 @@ def _case(kind: str, target: str, checks: object, *objects: str, **values: Any) 
 
 def _lags(topology: Topology, plan: Plan) -> Iterator[Case]:
     lacp = ("lag.fast-rate", "lag.members")
-    for lag in subjects.lags(topology):
+    for lag in rack_subjects.lags(topology):
         ends = (lag.ond, lag.device)
         pairs = ((lag.device, lag.device_bond, 1), (lag.ond, lag.ond_bond, 0))
         for node, bond, side in pairs:
@@ -112,7 +112,7 @@ def _lags(topology: Topology, plan: Plan) -> Iterator[Case]:
 
 
 def _vifs(topology: Topology, plan: Plan) -> Iterator[Case]:
-    for vif in subjects.vifs(topology):
+    for vif in rack_subjects.vifs(topology):
         ends = (vif.on.ond, vif.on.device)
         places = (f"{ends[1]}:{vif.device_interface}", f"{ends[0]}:{vif.ond_interface}")
         for place in places:
@@ -139,19 +139,23 @@ def _announced(topology: Topology, vif: VifSubject, device: str, ond: str) -> It
     yield _case("route-withdrawn", ond, "bgp.outpost-announces", *ends)
     leak = ("bgp.outpost-announces",)
     yield _case("route-leaked", ond, leak, *ends, prefix="10.99.0.0/16")
-    infrastructure = str(vif.on.outpost.service_link.infrastructure_cidr)
+    infrastructure = str(vif.on.outpost.service_link.infrastructure_cidrs[0])
     if vif.purpose == "service-link":
         yield _case("route-withdrawn", device, "bgp.way-to-region", *ends)
-        for prefix in map(str, topology.announced(vif.on.outpost)):
+        announced = (
+            c for g in topology.gateways if g[0] == vif.on.outpost for c in topology.announced(*g)
+        )
+        for prefix in map(str, announced):
             yield _case("route-leaked", device, "bgp.no-leak", *ends, prefix=prefix)
         if bird:
             yield _case("bgp-prefix-limit", device, "bgp.prefix-limit", *ends, limit=1)
         return
     yield _case("route-leaked", device, "bgp.no-leak", *ends, prefix=infrastructure)
-    near = site_subjects.area(topology, names.VRF_LOCAL_GATEWAY, vif.on.device)
+    near = site_subjects.area(topology, vif.vrf, vif.on.device)
     if any(near & {name for name, _ in s.routers} for s in topology.site.segments):
         yield _case("route-withdrawn", device, ("bgp.way-to-site", "bgp.equal"), *ends)
-    if bird and len(topology.announced(vif.on.outpost)) > 1:
+    assert vif.domain is not None
+    if bird and len(topology.announced(vif.on.outpost, vif.domain)) > 1:
         yield _case("bgp-prefix-limit", device, "bgp.prefix-limit", *ends, limit=1)
 
 

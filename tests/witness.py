@@ -30,8 +30,13 @@ UDP = 17
 BFD = 3784
 EXACTLY = ("routes", "rules", "sessions", "lacp")
 SLACK_S = 2.0  # what was to stay for that longer than a check took has not gone by itself
-# BIRD of routes over a gateway that is no neighbour, at each of its scans of the kernel's table.
-BY_THEMSELVES = re.compile(r"KRT: Received route \S+ with strange next-hop")
+# BIRD of routes over a gateway that is no neighbour, at each of its scans of the kernel's table;
+# keepalived of whatever it hears first of `lo`; DHCP clients and servers, of leases renewed.
+BY_THEMSELVES = re.compile(
+    r"KRT: Received route \S+ with strange next-hop"
+    r"|\(lo\) MAC Address changed"
+    r"|^udhcpc: |^dnsmasq-dhcp\b"
+)
 CHECKS_A_LOOK = times(8, 1)
 REST_S, TRIES = 20.0, 10  # zebra looks at the speed of links 15 s after they have come up
 
@@ -172,7 +177,7 @@ def tunnels(topology: Topology) -> list[set[str]]:
     """The ends of each tunnel."""
     return [
         {str(server_address(outpost, index)), str(anchor.address)}
-        for outpost in topology.outposts.values()
+        for outpost in topology.racks.values()
         for index, anchor in enumerate(topology.anchors(outpost))
     ]
 

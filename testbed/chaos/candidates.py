@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from testbed.conformance import subjects
-from testbed.conformance.subjects import LagSubject, VifSubject
+from testbed.conformance import rack_subjects, subjects
+from testbed.conformance.rack_subjects import LagSubject, VifSubject
 from testbed.errors import UsageError
 from testbed.faults.catalog import compose, make
 from testbed.faults.values import Value
@@ -90,7 +90,7 @@ def _keys(*found: LagSubject | VifSubject) -> frozenset[str]:
 
 
 def _lags(topology: Topology) -> Iterator[Candidate]:
-    for lag in subjects.lags(topology):
+    for lag in rack_subjects.lags(topology):
         keys = _keys(lag)
         bond = f"{lag.device}:{lag.device_bond}"
         for inside, outside in lag.members:
@@ -106,7 +106,7 @@ def _lags(topology: Topology) -> Iterator[Candidate]:
 
 
 def _vifs(topology: Topology) -> Iterator[Candidate]:
-    for vif in subjects.vifs(topology):
+    for vif in rack_subjects.vifs(topology):
         target, keys = f"{vif.on.device}:{vif.device_interface}", _keys(vif)
         yield Candidate("vlan-removed", target, keys, ("vlan",))
         yield Candidate("vlan-wrong", target, keys, ("vlan",), {"vid": WRONG_VID})
@@ -119,9 +119,9 @@ def _vifs(topology: Topology) -> Iterator[Candidate]:
 
 
 def _outposts(topology: Topology) -> Iterator[Candidate]:
-    for outpost in subjects.outposts(topology):
+    for outpost in rack_subjects.outposts(topology):
         name, keys = str(outpost), outpost.keys | {str(outpost)}
-        tunnels = [t for t in subjects.tunnels(topology) if str(t.outpost.name) == name]
+        tunnels = [t for t in rack_subjects.tunnels(topology) if str(t.outpost.name) == name]
         keys |= frozenset().union(*(tunnel.keys for tunnel in tunnels))
         yield Candidate("service-link-cut", name, keys, ("service-link",))
         for tunnel in tunnels:
@@ -132,7 +132,7 @@ def _outposts(topology: Topology) -> Iterator[Candidate]:
 
 
 def _devices(plan: Plan, topology: Topology) -> Iterator[Candidate]:
-    lags = subjects.lags(topology)
+    lags = rack_subjects.lags(topology)
     for device in subjects.devices(topology):
         own = _keys(*(lag for lag in lags if lag.device == device.name))
         yield Candidate("node-stopped", device.name, own, ("lag",))

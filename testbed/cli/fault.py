@@ -120,6 +120,7 @@ def _sentence(kind: FaultKind) -> str:
 
 def _example(kind: FaultKind) -> str:
     target = {"node": "cnd1", "interface": "cnd1:op-a", "outpost": "op-a", "region": "region"}
+    target |= {"rack": "op-a.rack1", "server": "op-a.server1"}
     words = ["testbed fault", kind.name, target[kind.targets[0]]]
     needed = [p for p in kind.parameters if p.required]
     needed = needed or (list(kind.parameters[:1]) if kind.at_least_one else [])

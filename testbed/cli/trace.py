@@ -72,7 +72,7 @@ def command(
     protocol, port = _protocol(icmp=icmp, tcp=tcp, udp=udp)
     form = _picture_format(graph)
     client = connect(name)
-    address = resolve(client, destination, ipv6=ipv6)
+    address = resolve(client, destination, ipv6=ipv6, source=source)
     plan, _ = client.plan()
     result = trace(client, plan, source, address, protocol=protocol, port=port, size=size, df=df)
     if graph is not None and form is not None:

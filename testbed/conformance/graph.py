@@ -39,7 +39,7 @@ class After:
 
     def concerns(self, result: Result, own: frozenset[str], keys: frozenset[str]) -> bool:
         """Whether a result is about what a check for this object stands on."""
-        if self.part and not any(key.endswith(f".{self.part}") for key in result.keys):
+        if self.part and not any(f".{self.part}" in key for key in result.keys):
             return False
         return bool(result.keys & keys or result.within & own)
 

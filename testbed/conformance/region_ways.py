@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from testbed.conformance.probing import captures
+from testbed.conformance.rack_subjects import TunnelSubject
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import TunnelSubject, behind
+from testbed.conformance.subjects import behind
 from testbed.lower import names
 from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
 from testbed.lower.rack.inner import server_address
 from testbed.plan.model import Place
-from testbed.topology.model import Outpost, Topology
+from testbed.topology.model import Rack, Topology
 
-LOOK_S = 4.0
+# What calls without an answer does so again after 5 s and up to a third of one (WireGuard).
+LOOK_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,12 @@ class RegionWay:
     address: str = ""
 
 
-def ways_of(topology: Topology, outpost: Outpost) -> list[RegionWay]:
+def ways_of(topology: Topology, outpost: Rack) -> list[RegionWay]:
     """The ways that the service link of an Outpost with public connectivity may take."""
-    if outpost.service_link.private_anchors:
+    if outpost.private_anchors:
         return []
     site, found = topology.site, []
-    devices = {lag.customer_device for lag in outpost.lags}
+    devices = {*outpost.customer_devices}
     for wall in site.firewalls:
         if any(rack.name == outpost.name for rack in behind(topology, wall.name)):
             inside = tuple((wall.name, names.inside_port(link.device)) for link in wall.inside)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from testbed.conformance.rack_subjects import LagSubject
 from testbed.conformance.streams import Flow
-from testbed.conformance.subjects import LagSubject
 from testbed.conformance.ways import Ways
 from testbed.lower import names
-from testbed.topology.model import Outpost, Topology, Uplink
+from testbed.topology.model import Rack, Topology, Uplink
 
 
 def without_node(topology: Topology, name: str) -> Topology:
@@ -39,9 +39,9 @@ def without_node(topology: Topology, name: str) -> Topology:
     )
     outposts = {
         key: replace(one, lags=tuple(lag for lag in one.lags if lag.customer_device != name))
-        for key, one in topology.outposts.items()
+        for key, one in topology.racks.items()
     }
-    return replace(topology, site=left, outposts=outposts)
+    return replace(topology, site=left, outposts={**topology.outposts, **outposts})
 
 
 def without_uplink(topology: Topology, uplink: Uplink) -> Topology:
@@ -54,8 +54,18 @@ def without_uplink(topology: Topology, uplink: Uplink) -> Topology:
 
 def without_lag(topology: Topology, gone: LagSubject) -> Topology:
     """What is left without a LAG of an Outpost's."""
-    lags = tuple(lag for lag in gone.outpost.lags if lag != gone.lag)
-    left = {gone.outpost.name: replace(gone.outpost, lags=lags)}
+    return _without(topology, gone.outpost, {gone.lag.number})
+
+
+def without_networking_device(topology: Topology, lag: LagSubject) -> Topology:
+    """What is left without the networking device of a LAG, with all its LAGs."""
+    gone = {other.number for other in lag.outpost.lags_of(lag.lag.device)}
+    return _without(topology, lag.outpost, gone)
+
+
+def _without(topology: Topology, rack: Rack, gone: set[int]) -> Topology:
+    lags = tuple(lag for lag in rack.lags if lag.number not in gone)
+    left = {rack.name: replace(rack, lags=lags)}
     return replace(topology, outposts={**topology.outposts, **left})
 
 
@@ -67,13 +77,13 @@ def kept(left: Topology) -> Callable[[Flow], bool]:
         if ways.way(flow.source, flow.destination, flow.way.to) != flow.way:
             return False
         places = {flow.source.place, flow.destination.place} - {None}
-        outposts = [outpost for name, outpost in left.outposts.items() if name in places]
+        outposts = [rack for name, rack in left.racks.items() if name in places]
         return flow.way.kind != "service-link" or all(ways_out(left, one) for one in outposts)
 
     return concerns
 
 
-def ways_out(topology: Topology, outpost: Outpost) -> set[str]:
+def ways_out(topology: Topology, outpost: Rack) -> set[str]:
     """The devices that an Outpost reaches (VRF sl) and its service link leaves the site by."""
     site, vpc = topology.site, outpost.service_link.vpc
     far = topology.vpcs[vpc].cidr if vpc else topology.region.public_cidr
@@ -89,10 +99,10 @@ def ways_out(topology: Topology, outpost: Outpost) -> set[str]:
     return leaving & _reached(topology, outpost)
 
 
-def _reached(topology: Topology, outpost: Outpost) -> set[str]:
+def _reached(topology: Topology, outpost: Rack) -> set[str]:
     """The devices that an Outpost is connected to, by its LAGs and by links in VRF sl."""
     links = [set(e.devices) for e in topology.site.links if e.vrf == names.VRF_SERVICE_LINK]
-    found = {lag.customer_device for lag in outpost.lags}
+    found = {*outpost.customer_devices}
     while onward := [link for link in links if link & found and not link <= found]:
         found.update(*onward)
     return found

@@ -5,18 +5,19 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from testbed.conformance.probing import exists
+from testbed.conformance.rack_subjects import OutpostSubject, TunnelSubject
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import OutpostSubject, TunnelSubject, UplinkSubject, VifSubject
+from testbed.conformance.subjects import UplinkSubject
 from testbed.lower import names
 from testbed.lower.rack import inner
 from testbed.plan.model import Place, Veth
-from testbed.topology.model import Outpost, Topology
+from testbed.topology.model import Outpost, Rack, Topology
 
 
 def anchor_place(site: Site, tunnel: TunnelSubject) -> Place:
     """The node of the tunnel's anchor, and its interface towards the customer."""
     outpost = tunnel.outpost
-    owner = outpost if outpost.service_link.private_anchors else None
+    owner = outpost if outpost.private_anchors else None
     anchor = site.topology.anchors(outpost)[tunnel.index]
     return names.anchor(owner, anchor), "eth0" if owner else "edge"
 
@@ -26,11 +27,11 @@ def edge_end(uplink: UplinkSubject) -> Place:
     return names.EDGE, names.customer_port(uplink.uplink)
 
 
-def uplinks_of(site: Site, outpost: Outpost) -> list[Place]:
+def uplinks_of(site: Site, outpost: Rack) -> list[Place]:
     """The customer's interfaces that the Outpost's service link goes by, from the rack outwards."""
     lags = OutpostSubject(outpost).lags
     devices = [lag.device for lag in lags]
-    places = [(lag.device, VifSubject(lag, "service-link").device_interface) for lag in lags]
+    places = [(lag.device, lag.service_link.device_interface) for lag in lags]
     for name in dict.fromkeys(devices):
         if not exists(site, name):
             continue
@@ -49,8 +50,9 @@ def on_the_way(site: Site, tunnel: TunnelSubject) -> list[Place]:
     router = names.service_link(outpost)
     places: list[Place] = [(tunnel.host, "eth0")]
     for lag in OutpostSubject(outpost).lags:
-        places.append((router, f"ond{lag.lag.device}"))
-        places.append((lag.ond, VifSubject(lag, "service-link").ond_interface))
+        if not lag.lag.index:
+            places.append((router, f"ond{lag.lag.device}"))
+        places.append((lag.ond, lag.service_link.ond_interface))
     places += uplinks_of(site, outpost)
     device = site.plan.node(far[0]).interface(far[1]).device
     if isinstance(device, Veth):

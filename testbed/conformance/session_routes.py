@@ -70,3 +70,8 @@ def parse(lines: Iterable[str]) -> Routes:
             words = line.partition(":")[2].replace("{", " ").replace("}", " ").split()
             found[prefix] = tuple(int(word) for word in words if word.isdigit())
     return dict(sorted(found.items()))
+
+
+def lengths(routes: Routes) -> dict[IPv4Network, int]:
+    """The length of each prefix' AS path."""
+    return {prefix: len(path) for prefix, path in routes.items()}

@@ -181,7 +181,7 @@ def area(topology: Topology, vrf: str, device: str) -> frozenset[str]:
     groups = [set(link.devices) for link in site.links if link.vrf == vrf]
     if vrf == names.VRF_SERVICE_LINK:
         groups += [{uplink.device for uplink in wall.inside} for wall in site.firewalls]
-    elif site.wan:
+    elif site.wan and vrf == names.VRF_LOCAL_GATEWAY:
         groups.append({uplink.device for uplink in site.wan.uplinks})
     found, grown = {device}, True
     while grown:
@@ -194,9 +194,7 @@ def area(topology: Topology, vrf: str, device: str) -> frozenset[str]:
 def _behind(topology: Topology, vrf: str, device: str) -> frozenset[str]:
     near = area(topology, vrf, device)
     return frozenset(
-        outpost.name
-        for outpost in topology.outposts.values()
-        if near & {lag.customer_device for lag in outpost.lags}
+        rack.name for rack in topology.racks.values() if near & {*rack.customer_devices}
     )
 
 
@@ -212,7 +210,7 @@ def segments(topology: Topology) -> list[SegmentSubject]:
             for host in topology.site.hosts
             if host.segment == segment.name
         ]
-        vrf = names.VRF_LOCAL_GATEWAY
+        vrf = segment.vrf
         serves = frozenset().union(*(_behind(topology, vrf, n) for n, _ in segment.routers))
         found.append(SegmentSubject(segment, (*routers, *hosts), serves))
     return found

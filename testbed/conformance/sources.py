@@ -14,9 +14,21 @@ WHITEPAPER = "https://docs.aws.amazon.com/whitepapers/latest/aws-outposts-high-a
 BLOGS = "https://aws.amazon.com/blogs/compute"
 SOURCES: dict[str, tuple[str, str]] = {
     "R1": ("Local network connectivity for Outposts racks", f"{GUIDES}/userguide/local-rack.html"),
+    "R1b": (
+        "Local network connectivity, second generation",
+        f"{GUIDES}/network-userguide/outposts-rack2ndgen-local-rack.html",
+    ),
     "R2": (
         "Site requirements for Outposts racks",
         f"{GUIDES}/userguide/outposts-requirements.html",
+    ),
+    "R2a": (
+        "Network readiness for ACE racks",
+        f"{GUIDES}/userguide/outposts-ace-requirements.html",
+    ),
+    "R2b": (
+        "Site requirements, second generation",
+        f"{GUIDES}/network-userguide/outposts-rack2ndgen-requirements.html",
     ),
     "R2c": (
         "Site requirements, second generation, single rack",
@@ -82,6 +94,18 @@ SOURCES: dict[str, tuple[str, str]] = {
     "H6": (
         "High availability whitepaper: inter-VPC routing",
         f"{WHITEPAPER}/inter-vpc-routing.html",
+    ),
+    "N1": (
+        "Local network connectivity for Outposts servers",
+        f"{GUIDES}/server-userguide/local-server.html",
+    ),
+    "N2": (
+        "Local network interfaces for Outposts servers",
+        f"{GUIDES}/server-userguide/local-network-interface.html",
+    ),
+    "N3": (
+        "Site requirements for Outposts servers",
+        f"{GUIDES}/server-userguide/outposts-requirements.html",
     ),
     "N4": (
         "Authorize the server: Outpost Configuration Tool",

@@ -16,6 +16,8 @@ SUITES = (
     "lag",
     "vlan",
     "site",
+    "server",
+    "lni",
     "bgp",
     "direct-connect",
     "isp",
@@ -45,6 +47,8 @@ CONNECTIVITY = (
     *("direct-connect.received", "direct-connect.advertised"),
     *("isp.link", "isp.peer-answers", "isp.established", "isp.routes", "isp.way-out"),
     *("firewalls.passes-udp", "firewalls.passes-answers", "firewalls.symmetric"),
+    *("server.links", "server.address", "server.gateway", "server.passes-udp"),
+    *("server.authorised", "server.mtu"),
     *("service-link.handshake", "service-link.underlay-mtu", "service-link.inner-mtu"),
 )
 # What the announcements on a VIF stand on, of the customer's own network and towards the Region.

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from ipaddress import IPv4Network
 
 import pytest
 
-from testbed.conformance.announcements import foreign_to, wanted_of
+from testbed.conformance.announcements import foreign_to, segments_behind, wanted_of
 from testbed.conformance.bgp_ends import bfd_state, limit_reached, signatures
 from testbed.conformance.bgp_wire import BAD_PEER_AS, PORT, Heard, listen
 from testbed.conformance.daemons import sessions_of
+from testbed.conformance.device_routes import next_hops
 from testbed.conformance.expectation import expect
 from testbed.conformance.probing import exists, half_open
-from testbed.conformance.session_routes import Announced, Routes
+from testbed.conformance.rack_subjects import LagSubject, OutpostSubject, VifSubject, domains
+from testbed.conformance.session_routes import Announced, lengths
 from testbed.conformance.sessions import signed, steady
 from testbed.conformance.site import SETTLE_S, Site
-from testbed.conformance.site_subjects import area
-from testbed.conformance.subjects import LagSubject, NodeSubject, OutpostSubject, VifSubject
+from testbed.conformance.subjects import NodeSubject
 from testbed.conformance.suites import REGION_WAYS, SITE_WAYS
 from testbed.conformance.vif_sessions import (
     RETRY_S,
@@ -30,7 +30,7 @@ from testbed.conformance.vif_sessions import (
     said_by,
     session_row,
 )
-from testbed.lower.names import TABLE_LOCAL_GATEWAY, VRF_LOCAL_GATEWAY
+from testbed.topology.model import Segment
 
 DEFAULT = IPv4Network("0.0.0.0/0")
 
@@ -188,10 +188,10 @@ def test_outpost_announces(site: Site, vif: VifSubject) -> None:
     Remedy: check the OND's configuration, and which route tables target the local gateway.
     """
     wanted = wanted_of(site.topology, vif)
-    routes = announced_on(site, vif, lambda now: _lengths(now.sent) == wanted).sent
+    routes = announced_on(site, vif, lambda now: lengths(now.sent) == wanted).sent
     name = f"{vif.on.ond} {vif.ond_interface}"
     for prefix in {**wanted, **routes}:
-        seen, length = _lengths(routes).get(prefix), wanted.get(prefix)
+        seen, length = lengths(routes).get(prefix), wanted.get(prefix)
         expect(
             seen == length,
             f"{name}: {prefix}",
@@ -200,30 +200,28 @@ def test_outpost_announces(site: Site, vif: VifSubject) -> None:
         )
 
 
-def _lengths(routes: Routes) -> dict[IPv4Network, int]:
-    return {prefix: len(path) for prefix, path in routes.items()}
-
-
 @pytest.mark.after("bgp.established", part="service-link")
 @pytest.mark.follows("bgp.outpost-announces")
 def test_route_to_rack(site: Site, lag: LagSubject) -> None:
-    """The customer device's VRF of the service link routes the OND's /27 to that OND.
+    """The customer device's VRF of the service link routes an OND's own prefix to that OND.
 
-    Expected: the route to the OND's half of the infrastructure subnet leaves by its VIF.
+    Expected: the route to the OND's part of the infrastructure subnets (a first-generation rack's
+    /27) leaves by its VIF, or shares it with the other ONDs' that own it as well.
     Source: B1, B2, D10 (T1): the VRF's route table uses the service link range that BGP brought
     Remedy: prefer AS path length 1 over 4; do not alter attributes; put the session into the VRF.
     """
     if not exists(site, lag.device):
         pytest.skip(f"{lag.device} is a real device: its route table cannot be read")
-    vif = VifSubject(lag, "service-link")
-    prefix = lag.outpost.service_link.own_prefix(lag.lag.device)
-    command = ["ip", "-o", "route", "get", str(prefix.network_address + 1), "vrf", vif.vrf]
-    done = site.testbed[lag.device].run(command, check=False)
-    seen = done.text.partition(" src")[0].strip() or done.stderr.decode().strip()
-    drained = lag.lag.device in lag.outpost.drained
-    ok = done.returncode == 0 and (drained or f"dev {vif.device_interface} " in f"{seen} ")
-    wanted = f"by way of {vif.device_interface}" if not drained else "any route"
-    expect(ok, f"{lag.device}: {prefix} in VRF {vif.vrf}", expected=wanted, seen=seen)
+    vif, rack = lag.service_link, lag.outpost
+    drained = lag.lag.device in rack.drained
+    for entry in rack.service_link.prefixes:
+        if lag.lag.device not in entry.owners:
+            continue
+        hops = next_hops(site, lag.device, vif.vrf, str(entry.prefix))
+        seen = ", ".join(sorted(hops)) or "no route"
+        ok = hops and (drained or vif.device_interface in hops)
+        wanted = f"by way of {vif.device_interface}" if not drained else "any route"
+        expect(ok, f"{lag.device}: {entry.prefix} in VRF {vif.vrf}", expected=wanted, seen=seen)
 
 
 @pytest.mark.after("bgp.established", part="local-gateway")
@@ -236,14 +234,13 @@ def test_multipath(site: Site, device: NodeSubject) -> None:
     Remedy: enable multipath (maximum-paths) for the ONDs' sessions on the device.
     """
     applies = False
-    for outpost in site.topology.outposts.values():
-        lags = [lag for lag in OutpostSubject(outpost).lags if lag.device == device.name]
-        ways = [lag for lag in lags if lag.lag.device not in outpost.drained]
-        for prefix in site.topology.announced(outpost) if len(ways) > 1 else ():
+    for domain in domains(site.topology):
+        rack = domain.outpost
+        vifs = [vif for vif in domain.vifs if vif.on.device == device.name]
+        ways = [vif for vif in vifs if vif.on.lag.device not in rack.drained]
+        for prefix in site.topology.announced(*domain.gateway) if len(ways) > 1 else ():
             applies = True
-            command = ["ip", "-j", "route", "show", str(prefix), "table", str(TABLE_LOCAL_GATEWAY)]
-            shown = json.loads(site.testbed[device.name].run(command, check=False).text or "[]")
-            hops = len(shown[0].get("nexthops") or shown) if shown else 0
+            hops = len(next_hops(site, device.name, domain.domain.vrf, str(prefix)))
             name, wanted = f"{device}: {prefix}", f"{len(ways)} next hops"
             expect(hops == len(ways), name, expected=wanted, seen=f"{hops} next hops")
     if not applies:
@@ -284,15 +281,16 @@ def test_way_to_site(site: Site, lag: LagSubject) -> None:
     Remedy: announce the LAN's prefixes, or a default route, to the OND; check the device's export
     filter, and whether the LAN is in the VRF of the local gateway.
     """
-    near = area(site.topology, VRF_LOCAL_GATEWAY, lag.device)
-    segments = [
-        segment
-        for segment in site.topology.site.segments
-        if near & {device for device, _ in segment.routers}
-    ]
-    if not segments:
+    found = {vif: segments_behind(site.topology, vif) for vif in lag.gateways}
+    if not any(found.values()):
         pytest.skip("no LAN segment is behind the device")
-    vif = VifSubject(lag, "local-gateway")
+    for vif, segments in found.items():
+        _expect_covered(site, vif, segments)
+
+
+def _expect_covered(site: Site, vif: VifSubject, segments: list[Segment]) -> None:
+    """Routes that cover the segments arrive on the VIF."""
+    """Routes that cover the segments arrive on the VIF."""
 
     def covered(now: Announced) -> bool:
         return all(any(s.cidr.subnet_of(prefix) for prefix in now.received) for s in segments)
@@ -319,15 +317,17 @@ def test_accepted(site: Site, lag: LagSubject) -> None:
     """
     if not exists(site, lag.device):
         pytest.skip(f"{lag.device} is a real device: its announcements cannot be read")
-    vif = VifSubject(lag, "local-gateway")
-    asn, own = vif.vif.local_bgp_asn, {str(p) for p in site.topology.announced(lag.outpost)}
     sessions = sessions_of(site, lag.device, routes=True)
-    (session,) = (s for s in sessions if s.neighbor == str(vif.vif.local_address.ip))
-    for prefix, path in session.routes:
-        seen = f"AS path {' '.join(map(str, path))}"
-        name = f"{lag.ond}: {prefix} from {lag.device}"
-        refused = asn in path and prefix not in own
-        expect(not refused, name, expected=f"no AS {asn} in its path", seen=seen)
+    for vif in lag.gateways:
+        assert vif.domain is not None
+        own = {str(prefix) for prefix in site.topology.announced(lag.outpost, vif.domain)}
+        asn = vif.vif.local_bgp_asn
+        (session,) = (s for s in sessions if s.neighbor == str(vif.vif.local_address.ip))
+        for prefix, path in session.routes:
+            seen = f"AS path {' '.join(map(str, path))}"
+            name = f"{lag.ond}: {prefix} from {lag.device}"
+            refused = asn in path and prefix not in own
+            expect(not refused, name, expected=f"no AS {asn} in its path", seen=seen)
 
 
 @pytest.mark.after("bgp.established", part="service-link")
@@ -339,7 +339,7 @@ def test_way_to_region(site: Site, lag: LagSubject) -> None:
     Source: A9, B3, D11 (T1): AWS public ranges or a default route in the VRF of the service link
     Remedy: leak the Region's ranges or a default route into the service link's VRF and announce it.
     """
-    vif = VifSubject(lag, "service-link")
+    vif = lag.service_link
     anchors = site.topology.anchors(lag.outpost)
 
     def covered(now: Announced) -> bool:
@@ -379,11 +379,13 @@ def test_equal(site: Site, outpost: OutpostSubject) -> None:
     Source: A9 (T1); R1, H1: equal prefixes with the same attributes to all Outpost devices
     Remedy: announce the missing prefix on the other device, too; remove what prepends there.
     """
-    for purpose in ("service-link", "local-gateway"):
-        vifs = [VifSubject(lag, purpose) for lag in outpost.lags]
+    groups: dict[str, list[VifSubject]] = {}
+    for vif in (vif for lag in outpost.lags for vif in lag.vifs):
+        groups.setdefault(vif.title, []).append(vif)
+    for vifs in groups.values():
         received = site.settled(
             lambda vifs=vifs: [announced_on(site, vif).received for vif in vifs],  # type: ignore[misc]
-            lambda all_: all(_lengths(one) == _lengths(all_[0]) for one in all_),
+            lambda all_: all(lengths(one) == lengths(all_[0]) for one in all_),
             SETTLE_S,
         )
         for prefix in sorted({prefix for routes in received for prefix in routes}):

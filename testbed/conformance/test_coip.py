@@ -9,9 +9,10 @@ import pytest
 from testbed.conformance.expectation import expect
 from testbed.conformance.permissions import Permissions
 from testbed.conformance.probing import captures, exists
+from testbed.conformance.rack_subjects import DomainSubject, VifSubject
 from testbed.conformance.requesting import Request, answered, until
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import InstanceSubject, LagSubject, VifSubject
+from testbed.conformance.subjects import InstanceSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import (
     came,
@@ -24,43 +25,44 @@ from testbed.conformance.watching import (
 from testbed.conformance.ways import WayEnd, Ways
 from testbed.lower import names
 from testbed.plan.model import Place
-from testbed.topology.model import Outpost
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
 FORWARDED_S = 0.5  # for a packet that must not come, once it has got to the local gateway
 
 
-def outpost_of(site: Site, end: WayEnd) -> Outpost:
-    """The Outpost of an instance, where its local gateway is in CoIP mode."""
-    outpost = site.topology.outposts.get(end.place or "")
-    if outpost is None or outpost.local_gateway.mode != "coip":
+def domain_of(site: Site, end: WayEnd) -> DomainSubject:
+    """The routing domain of an instance, where it is in CoIP mode."""
+    rack = site.topology.racks.get(end.place or "")
+    domain = rack.domain_of(end.vpc) if rack else None
+    if rack is not None and domain is None and rack.domains[0].mode == "coip":
+        pytest.skip("its VPC is not associated with the local gateway's route table")
+    if rack is None or domain is None or domain.mode != "coip":
         pytest.skip("it is not on an Outpost in CoIP mode")
-    return outpost
+    return DomainSubject(rack, domain)
 
 
-def owner(site: Site, instance: InstanceSubject) -> tuple[WayEnd, IPv4Address, Outpost]:
-    """An instance with a customer-owned IP address, the address, and its Outpost."""
+def owner(site: Site, instance: InstanceSubject) -> tuple[WayEnd, IPv4Address, DomainSubject]:
+    """An instance with a customer-owned IP address, the address, and its routing domain."""
     end = Ways(site.topology).end(instance.instance.name)
-    outpost = outpost_of(site, end)
+    domain = domain_of(site, end)
     if end.owned is None:
         pytest.skip("it has no customer-owned IP address")
-    return end, end.owned, outpost
+    return end, end.owned, domain
 
 
-def vifs(site: Site, outpost: Outpost) -> list[Place]:
+def vifs(site: Site, domain: DomainSubject) -> list[Place]:
     """The VLAN interfaces of the local gateway's VIFs: the OND's where the device is a real one."""
-    found = [VifSubject(LagSubject(outpost, lag), "local-gateway") for lag in outpost.lags]
     return [
         (vif.on.device, vif.device_interface)
         if exists(site, vif.on.device)
         else (vif.on.ond, vif.ond_interface)
-        for vif in found
+        for vif in domain.vifs
     ]
 
 
-def to_onds(outpost: Outpost) -> list[Place]:
+def to_onds(domain: DomainSubject) -> list[Place]:
     """The local gateway's interfaces towards the ONDs."""
-    return [(names.local_gateway(outpost), f"ond{lag.device}") for lag in outpost.lags]
+    return [(domain.node, f"ond{device}") for device in domain.outpost.devices]
 
 
 def test_reached(site: Site, instance: InstanceSubject) -> None:
@@ -96,7 +98,7 @@ def test_translated(site: Site, instance: InstanceSubject) -> None:
     Remedy: look for an association of the address with another network interface.
     """
     ways, permissions = Ways(site.topology), Permissions(site.topology)
-    end, owned, outpost = owner(site, instance)
+    end, owned, domain = owner(site, instance)
     host, request = next(
         (
             (host, request)
@@ -107,7 +109,7 @@ def test_translated(site: Site, instance: InstanceSubject) -> None:
     )
     if host is None or request is None:
         pytest.skip("it can reach no LAN host through the filters")
-    near, places = (end.name, "eth0"), [(host.name, "eth0"), *vifs(site, outpost)]
+    near, places = (end.name, "eth0"), [(host.name, "eth0"), *vifs(site, domain)]
     cidr = site.topology.vpcs[end.vpc].cidr
     ours = f"host {host.address} and (host {owned} or net {cidr})"
     with captures(site, [near, *places], ours, {near: f"host {host.address}"}) as seen:
@@ -136,14 +138,14 @@ def test_hairpin(site: Site, instance: InstanceSubject) -> None:
     Remedy: both instances' subnets need a route to the local gateway that covers the pool's range.
     """
     ways, permissions = Ways(site.topology), Permissions(site.topology)
-    end, owned, outpost = owner(site, instance)
+    end, owned, domain = owner(site, instance)
     others = [o for o in ways.instances if o.place == end.place and o.owned and o != end]
     for other in others:
         way = ways.way(other, end, owned)
         request = permissions.request(other, end, way) if way else None
         if request is None:
             continue
-        near, onds = (end.name, "eth0"), to_onds(outpost)
+        near, onds = (end.name, "eth0"), to_onds(domain)
         at_end = f"src host {other.owned}"
         with captures(site, [near, *onds], f"host {owned}", {near: at_end}) as seen:
             (answer,) = answered(site, [request]).values()
@@ -156,7 +158,7 @@ def test_hairpin(site: Site, instance: InstanceSubject) -> None:
         )
         out = {place: seen[place] for place in onds}
         none = not any(len(capture.packets) for capture in out.values())
-        expect(none, f"{outpost.name} ONDs", expected="nothing of it", seen=counts(out))
+        expect(none, f"{domain} ONDs", expected="nothing of it", seen=counts(out))
         return
     pytest.skip("no other instance of the Outpost can reach its customer-owned address")
 
@@ -173,33 +175,31 @@ def test_only_owned(site: Site, instance: InstanceSubject) -> None:
     """
     ways = Ways(site.topology)
     end = ways.end(instance.instance.name)
-    outpost = outpost_of(site, end)
-    if end.vpc not in outpost.local_gateway.vpcs:
-        pytest.skip("its VPC is not associated with the local gateway's route table")
-    lag, host = emulated(site, outpost), next(iter(ways.hosts), None)
-    if lag is not None:
-        _expect_kept_out(site, lag, end)
+    domain = domain_of(site, end)
+    vif, host = emulated(site, domain), next(iter(ways.hosts), None)
+    if vif is not None:
+        _expect_kept_out(site, domain, vif, end)
     elif end.owned is not None or host is None:
         pytest.skip("its customer devices are real: the check cannot send frames from them")
     if end.owned is None and host is not None:
         request = Request(end.name, str(host.address))
-        onds, near = to_onds(outpost), (names.outpost_vpc(outpost, end.vpc), "lgw")
+        onds, near = to_onds(domain), (names.outpost_vpc(domain.outpost, end.vpc), "lgw")
         with captures(site, [near, *onds], f"src host {end.address} and icmp") as seen:
             answers = until(site, [request], lambda _, answer: answer.ok, within=0)
         answer = answers[request]
         out = {place: seen[place] for place in onds}
         left = not any(len(capture.packets) for capture in out.values())
-        expect(left, f"{end} at {outpost.name} ONDs", expected="nothing", seen=counts(out))
+        expect(left, f"{end} at {domain} ONDs", expected="nothing", seen=counts(out))
         expect(not answer.ok, request, expected="no answer", seen=answer)
 
 
-def _expect_kept_out(site: Site, lag: LagSubject, end: WayEnd) -> None:
+def _expect_kept_out(site: Site, domain: DomainSubject, vif: VifSubject, end: WayEnd) -> None:
     """A frame to the private address gets to the local gateway and no further."""
-    outpost, vif = lag.outpost, VifSubject(lag, "local-gateway")
+    lag = vif.on
     source = vif.vif.peer_address.ip
     hardware = site.plan.node(lag.ond).interface(lag.ond_bond).mac
-    entrance = (names.local_gateway(outpost), f"ond{lag.lag.device}")
-    router = (names.outpost_vpc(outpost, end.vpc), "lgw")
+    entrance = (domain.node, f"ond{lag.lag.device}")
+    router = (names.outpost_vpc(domain.outpost, end.vpc), "lgw")
     filter_ = f"icmp and src host {source} and dst host {end.address}"
     with captures(site, [entrance, router], filter_) as seen:
         send_frames(

@@ -12,15 +12,12 @@ from scapy.packet import Raw
 from testbed.conformance.bgp_ends import limit_reached
 from testbed.conformance.expectation import expect
 from testbed.conformance.probing import captures, exists, expect_answer, expect_up, inject
+from testbed.conformance.rack_subjects import OutpostSubject, TunnelSubject
 from testbed.conformance.service_link_ways import anchor_place
 from testbed.conformance.session_routes import Announced, announced
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
-from testbed.conformance.subjects import (
-    OutpostSubject,
-    TunnelSubject,
-    VirtualInterfaceSubject,
-)
+from testbed.conformance.subjects import VirtualInterfaceSubject
 from testbed.lower import names
 from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
 from testbed.lower.rack.inner import server_address
@@ -188,14 +185,15 @@ def _needed(site: Site, vif: VirtualInterfaceSubject) -> list[tuple[IPv4Network,
         return [
             (segment.cidr, f"LAN {segment.name}")
             for segment in site.topology.site.segments
-            if any(device == vif.connection.device for device, _ in segment.routers)
+            if segment.vrf == vif.vif.vrf
+            and any(device == vif.connection.device for device, _ in segment.routers)
         ]
     return [
-        (outpost.service_link.own_prefix(device), f"the infrastructure subnet of {outpost.name}")
-        for outpost in site.topology.outposts.values()
-        for device in (1, 2)
-        if outpost.service_link.vpc == (vif.vif.target or None)
-        and vif.connection.device in {lag.customer_device for lag in outpost.lags}
+        (prefix, f"the infrastructure subnet of {rack.name}")
+        for rack in site.topology.racks.values()
+        for prefix in rack.service_link.announced
+        if rack.service_link.vpc == (vif.vif.target or None)
+        and vif.connection.device in rack.customer_devices
     ]
 
 
@@ -210,7 +208,7 @@ def test_endpoint_filters(site: Site, tunnel: TunnelSubject) -> None:
     stateless.
     """
     outpost = tunnel.outpost
-    if not outpost.service_link.private_anchors:
+    if not outpost.private_anchors:
         pytest.skip(f"{outpost.name} has public connectivity: its anchors are not in a VPC")
     anchor = anchor_place(site, tunnel)
     vpc = names.region_vpc(outpost.service_link.vpc or "")
@@ -260,7 +258,7 @@ def test_all_paths(site: Site, outpost: OutpostSubject) -> None:
     Source: C3, C5 (T1); H1: redundant connections
     Remedy: connect the device by Direct Connect, or by a link in VRF sl to a device that is.
     """
-    anchors = outpost.outpost.service_link.private_anchors
+    anchors = outpost.outpost.private_anchors
     devices = [lag.device for lag in outpost.lags if exists(site, lag.device)]
     if not anchors or not devices:
         pytest.skip(f"{outpost} has public connectivity, or real devices only")

@@ -10,10 +10,10 @@ import pytest
 
 from testbed.conformance.expectation import Measurement, expect
 from testbed.conformance.naming import ask
+from testbed.conformance.rack_subjects import OutpostSubject
 from testbed.conformance.requesting import Request, answered, until
 from testbed.conformance.site import Site
 from testbed.conformance.streams import Streams, choose
-from testbed.conformance.subjects import OutpostSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.test_dns import private_name
 from testbed.conformance.ways import WayEnd, Ways

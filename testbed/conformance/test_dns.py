@@ -10,8 +10,9 @@ from scapy.layers.inet import IP
 from testbed.conformance.expectation import expect
 from testbed.conformance.naming import Question, Reply, ask, servers
 from testbed.conformance.probing import captures
+from testbed.conformance.rack_subjects import OutpostSubject
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import InstanceSubject, OutpostSubject
+from testbed.conformance.subjects import InstanceSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import came, pairs
 from testbed.conformance.ways import WayEnd, Ways

@@ -15,18 +15,20 @@ from contextlib import AbstractContextManager
 import pytest
 
 from testbed.conformance.expectation import Measurement, expect
-from testbed.conformance.second_paths import kept, without_lag, without_node, without_uplink
+from testbed.conformance.rack_subjects import LagSubject, TunnelSubject, VifSubject
+from testbed.conformance.second_paths import (
+    kept,
+    without_lag,
+    without_networking_device,
+    without_node,
+    without_uplink,
+)
 from testbed.conformance.service_link_ways import edge_end
 from testbed.conformance.site import Site
 from testbed.conformance.streams import Flow, Outage, Streams, choose
-from testbed.conformance.subjects import (
-    LagSubject,
-    NodeSubject,
-    TunnelSubject,
-    UplinkSubject,
-    VifSubject,
-)
+from testbed.conformance.subjects import NodeSubject, UplinkSubject
 from testbed.conformance.suites import CONNECTIVITY
+from testbed.conformance.vif_sessions import protocol_of
 from testbed.topology.model import Topology
 
 Measure = Callable[..., Measurement]
@@ -148,9 +150,11 @@ def test_networking_device(site: Site, streams: Streams, lag: LagSubject, measur
     Remedy: size LAGs so that one OND can carry everything; announce equal prefixes to both.
     """
     _has_second_lag(lag)
+    if lag.lag.index:
+        pytest.skip(f"{lag.ond} was stopped for another of its LAGs")
     fault = site.testbed.fault("node-stopped", lag.ond)
     budget = site.topology.conformance.failover.device
-    concerns = kept(without_lag(site.topology, lag))
+    concerns = kept(without_networking_device(site.topology, lag))
     interrupt(site, streams, measure, lag.ond, fault, budget, concerns)
 
 
@@ -267,8 +271,7 @@ def test_session(site: Site, streams: Streams, vif: VifSubject, measure: Measure
     Remedy: announce equal prefixes to all ONDs, with BGP multipath on the customer devices.
     """
     _has_second_lag(vif.on)
-    kind = vif.purpose.replace("-", "_")
-    fault = session_down(site, vif.on.ond, f"customer_{kind}")
+    fault = session_down(site, vif.on.ond, protocol_of(vif))
     budget = site.topology.conformance.failover.session
     has_path = kept(without_lag(site.topology, vif.on))
     serves_link = vif.purpose == "service-link"

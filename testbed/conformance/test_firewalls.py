@@ -18,9 +18,10 @@ from scapy.packet import Raw
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.probing import captures, exists, inject, neighbour
+from testbed.conformance.rack_subjects import TunnelSubject
 from testbed.conformance.region_ways import taken, ways_of
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import NodeSubject, TunnelSubject, behind
+from testbed.conformance.subjects import NodeSubject, behind
 from testbed.lower import names
 from testbed.lower.rack.inner import SERVICE_LINK_PORT as PORT
 from testbed.lower.rack.inner import server_address
@@ -300,7 +301,7 @@ def _let_in(site: Site, tunnel: TunnelSubject, walls: list[Firewall]) -> bool:
 
     It is for an address of the infrastructure subnet that no server has: of that no flow is known.
     """
-    nobody = str(tunnel.outpost.service_link.infrastructure_cidr.broadcast_address - 1)
+    nobody = str(tunnel.outpost.service_link.infrastructure_cidrs[0].broadcast_address - 1)
     ip = IP(src=tunnel.anchor_address, dst=nobody)
     answer = ip / UDP(sport=PORT, dport=PORT) / Raw(b"an answer to nobody")
     inner = [(w.name, names.inside_port(link.device)) for w in walls for link in w.inside]

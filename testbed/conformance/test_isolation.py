@@ -13,9 +13,10 @@ from scapy.layers.l2 import Ether
 from testbed.conformance.expectation import expect
 from testbed.conformance.permissions import Permissions
 from testbed.conformance.probing import captures
+from testbed.conformance.rack_subjects import OutpostSubject
 from testbed.conformance.requesting import Request, send
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import InstanceSubject, OutpostSubject, VpcSubject
+from testbed.conformance.subjects import InstanceSubject, VpcSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import came, echo_request, ports, send_frames
 from testbed.conformance.ways import WayEnd, Ways

@@ -10,11 +10,12 @@ import pytest
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.probing import exists, expect_answer, expect_up, route_to
+from testbed.conformance.rack_subjects import OutpostSubject
 from testbed.conformance.service_link_ways import edge_end
 from testbed.conformance.session_routes import Announced, Routes, announced
 from testbed.conformance.sessions import steady
 from testbed.conformance.site import SETTLE_S, Site
-from testbed.conformance.subjects import OutpostSubject, UplinkSubject
+from testbed.conformance.subjects import UplinkSubject
 from testbed.lower import names
 from testbed.lower.rack.inner import server_address
 from testbed.plan.bird import symbol
@@ -124,7 +125,7 @@ def test_routes(site: Site, uplink: UplinkSubject) -> None:
     """
     public = site.topology.region.public_cidr
     racks = uplink.outposts if not _is_translated(site, uplink) else ()
-    needed = [(rack, rack.service_link.own_prefix(half)) for rack in racks for half in (1, 2)]
+    needed = [(rack, prefix) for rack in racks for prefix in rack.service_link.announced]
 
     def has_all(now: Announced) -> bool:
         there = all(any(half.subnet_of(p) for p in now.received) for _, half in needed)
@@ -173,7 +174,8 @@ def test_way_out(site: Site, uplink: UplinkSubject) -> None:
             if lag.device not in devices or not exists(site, lag.device):
                 continue
             looked = True
-            source = server_address(outpost, lag.lag.device - 1)
+            tunnel = (lag.lag.device - 1) % len(site.topology.anchors(outpost))
+            source = server_address(outpost, tunnel)
             arrives = f"{lag.device_bond}.{lag.lag.service_link.vlan}"
             for anchor in site.topology.anchors(outpost):
                 seen = route_to(site, lag.device, anchor.address, source=source, iif=arrives)

@@ -7,8 +7,8 @@ from scapy.contrib.lacp import LACP
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.probing import captures, exists, expect_up
+from testbed.conformance.rack_subjects import LagSubject
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import LagSubject
 
 SHORT_TIMEOUT = 0x02  # the bit of LACP's actor state that asks for a PDU every second
 LISTEN_S = 10.0  # asked to, it sends one every second, and a busy machine some of them late

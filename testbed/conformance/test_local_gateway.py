@@ -11,9 +11,10 @@ from scapy.layers.inet import IP
 from testbed.conformance.expectation import Measurement, expect
 from testbed.conformance.permissions import Permissions
 from testbed.conformance.probing import captures
+from testbed.conformance.rack_subjects import DomainSubject, VifSubject
 from testbed.conformance.requesting import Request, answered, send
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import InstanceSubject, LagSubject, OutpostSubject, VifSubject
+from testbed.conformance.subjects import InstanceSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import (
     between,
@@ -31,7 +32,7 @@ from testbed.conformance.watching import (
 from testbed.conformance.ways import Way, WayEnd, Ways
 from testbed.lower import names
 from testbed.plan.model import Place
-from testbed.topology.model import Outpost
+from testbed.topology.model import RoutingDomain
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
 MTU = 1500  # facts: P
@@ -51,16 +52,16 @@ def outside(ways: Ways, end: WayEnd) -> list[tuple[WayEnd, Way]]:
     return found["local-gateway"] or found["local-gateways"]
 
 
-def require_direct(outpost: Outpost) -> None:
-    """Leave out Outposts in CoIP mode: they have a suite of their own."""
-    if outpost.local_gateway.mode == "coip":
+def require_direct(domain: RoutingDomain | None) -> None:
+    """Leave out routing domains in CoIP mode: they have a suite of their own."""
+    if domain is not None and domain.mode == "coip":
         pytest.skip("the local gateway translates addresses: see the suite coip")
 
 
-def announced(site: Site, outpost: Outpost, end: WayEnd) -> bool:
-    """Whether an instance is in a subnet that the local gateway announces."""
-    subnets = site.topology.announced_subnets(outpost)
-    return end.place == outpost.name and any(
+def announced(site: Site, domain: DomainSubject, end: WayEnd) -> bool:
+    """Whether an instance is in a subnet that the local gateway announces in a domain."""
+    subnets = site.topology.announced_subnets(*domain.gateway)
+    return end.place == domain.outpost.name and any(
         end.interface is not None and (s.vpc, s.name) == (end.vpc, end.interface.subnet)
         for s in subnets
     )
@@ -82,7 +83,7 @@ def test_reached(site: Site, instance: InstanceSubject) -> None:
     end = ways.end(instance.instance.name)
     if end.place is None:
         pytest.skip("it is in the Region")
-    require_direct(site.topology.outposts[end.place])
+    require_direct(site.topology.domain(end.place, end.vpc))
     requests = []
     for other, way in outside(ways, end):
         back = ways.way(end, other)
@@ -95,11 +96,11 @@ def test_reached(site: Site, instance: InstanceSubject) -> None:
         expect(answer.ok, request, expected="an answer", seen=answer)
 
 
-def _example(site: Site, outpost: Outpost) -> tuple[WayEnd, WayEnd, Way]:
-    """An instance of the Outpost's, somebody outside that it reaches by ping, and the way."""
+def _example(site: Site, domain: DomainSubject) -> tuple[WayEnd, WayEnd, Way]:
+    """An instance of the domain's, somebody outside that it reaches by ping, and the way."""
     ways, permissions = Ways(site.topology), Permissions(site.topology)
     for end in ways.instances:
-        if not announced(site, outpost, end):
+        if not announced(site, domain, end):
             continue
         for other, _ in outside(ways, end):
             way = ways.way(end, other)
@@ -109,7 +110,7 @@ def _example(site: Site, outpost: Outpost) -> tuple[WayEnd, WayEnd, Way]:
 
 
 @pytest.mark.after("local-gateway.reached")
-def test_path(site: Site, outpost: OutpostSubject) -> None:
+def test_path(site: Site, domain: DomainSubject) -> None:
     """Traffic through the local gateway is on its VLAN, unchanged, and nowhere else.
 
     Pings of 1500 bytes with DF are observed on every member of the Outpost's LAGs, in its tunnels
@@ -120,10 +121,10 @@ def test_path(site: Site, outpost: OutpostSubject) -> None:
     Source: R1, R2 (VLANs), P (MTU 1500), H3, L1: it does not use the service link
     Remedy: compare the VLANs of both ends, and look for a router that translates or tunnels.
     """
-    require_direct(outpost.outpost)
-    end, other, way = _example(site, outpost.outpost)
-    wires = {place: lag for lag in outpost.lags for place in members(site, lag)}
-    inside = tunnels(site, outpost.outpost)
+    require_direct(domain.domain)
+    end, other, way = _example(site, domain)
+    wires = {place: vif for vif in domain.vifs for place in members(site, vif.on)}
+    inside = tunnels(site, domain.outpost)
     receiver = (other.name, "eth0")
     request = Request(end.name, str(way.to), size=MTU)
     places = [*wires, *inside, receiver, (end.name, "eth0")]
@@ -132,13 +133,13 @@ def test_path(site: Site, outpost: OutpostSubject) -> None:
         (answer,) = answered(site, [request]).values()
     expect(answer.ok, request, expected="an answer", seen=answer)
     on_wire = {place: seen[place] for place in wires}
-    for place, lag in wires.items():
-        _expect_vlan(lag, place, vlans(seen[place].packets))
+    for place, vif in wires.items():
+        _expect_vlan(vif, place, vlans(seen[place].packets))
     crossed = {pair for capture in on_wire.values() for pair in pairs(capture.packets)}
     both = {(str(end.address), str(way.to)), (str(way.to), str(end.address))}
     expect(
         both <= crossed,
-        f"{outpost} LAGs",
+        f"{domain} LAGs",
         expected=f"packets between {end.address} and {way.to}, both ways",
         seen=counts(on_wire),
     )
@@ -155,12 +156,12 @@ def test_path(site: Site, outpost: OutpostSubject) -> None:
     )
 
 
-def _expect_vlan(lag: LagSubject, place: Place, tags: set[int | None]) -> None:
+def _expect_vlan(vif: VifSubject, place: Place, tags: set[int | None]) -> None:
     """What was seen on a LAG's member is of the local gateway's VLAN; nothing may be seen there."""
-    vlan = lag.lag.local_gateway.vlan
+    vlan = vif.vif.vlan
     expect(
         tags <= {vlan},
-        f"{VifSubject(lag, 'local-gateway').name} at {' '.join(place)}",
+        f"{vif.name} at {' '.join(place)}",
         expected=f"frames tagged {vlan}",
         seen=f"frames tagged {sorted(map(str, tags))}",
     )
@@ -180,7 +181,7 @@ def _expect_ttls(subject: str, places: list[set[int]]) -> None:
     expect(falls, subject, expected="a TTL that falls from router to router", seen=seen)
 
 
-def test_only_announced(site: Site, outpost: OutpostSubject) -> None:
+def test_only_announced(site: Site, domain: DomainSubject) -> None:
     """The local gateway accepts only traffic for subnets with a route to it.
 
     Frames to each instance of the Outpost, to the VPC's resolver and to instances in the Region are
@@ -190,25 +191,24 @@ def test_only_announced(site: Site, outpost: OutpostSubject) -> None:
     Source: R1 tip, L2: only subnets on the Outpost whose route table targets the local gateway
     Remedy: check the routes of the local gateway's route table.
     """
-    require_direct(outpost.outpost)
-    lag, ways = emulated(site, outpost.outpost), Ways(site.topology)
-    if lag is None:
+    require_direct(domain.domain)
+    vif, ways = emulated(site, domain), Ways(site.topology)
+    if vif is None:
         pytest.skip("its customer devices are real: the check cannot send frames from them")
-    gateway = outpost.outpost.local_gateway
+    gateway, lag = domain.domain, vif.on
     static = [route.destination for route in gateway.routes if route.interface]
-    source = ways.hosts[0].address if ways.hosts else lag.lag.local_gateway.peer_address.ip
+    source = ways.hosts[0].address if ways.hosts else vif.vif.peer_address.ip
     hardware = site.plan.node(lag.ond).interface(lag.ond_bond).mac
     for name in gateway.vpcs:
         vpc = site.topology.vpcs[name]
         ends = [end for end in ways.instances if end.vpc == name]
-        targets = {end.address: announced(site, outpost.outpost, end) for end in ends}
+        targets = {end.address: announced(site, domain, end) for end in ends}
         targets = {a: ok for a, ok in targets.items() if not any(a in cidr for cidr in static)}
         targets[vpc.resolver] = False
-        router = (names.outpost_vpc(outpost.outpost, name), "lgw")
-        entrance = (names.local_gateway(outpost.outpost), f"ond{lag.lag.device}")
+        router = (names.outpost_vpc(domain.outpost, name), "lgw")
+        entrance = (domain.node, f"ond{lag.lag.device}")
         frames = [echo_request(source, address, dst=hardware) for address in targets]
         with captures(site, [router, entrance], f"icmp and src host {source}") as seen:
-            vif = VifSubject(lag, "local-gateway")
             send_frames(site, (lag.device, vif.device_interface), frames)
             came(site, seen[entrance], len(frames))
             came(site, seen[router], sum(targets.values()))
@@ -231,7 +231,7 @@ def test_only_announced(site: Site, outpost: OutpostSubject) -> None:
 
 
 @pytest.mark.after("local-gateway.reached", every=True)
-def test_shared(site: Site, outpost: OutpostSubject, measure: Callable[..., Measurement]) -> None:
+def test_shared(site: Site, domain: DomainSubject, measure: Callable[..., Measurement]) -> None:
     """Traffic that leaves the Outpost is shared among all its networking devices.
 
     Expected: some of 64 connections leave through each OND, but none through a drained one.
@@ -239,31 +239,30 @@ def test_shared(site: Site, outpost: OutpostSubject, measure: Callable[..., Meas
     and outbound shift during maintenance
     Remedy: the customer must announce equal prefixes with equal attributes to all ONDs.
     """
-    require_direct(outpost.outpost)
-    if len(outpost.lags) == 1:
+    require_direct(domain.domain)
+    onds = {vif.on.lag.device: vif.on.ond for vif in domain.vifs}
+    if len(onds) == 1:
         pytest.skip("it has only one networking device")
-    end, other, way = _example(site, outpost.outpost)
+    end, other, way = _example(site, domain)
     permissions = Permissions(site.topology)
     protocol, port = permissions.outgoing(end, way.to) or ("icmp", 0)
     if protocol == "icmp":
         pytest.skip(f"{end} may send neither UDP nor TCP to {other}")
     first = Request(end.name, str(way.to), protocol, port)
     requests = [replace(first, source_port=FIRST_PORT + n) for n in range(CONNECTIONS)]
-    ports: dict[Place, LagSubject] = {
-        (names.local_gateway(outpost.outpost), f"ond{lag.lag.device}"): lag for lag in outpost.lags
-    }
+    ports: dict[Place, int] = {(domain.node, f"ond{device}"): device for device in onds}
     filter_ = f"{protocol} and src host {end.address} and dst host {way.to}"
     with captures(site, ports, filter_) as seen:
         send(site, requests)
     flows = {place: {p.sport for p in seen[place].packets} for place in ports}
-    for place, lag in ports.items():
-        drained = lag.lag.device in outpost.outpost.drained
+    for place, device in ports.items():
+        drained = device in domain.outpost.drained
         share = 100 * len(flows[place]) / CONNECTIONS
         limit = {"at_most": 0.0} if drained else {"at_least": SHARE}
-        found = measure(f"{lag.ond}: share of what leaves", share, "%", **limit)
+        found = measure(f"{onds[device]}: share of what leaves", share, "%", **limit)
         expect(
             found.ok,
-            f"{outpost} {lag.ond}",
+            f"{domain} {onds[device]}",
             expected=f"{found.limit} of {CONNECTIONS} connections",
             seen=f"{len(flows[place])} of {CONNECTIONS}",
         )

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import pytest
 
 from testbed.conformance.expectation import expect
+from testbed.conformance.rack_subjects import LagSubject, OutpostSubject, VifSubject
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import LagSubject, OutpostSubject, VifSubject
 from testbed.programs.management.gauges import STATES
 from testbed.programs.management.metrics import NAMESPACE, Sample, diagnose
 
@@ -62,12 +62,18 @@ def _settled(site: Site, look: Callable[[], T], ok: Callable[[T], object], due: 
 
 
 def _lag_id(lag: LagSubject) -> str:
-    return f"{lag.outpost.name}-lag{lag.lag.device}"
+    return f"{lag.outpost.name}-lag{lag.lag.number}"
+
+
+def _vifs(lag: LagSubject) -> list[VifSubject]:
+    """The LAG's VIFs, the service link's last."""
+    return sorted(lag.vifs, key=lambda vif: vif.purpose)
 
 
 def _vif_id(vif: VifSubject) -> str:
     kind = "sl-vif" if vif.purpose == "service-link" else "lgw-vif"
-    return f"{vif.on.outpost.name}-{kind}{vif.on.lag.device}"
+    of = f"-{vif.vif.domain}" if vif.vif.domain else ""
+    return f"{vif.on.outpost.name}-{kind}{vif.on.lag.number}{of}"
 
 
 def _expect(site: Site, due: float, name: str, metric: str, wanted: int, **dimensions: str) -> None:
@@ -93,15 +99,15 @@ def test_matrix(site: Site, lag: LagSubject, due: float) -> None:
     def look() -> dict[str, str]:
         metrics = Metrics(site)
         rows = {"LagStatus": metrics.value("LagStatus", LagId=_lag_id(lag))}
-        for purpose in ("local-gateway", "service-link"):
-            vif = VifSubject(lag, purpose)
+        for vif in _vifs(lag):
             state = metrics.value("VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
-            rows[f"VifBgpSessionState of {purpose}"] = state
+            rows[f"VifBgpSessionState of {vif.title}"] = state
         return rows
 
     def reads(seen: dict[str, str]) -> str:
-        status, local_gateway, service_link = seen.values()
         up = str(ESTABLISHED)
+        status, *gateways, service_link = seen.values()
+        local_gateway = up if all(state == up for state in gateways) else ""
         return diagnose(
             lag=status == "1", local_gateway=local_gateway == up, service_link=service_link == up
         )
@@ -156,12 +162,11 @@ def test_tells_the_truth(site: Site, lag: LagSubject, due: float) -> None:
         pairs: list[tuple[str, str, Any]] = [
             ("LagStatus", metrics.value("LagStatus", LagId=_lag_id(lag)), int(carrier))
         ]
-        for purpose in ("local-gateway", "service-link"):
-            vif = VifSubject(lag, purpose)
+        for vif in _vifs(lag):
             value = metrics.value("VifBgpSessionState", VirtualInterfaceId=_vif_id(vif))
             state = site.row("bgp", node=lag.ond, neighbor=str(vif.vif.peer_address.ip))["state"]
             number = STATES.index(state) + 1 if state in STATES else 1
-            pairs.append((f"VifBgpSessionState of {purpose}", value, number))
+            pairs.append((f"VifBgpSessionState of {vif.title}", value, number))
         return ", ".join(
             f"{name} {told or 'nothing recent'}, but it is {real}"
             for name, told, real in pairs

@@ -15,6 +15,7 @@ from testbed.conformance.site import Site
 from testbed.conformance.subjects import InstanceSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.ways import Way, WayEnd, Ways
+from testbed.lower.rack.inner import SERVICE_LINK_MTU
 
 pytestmark = pytest.mark.follows(*CONNECTIVITY)
 INTERNET_MTU = 1500  # facts: EC2 mtu
@@ -76,7 +77,8 @@ def test_path(site: Site, instance: InstanceSubject) -> None:
             ):
                 sizes |= _sizes(source.name, to, way.mtu or 0)
     if address := internet(site, end):
-        sizes |= _sizes(end.name, address, INTERNET_MTU)
+        place = end.interface and site.topology.place_of(end.interface)
+        sizes |= _sizes(end.name, address, SERVICE_LINK_MTU if place else INTERNET_MTU)
     if not sizes:
         pytest.skip("filters allow it to ping nobody")
 

@@ -14,9 +14,10 @@ from testbed.conformance.expectation import expect
 from testbed.conformance.one_way import asked_of
 from testbed.conformance.permissions import Permissions
 from testbed.conformance.probing import captures
+from testbed.conformance.rack_subjects import DomainSubject
 from testbed.conformance.requesting import Request, answered, send
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import InstanceSubject, OutpostSubject, VpcSubject
+from testbed.conformance.subjects import InstanceSubject, VpcSubject
 from testbed.conformance.suites import CONNECTIVITY
 from testbed.conformance.watching import pairs, ports
 from testbed.conformance.ways import WayEnd, Ways
@@ -341,7 +342,7 @@ def test_answers(site: Site, instance: InstanceSubject) -> None:
         expect(answer.ok, request, expected="an answer, or a refused request", seen=seen)
 
 
-def test_local_gateway(site: Site, outpost: OutpostSubject) -> None:
+def test_local_gateway(site: Site, domain: DomainSubject) -> None:
     """The local gateway's route table has its routes, in the states that AWS would show.
 
     Expected: static routes to the VIF group and to interfaces of running instances are active,
@@ -352,16 +353,18 @@ def test_local_gateway(site: Site, outpost: OutpostSubject) -> None:
     Remedy: associate the route table with the VIF group and the VPC, and add the static route
     0.0.0.0/0 to the VIF group.
     """
-    gateway = outpost.outpost.local_gateway
+    gateway = domain.domain
     wanted: dict[str, str] = {}
-    for cidr in site.topology.announced(outpost.outpost):
+    for cidr in site.topology.announced(*domain.gateway):
         wanted[str(cidr)] = "active"
     for route in gateway.routes:
         interface = site.topology.network_interfaces.get(route.interface or "")
         attached = route.interface is None or (interface and site.topology.attached(interface))
         state = "active" if attached else "blackhole"
+        if route.interface is None and not domain.vifs:
+            state = "pending"
         wanted[str(route.destination)] = "pending" if gateway.lacks else state
-    node = names.local_gateway(outpost.outpost)
+    node = domain.node
     row = site.settled(
         lambda: site.row("local_gateways", node=node), lambda row: row["ok"], SETTLE_S
     )
@@ -369,6 +372,6 @@ def test_local_gateway(site: Site, outpost: OutpostSubject) -> None:
     for destination in sorted({*wanted, *found}):
         state = wanted.get(destination, "no such route")
         seen = found.get(destination, "no such route")
-        name = f"{outpost} local gateway route table: {destination}"
+        name = f"{domain} local gateway route table: {destination}"
         expect(seen == state, name, expected=state, seen=seen)
-    expect(row["ok"], f"{outpost} local gateway route table", expected="active", seen=row["state"])
+    expect(row["ok"], f"{domain} local gateway route table", expected="active", seen=row["state"])

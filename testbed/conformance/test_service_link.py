@@ -13,9 +13,9 @@ from scapy.packet import Raw
 from testbed.conformance.apart import unheard
 from testbed.conformance.expectation import Measurement, expect
 from testbed.conformance.probing import captures, connect, inject, neighbour, ping
+from testbed.conformance.rack_subjects import OutpostSubject, TunnelSubject
 from testbed.conformance.service_link_ways import anchor_place, on_the_way, overlays, uplinks_of
 from testbed.conformance.site import SETTLE_S, Site
-from testbed.conformance.subjects import OutpostSubject, TunnelSubject, VifSubject
 from testbed.conformance.transfer import transfer
 from testbed.lower import names
 from testbed.lower.rack import inner
@@ -154,7 +154,7 @@ def test_region_reachable(site: Site, outpost: OutpostSubject) -> None:
     Remedy: follow the packets (testbed trace): on-premises, at the provider, or beyond.
     """
     rack = outpost.outpost
-    if rack.service_link.private_anchors:
+    if rack.private_anchors:
         pytest.skip(f"{rack.name} has private connectivity: it does not use the provider")
     source, address = server_address(rack, 0), management_endpoint(site.topology, rack)
     place = (names.outpost_host(rack, 0), "eth0")
@@ -276,12 +276,12 @@ def test_encrypted(site: Site, outpost: OutpostSubject) -> None:
             ARRIVES_S,
         )
     expect(heard, outpost, expected="wires to listen on", seen=len(heard) or None)
-    number, inside = 0, rack.service_link.infrastructure_cidr
+    number, inside = 0, rack.service_link.infrastructure_cidrs
     tunnels = {_datagram_of(p) for c in heard.values() for p in c.packets if _is_tunnel(p)}
     for (node, interface), capture in heard.items():
         for packet in capture.packets:
             ends = [IPv4Address(packet[IP].src), IPv4Address(packet[IP].dst)]
-            ours = any(end in inside for end in ends)
+            ours = any(end in cidr for end in ends for cidr in inside)
             fragment = packet[IP].frag and _datagram_of(packet) in tunnels
             known = bool(_is_tunnel(packet) or fragment)
             number += ours or known
@@ -318,20 +318,26 @@ def test_two_paths(site: Site, outpost: OutpostSubject) -> None:
     """Answers to each tunnel come through the OND that its server's address belongs to.
 
     Expected: packets to the servers of both halves of the infrastructure subnet arrive at their
-    ONDs.
+    ONDs; where every OND announces all with path length 1, at any of them.
     Source: S1: redundant; R1: each OND announces its own /27 with path length 1; M2
     Remedy: let the devices prefer the shorter AS path; see bgp.route-to-rack.
     """
     rack = outpost.outpost
     if rack.drained:
         pytest.skip("an OND is drained: all traffic is on the other one")
-    for lag in outpost.lags:
-        vif = VifSubject(lag, "service-link")
-        address = server_address(rack, lag.lag.device - 1)
-        place = (lag.ond, vif.ond_interface)
-        with captures(site, [place], f"dst host {address} and udp port {PORT}") as heard:
-            number = site.settled(lambda c=heard[place]: len(c.packets), bool, ARRIVES_S)  # type: ignore[misc]
-        name = f"{' '.join(place)}: {address}"
+    for index, _ in enumerate(site.topology.anchors(rack)):
+        address = server_address(rack, index)
+        entry = next(e for e in rack.service_link.prefixes if address in e.prefix)
+        lags = [lag for lag in outpost.lags if lag.lag.device in entry.owners]
+        places = [(lag.ond, lag.service_link.ond_interface) for lag in lags]
+        with captures(site, places, f"dst host {address} and udp port {PORT}") as heard:
+            number = site.settled(
+                lambda heard=heard: sum(len(capture.packets) for capture in heard.values()),  # type: ignore[misc]
+                bool,
+                ARRIVES_S,
+            )
+        where = " or ".join(" ".join(place) for place in places)
+        name = f"{where}: {address}"
         expect(number, name, expected="the tunnel's packets", seen=f"{number} packets")
 
 

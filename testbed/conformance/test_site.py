@@ -12,6 +12,7 @@ import pytest
 from scapy.layers.l2 import ARP, Ether
 
 from testbed.conformance.daemons import session_of, sessions_of
+from testbed.conformance.device_routes import table_of
 from testbed.conformance.expectation import expect
 from testbed.conformance.probing import captures, expect_up, ping
 from testbed.conformance.sessions import steady
@@ -24,7 +25,6 @@ from testbed.conformance.site_subjects import (
     plan_of,
 )
 from testbed.conformance.watching import send_frames
-from testbed.lower import names
 from testbed.plan.checks import BgpCheck
 from testbed.plan.model import TABLE_MAIN, Veth
 from testbed.plan.roles import SITE
@@ -33,7 +33,6 @@ DEFAULT = "0.0.0.0/0"
 DOWN = {"administratively down", "missing"}
 PROBE = "0.0.0.0"  # noqa: S104 - the sender's address of an ARP probe (RFC 5227)
 ARRIVES_S = 2.0
-TABLES = {names.VRF_SERVICE_LINK: 1001, names.VRF_LOCAL_GATEWAY: 1002}
 
 
 def _rows(site: Site, machine: MachineSubject) -> list[dict[str, str]]:
@@ -214,7 +213,7 @@ def test_accepted(site: Site, link: LinkSubject) -> None:
         routes = [
             route for s in announced if s.neighbor == str(other.address) for route in s.routes
         ]
-        table = TABLE_MAIN if other.node not in _devices(site) else TABLES[link.vrf]
+        table = _kernel_table(site, other.node, link.vrf)
         known = _table(site, other.node, table)
         for prefix, path in routes:
             loop = end.asn != other.asn and other.asn in path
@@ -247,7 +246,7 @@ def test_announced(site: Site, link: LinkSubject) -> None:
     for end, other in permutations(link.ends):
         sessions = sessions_of(site, end.node, routes=True)
         (session,) = (s for s in sessions if s.neighbor == str(other.address))
-        table = TABLE_MAIN if end.node not in _devices(site) else TABLES[link.vrf]
+        table = _kernel_table(site, end.node, link.vrf)
         more = _elsewhere(site, end, table)
         seen = f"{len(session.routes)} prefixes, though it knows {len(more)} from elsewhere"
         name = f"{end.node} to {other.node}, VRF {link.vrf}"
@@ -277,6 +276,11 @@ def _elsewhere(site: Site, end: LinkEnd, table: int) -> list[str]:
         and row.get("type", "unicast") == "unicast"
         and all(hop.get("dev") != end.interface for hop in row.get("nexthops") or [row])
     ]
+
+
+def _kernel_table(site: Site, node: str, vrf: str) -> int:
+    """The kernel table of a device's VRF; other routers have none."""
+    return table_of(site, node, vrf) if node in _devices(site) else TABLE_MAIN
 
 
 def _devices(site: Site) -> set[str]:

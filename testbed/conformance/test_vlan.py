@@ -11,8 +11,8 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.probing import call_out, captures, exists, ping
+from testbed.conformance.rack_subjects import LagSubject, VifSubject, vifs
 from testbed.conformance.site import SETTLE_S, Site
-from testbed.conformance.subjects import LagSubject, VifSubject, vifs
 from testbed.plan.model import Place
 
 MTU = 1500

@@ -9,17 +9,19 @@ from itertools import permutations
 from testbed.conformance.bgp_wire import Heard, Notification, Open
 from testbed.conformance.daemons import sessions_of
 from testbed.conformance.probing import birdc
+from testbed.conformance.rack_subjects import VifSubject
 from testbed.conformance.session_routes import Announced, announced
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.conformance.site_subjects import links
-from testbed.conformance.subjects import VifSubject
+from testbed.lower import names
+from testbed.plan.bird import symbol
 
 RETRY_S = 10.0  # an OND tries again after 2 s, 4 s after an error
 
 
 def protocol_of(vif: VifSubject) -> str:
     """The session's name in the OND's BIRD."""
-    return f"customer_{vif.purpose.replace('-', '_')}"
+    return symbol(names.ond_session(vif.on.lag, vif.vif))
 
 
 def session_row(site: Site, vif: VifSubject) -> dict[str, object]:

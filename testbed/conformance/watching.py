@@ -10,8 +10,8 @@ from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import Ether
 
 from testbed.conformance.probing import exists, sent
+from testbed.conformance.rack_subjects import DomainSubject, LagSubject, VifSubject
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import LagSubject
 from testbed.errors import NetworkError
 from testbed.lower import names
 from testbed.plan.model import Loopback, Place
@@ -68,10 +68,9 @@ def members(site: Site, lag: LagSubject) -> list[Place]:
     return [(lag.ond, inside) for inside, _ in lag.members]
 
 
-def emulated(site: Site, outpost: Outpost) -> LagSubject | None:
-    """A LAG of the Outpost from whose customer device frames can be sent; None: all are real."""
-    lags = (LagSubject(outpost, lag) for lag in outpost.lags)
-    return next((lag for lag in lags if exists(site, lag.device)), None)
+def emulated(site: Site, domain: DomainSubject) -> VifSubject | None:
+    """A domain's VIF from whose customer device frames can be sent; None: all are real."""
+    return next((vif for vif in domain.vifs if exists(site, vif.on.device)), None)
 
 
 def tunnels(site: Site, outpost: Outpost) -> list[Place]:

@@ -15,16 +15,18 @@ BEFORE_CONNTRACK = -310  # priority of nft's chains: before `raw`
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a fault is about: a node, one of its interfaces, or an Outpost."""
+    """What a fault is about: a node, one of its interfaces, an Outpost, or its hardware."""
 
     node: str = ""
     interface: str = ""
     outpost: str = ""
+    hardware: str = ""
 
     @property
     def text(self) -> str:
         """As it is written."""
-        return self.outpost or (f"{self.node}:{self.interface}" if self.interface else self.node)
+        place = f"{self.node}:{self.interface}" if self.interface else self.node
+        return self.hardware or self.outpost or place
 
 
 class Editing:

@@ -26,6 +26,30 @@ def node_stopped(edit: Editing, target: Target, _: Fault) -> None:
 
 
 @kind(
+    "host-down",
+    "a server of an Outpost's fails, and every instance on it",
+    "server",
+    rank=REMOVALS,
+)
+def host_down(edit: Editing, target: Target, fault: Fault) -> None:
+    """Stop all that runs on the server; what is placed there later doesn't run either."""
+    for node in edit.nodes():
+        if target.hardware in node.hardware:
+            node_stopped(edit, Target(node.name), fault)
+
+
+@kind(
+    "rack-down",
+    "a rack of an Outpost's loses its power, with its servers and networking devices",
+    "rack",
+    rank=REMOVALS,
+)
+def rack_down(edit: Editing, target: Target, fault: Fault) -> None:
+    """Stop all that is in the rack."""
+    host_down(edit, target, fault)
+
+
+@kind(
     "route-missing",
     "a static route is missing: the default route, unless another one is named",
     "node",

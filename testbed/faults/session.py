@@ -6,10 +6,10 @@ from testbed.faults.bgp import neighbors_of, reconfigure, runs_frr
 from testbed.faults.editing import Editing, Target, chain
 from testbed.faults.registry import CONFIGURATION, kind, number
 from testbed.faults.values import Parameter
+from testbed.plan.frr import unsigned_refused
 from testbed.plan.model import Fault
 
 KEY = "only-on-this-side"
-UNSIGNED = "ip saddr {} tcp dport 179 tcp flags syn / syn,ack tcp option md5sig missing drop"
 
 
 @kind(
@@ -23,9 +23,7 @@ def bgp_md5(edit: Editing, target: Target, fault: Fault) -> None:
     """Configure a password that the other end does not know: both drop what the other sends."""
     reconfigure(edit, target, lambda speaker, neighbor: speaker.sign(neighbor, KEY))
     if runs_frr(edit.node(target.node)):
-        # bgpd tells the kernel of no key for the listening socket of a VRF that comes up after
-        # its configuration was read: rules refuse what is not signed instead.
-        rules = [UNSIGNED.format(neighbor) for neighbor in neighbors_of(edit, target)]
+        rules = unsigned_refused(neighbors_of(edit, target))
         edit.add_table(target.node, fault, chain("input", *rules))
 
 

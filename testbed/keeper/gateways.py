@@ -33,6 +33,8 @@ def local_gateway(observer: Observer, check: LocalGatewayCheck) -> Row:
     routes = [_route(observer, check, route, working) for route in check.routes]
     bad = [entry for entry in (*ports, *routes) if not entry["ok"]]
     state = f"inactive: no {', no '.join(check.lacks)}" if check.lacks else "active"
+    if check.vif_group != "available":
+        state += f"; VIF group {check.vif_group}"
     if bad:
         first = bad[0]
         state += f"; {first.get('name') or first['destination']}: {first['state']}"
@@ -42,6 +44,7 @@ def local_gateway(observer: Observer, check: LocalGatewayCheck) -> Row:
         "mode": check.mode,
         "ok": not bad,
         "state": state,
+        "vif_group": check.vif_group,
         "vifs": [port for port in ports if port["role"] == "vif"],
         "vpc_associations": [port for port in ports if port["role"] == "vpc"],
         "routes": routes,

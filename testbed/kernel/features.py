@@ -170,6 +170,8 @@ def _started(processes: Iterable[Process]) -> set[str]:
             started |= set(process.container.programs)
         elif not process.argv[0].startswith(OWN_PROGRAMS):
             started.add(process.argv[0])
+        else:  # which may start another one
+            started |= set(process.argv[1:]) & PACKAGES.keys()
     return started
 
 

@@ -46,7 +46,8 @@ class _Object:
         return f" {{ {'; '.join(self.head)}; }}".replace(";;", ";") if self.head else ""
 
 
-_Table = dict[str, _Object]
+# Sets and maps have names of their own, and so have chains.
+_Table = dict[tuple[bool, str], _Object]
 
 
 def commands(before: str, after: str) -> str | None:
@@ -84,7 +85,7 @@ def _read(text: str) -> dict[str, _Table]:
         elif entry is not None:
             entry.add(line)
         elif table is not None and (match := _OBJECT.fullmatch(line)):
-            entry = table[match[2]] = _Object(match[1])
+            entry = table[match[1] == "chain", match[2]] = _Object(match[1])
         elif table is None and (match := _TABLE.fullmatch(line)) and match[1] not in tables:
             table = tables[match[1]] = {}
         else:
@@ -106,20 +107,20 @@ def _whole(name: str, table: _Table) -> list[str]:
 
 def _changed(table: str, old: _Table, new: _Table) -> Iterator[str]:
     """Commands in an order in which everything that is named exists, and nothing that goes is."""
-    gone = {name: entry for name, entry in old.items() if name not in new}
-    differing = {n: e for n, e in new.items() if n not in old or _content(e) != _content(old[n])}
-    for name, entry in differing.items():
-        if name not in old:
-            yield f"add {entry.kind} {table} {name}{entry.declaration}"
-    for name, entry in old.items():
-        if name in gone and entry.items:
-            yield f"flush {entry.kind} {table} {name}"
-        elif name in differing:
-            yield from _taken(f"{table} {name}", entry, differing[name])
-    for name, entry in differing.items():
-        yield from _given(f"{table} {name}", old.get(name), entry)
+    gone = {key: entry for key, entry in old.items() if key not in new}
+    differing = {k: e for k, e in new.items() if k not in old or _content(e) != _content(old[k])}
+    for key, entry in differing.items():
+        if key not in old:
+            yield f"add {entry.kind} {table} {key[1]}{entry.declaration}"
+    for key, entry in old.items():
+        if key in gone and entry.items:
+            yield f"flush {entry.kind} {table} {key[1]}"
+        elif key in differing:
+            yield from _taken(f"{table} {key[1]}", entry, differing[key])
+    for key, entry in differing.items():
+        yield from _given(f"{table} {key[1]}", old.get(key), entry)
     for kind in ("chain", "map", "set"):
-        for name, entry in gone.items():
+        for (_, name), entry in gone.items():
             if entry.kind == kind:
                 yield f"delete {kind} {table} {name}"
 

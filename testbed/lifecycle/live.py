@@ -122,12 +122,35 @@ def edit(
 ) -> Edited:
     """Change what runs: `change` is given its document, and returns the one that is to be.
 
-    Where somebody else was faster it is called again with what runs then, and others wait.
-    `on_made` hears of what is about to be applied.
-    Raises DocumentError where the rules refuse the outcome, and ConflictError where it took
-    too long each time; nothing has changed then.
+    `on_made` hears of what is about to be applied. Errors are as of `edit_live`, and
+    DocumentError where the rules refuse the outcome; nothing has changed then.
     """
-    editing = _Editing(client, change, on_made, {"wait": wait, "timeout_s": timeout_s})
+
+    def make(now: Standing) -> Installation:
+        new = prepare(client, now, change)
+        on_made(now, new)
+        return new
+
+    return edit_live(client, make, wait=wait, timeout_s=timeout_s, on_event=on_event)
+
+
+def edit_live(
+    client: Client,
+    make: Callable[[Standing], Installation],
+    *,
+    wait: bool = True,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    current: bool = False,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> Edited:
+    """Change what runs: `make` is given what that is, and returns the installation that is to be.
+
+    Where somebody else was faster it is called again with what runs then, and others wait.
+    The first time it may be given what the client knows from its last change, unless what
+    is `current` matters: where a refusal by `make` is told to others at once.
+    Raises ConflictError where it took too long each time; nothing has changed then.
+    """
+    editing = _Editing(client, make, {"wait": wait, "timeout_s": timeout_s}, current=current)
     for attempt in range(ATTEMPTS):
         try:
             if attempt:
@@ -146,18 +169,19 @@ def edit(
 
 
 class _Editing:
-    """One change of a document, which is made again where somebody else was faster."""
+    """One change of what runs, which is made again where somebody else was faster."""
 
     def __init__(
         self,
         client: Client,
-        change: Edit,
-        on_made: Callable[[Standing, Installation], None],
+        make: Callable[[Standing], Installation],
         how: dict[str, Any],
+        *,
+        current: bool,
     ) -> None:
         self._client = client
-        self._change = change
-        self._on_made = on_made
+        self._current = current
+        self._made_of = make
         self._how = how | {"ready": "touched"}
         self._made: tuple[_Known, Installation, Digested] | None = None
 
@@ -165,23 +189,27 @@ class _Editing:
         """Make the change of what the client knows, or else reads; and what is to be sent."""
         client = self._client
         known = client.known if isinstance(client.known, _Known) else _read(client)
+        if self._current and not known.read and self._is_old(known):
+            known = _read(client)
         try:
             return known, self._make(known)
         except TestbedError:
-            if known.read or client.hello()["revision"] == known.standing.revision:
+            if known.read or not self._is_old(known):
                 raise
         known = _read(client)  # of what runs by now it may be no error
         return known, self._make(known)
+
+    def _is_old(self, known: _Known) -> bool:
+        return bool(self._client.hello()["revision"] != known.standing.revision)
 
     def in_turn(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Make the change of what runs, by the keeper's answer; what is to be sent."""
         return self._make(_known(self._client, answer))
 
     def _make(self, known: _Known) -> dict[str, Any]:
-        new = prepare(self._client, known.standing, self._change)
+        new = self._made_of(known.standing)
         plan = digested(new.plan, known.plan)
         self._made = known, new, plan
-        self._on_made(known.standing, new)
         return _application(known, new, plan) | self._how | {"digest": plan.digest}
 
     def done(self, result: dict[str, Any]) -> Edited:

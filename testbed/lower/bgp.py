@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
 
+from testbed.faults.editing import chain
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.plan import bird, frr
 from testbed.plan.bgp import (
@@ -23,6 +24,7 @@ from testbed.plan.bgp import (
     only,
 )
 from testbed.plan.checks import BgpCheck
+from testbed.plan.frr import unsigned_refused
 from testbed.plan.model import Process
 
 __all__ = [
@@ -71,6 +73,10 @@ def configure(draft: Draft, node: NodeDraft, router: Router) -> None:
     else:
         _configure_frr(node, bfd=router.bfd)
     node.router = replace(router, router_id=str(IPv4Address(number)))
+    signed = [s.neighbor for i in router.instances for s in i.sessions if s.password]
+    if signed and router.daemon == "frr":
+        refused = chain("input", *unsigned_refused(signed))
+        node.nftables += f"table inet bgp_signed {{\n{refused}}}\n"
     for instance in router.instances:
         for session in instance.sessions:
             own = bird.symbol(session.name) if router.daemon == "bird" else instance.vrf

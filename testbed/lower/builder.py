@@ -103,6 +103,7 @@ class NodeDraft:
     rules: list[Rule] = field(default_factory=list)
     nftables: str = ""
     own_ruleset: bool = False
+    hardware: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
     router: Router | None = None
@@ -142,6 +143,11 @@ class NodeDraft:
         """Say how the bridge that an interface belongs to is to treat it."""
         index, interface = self._find(name)
         self.interfaces[index] = replace(interface, port=port)
+
+    def set_up(self, name: str, *, up: bool) -> None:
+        """Say whether an interface that was added before is up."""
+        index, interface = self._find(name)
+        self.interfaces[index] = replace(interface, up=up)
 
     def lease(self, name: str, address: IPv4Interface) -> None:
         """Say which address a DHCP client is going to put on an interface."""
@@ -213,6 +219,7 @@ class NodeDraft:
             rules=tuple(self.rules),
             nftables=self.nftables,
             own_ruleset=self.own_ruleset,
+            hardware=self.hardware,
             files=self.files,
             processes=tuple(self.processes),
             router=self.router,

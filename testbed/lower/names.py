@@ -6,15 +6,21 @@ The conformance suites import nothing else of the lowering but this module and t
 
 from __future__ import annotations
 
-from testbed.lower.builder import interface_name
+from testbed.lower.builder import interface_name, mac_address
+from testbed.plan.model import TABLE_MAIN
 from testbed.topology.model import (
     Anchor,
     DirectConnect,
     Lag,
+    LocalNetworkInterface,
     Outpost,
+    Rack,
+    RoutingDomain,
     Segment,
+    Server,
     TransitGateway,
     Uplink,
+    Vif,
     Vpc,
 )
 
@@ -23,9 +29,10 @@ VRF_LOCAL_GATEWAY = "lgw"
 TABLE_SERVICE_LINK = 1001
 TABLE_LOCAL_GATEWAY = 1002
 TABLE_VIF_GROUP = 1003
+# Of routing domains with names, by their numbers, in an OND: from the customer, and to it.
+TABLES_INWARD, TABLES_OUTWARD = 1100, 1200
 
-OND_BOND = "bond0"
-OND_MEMBER = "uplink"
+MAX_UPLINKS = 16  # of a LAG (facts: R1)
 REGION_PORT = "region"  # a customer device's or firewall's, towards the Region
 WAN_PORT = "wan"  # a customer device's
 TRUNK = "customer"  # a Direct Connect location's, towards the customer
@@ -39,16 +46,60 @@ WAN = "site.wan"
 PUBLIC_DNS = "region.public-dns"
 SWITCH = "site.switch"  # of all segments that have a VLAN ID
 BRIDGE = "br0"  # a switch's
+LOCAL_UPLINK = "lan"  # an Outposts server's LNI port, towards the customer's switch
 
 
-def ond(outpost: Outpost, device: int) -> str:
+def rack(outpost: str, number: int) -> str:
+    """What people call a rack of an Outpost's."""
+    return f"{outpost}.rack{number}"
+
+
+def server(outpost: str, number: int) -> str:
+    """What people call a server of an Outpost's capacity."""
+    return f"{outpost}.server{number}"
+
+
+def ond(outpost: Rack, device: int) -> str:
     """The node of Outpost networking device `device`."""
     return f"{outpost.name}.ond{device}"
 
 
-def local_gateway(outpost: Outpost) -> str:
-    """The node of the local gateway."""
-    return f"{outpost.name}.lgw"
+def local_gateway(outpost: Rack, domain: RoutingDomain) -> str:
+    """The node of the local gateway, or of one of its routing domains."""
+    return f"{outpost.name}.lgw-{domain.name}" if domain.name else f"{outpost.name}.lgw"
+
+
+def ond_vrf(domain: RoutingDomain) -> str:
+    """An OND's VRF of a routing domain."""
+    return interface_name("lgw-", domain.name) if domain.name else VRF_LOCAL_GATEWAY
+
+
+def ond_tables(domain: RoutingDomain) -> tuple[int, int]:
+    """An OND's tables of a routing domain: of what comes from the customer, and what leaves."""
+    if not domain.name:
+        return TABLE_LOCAL_GATEWAY, TABLE_MAIN
+    return TABLES_INWARD + domain.number, TABLES_OUTWARD + domain.number
+
+
+def to_local_gateway(domain: RoutingDomain) -> str:
+    """An OND's interface towards a routing domain of the local gateway."""
+    return interface_name("to-lgw-", domain.name) if domain.name else "to-lgw"
+
+
+def ond_bond(lag: Lag) -> str:
+    """The LAG's bond on its OND."""
+    return f"bond{lag.index}"
+
+
+def ond_members(lag: Lag) -> list[str]:
+    """The names of a LAG's member interfaces on its OND."""
+    first = lag.index * MAX_UPLINKS + 1
+    return [f"uplink{number}" for number in range(first, first + lag.members)]
+
+
+def ond_session(lag: Lag, vif: Vif) -> str:
+    """The name of a VIF's session in its OND's daemon."""
+    return f"customer{lag.index + 1 if lag.index else ''}-{vif.title}"
 
 
 def coip(outpost: Outpost, vpc: Vpc) -> str:
@@ -146,27 +197,62 @@ def segment_port(entry: Segment, device: str) -> str:
     return interface_name("" if entry.vlan is None else f"v{entry.vlan}-", device)
 
 
+def local_port(server: Server) -> str:
+    """The node of an Outposts server's LNI port."""
+    return f"{server.name}.lni"
+
+
+def link_port_of(server: Server) -> str:
+    """A switch's interface towards an Outposts server's service link port."""
+    return interface_name("sl-", server.name)
+
+
+def local_port_of(server: Server) -> str:
+    """A switch's interface towards an Outposts server's LNI port."""
+    return interface_name("lni-", server.name)
+
+
+def link_mac(server: Server) -> str:
+    """The MAC address of a server's service link port."""
+    return mac_address(service_link(server), "eth0")
+
+
+def lni_device(interface: LocalNetworkInterface) -> str:
+    """A local network interface's name inside its instance."""
+    return f"eth{interface.device_index}"
+
+
+def lni_port(interface: LocalNetworkInterface) -> str:
+    """The server's interface towards a local network interface."""
+    return interface_name("lni-", interface.name)
+
+
+def lni_mac(interface: LocalNetworkInterface) -> str:
+    """Its MAC address: locally administered, its own until it is deleted (N2)."""
+    return mac_address(interface.name, "eth0")
+
+
 def dhcp_server(entry: Segment) -> str:
     """The node of a LAN segment's DHCP and DNS server."""
     return f"site.dhcp-{entry.name}"
 
 
-def customer_bond(outpost: Outpost, lag: Lag) -> str:
+def customer_bond(outpost: Rack, lag: Lag) -> str:
     """The LAG's bond on the customer's device; leaves room for a VLAN suffix."""
-    both = len({other.customer_device for other in outpost.lags}) == 1
-    name = f"{outpost.name}-{lag.device}" if both else outpost.name
+    alike = [other for other in outpost.lags if other.customer_device == lag.customer_device]
+    name = f"{outpost.name}-{lag.number}" if len(alike) > 1 else outpost.name
     return interface_name("", name, limit=10)
 
 
-def session(outpost: Outpost, lag: Lag, suffix: str) -> str:
+def customer_members(outpost: Rack, lag: Lag) -> list[str]:
+    """The names of a LAG's member interfaces on the customer's device."""
+    bond = customer_bond(outpost, lag)
+    return [f"{bond}_{index}" for index in range(1, lag.members + 1)]
+
+
+def session(outpost: Rack, lag: Lag, suffix: str) -> str:
     """The name of a session with an OND in the customer device's daemon."""
     return f"{customer_bond(outpost, lag)}-{suffix}"
-
-
-def lag_members(bond: str, lag: Lag, prefix: str | None = None) -> list[str]:
-    """The names of a LAG's member interfaces on one side."""
-    stem = prefix or f"{bond}_"
-    return [f"{stem}{index}" for index in range(1, lag.members + 1)]
 
 
 def link_port(vrf: str, other: str) -> str:

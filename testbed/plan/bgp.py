@@ -14,7 +14,6 @@ BFD_MS = 300  # Direct Connect's, with multiplier 3
 BFD_MULTIPLIER = 3
 PROPAGATED_LIMIT = 100  # propagated routes of a VPC route table (facts: V limits)
 PATHS = 16  # of equal cost to one destination
-CONNECT_RETRY_S = 2  # not RFC 4271's 120: a testbed is to be up soon
 RESTART_S = 120  # what BIRD and FRR announce
 
 GracefulRestart = Literal["restart", "helper", "off"]
@@ -123,7 +122,6 @@ class Session:
     local_asn: int | None = None
     password: str = ""
     ttl_security: bool = False
-    connect_retry_s: int = CONNECT_RETRY_S
     graceful_restart: GracefulRestart = "helper"
     own_as_allowed: int = 0
     as_override: bool = False
@@ -141,7 +139,7 @@ class Instance:
     such prefixes, where there is no other route to them.
     What is learned is `propagated` to further kernel tables, at most
     PROPAGATED_LIMIT prefixes to each. BIRD only: those, no kernel table of its
-    own (None), and only what the session `installed_from` brings in it.
+    own (None), and only what the sessions `installed_from` bring in it.
     """
 
     name: str
@@ -153,7 +151,7 @@ class Instance:
     static: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
     install_static: bool = True
-    installed_from: str | None = None
+    installed_from: tuple[str, ...] | None = None
     propagated: tuple[int, ...] = ()
 
 

@@ -96,7 +96,7 @@ def _pipe(instance: Instance, table: int) -> Iterator[str]:
 
 def _kernel(instance: Instance) -> Iterator[str]:
     if instance.table != TABLE_MAIN:
-        if instance.vrf:
+        if instance.vrf and instance.installed_from is None:
             yield f'vrf "{instance.vrf}";'
         yield f"kernel table {instance.table};"
     yield f"merge paths on limit {PATHS};"
@@ -104,8 +104,9 @@ def _kernel(instance: Instance) -> Iterator[str]:
     which = f"source ~ [ {sources} ]"
     if _originates_default(instance):
         which = f'proto != "{_default_of(instance)}" && {which}'
-    if instance.installed_from:
-        which = f'proto = "{symbol(instance.installed_from)}"'
+    if instance.installed_from is not None:
+        which = " || ".join(f'proto = "{symbol(name)}"' for name in instance.installed_from)
+        which = which or "false"
     yield f"ipv4 {{ table {instance.name}; import none; export where {which}; }};"
 
 
@@ -137,7 +138,7 @@ def _session(instance: Instance, session: Session, restart_s: int) -> Iterator[s
     if session.reflect:
         yield "rr client;"
     yield "connect delay time 1;"
-    yield f"connect retry time {session.connect_retry_s};"
+    yield "connect retry time 2;"
     yield "error wait time 1, 4;"
     if session.password:
         yield f'password "{session.password}";'

@@ -120,6 +120,7 @@ class ManagementCheck:
 
 
 RouteState = Literal["pending", "active", "blackhole"]
+VifGroupState = Literal["pending", "incomplete", "available"]  # as the API has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,8 @@ class LocalGatewayCheck:
     """The route table of a local gateway: its ports work, its routes are as expected.
 
     `mode` cannot be changed without making the table anew; `lacks` says what
-    it needs before it can be active.
+    it needs before it can be active. `vif_group` is its VIF group's state: pending without any
+    VIF, incomplete without one on each LAG.
     """
 
     node: str
@@ -166,6 +168,7 @@ class LocalGatewayCheck:
     ports: tuple[GatewayPort, ...] = ()
     routes: tuple[GatewayRoute, ...] = ()
     lacks: tuple[str, ...] = ()
+    vif_group: VifGroupState = "available"
     kind: ClassVar[str] = "local-gateway"
 
 

@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING
 from testbed.plan.bgp import PATHS, RESTART_S, is_total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from testbed.plan.bgp import Instance, Policy, PrefixRange, Router, Session, Term
 
 FILE = "bgpd.conf"
+UNSIGNED = "tcp dport 179 tcp flags syn / syn,ack tcp option md5sig missing"
+
+
+def unsigned_refused(neighbors: Iterable[str]) -> list[str]:
+    """Return nftables rules that drop what neighbours send unsigned to open a session.
+
+    bgpd tells the kernel of no key for the listening socket of a VRF that comes up after its
+    configuration was read (FRR 8.4).
+    """
+    return [f"ip saddr {neighbor} {UNSIGNED} drop" for neighbor in neighbors]
 
 
 def header(name: str, title: str) -> str:
@@ -104,7 +114,7 @@ def _session(instance: Instance, session: Session) -> Iterator[str]:
         yield f"local-as {session.local_asn} no-prepend replace-as"
     yield f"description {session.title}"
     yield f"timers {session.keepalive_s if session.hold_s else 0} {session.hold_s}"
-    yield f"timers connect {session.connect_retry_s}"
+    yield "timers connect 2"
     yield "advertisement-interval 0"
     if session.password:
         yield f"password {session.password}"

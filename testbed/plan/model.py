@@ -294,10 +294,11 @@ class Abort:
 class Node:
     """A network namespace with everything in it.
 
-    `role` and `group` say what it stands for and where. `nftables` is one ruleset in nft's own
-    language, `own_ruleset` whether a user has written it. `files` map a file name to its text;
-    the node's processes find them in NODE_DIRECTORY/<name>/, beside the configuration of the
-    `router` (`testbed.plan.files`).
+    `role` and `group` say what it stands for and where, `hardware` the rack and server that it
+    runs on, OUTPOST.rackN and OUTPOST.serverN, as far as they are known. `nftables` is one ruleset
+    in nft's own language, `own_ruleset` whether a user has written it. `files` map a file name to
+    its text; the node's processes find them in NODE_DIRECTORY/<name>/, beside the configuration of
+    the `router` (`testbed.plan.files`).
     """
 
     name: str
@@ -315,6 +316,7 @@ class Node:
     processes: tuple[Process, ...] = ()
     aborts: tuple[Abort, ...] = ()
     router: Router | None = None
+    hardware: tuple[str, ...] = ()
 
     def interface(self, name: str) -> Interface:
         """The interface `name`; KeyError when the node has none."""

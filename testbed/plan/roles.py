@@ -34,6 +34,7 @@ class Role(StrEnum):
     COIP = "customer-owned-ip", "CoIP"
     SERVICE_LINK = "service-link", "service link"
     SERVER = "outpost-server", "servers", True
+    LNI_PORT = "lni-port", "LNI ports"
     VPC_ROUTER = "vpc-router", "VPC routers"
     INSTANCE = "instance", "instances", True
     RESOLVER = "dns-resolver", "DNS"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
 
     from testbed.predict.packet import Address
-    from testbed.predict.site import CustomerNetwork
+    from testbed.predict.site import CustomerNetwork, Island
     from testbed.topology.model import DirectConnect, Topology, VirtualInterface
 
 NOTHING = -1
@@ -39,7 +39,8 @@ def length_learned(
         if device.config or device.host_interfaces:
             raise NotPredicted(f"{device.name} may announce {destination}")
         for segment in topology.site.segments:
-            if destination in segment.cidr and device.name in dict(segment.routers):
+            near = segment.vrf == vif.vrf and device.name in dict(segment.routers)
+            if near and destination in segment.cidr:
                 certain = max(certain, segment.cidr.prefixlen)
         island = customer.of_device(connection.device)
         lengths = [
@@ -52,15 +53,15 @@ def length_learned(
 
 
 def _known(
-    topology: Topology, customer: CustomerNetwork, island: str, own: VirtualInterface
+    topology: Topology, customer: CustomerNetwork, island: Island, own: VirtualInterface
 ) -> Iterator[IPv4Network]:
     """What the devices of an island may announce: LANs, and what they have learned."""
     for segment in topology.site.segments:
         if island in customer.of_segment(segment.name):
             yield segment.cidr
-    for outpost in topology.outposts.values():
-        if island in customer.of_outpost(outpost.name):
-            yield from topology.announced(outpost)
+    for gateway in topology.gateways:
+        if island in customer.of_gateway(gateway):
+            yield from topology.announced(*gateway)
     for connection in topology.site.direct_connects:
         for vif in connection.virtual_interfaces:
             if vif is not own and vif.vrf == "lgw":
@@ -79,6 +80,6 @@ def endings_of(topology: Topology, vpc: str) -> list[Ending]:
     ]
 
 
-def behind(customer: CustomerNetwork, endings: Sequence[Ending]) -> frozenset[str]:
+def behind(customer: CustomerNetwork, endings: Sequence[Ending]) -> frozenset[Island]:
     """The islands of customer devices that these virtual interfaces lead to."""
     return frozenset(customer.of_device(connection.device) for connection, _ in endings)

@@ -21,32 +21,34 @@ from testbed.predict.routes import addresses, check_destination, inward_interfac
 if TYPE_CHECKING:
     from testbed.predict.packet import Address, Journey, WayKind
     from testbed.predict.positions import Places, Step
+    from testbed.predict.site import Island
     from testbed.topology.model import DirectConnect, NetworkInterface, Target, VirtualInterface
 
 
 def outward(places: Places, source: NetworkInterface, target: Target, journey: Journey) -> Step:
     """Out through the local gateway (L1 to L3); in CoIP mode with a customer-owned IP only (R1)."""
     name, packet = target.name, journey.packet
-    gateway = places.topology.outposts[name].local_gateway
+    domain = places.topology.domain(name, source.vpc)
     if places.topology.place_of(source) != name:
         raise Dropped(f"{source.name} is not on Outpost {name}")
-    if source.vpc not in gateway.vpcs:
+    if domain is None:
         raise Dropped(f"VPC {source.vpc} is not associated with {name}'s local gateway")
-    if gateway.lacks:
-        lack = ", ".join(gateway.lacks)
-        raise Dropped(f"the local gateway route table of {name} has no {lack}")
-    own = gateway.mode == "coip" and any(packet.destination in c for c in gateway.pool_cidrs)
-    out = [r.destination for r in gateway.routes if r.interface is None]
+    if domain.lacks:
+        lack = ", ".join(domain.lacks)
+        raise Dropped(f"the {domain.route_table(name)} has no {lack}")
+    own = domain.mode == "coip" and any(packet.destination in c for c in domain.pool_cidrs)
+    out = [r.destination for r in domain.routes if r.interface is None]
     if not own and not any(packet.destination in destination for destination in out):
-        raise Dropped(f"the local gateway of {name} has no route to {packet.destination}")
-    if gateway.mode == "coip":
+        raise Dropped(f"the {domain.title(name)} has no route to {packet.destination}")
+    if domain.mode == "coip":
         if source.customer_owned_ip is None or packet.source != source.address:
             raise Dropped(f"{source.name} has no customer-owned IP address")
         packet = replace(packet, source=source.customer_owned_ip)
-    islands = frozenset(places.customer.of_outpost(name))
+    gateway = (places.topology.racks[name], domain)
+    islands = frozenset(places.customer.of_gateway(gateway))
     way: WayKind = "hairpin" if own else "local-gateway"
     journey = replace(journey, packet=packet, sender=None, way=way)
-    return OnCustomerNetwork(islands, name), journey
+    return OnCustomerNetwork(islands, gateway), journey
 
 
 def across(places: Places, position: OnCustomerNetwork, journey: Journey) -> Step:
@@ -62,18 +64,19 @@ def across(places: Places, position: OnCustomerNetwork, journey: Journey) -> Ste
             lan = origin is None and journey.way == "inside"
             return Arrived(Machine.of_host(host)), replace(journey, way="lan") if lan else journey
         raise Dropped(f"the customer's network does not connect to {host.name}")
-    outpost, length = places.customer.outpost_for(destination, set(islands))
+    gateway, length = places.customer.gateway_for(destination, set(islands))
     direct = _direct_connect(places, islands, destination, length)
     if direct is not None:
         if origin is not None:
-            raise NotPredicted(f"{origin}'s local gateway may learn what Direct Connect announces")
+            name = origin[0].name
+            raise NotPredicted(f"{name}'s local gateway may learn what Direct Connect announces")
         return _into_region(places, *direct, replace(journey, way="direct-connect"))
-    if outpost is not None:
+    if gateway is not None:
         if journey.way == "local-gateway":
             journey = replace(journey, way="local-gateways")
         elif journey.way == "inside":
             journey = replace(journey, way="local-gateway")
-        return IntoLocalGateway(outpost, origin), journey
+        return IntoLocalGateway(gateway, origin), journey
     for uplink in places.topology.site.internet_uplinks:
         if places.customer.of_device(uplink.device) in islands:
             outer = uplink.addresses[0].ip
@@ -82,7 +85,7 @@ def across(places: Places, position: OnCustomerNetwork, journey: Journey) -> Ste
 
 
 def _direct_connect(
-    places: Places, islands: frozenset[str], destination: Address, length: int
+    places: Places, islands: frozenset[Island], destination: Address, length: int
 ) -> tuple[DirectConnect, VirtualInterface] | None:
     """The virtual interface whose prefix is longer than what local gateways announce."""
     ways = [
@@ -116,19 +119,22 @@ def _into_region(
 
 def inward(places: Places, position: IntoLocalGateway, journey: Journey) -> Step:
     """From the customer's network into a local gateway."""
-    outpost, destination = position.outpost, journey.packet.destination
-    gateway = outpost.local_gateway
-    if interface := inward_interface(places.topology, outpost, destination):
+    destination, (outpost, domain) = journey.packet.destination, position.gateway
+    if interface := inward_interface(places.topology, position.gateway, destination):
         check_destination(places.topology, interface, destination)
-    here = [i for i in places.interfaces if places.topology.place_of(i) == outpost.name]
-    if gateway.mode == "coip":
+    here = [
+        there
+        for there in places.interfaces
+        if places.topology.place_of(there) == outpost.name and there.vpc in domain.vpcs
+    ]
+    if domain.mode == "coip":
         for there in here:
             if there.customer_owned_ip == destination:
                 return Reaching(there), journey.to(there.address)
         raise Dropped(f"no instance has {destination}")
-    if outpost.name == position.origin:
+    if position.gateway == position.origin:
         raise Dropped(f"{outpost.name}'s local gateway does not turn packets round")
     for there in here:
-        if destination in addresses(there) and there.vpc in gateway.vpcs:
+        if destination in addresses(there):
             return Reaching(there), journey
     raise Dropped(f"no instance has {destination}")

@@ -12,9 +12,10 @@ from testbed.predict.site import CustomerNetwork
 
 if TYPE_CHECKING:
     from testbed.predict.packet import Address, Journey
+    from testbed.predict.site import Island
     from testbed.topology.model import (
+        Gateway,
         NetworkInterface,
-        Outpost,
         Subnet,
         Topology,
         TransitGateway,
@@ -54,18 +55,18 @@ class AtTransitGateway:
 
 @dataclass(frozen=True, slots=True)
 class OnCustomerNetwork:
-    """Some of the customer's devices have it; `origin` is the Outpost that it comes from."""
+    """Some of the customer's devices have it; `origin` is the local gateway that it comes from."""
 
-    islands: frozenset[str]
-    origin: str | None = None
+    islands: frozenset[Island]
+    origin: Gateway | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class IntoLocalGateway:
-    """The customer's network hands it to an Outpost's local gateway."""
+    """The customer's network hands it to a local gateway, in one of its routing domains."""
 
-    outpost: Outpost
-    origin: str | None = None
+    gateway: Gateway
+    origin: Gateway | None = None
 
 
 @dataclass(frozen=True, slots=True)

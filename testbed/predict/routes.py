@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
     from testbed.predict.site import CustomerNetwork
-    from testbed.topology.model import NetworkInterface, Outpost, Subnet, Topology
+    from testbed.topology.model import Gateway, NetworkInterface, Subnet, Topology
 
 LOCAL = Target("local")
 INTERFACES = {"instance", "network-interface"}
@@ -71,13 +71,13 @@ def _longest(
 
 
 def inward_interface(
-    topology: Topology, outpost: Outpost, destination: Address
+    topology: Topology, gateway: Gateway, destination: Address
 ) -> NetworkInterface | None:
     """The interface that a local gateway's static route leads to; it beats an announced prefix."""
-    announced = [net.prefixlen for net in topology.announced(outpost) if destination in net]
+    announced = [net.prefixlen for net in topology.announced(*gateway) if destination in net]
     routes = [
         (route.destination.prefixlen, route.interface)
-        for route in outpost.local_gateway.routes
+        for route in gateway[1].routes
         if route.interface and destination in route.destination
     ]
     length, name = max(routes, default=(-1, ""))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from testbed.errors import UsageError, no_such_node
+from testbed.plan.lags import lag_named
 from testbed.plan.model import (
     Bond,
     HostInterface,
@@ -23,7 +24,6 @@ from testbed.plan.model import (
 LOOPBACK = "lo"
 BETWEEN = "--"
 CABLES = (Veth, HostInterface, WireGuard, Vxlan)  # by which packets enter and leave a node
-_LAG = re.compile(r"(.+)\.lag(\d+)")
 _LOOKS_LIKE_ONE = re.compile(r"[a-z0-9][\w.-]*:[a-z][\w.@-]*|[\w.:@-]+--[\w.:@-]+|.+\.lag\d+")
 _NAME = re.compile(r"[a-z][\w.-]*")
 # With which a filter begins (pcap-filter(7), "PRIMITIVES").
@@ -95,8 +95,8 @@ def _expand(word: str, nodes: dict[str, Node], plan: Plan) -> Iterator[tuple[str
         yield from ((word, interface.name) for interface in _cables(nodes[word]))
     elif BETWEEN in word:
         yield from _between(word, nodes, plan)
-    elif (lag := _LAG.fullmatch(word)) and f"{lag[1]}.ond{lag[2]}" in nodes:
-        yield from _lag(nodes[f"{lag[1]}.ond{lag[2]}"])
+    elif lag := lag_named(plan.nodes, word):
+        yield from _lag(*lag)
     else:
         name, colon, interface = word.partition(":")
         if name not in nodes or not colon:
@@ -129,11 +129,10 @@ def _between(word: str, nodes: dict[str, Node], plan: Plan) -> Iterator[tuple[st
         yield other, far_end
 
 
-def _lag(node: Node) -> Iterator[tuple[str, str]]:
+def _lag(node: Node, bond: str) -> Iterator[tuple[str, str]]:
     """Both ends of a LAG's member links."""
-    bonds = {entry.name for entry in node.interfaces if isinstance(entry.device, Bond)}
     for interface in node.interfaces:
-        if interface.master in bonds:
+        if interface.master == bond:
             yield node.name, interface.name
             if isinstance(interface.device, Veth):
                 yield interface.device.peer_node, interface.device.peer

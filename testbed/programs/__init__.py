@@ -6,6 +6,7 @@ They may run in an emulated guest, where an import costs ten times as much.
 PROGRAMS = {
     "testbed-capture": "testbed.programs.capture.program",
     "testbed-carrier": "testbed.programs.carrier",
+    "testbed-dhcp-client": "testbed.programs.dhcp_client",
     "testbed-container": "testbed.programs.container.program",
     "testbed-fetch": "testbed.programs.fetch",
     "testbed-half-open": "testbed.programs.half_open",

@@ -202,7 +202,8 @@ def _lag(a: Node, a_bond: str, b: Node, b_bond: str, members: int, over: set[str
             continue
         ends = (_first(entry), _first(far[vid]))
         bgp = any(address.partition("/")[0] in over for address in ends)
-        pairs.append(VlanPair(vid, entry.master, ends, bgp))
+        vrf = far[vid].master if b.group == SITE else entry.master  # the customer's
+        pairs.append(VlanPair(vid, vrf, ends, bgp))
     member = next(i for i in a.interfaces if i.master == a_bond)
     ends_of = (_end(a, a.interface(a_bond)), _end(b, b.interface(b_bond)))
     return Edge("lag", *ends_of, members, _note(member), tuple(pairs))

@@ -128,10 +128,11 @@ def _lag_rows(picture: Picture) -> Iterator[str]:
         note = f"  {edge.note} each" if edge.note else ""
         ends = f"{edge.a.node} {edge.a.interface} ═{edge.members}═ {edge.b.node} {edge.b.interface}"
         yield ends + note
+        width = max([8, *(len(f"VRF {vlan.vrf}") for vlan in edge.vlans)])
         for vlan in edge.vlans:
             vrf = f"VRF {vlan.vrf}" if vlan.vrf else ""
             addresses = f"{vlan.addresses[0]:>18} ── {vlan.addresses[1]:<18}"
-            yield f"    VLAN {vlan.vid:<4}  {vrf:<8} {addresses}{' BGP' if vlan.bgp else ''}"
+            yield f"    VLAN {vlan.vid:<4}  {vrf:<{width}} {addresses}{' BGP' if vlan.bgp else ''}"
 
 
 def _tunnel_rows(picture: Picture) -> Iterator[str]:

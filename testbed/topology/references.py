@@ -12,7 +12,8 @@ from ipaddress import IPv4Network, IPv6Network
 
 from testbed.errors import Path
 from testbed.topology.model import Target
-from testbed.topology.report import Report, choices, plural
+from testbed.topology.naming import known_name, segments_of
+from testbed.topology.report import Report, choices
 from testbed.topology.schema import (
     DirectConnectForm,
     HostedZoneForm,
@@ -20,6 +21,7 @@ from testbed.topology.schema import (
     NetworkInterfaceForm,
     OutpostForm,
     RouteForm,
+    RouteTableAndVifGroupForm,
     SiteForm,
     SubnetForm,
     TopologyForm,
@@ -109,15 +111,7 @@ class _References:
         self, path: Path, name: str, known: Collection[str], owner: Path, spoil: Path | None = None
     ) -> bool:
         """Check that `name` is one of `known`, the entries of the file's mapping `owner`."""
-        if name in known:
-            return True
-        exists = self.report.has((*owner, name))
-        if not exists and not self.report.covers(owner):
-            what = plural(str(owner[-1]))
-            message = f"there is no {what.removesuffix('s')} named {show(name)}"
-            self.report.add(path, message, choices(name, known, what))
-        self.report.spoil(self.report.original(path if spoil is None else spoil))
-        return False
+        return known_name(self.report, path, name, known, owner, spoil)
 
     def _names(self, path: Path, names: list[str], known: Collection[str], owner: Path) -> None:
         for index, name in enumerate(names):
@@ -261,6 +255,8 @@ class _References:
             self._zone((*path, "zone"), outpost.zone, (*path, "zone"))
         for index, device in enumerate(outpost.devices or []):
             self._device((*path, "devices", index), device, (*path, "devices"))
+        for key, name in segments_of(outpost):
+            self._name((*path, *key), name, self.form.site.segments, ("site", "segments"))
         link = outpost.service_link
         if link.vpc is not None:
             at = (*path, "service_link")
@@ -268,22 +264,21 @@ class _References:
                 known = self.form.vpcs[link.vpc].subnets
                 owner: Path = ("vpcs", link.vpc, "subnets")
                 self._name((*at, "subnet"), link.subnet, known, owner, at)
-        gateway = outpost.local_gateway
-        if gateway is not None and gateway.vpcs is not None:
-            at = (*path, "local_gateway", "vpcs")
-            self._names(at, gateway.vpcs, self.form.vpcs, ("vpcs",))
-        for index, route in enumerate(gateway.routes or [] if gateway else []):
-            at = (*path, "local_gateway", "routes", index)
-            self._gateway_target(at, route.target)
+        if (gateway := outpost.local_gateway) is not None:
+            self._domain((*path, "local_gateway"), gateway)
+            for name, domain in gateway.routing_domains.items():
+                self._domain((*path, "local_gateway", "routing_domains", name), domain)
 
-    def _gateway_target(self, path: Path, target: str) -> None:
-        """Check the name in a local gateway route's target; `path` is the route's."""
-        name = interface_of(target)
-        if name is not None:
-            instance = target.endswith(".instance")
-            known: Collection[str] = self.form.instances if instance else self.interfaces
-            owner: Path = ("instances",) if instance else ("network_interfaces",)
-            self._name((*path, "target"), name, known, owner, path)
+    def _domain(self, path: Path, domain: RouteTableAndVifGroupForm) -> None:
+        """Check the VPCs and targets of a local gateway's route table."""
+        self._names((*path, "vpcs"), domain.vpcs or [], self.form.vpcs, ("vpcs",))
+        for index, route in enumerate(domain.routes or []):
+            if (name := interface_of(route.target)) is not None:
+                instance = route.target.endswith(".instance")
+                known: Collection[str] = self.form.instances if instance else self.interfaces
+                owner: Path = ("instances",) if instance else ("network_interfaces",)
+                at = (*path, "routes", index)
+                self._name((*at, "target"), name, known, owner, at)
 
     def zone(self, path: Path, zone: HostedZoneForm) -> None:
         """Check the VPCs that a private hosted zone is associated with."""

@@ -23,6 +23,7 @@ from testbed.quantities import (
     rate_mbps,
     span_s,
 )
+from testbed.topology.form_factors import RACKS, SERVERS
 from testbed.topology.model import Target as RouteTarget
 from testbed.topology.model import TargetKind
 
@@ -284,6 +285,14 @@ def _slots(value: Any) -> int:
     return _whole(value, 0, 1000, "a server has 0 to 1000 slots for an instance type")
 
 
+def _form_factor(value: Any) -> str:
+    known = [*RACKS, *SERVERS]
+    if isinstance(value, str) and value in known:
+        return value
+    words = f"{', '.join(map(repr, known[:-1]))} or {known[-1]!r}"
+    raise wrong(f"must be {words}, is {show(value)}")
+
+
 def _plain_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
@@ -350,4 +359,5 @@ Ports = Annotated[
     ),
 ]
 InstanceType = Annotated[str, *typed(_instance_type, pattern=rf"^{_INSTANCE_TYPE.pattern}$")]
+FormFactorName = Annotated[str, *typed(_form_factor, enum=[*RACKS, *SERVERS])]
 Slots = Annotated[int, *typed(_slots, "integer", minimum=0, maximum=1000)]

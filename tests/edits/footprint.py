@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from edits.documents import Place
 from testbed.plan.model import Plan, Veth
-from testbed.topology.model import NetworkInterface, Outpost, Topology, Vpc
+from testbed.topology.model import NetworkInterface, Rack, Topology, Vpc
 
 Nodes = set[str]
 
@@ -26,6 +26,8 @@ def allowed(before: tuple[Topology, Plan], after: tuple[Topology, Plan], edit: s
         # the first or last VPC that needs the internet, or its IPv6
         found |= {"region.edge", "region.internet"}
         found |= {n.name for _, plan in (before, after) for n in plan.nodes if n.role in OUTSIDE}
+    for _, plan in (before, after):
+        found |= {n.name for n in plan.nodes if n.role in NAMING or n.name == PUBLIC_DNS}
     names = [{node.name for node in plan.nodes} for _, plan in (before, after)]
     gone = found & (names[0] ^ names[1])
     for _, plan in (before, after):
@@ -33,6 +35,9 @@ def allowed(before: tuple[Topology, Plan], after: tuple[Topology, Plan], edit: s
     return found
 
 
+# What knows hosts, instances and Elastic IPs by name or by MAC address.
+NAMING = {"dhcp-server", "lni-port"}
+PUBLIC_DNS = "region.public-dns"
 OUTSIDE = {"internet-host", "aws-service"}
 
 
@@ -121,16 +126,16 @@ class _Footprint:
         own = {f"region.{kind}-{vpc}" for kind in ("igw", "eigw", "vgw")}
         return own | {name for name in self.names if name.startswith(heads)}
 
-    def outposts_of(self, vpc: str) -> list[Outpost]:
+    def outposts_of(self, vpc: str) -> list[Rack]:
         """The Outposts on which a VPC has subnets, or whose local gateway is associated with it."""
         entry = self.topology.vpcs.get(vpc)
         if entry is None:
             return []
         places = {subnet.outpost for subnet in entry.subnets}
-        outposts = self.topology.outposts.values()
-        return [o for o in outposts if o.name in places or vpc in o.local_gateway.vpcs]
+        outposts = self.topology.racks.values()
+        return [o for o in outposts if o.name in places or o.domain_of(vpc)]
 
-    def announcers(self, outposts: Iterable[Outpost]) -> Nodes:
+    def announcers(self, outposts: Iterable[Rack]) -> Nodes:
         """What knows the subnets and addresses that local gateways announce."""
         kinds = ("lgw", "ond1", "ond2")
         return {f"{outpost.name}.{kind}" for outpost in outposts for kind in kinds}
@@ -216,8 +221,8 @@ class _Footprint:
         if interface.customer_owned_ip:
             place = self.topology.place_of(interface)
             found |= {f"{place}.lgw", f"{place}.coip-{vpc}"}
-        for outpost in self.topology.outposts.values():
-            if any(route.interface == interface.name for route in outpost.local_gateway.routes):
+        for outpost, domain in self.topology.gateways:
+            if any(route.interface == interface.name for route in domain.routes):
                 found |= {n for n in self.names if n.startswith(f"{outpost.name}.coip-")}
                 found |= {f"{outpost.name}.lgw", f"{outpost.name}.vpc-{vpc}"}
         return found
@@ -225,12 +230,12 @@ class _Footprint:
     # Outposts and the Region
 
     def outpost(self, name: str) -> Nodes:
-        outpost = self.topology.outposts.get(name)
+        outpost = self.topology.racks.get(name)
         # the Region's own anchors are there for Outposts that have none of their own
         found = {f"region.{anchor.name}" for anchor in self.topology.region.anchors}
         found.add("region.outposts-api")
         if outpost is None:
-            return found
+            return found | self.server(name)
         found |= {n for n in self.names if n.startswith((f"{name}.", f"region.{name}-"))}
         found |= {lag.customer_device for lag in outpost.lags}
         found |= {firewall.name for firewall in self.topology.site.firewalls}
@@ -245,6 +250,22 @@ class _Footprint:
         return found | (
             self.routers(outpost.service_link.vpc) if outpost.service_link.vpc else set()
         )
+
+    def server(self, name: str) -> Nodes:
+        """Its ports with their switches and routers, and its VPCs' routers."""
+        found = {n for n in self.names if n.startswith(f"{name}.")}
+        server = self.topology.servers.get(name)
+        if server is None:
+            return found
+        ports = [server.link.port, *([server.local_port] if server.local_port else [])]
+        for port in ports:
+            for segment in {port.segment, *port.tagged} - {None}:
+                found |= self.segment(str(segment))
+        found |= {firewall.name for firewall in self.topology.site.firewalls}
+        for vpc in self.topology.vpcs.values():
+            if any(subnet.outpost == name for subnet in vpc.subnets):
+                found |= self.routers(vpc.name) | self.neighbours(vpc.name)
+        return found
 
     def coip_pool(self, outpost: str) -> Nodes:
         coips = {name for name in self.names if name.startswith(f"{outpost}.coip-")}
@@ -269,8 +290,8 @@ class _Footprint:
 
     def device(self, name: str) -> Nodes:
         found = {name, "region.edge", "site.wan"}  # its links to them
-        for outpost in self.topology.outposts.values():
-            if any(lag.customer_device == name for lag in outpost.lags):
+        for outpost in self.topology.racks.values():
+            if name in outpost.customer_devices:
                 found |= self.outpost(outpost.name)
         segments = [s for s in self.topology.site.segments if name in dict(s.routers)]
         for segment in segments:
@@ -279,7 +300,9 @@ class _Footprint:
 
     def segment(self, name: str) -> Nodes:
         site = self.topology.site
-        found = {f"site.lan-{name}"} | {h.name for h in site.hosts if h.segment == name}
+        found = {f"site.lan-{name}", "site.switch"} | {
+            h.name for h in site.hosts if h.segment == name
+        }
         return found | {d for s in site.segments if s.name == name for d, _ in s.routers}
 
     def firewall(self, name: str) -> Nodes:

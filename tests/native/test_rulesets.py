@@ -49,7 +49,8 @@ def a_ruleset(random: Random) -> str:
     lines = [f"# number {random.random()}"]
     for family in random.sample(FAMILIES, random.randint(0, 2)):
         lines.append(f"table {family} {random.choice(('vpc', 'vpc', 'other'))} {{")
-        chains = [f"c{n}" for n in range(4) if random.random() < 0.7]
+        names = ("c0", "c1", "ports_0", "kinds_1")  # a chain may be called as a set is
+        chains = [name for name in names if random.random() < 0.7]
         sets = [
             f"{kind}_{n}"
             for kind in ("ports", "marks", "blocks", "kinds")
@@ -83,7 +84,7 @@ def rules(random: Random, sets: list[str]) -> list[str]:
         "ports": "iifname @{} accept",
         "marks": "meta mark set iifname map @{}",
         "blocks": "ip saddr @{} counter drop",
-        "kinds": "meta l4proto . th dport . ip saddr @{} return",
+        "kinds": "ip protocol . th dport . ip saddr @{} return",
     }
     found = [selectors[name.partition("_")[0]].format(name) for name in sets]
     found += ["ip saddr { 10.0.0.1, 10.0.0.2 } accept", 'counter drop comment "no way, at all"']

@@ -112,10 +112,10 @@ def _add_gateways(draw: st.DrawFn, name: str, vpc: Data, instances: list[Data]) 
         for instance in instances:
             if draw(st.integers(0, 2)) == 0:
                 instance["elastic_ip"] = "auto"
-        if here and draw(st.booleans()):
+        if bool(here) and draw(st.booleans()):
             vpc["nat_gateways"] = {f"nat-{name}": {"subnet": here[0]}}
             targets.append(f"nat-{name}.nat-gateway")
-    if here and draw(st.booleans()):
+    if bool(here) and draw(st.booleans()):
         targets.append("hub.transit-gateway")
     return targets
 

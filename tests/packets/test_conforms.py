@@ -22,7 +22,10 @@ from testbed.testing import Testbed
 
 FOLDER = ROOT / "topologies"
 SETTINGS = {"racks.yaml.j2": {"racks": "2"}}
-LEFT_OUT = {"real-switch.yaml"}  # needs interfaces of this host
+LEFT_OUT = {
+    "real-switch.yaml",  # needs interfaces of this host
+    "lni-port.yaml",  # has a port that is not as AWS asks for it
+}
 # Suites that only break things are run by the tests of their mutations: they take minutes.
 BREAKING = {"failover", "disconnected"}
 SHIPPED = {path for path in FOLDER.iterdir() if path.name.endswith((".yaml", ".yaml.j2"))}

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from scapy.layers.inet import IP, TCP
 
-from packets.mutations import in_protocol
 from testbed.errors import NetworkError
 from testbed.lifecycle.installation import load_topology
-from testbed.plan.model import Plan
 from testbed.testing import Testbed
+from testbed.topology import editing as edit
+from testbed.topology.document import Document
 
 TOPOLOGY = Path(__file__).with_name("direct-connects.yaml.j2")
 GATEWAY = "region.vgw-app"
+Edit = Callable[[Document], Document]
 pytestmark = [pytest.mark.packets, pytest.mark.topology(str(TOPOLOGY))]
 
 
@@ -26,28 +30,42 @@ def ways(testbed: Testbed) -> list[str]:
     return sorted(hop["dev"] for hop in route.get("nexthops", [route]))
 
 
-def exporting(plan: Plan, statements: str) -> Plan:
-    """The plan with what the device `left` does to all that it announces to AWS."""
-    text = f"export filter {{ {statements} accept; }};"
-    return in_protocol("left", "dx_one_private", "export all;", text)(plan)
+def outbound(device: str, rule: dict[str, Any]) -> Edit:
+    """The edit that gives a device a rule for all that it announces."""
+    return edit.modify_site_device_bgp(device=device, outbound=[rule])
 
 
 @pytest.mark.parametrize(
-    ("statements", "expected"),
+    ("rule", "way"),
     [
-        ("", ["dx-one", "dx-two"]),
-        ("bgp_community.add((7224, 7200));", ["dx-one", "dx-two"]),
-        ("bgp_community.add((7224, 7100));", ["dx-two"]),
-        ("bgp_community.add((7224, 7300)); bgp_path.prepend(65030);", ["dx-one"]),
-        ("bgp_path.prepend(65030);", ["dx-two"]),
+        ({}, "both"),
+        ({"add_communities": ["7224:7200"]}, "both"),
+        ({"add_communities": ["7224:7100"]}, "other"),
+        ({"add_communities": ["7224:7300"], "prepend": 1}, "own"),
+        ({"prepend": 1}, "other"),
+        ({"med": 50}, "other"),
     ],
 )
+@pytest.mark.parametrize("device", ["left", "right"])
 def test_communities_choose_the_way_before_the_as_path(
-    testbed: Testbed, statements: str, expected: list[str]
+    testbed: Testbed, device: str, rule: dict[str, Any], way: str
 ) -> None:
-    testbed.apply(exporting(testbed.plan, statements))
+    own, other = ("dx-one", "dx-two") if device == "left" else ("dx-two", "dx-one")
+    testbed.edit(outbound(device, rule))
+    expected = {"both": ["dx-one", "dx-two"], "own": [own], "other": [other]}[way]
     testbed.eventually(lambda: ways(testbed) == expected)
     assert testbed["desk"].ping("db", count=1).received == 1
+
+
+@pytest.mark.parametrize(("device", "interface"), [("left", "dx-one.101"), ("right", "dx-two.101")])
+def test_both_ends_sign_with_the_virtual_interfaces_key(
+    testbed: Testbed, device: str, interface: str
+) -> None:
+    with testbed[device].capture(interface, "tcp port 179") as capture:
+        testbed.edit(outbound(device, {"med": 1}))
+        testbed.eventually(lambda: len({packet[IP].src for packet in capture.packets}) == 2)
+    for packet in capture.packets:
+        assert any(kind == "MD5" for kind, *_ in packet[TCP].options)
 
 
 def test_status_lists_what_is_propagated_to_a_route_table(testbed: Testbed) -> None:

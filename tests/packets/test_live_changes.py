@@ -16,6 +16,7 @@ import pytest
 from effort import THOROUGH
 
 from testbed.lifecycle.installation import load_topology, lower_topology
+from testbed.plan.files import files_of
 from testbed.pytest_plugin.options import time_for
 from testbed.testing import Testbed
 
@@ -60,7 +61,7 @@ def settings_of(
     plan = lower_topology(load_topology(topology, settings))
     for number, file in ((1, "bgpd.conf" if daemon == "frr" else "bird.conf"), (2, "bird.conf")):
         path = topology.with_name(f"cnd{number}.conf")
-        path.write_text(plan.node(f"cnd{number}").files[file])
+        path.write_text(files_of(plan.node(f"cnd{number}"))[file])
         settings[f"config{number}"] = path.name
     return settings
 

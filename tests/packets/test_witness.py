@@ -11,9 +11,9 @@ from witness import Witness
 
 from testbed.conformance import runner
 from testbed.conformance.probing import connect, ping
+from testbed.conformance.rack_subjects import LagSubject, VifSubject
 from testbed.conformance.requesting import Request, send
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import LagSubject, VifSubject
 from testbed.lifecycle.installation import load_topology
 from testbed.testing import Testbed
 
@@ -31,7 +31,7 @@ def site(testbed: Testbed) -> Site:
 
 
 def vif(site: Site, device: str) -> VifSubject:
-    outpost = site.topology.outposts["op"]
+    outpost = site.topology.racks["op"]
     lag = next(lag for lag in outpost.lags if lag.customer_device == device)
     return VifSubject(LagSubject(outpost, lag), "service-link")
 

@@ -24,6 +24,8 @@ TOPOLOGIES = ("two-racks", "rack")
 # needs more prefixes than it, a wrong route a second way, BFD a site that has it; and dropped
 # errors or fragments are noticed by large packets only.
 NOT_CHOSEN = {
+    "host-down",
+    "rack-down",
     *("route-leaked", "route-missing", "route-wrong", "bgp-prefix-limit", "bfd-missing"),
     *("address-duplicate", "fragments-dropped", "icmp-errors-dropped"),
 }

@@ -12,9 +12,9 @@ from testbed.chaos.html import render
 from testbed.chaos.keeper import Sample, leaks
 from testbed.chaos.schedule import Episode
 from testbed.chaos.verdict import Outcome, Run, names_one
+from testbed.conformance.rack_subjects import lags
 from testbed.conformance.results import Report, Result
 from testbed.conformance.streams import Outage
-from testbed.conformance.subjects import lags
 from testbed.lifecycle.installation import load_topology, lower_topology
 
 FAULT = Candidate("link-down", "cnd1:op_1", frozenset({"cnd1", "op.lag1"}), ("lag",))

@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 # Without effect on a healthy site: nothing is fragmented or too large where these are put, and
 # a drained device or a second way loses nothing. What has its own site in topologies/broken:
 ELSEWHERE = {"fragments-dropped", "icmp-errors-dropped", "device-drained", "route-wrong"}
+# What stops several nodes at once: tests/packets/test_hosts.py.
+ELSEWHERE |= {"host-down", "rack-down"}
 
 
 @pytest.mark.parametrize("file", [MIXED, "topologies/two-racks.yaml", "tests/packets/bfd.yaml"])

@@ -93,7 +93,7 @@ def test_ios_and_junos() -> None:
 
 @pytest.mark.parametrize(("files", "answers"), [(CORE, OF_CORE), (EDGE, OF_EDGE)])
 def test_the_result_is_a_topologys(files: list[Path], answers: Answers) -> None:
-    assert loads(REST + import_files(files, answers).text).outposts["op"].lags[1].members
+    assert loads(REST + import_files(files, answers).text).racks["op"].lags[1].members
 
 
 @pytest.mark.parametrize("answers", [OF_CORE, Answers()])

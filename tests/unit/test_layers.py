@@ -23,14 +23,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quantities": set(),
     "programs": set(),  # what runs inside nodes
     "plan.json_diff": {"errors"},  # of any JSON, documents' as well
+    "plan.bgp": set(),  # policies, in the words of both AWS's customers and of daemons
     "topology.ids": set(),
     "topology.numbers": set(),  # claimed by lower, too
-    "topology.model": {"errors", "topology.numbers"},
-    "plan": {"plan.json_diff", "errors"},
-    "faults": {"errors", "quantities", "plan"},
+    "topology.model": {"errors", "plan.bgp", "topology.numbers"},
+    "plan": {"plan.json_diff", "plan.bgp", "errors"},
+    "faults": {"errors", "quantities", "plan.bgp", "plan"},
     # A declared fault's form is made from the registry of the kinds.
     "topology": {
         "plan.json_diff",
+        "plan.bgp",
         "errors",
         "quantities",
         "topology.model",
@@ -41,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "predict": {"topology.model"},  # knows nothing of how the testbed is built
     "lower": {
         "errors",
+        "plan.bgp",
         "topology.model",
         "topology.ids",
         "topology.numbers",
@@ -139,6 +142,18 @@ MAY_IMPORT: dict[str, set[str]] = {
         "render",
         "testing",
     },
+    "api": {
+        "errors",
+        "topology.model",
+        "topology.ids",
+        "topology.numbers",
+        "topology",
+        "plan",
+        "lower",
+        "control.protocol",
+        "control",
+        "lifecycle",
+    },
     "chaos": {
         "errors",
         "topology.model",
@@ -162,6 +177,7 @@ STANDARD_LIBRARY_ONLY = {
     "quantities",
     "programs",
     "plan",
+    "plan.bgp",
     "plan.json_diff",
     "faults",
     "kernel",
@@ -172,7 +188,10 @@ STANDARD_LIBRARY_ONLY = {
 }
 STANDARD_LIBRARY_MODULES = {"lifecycle.start", "lifecycle.finding"}
 NETLINK = {"kernel"}
-NETLINK_EXCEPTIONS = {"programs.carrier": "hears that a port has lost its carrier"}
+NETLINK_EXCEPTIONS = {
+    "programs.carrier": "hears that a port has lost its carrier",
+    "programs.dhcp_client": "hears that a link has come back",
+}
 PROCESSES = {
     "kernel": "loads modules before it probes for features",
     "keeper": "is the parent of every daemon and of what `exec` runs",
@@ -180,6 +199,7 @@ PROCESSES = {
     "guest": "starts QEMU and what serves it the host's files",
 }
 PROCESS_EXCEPTIONS = {
+    "programs.dhcp_client": "runs the machine's DHCP client",
     "programs.container.images": "has umoci and skopeo fetch and unpack images",
     "programs.container.program": "becomes crun",
     "lifecycle.start": "starts the keeper or the relay of a micro VM",

@@ -51,12 +51,12 @@ class AnchorSet:
 def sets(topology: Topology) -> list[AnchorSet]:
     """The public anchors, if any Outpost uses them or none is private, and the private ones."""
     outposts = topology.outposts.values()
-    private = [outpost for outpost in outposts if outpost.service_link.private_anchors]
+    private = [outpost for outpost in outposts if outpost.private_anchors]
     public = tuple(outpost for outpost in outposts if outpost not in private)
     found = []
     if public or not private:
         found.append(AnchorSet(topology.region.anchors, public, None))
-    found += [AnchorSet(o.service_link.private_anchors, (o,), o) for o in private]
+    found += [AnchorSet(o.private_anchors, (o,), o) for o in private]
     return found
 
 
@@ -141,7 +141,7 @@ def _configure(
             interface="wg0",
             local=str(inner.tunnel_anchor(index).ip),
             neighbor=str(inner.tunnel_outpost(outpost, index).ip),
-            remote_asn=outpost.service_link.asn,
+            remote_asn=inner.tunnel_asn(outpost),
             title=f"{anchor.name} - {outpost.name} (inside the tunnel)",
             exports=bgp.only(endpoint),
             imports=bgp.only(IPv4Network(inner.overlay_endpoint(outpost))),

@@ -21,19 +21,21 @@ from testbed.lower.rack import gateway_table, inner
 from testbed.lower.templating import environment
 from testbed.plan.model import TABLE_MAIN, Rule
 from testbed.plan.roles import Role
-from testbed.topology.model import Outpost, Topology, Vpc
+from testbed.topology.model import Rack, RoutingDomain, Topology, Vpc
 
 TO_GATEWAY, TO_VPC = "lgw", "vpc"
 TABLE_INWARD = 1
 PRIORITY_LOCAL, PRIORITY_INWARD, PRIORITY_NOTHING = 100, 200, 210
 
 
-def addresses(topology: Topology, outpost: Outpost, vpc: Vpc) -> dict[IPv4Address, IPv4Address]:
+def addresses(
+    topology: Topology, outpost: Rack, domain: RoutingDomain, vpc: Vpc
+) -> dict[IPv4Address, IPv4Address]:
     """The customer-owned addresses of the VPC's interfaces here, and what they stand for.
 
     Without those that a static route of the local gateway leads elsewhere.
     """
-    table = gateway_table.entries(topology, outpost)
+    table = gateway_table.entries(topology, outpost, domain)
     places = {subnet.name: subnet.outpost for subnet in vpc.subnets}
     found: dict[IPv4Address, IPv4Address] = {}
     for interface in topology.network_interfaces.values():
@@ -48,12 +50,17 @@ def addresses(topology: Topology, outpost: Outpost, vpc: Vpc) -> dict[IPv4Addres
 
 
 def attach(
-    draft: Draft, topology: Topology, outpost: Outpost, vpc: Vpc, gateway: tuple[NodeDraft, str]
+    draft: Draft,
+    topology: Topology,
+    table: tuple[Rack, RoutingDomain],
+    vpc: Vpc,
+    gateway: tuple[NodeDraft, str],
 ) -> tuple[NodeDraft, str]:
     """Add the translation for a VPC, connected to the local gateway's interface.
 
     Returns the end for the VPC's router.
     """
+    outpost, domain = table
     title = f"{outpost.name} customer-owned IP addresses of VPC {vpc.name}"
     node = draft.router(names.coip(outpost, vpc), Role.COIP, outpost.name, title)
     gateway_end, own_end = inner.coip_link(vpc)
@@ -66,16 +73,18 @@ def attach(
         Rule(PRIORITY_INWARD, inward, iif=TO_GATEWAY),
         Rule(PRIORITY_NOTHING, TABLE_MAIN, iif=TO_GATEWAY, action="blackhole"),
     ]
-    preserved = _preserved(topology, outpost, vpc)
+    preserved = _preserved(topology, outpost, domain, vpc)
     for destination in (vpc.cidr, *preserved):
         node.route(destination, via=router, dev=TO_VPC, table=inward)
-    node.nftables = _ruleset(title, addresses(topology, outpost, vpc), preserved)
+    node.nftables = _ruleset(title, addresses(topology, outpost, domain, vpc), preserved)
     return node, TO_VPC
 
 
-def _preserved(topology: Topology, outpost: Outpost, vpc: Vpc) -> list[IPv4Network]:
+def _preserved(
+    topology: Topology, outpost: Rack, domain: RoutingDomain, vpc: Vpc
+) -> list[IPv4Network]:
     """What static routes lead to interfaces of the VPC; never the VPC's own addresses."""
-    table = gateway_table.entries(topology, outpost)
+    table = gateway_table.entries(topology, outpost, domain)
     return [
         network
         for entry in table

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from typing import Literal
 
-from testbed.topology.model import GatewayRoute, NetworkInterface, Outpost, Topology
+from testbed.topology.model import GatewayRoute, NetworkInterface, Rack, RoutingDomain, Topology
 
 EntryKind = Literal["vif-group", "interface", "subnet", "coip-pool"]
 
@@ -36,40 +36,39 @@ class Entry:
         return self.kind == "interface" and self.vpc is None
 
 
-def entries(topology: Topology, outpost: Outpost) -> tuple[Entry, ...]:
-    """The routes of the Outpost's local gateway route table that hold; none while inactive."""
-    gateway = outpost.local_gateway
-    if gateway.lacks:
+def entries(topology: Topology, rack: Rack, domain: RoutingDomain) -> tuple[Entry, ...]:
+    """The routes of a domain's route table that hold; none while it is inactive."""
+    if domain.lacks:
         return ()
-    static = static_entries(topology, outpost)
-    if gateway.mode == "coip":
+    static = static_entries(topology, domain)
+    if domain.mode == "coip":
         # A pool's addresses that stand for nothing lead nowhere in any VPC: the first one will do.
         propagated = [
-            Entry(cidr, "coip-pool", pool.name, gateway.vpcs[0])
-            for pool in gateway.pools
+            Entry(cidr, "coip-pool", pool.name, domain.vpcs[0])
+            for pool in domain.pools
             for cidr in pool.cidrs
         ]
     else:
         propagated = [
             Entry(subnet.cidr, "subnet", f"{subnet.vpc}/{subnet.name}", subnet.vpc)
-            for subnet in topology.announced_subnets(outpost)
+            for subnet in topology.announced_subnets(rack, domain)
         ]
     taken = {entry.destination for entry in static}
     return (*static, *(entry for entry in propagated if entry.destination not in taken))
 
 
-def static_entries(topology: Topology, outpost: Outpost) -> tuple[Entry, ...]:
+def static_entries(topology: Topology, domain: RoutingDomain) -> tuple[Entry, ...]:
     """The static routes, whether or not the table is active."""
-    return tuple(_static(topology, outpost, route) for route in outpost.local_gateway.routes)
+    return tuple(_static(topology, domain, route) for route in domain.routes)
 
 
-def _static(topology: Topology, outpost: Outpost, route: GatewayRoute) -> Entry:
+def _static(topology: Topology, domain: RoutingDomain, route: GatewayRoute) -> Entry:
     if route.interface is None:
         return Entry(route.destination, "vif-group", "vif-group")
     interface = topology.network_interfaces[route.interface]
     target = f"{interface.name}.network-interface"
     # Active only with an instance that runs, in an associated VPC (facts: L2).
-    active = topology.attached(interface) and interface.vpc in outpost.local_gateway.vpcs
+    active = topology.attached(interface) and interface.vpc in domain.vpcs
     vpc = interface.vpc if active else None
     return Entry(route.destination, "interface", target, vpc, interface)
 

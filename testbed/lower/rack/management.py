@@ -9,6 +9,7 @@ network interface (facts: T1, C5). `testbed.programs.management` has both progra
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from testbed.lower import names, region
@@ -18,7 +19,7 @@ from testbed.plan.bird import symbol
 from testbed.plan.checks import ManagementCheck
 from testbed.plan.model import NODE_DIRECTORY, Process
 from testbed.plan.roles import REGION, Role
-from testbed.topology.model import Lag, Outpost, Topology
+from testbed.topology.model import Lag, Outpost, Rack, Topology
 
 CONFIG = "management.json"
 AGENT, COLLECTOR = "agent", "collector"
@@ -27,7 +28,7 @@ AGENT, COLLECTOR = "agent", "collector"
 def lower(draft: Draft, topology: Topology) -> None:
     """Add the agents, and the endpoints that they connect to."""
     outposts = list(topology.outposts.values())
-    public = [o for o in outposts if not o.service_link.private_anchors]
+    public = [o for o in outposts if not o.private_anchors]
     address = topology.region.outposts_address
     if public:
         title = f"{topology.region.name} Outposts endpoint ({address})"
@@ -38,12 +39,16 @@ def lower(draft: Draft, topology: Topology) -> None:
         _collect(draft, topology, node, str(address), public)
     for outpost in outposts:
         endpoint = str(inner.management_endpoint(topology, outpost))
-        if outpost.service_link.private_anchors:
-            anchor = outpost.service_link.private_anchors[0]
+        if outpost.private_anchors:
+            anchor = outpost.private_anchors[0]
             _collect(
                 draft, topology, draft.nodes[names.anchor(outpost, anchor)], endpoint, [outpost]
             )
-        _report(draft, topology, outpost, endpoint)
+        if isinstance(outpost, Rack):
+            host = draft.nodes[names.outpost_host(outpost, 0)]
+            devices = [_device(outpost, lag) for lag in outpost.lags]
+            source = str(inner.server_address(outpost, 0))
+            report(topology, outpost, host, source, endpoint, devices)
 
 
 def _run(node: NodeDraft, role: str, config: dict[str, Any]) -> None:
@@ -67,45 +72,52 @@ def _collect(
         draft.checks.append(ManagementCheck(node.name, outpost.name, title))
 
 
-def _report(draft: Draft, topology: Topology, outpost: Outpost, endpoint: str) -> None:
+def report(
+    topology: Topology,
+    outpost: Outpost,
+    host: NodeDraft,
+    source: str,
+    endpoint: str,
+    devices: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Run the agent in a node; it reports from address `source`, of `devices` and the tunnels."""
     control = f"{NODE_DIRECTORY}/{names.service_link(outpost)}/bird.ctl"
-    host = draft.nodes[names.outpost_host(outpost, 0)]
     config = {
         "outpost": outpost.name,
         "endpoint": endpoint,
-        "source": str(inner.server_address(outpost, 0)),
+        "source": source,
         "period_s": topology.region.metrics_period_s,
         "spool": f"{NODE_DIRECTORY}/{host.name}/spool.jsonl",
         "tunnels": {
             "control": control,
             "sessions": [symbol(anchor.name) for anchor in topology.anchors(outpost)],
         },
-        "devices": [_device(outpost, lag) for lag in outpost.lags],
+        "devices": list(devices),
     }
     _run(host, AGENT, config)
 
 
-def _device(outpost: Outpost, lag: Lag) -> dict[str, Any]:
-    """What there is to measure at an OND, under CloudWatch's dimensions (facts: M1, M3, M4)."""
-    lag_id = f"{outpost.name}-lag{lag.device}"
-    group = {"VirtualInterfaceGroupId": f"{outpost.name}-lgw-vif-group"}
+def _device(outpost: Rack, lag: Lag) -> dict[str, Any]:
+    """What there is to measure of a LAG, under CloudWatch's dimensions (facts: M1, M3, M4)."""
+    lag_id = f"{outpost.name}-lag{lag.number}"
     vifs = []
-    for kind, vif, session, extra in (
-        ("lgw-vif", lag.local_gateway, "customer-local-gateway", group),
-        ("sl-vif", lag.service_link, "customer-service-link", {}),
-    ):
-        dimensions = {"OutpostsId": outpost.name, "LagId": lag_id, **extra}
-        dimensions["VirtualInterfaceId"] = f"{outpost.name}-{kind}{lag.device}"
+    for vif in (*lag.local_gateways, lag.service_link):
+        dimensions = {"OutpostsId": outpost.name, "LagId": lag_id}
+        kind, of = "sl-vif", ""
+        if vif.domain is not None:
+            kind, of = "lgw-vif", f"-{vif.domain}" if vif.domain else ""
+            dimensions["VirtualInterfaceGroupId"] = f"{outpost.name}-lgw-vif-group{of}"
+        dimensions["VirtualInterfaceId"] = f"{outpost.name}-{kind}{lag.number}{of}"
         vifs.append(
             {
-                "session": symbol(session),
-                "interface": f"{names.OND_BOND}.{vif.vlan}",
+                "session": symbol(names.ond_session(lag, vif)),
+                "interface": f"{names.ond_bond(lag)}.{vif.vlan}",
                 "dimensions": dimensions,
             }
         )
     return {
         "control": f"{NODE_DIRECTORY}/{names.ond(outpost, lag.device)}/bird.ctl",
-        "bond": names.OND_BOND,
+        "bond": names.ond_bond(lag),
         "dimensions": {"OutpostId": outpost.name, "LagId": lag_id},
         "vifs": vifs,
     }

@@ -1,7 +1,7 @@
 """The service link: the rack's end of the encrypted path to the Region.
 
 Two of the rack's servers open one tunnel each, UDP 443 to 443, from their
-addresses in the infrastructure CIDR, one in each OND's half (facts: H2, R1);
+addresses in the infrastructure CIDR, of a first-generation rack one in each half (H2, R1);
 nothing from outside may open one (facts: S1, S4). Both tunnels end in one
 router that balances over them and drops one that BFD finds silent. The VPC
 overlays (`testbed.lower.vpc`) run inside. AWS does not name the technology;
@@ -22,7 +22,7 @@ from testbed.lower.rack import TO_SERVICE_LINK, inner
 from testbed.plan.checks import RouteCheck, TunnelCheck
 from testbed.plan.model import Route, WireGuard, WireGuardPeer
 from testbed.plan.roles import Role
-from testbed.topology.model import INTERNAL, Anchor, Outpost, Topology
+from testbed.topology.model import INTERNAL, Anchor, Outpost, Rack, Topology
 
 KEEPALIVE_S = 5
 WIREGUARD_MTU = ETHERNET_MTU - 60  # outer IPv4 and UDP headers, WireGuard's own 32 bytes
@@ -51,9 +51,9 @@ def public_key(private: str) -> str:
     return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 
-def outpost_key(outpost: Outpost, index: int) -> str:
-    """The private key of the Outpost's end of tunnel `index`."""
-    return private_key(outpost.name, f"tunnel{index + 1}")
+def outpost_key(outpost: Outpost, index: int, *, wrong: bool = False) -> str:
+    """The private key of the Outpost's end of tunnel `index`; a `wrong` one nobody knows."""
+    return private_key(outpost.name, f"tunnel{index + 1}", *(("wrong",) if wrong else ()))
 
 
 def anchor_key(topology: Topology, owner: Outpost | None, anchor: Anchor) -> str:
@@ -62,25 +62,25 @@ def anchor_key(topology: Topology, owner: Outpost | None, anchor: Anchor) -> str
     return private_key(topology.region.name, *of, anchor.name)
 
 
-def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
+def lower(draft: Draft, topology: Topology, outpost: Rack) -> None:
     """Add the service link's router, its servers and tunnels."""
     title = f"{outpost.name} service link"
     node = draft.router(names.service_link(outpost), Role.SERVICE_LINK, outpost.name, title)
     node.loopback(inner.overlay_endpoint(outpost))
     # Without a tunnel, a default route of the customer's must not take what belongs into it.
     node.routes.append(Route(str(INTERNAL), type="blackhole"))
-    sessions = [_cable_ond(draft, outpost, node, lag.device) for lag in outpost.lags]
+    sessions = [_cable_ond(draft, outpost, node, device) for device in outpost.devices]
     for index, anchor in enumerate(topology.anchors(outpost)):
         _add_host(draft, outpost, node, index)
         sessions.append(_add_tunnel(draft, topology, outpost, node, index, anchor))
-    halves = tuple(outpost.service_link.own_prefix(device) for device in (1, 2))
+    announced = outpost.service_link.announced
     instance = bgp.Instance(
         name="t_main",
         vrf=None,
         table=254,
         asn=outpost.service_link.asn,
         sessions=tuple(sessions),
-        static=tuple(map(str, (*halves, IPv4Network(inner.overlay_endpoint(outpost))))),
+        static=tuple(map(str, (*announced, IPv4Network(inner.overlay_endpoint(outpost))))),
     )
     bgp.configure(draft, node, bgp.Router(str(inner.overlay_endpoint(outpost)), (instance,)))
     for anchor in topology.anchors(outpost):
@@ -93,16 +93,15 @@ def lower(draft: Draft, topology: Topology, outpost: Outpost) -> None:
     draft.checks.append(RouteCheck(node.name, 254, endpoint, f"{title}: through a tunnel"))
 
 
-def _cable_ond(draft: Draft, outpost: Outpost, node: NodeDraft, device: int) -> bgp.Session:
+def _cable_ond(draft: Draft, outpost: Rack, node: NodeDraft, device: int) -> bgp.Session:
     interface = f"ond{device}"
-    ond_end, own_end = inner.rack_link(outpost, device, gateway=False)
+    ond_end, own_end = inner.rack_link(draft.numbers, outpost, device, None)
     draft.cable(
         (draft.nodes[names.ond(outpost, device)], TO_SERVICE_LINK),
         (node, interface),
         addresses=(ond_end, own_end),
         masters=(names.VRF_SERVICE_LINK, None),
     )
-    halves = (outpost.service_link.own_prefix(1), outpost.service_link.own_prefix(2))
     return bgp.Session(
         name=interface,
         interface=interface,
@@ -110,15 +109,16 @@ def _cable_ond(draft: Draft, outpost: Outpost, node: NodeDraft, device: int) -> 
         neighbor=str(ond_end.ip),
         remote_asn=outpost.service_link.asn,
         title=f"{outpost.name} service link - OND{device} (inside the rack)",
-        exports=bgp.only(*halves),
+        exports=bgp.only(*outpost.service_link.announced),
     )
 
 
-def _add_host(draft: Draft, outpost: Outpost, node: NodeDraft, index: int) -> None:
+def _add_host(draft: Draft, outpost: Rack, node: NodeDraft, index: int) -> None:
     """The server that opens tunnel `index`; its namespace holds the tunnel's UDP socket."""
     address = inner.server_address(outpost, index)
     title = f"{outpost.name} server {index + 1} ({address})"
     host = draft.host(names.outpost_host(outpost, index), Role.SERVER, outpost.name, title)
+    host.hardware = (names.rack(outpost.name, inner.rack_of_tunnel(outpost, index)),)
     host.loopback(address)
     host.nftables = HOST_FIREWALL
     interface = f"host{index + 1}"
@@ -130,10 +130,10 @@ def _add_host(draft: Draft, outpost: Outpost, node: NodeDraft, index: int) -> No
 
 
 def _add_tunnel(
-    draft: Draft, topology: Topology, outpost: Outpost, node: NodeDraft, index: int, anchor: Anchor
+    draft: Draft, topology: Topology, outpost: Rack, node: NodeDraft, index: int, anchor: Anchor
 ) -> bgp.Session:
     interface = f"wg{index + 1}"
-    owner = outpost if outpost.service_link.private_anchors else None
+    owner = outpost if outpost.private_anchors else None
     own = inner.tunnel_outpost(outpost, index)
     far = inner.tunnel_anchor(index)
     peer = WireGuardPeer(

@@ -14,9 +14,10 @@ from testbed.lower import bgp, names
 from testbed.lower.builder import Draft, NodeDraft, netem
 from testbed.lower.rack import anchors, inner
 from testbed.lower.site import direct_connect
+from testbed.lower.site.tuning import matched
 from testbed.plan.checks import RouteCheck
 from testbed.plan.roles import REGION, Role
-from testbed.topology.model import Topology, Uplink
+from testbed.topology.model import BgpSettings, Topology, Uplink
 
 
 def lower(draft: Draft, topology: Topology) -> None:
@@ -70,12 +71,13 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
     if topology.region.internet:
         announced += [topology.region.internet.cidr, topology.region.elastic_ip_cidr]
     site = topology.site
+    settings = {device.name: device.bgp.of("region", "sl") for device in site.devices}
     if site.provider_default:
         announced.append(IPv4Network("0.0.0.0/0"))
     asns = {device.name: device.asn for device in site.devices}
     asns |= {firewall.name: firewall.asn for firewall in site.firewalls}
     uplinks = (*site.region_uplinks, *(firewall.outside for firewall in site.firewalls))
-    sessions = tuple(
+    between = (
         bgp.Session(
             name=f"customer-{uplink.device}",
             interface=names.customer_port(uplink),
@@ -86,6 +88,10 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
             exports=bgp.only(*announced),
         )
         for uplink in uplinks
+    )
+    sessions = tuple(
+        matched(session, settings.get(uplink.device, BgpSettings()))
+        for uplink, session in zip(uplinks, between, strict=True)
     )
     sessions += tuple(
         direct_connect.terminate(draft, topology, edge, *ending)
@@ -99,9 +105,8 @@ def _configure_edge(draft: Draft, topology: Topology, edge: NodeDraft) -> None:
     bgp.configure(draft, edge, bgp.Router(str(public.network_address + 1), (instance,)))
     if any(firewall.nat or firewall.ruleset for firewall in site.firewalls):
         return  # the infrastructure subnets may be translated on the way
-    for outpost in topology.outposts.values():
-        for device in () if outpost.service_link.private_anchors else (1, 2):
-            prefix = outpost.service_link.own_prefix(device)
+    for outpost in topology.racks.values():
+        for prefix in () if outpost.private_anchors else outpost.service_link.announced:
             title = f"Region edge: {outpost.name} infrastructure {prefix}"
             draft.checks.append(RouteCheck(edge.name, 254, str(prefix), title, match="longest"))
 

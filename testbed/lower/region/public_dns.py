@@ -16,7 +16,7 @@ PORT = "public-dns"
 
 def lower(draft: Draft, topology: Topology) -> None:
     """Add the resolver to the Region's edge, if somebody may ask it."""
-    if not any(segment.dhcp for segment in topology.site.segments):
+    if not topology.servers and not any(s.dhcp for s in topology.site.segments):
         return
     address = topology.region.public_resolver
     title = f"public DNS resolver ({address})"

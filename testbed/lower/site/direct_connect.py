@@ -15,6 +15,7 @@ from ipaddress import IPv4Network
 
 from testbed.lower import bgp, names
 from testbed.lower.builder import Draft, NodeDraft, netem
+from testbed.lower.site.tuning import lets
 from testbed.plan.checks import RouteCheck
 from testbed.plan.model import Bridge, Process, Vlan
 from testbed.plan.roles import REGION, Role
@@ -88,6 +89,7 @@ def terminate(
         imports=None if public else bgp.BY_COMMUNITY,
         bfd=bgp.Bfd() if entry.bfd else None,
         limit=entry.limit,
+        password=entry.auth_key or "",
     )
 
 
@@ -126,10 +128,8 @@ def session(
     In the VRF of the service link the infrastructure subnets are announced,
     in that of the LAN everything in it.
     """
-    halves = tuple(
-        outpost.service_link.own_prefix(device)
-        for outpost in topology.outposts.values()
-        for device in (1, 2)
+    infrastructure = tuple(
+        prefix for rack in topology.racks.values() for prefix in rack.service_link.announced
     )
     return bgp.Session(
         name=f"{names.connection_port(connection)}-{entry.kind}",
@@ -138,7 +138,8 @@ def session(
         neighbor=str(entry.amazon_address.ip),
         remote_asn=entry.amazon_asn,
         title=f"{connection.device} - {connection.name} {entry.kind} VIF, VLAN {entry.vlan}",
-        exports=bgp.only(*halves) if entry.vrf == names.VRF_SERVICE_LINK else None,
+        exports=bgp.only(*infrastructure) if entry.vrf == names.VRF_SERVICE_LINK else None,
+        password=entry.auth_key or "",
         bfd=bgp.Bfd() if entry.bfd else None,
     )
 
@@ -150,8 +151,10 @@ def expected(topology: Topology, kind: VirtualInterfaceKind, target: str = "") -
     for connection, entry in endings(topology, kind, target):
         if entry.vrf != names.VRF_LOCAL_GATEWAY or devices[connection.device].config:
             continue
+        rules = devices[connection.device].bgp.of(connection.name, entry.kind).outbound
         for segment in topology.site.segments:
-            if any(device == connection.device for device, _ in segment.routers):
+            own = any(device == connection.device for device, _ in segment.routers)
+            if own and segment.vrf == entry.vrf and lets(rules, segment.cidr):
                 found[segment.cidr] = None
     return list(found)
 
@@ -159,9 +162,13 @@ def expected(topology: Topology, kind: VirtualInterfaceKind, target: str = "") -
 def expect(draft: Draft, topology: Topology) -> None:
     """Check that each device learns what Amazon announces to it."""
     tables = {"sl": names.TABLE_SERVICE_LINK, "lgw": names.TABLE_LOCAL_GATEWAY}
+    devices = {device.name: device for device in topology.site.devices}
     for connection in topology.site.direct_connects:
         for entry in connection.virtual_interfaces:
+            rules = devices[connection.device].bgp.of(connection.name, entry.kind).inbound
             for prefix in entry.prefixes:
+                if not lets(rules, prefix):
+                    continue
                 title = f"{connection.device}: {prefix} by {connection.name}"
                 table = tables[entry.vrf]
                 draft.checks.append(RouteCheck(connection.device, table, str(prefix), title))

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from testbed.lower import bgp, names, region
 from testbed.lower.builder import Draft, NodeDraft
+from testbed.lower.site.tuning import matched
 from testbed.plan.roles import SITE, Role
-from testbed.topology.model import Firewall, Topology, Uplink
+from testbed.topology.model import Device, Firewall, Topology, Uplink
 
 EPHEMERAL = "1025-65535"
+HIGH = "1024-65535"  # of servers
 
 NAT = f"""\
 table ip nat {{
@@ -27,7 +29,7 @@ table ip nat {{
 
 def lower(draft: Draft, topology: Topology) -> None:
     """Add the firewalls, with their way to the Region; `attach` cables the devices."""
-    asns = {device.name: device.asn for device in topology.site.devices}
+    devices = {device.name: device for device in topology.site.devices}
     for firewall in topology.site.firewalls:
         title = f"customer firewall {firewall.name} (AS {firewall.asn})"
         node = draft.router(firewall.name, Role.FIREWALL, SITE, title)
@@ -45,20 +47,21 @@ def lower(draft: Draft, topology: Topology) -> None:
             # what is translated is nothing that the outside has to know of
             exports=() if firewall.nat else None,
         )
-        inside = (_inside(firewall, uplink, asns[uplink.device]) for uplink in firewall.inside)
+        inside = (_inside(firewall, uplink, devices[uplink.device]) for uplink in firewall.inside)
         instance = bgp.Instance("t_main", None, 254, firewall.asn, (outside, *inside))
         bgp.configure(draft, node, bgp.Router(str(own.ip), (instance,)))
 
 
-def _inside(firewall: Firewall, uplink: Uplink, asn: int) -> bgp.Session:
-    return bgp.Session(
+def _inside(firewall: Firewall, uplink: Uplink, device: Device) -> bgp.Session:
+    session = bgp.Session(
         name=f"inside-{uplink.device}",
         interface=names.inside_port(uplink.device),
         local=str(uplink.addresses[1].ip),
         neighbor=str(uplink.addresses[0].ip),
-        remote_asn=asn,
+        remote_asn=device.asn,
         title=f"{firewall.name} - {uplink.device}",
     )
+    return matched(session, device.bgp.of(firewall.name, names.VRF_SERVICE_LINK))
 
 
 def attach(
@@ -85,9 +88,10 @@ def attach(
 
 def _ruleset(topology: Topology, firewall: Firewall) -> str:
     inside = ", ".join(
-        str(outpost.service_link.infrastructure_cidr)
-        for outpost in topology.outposts.values()
-        if not outpost.service_link.private_anchors
+        str(cidr)
+        for rack in topology.racks.values()
+        if not rack.private_anchors
+        for cidr in rack.service_link.infrastructure_cidrs
     )
     out = f"ip saddr {{ {inside} }} ip daddr {topology.region.public_cidr}"
     back = f"ip saddr {topology.region.public_cidr} ip daddr {{ {inside} }}"
@@ -103,6 +107,7 @@ def _ruleset(topology: Topology, firewall: Firewall) -> str:
             f"{back} tcp sport 443 tcp dport {EPHEMERAL} accept",
         ]
     lines = "".join(f"    {rule}\n" for rule in rules if inside)
+    lines += "".join(f"    {rule}\n" for rule in _for_servers(topology, firewall))
     return f"""\
 # {firewall.filter}: what AWS asks to let through
 table inet firewall {{
@@ -112,3 +117,20 @@ table inet firewall {{
   }}
 }}
 {NAT if firewall.nat else ""}"""
+
+
+def _for_servers(topology: Topology, firewall: Firewall) -> list[str]:
+    """What Outposts servers need, from wherever their segments are (facts: N3, T2)."""
+    links = {server.link.port.segment for server in topology.servers.values()}
+    inside = ", ".join(str(s.cidr) for s in topology.site.segments if s.name in links)
+    if not inside:
+        return []
+    out = f"ip saddr {{ {inside} }} ip daddr {topology.region.public_cidr}"
+    back = f"ip saddr {topology.region.public_cidr} ip daddr {{ {inside} }}"
+    needed = ("udp", HIGH, "53"), ("udp", f"443, {HIGH}", "443"), ("tcp", HIGH, "443")
+    rules = [f"{out} {p} sport {{ {near} }} {p} dport {far} accept" for p, near, far in needed]
+    if firewall.filter == "stateful":
+        return ["ct state established,related accept", *rules]
+    return rules + [
+        f"{back} {p} sport {far} {p} dport {{ {near} }} accept" for p, near, far in needed
+    ]

@@ -64,7 +64,8 @@ def _add_vrfs(draft: Draft, node: NodeDraft, device: Device) -> None:
     """Add the further VRFs, and move their interfaces there."""
     for name, members in device.vrfs.items():
         kind = f"vrf-table/{device.name}"
-        add_vrf(node, name, draft.numbers.claim(kind, name, first=FIRST_TABLE))
+        if all(interface.name != name for interface in node.interfaces):  # a routing domain's
+            add_vrf(node, name, draft.numbers.claim(kind, name, first=FIRST_TABLE))
         for index, interface in enumerate(node.interfaces):
             if interface.name in members:
                 node.interfaces[index] = replace(interface, master=name)

@@ -12,8 +12,6 @@ from testbed.lower import names
 from testbed.plan.model import HostInterface, Interface, Node, Place, Plan, Veth
 from testbed.topology.model import Device, Topology
 
-VRFS = (names.VRF_SERVICE_LINK, names.VRF_LOCAL_GATEWAY)
-
 
 def take_out(plan: Plan, topology: Topology) -> Plan:
     """The plan without the topology's real devices."""
@@ -34,16 +32,14 @@ def _cables(topology: Topology, device: Device) -> dict[Place, str]:
     if ports is None:
         return {}
     found: dict[str, str] = {}
-    for outpost in topology.outposts.values():
+    for outpost in topology.racks.values():
         own = [lag for lag in outpost.lags if lag.customer_device == device.name]
-        members = [
-            member
-            for lag in own
-            for member in names.lag_members(names.customer_bond(outpost, lag), lag)
-        ]
+        members = [member for lag in own for member in names.customer_members(outpost, lag)]
         found |= dict(zip(members, ports.uplinks.get(outpost.name, ()), strict=False))
     for name, pair in ports.links.items():
-        ends = [names.link_port(vrf, name) for vrf in VRFS]
+        links = topology.site.links
+        vrfs = [link.vrf for link in links if set(link.devices) == {device.name, name}]
+        ends = [names.link_port(vrf, name) for vrf in vrfs]
         found |= dict(zip(ends, pair, strict=True))
     for name, port in ports.segments.items():
         found[names.lan_port(name)] = port

@@ -7,7 +7,8 @@ Outposts servers, which may be trunks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import IPv4Address
 
 from testbed.lower import dhcp_client, dnsmasq, names
 from testbed.lower.builder import Draft, NodeDraft, interface_name, mac_address
@@ -123,8 +124,13 @@ def resolv_conf(segment: Segment) -> str:
     """Return the resolv.conf(5) of a machine with a lease of the segment's server."""
     server = segment.dhcp
     assert server is not None
-    lines = [f"search {server.domain}"]
-    lines += [f"nameserver {address}" for address in server.name_servers]
+    return resolv_conf_of(server.name_servers, server.domain)
+
+
+def resolv_conf_of(servers: Iterable[IPv4Address], domain: str | None = None) -> str:
+    """Return a resolv.conf(5) with these name servers."""
+    lines = [f"search {domain}"] if domain else []
+    lines += [f"nameserver {address}" for address in servers]
     return "\n".join([*lines, "options timeout:2 attempts:2", ""])
 
 
@@ -149,7 +155,22 @@ def _add_dhcp_server(draft: Draft, topology: Topology, segment: Segment) -> None
         for host in topology.site.hosts
         if host.segment == segment.name and host.dhcp
     ]
+    leases += _leases_of_servers(topology, segment)
     upstream = [topology.region.public_resolver]
     dnsmasq.configure(
         draft, node, server.address.ip, known, upstream=upstream, segment=segment, leases=leases
     )
+
+
+def _leases_of_servers(topology: Topology, segment: Segment) -> Iterator[dnsmasq.Lease]:
+    """The leases of Outposts servers and of local network interfaces."""
+    for server in topology.servers.values():
+        port = server.link.port
+        here = segment.name in {port.segment, *port.tagged}
+        if here and server.link.dhcp and server.link.address:
+            yield dnsmasq.Lease(names.link_mac(server), server.link.address.ip, server.name)
+    for interface in topology.local_network_interfaces.values():
+        for network in interface.networks:
+            if network.segment == segment.name and network.dhcp and network.address:
+                name = interface.instance
+                yield dnsmasq.Lease(names.lni_mac(interface), network.address.ip, name)

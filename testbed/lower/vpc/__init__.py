@@ -28,7 +28,7 @@ from testbed.lower.vpc import (
 from testbed.lower.vpc.router import BETWEEN_OUTPOSTS, VpcRouter
 from testbed.lower.vpc.ruleset import comment
 from testbed.plan.checks import RouteCheck
-from testbed.topology.model import NetworkInterface, Outpost, Topology, Vpc
+from testbed.topology.model import NetworkInterface, Outpost, Rack, Topology, Vpc
 
 
 def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
@@ -50,11 +50,12 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
             dns.add_outpost_resolver(draft, topology, router)
         elif vpc.dns_support:
             dns.use_region_resolver(router)
-        if vpc.name in outpost.local_gateway.vpcs:
-            local_gateway.attach(draft, topology, outpost, vpc, router.node)
+        domain = topology.domain(outpost.name, vpc.name)
+        if domain is not None and isinstance(outpost, Rack):
+            local_gateway.attach(draft, topology, (outpost, domain), vpc, router.node)
             why = comment("the service link carries nothing that came by the local gateway")
             router.ruleset.forward.append(f'iifname "lgw" oifname "sl" counter drop{why}')
-            routes.add_ingress(topology, router)
+            routes.add_ingress(topology, router, (outpost, domain))
         routers.append(router)
     why = comment(BETWEEN_OUTPOSTS)
     region.ruleset.forward.append(f'iifname "op-*" oifname "op-*" counter drop{why}')
@@ -74,7 +75,7 @@ def lower(draft: Draft, topology: Topology, vpc: Vpc) -> None:
 
 def _has(topology: Topology, vpc: Vpc, outpost: Outpost) -> bool:
     on_outpost = any(subnet.outpost == outpost.name for subnet in vpc.subnets)
-    return on_outpost or vpc.name in topology.outposts[outpost.name].local_gateway.vpcs
+    return on_outpost or topology.domain(outpost.name, vpc.name) is not None
 
 
 def _add(draft: Draft, topology: Topology, vpc: Vpc, outpost: Outpost | None) -> VpcRouter:
@@ -87,12 +88,11 @@ def _add(draft: Draft, topology: Topology, vpc: Vpc, outpost: Outpost | None) ->
 
 def _attach_anchors(draft: Draft, topology: Topology, router: VpcRouter) -> None:
     """Add the network interfaces of private service link anchors that are in the VPC (S2)."""
-    for outpost in topology.outposts.values():
+    for outpost in topology.racks.values():
         link = outpost.service_link
         if link.vpc != router.vpc.name or link.subnet is None:
             continue
-        for device in (1, 2):
-            prefix = link.own_prefix(device)
+        for prefix in link.announced:
             title = f"{router.node.title}: {outpost.name} infrastructure {prefix}"
             table = router.mark_of(link.subnet)
             draft.checks.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from testbed.lower import names
 from testbed.lower.builder import Draft, NodeDraft, interface_name, mac_address
 from testbed.lower.site.services import add_services
 from testbed.lower.vpc import dns, endpoints, nat_gateway
@@ -84,6 +85,12 @@ def _add_instance(draft: Draft, topology: Topology, router: VpcRouter, name: str
     where = f", {instance.type} on server {instance.server}" if instance.server else ""
     title = f"instance {name} ({instance.address}, subnet {instance.subnet}{where})"
     node = draft.host(name, Role.INSTANCE, router.node.group, title)
+    rack = topology.racks.get(router.node.group)
+    if rack is not None and instance.server:
+        in_rack = rack.servers[instance.server - 1]
+        node.hardware = (names.rack(rack.name, in_rack), names.server(rack.name, instance.server))
+    elif rack is not None and rack.compute_racks == 1:
+        node.hardware = (names.rack(rack.name, 1),)
     add_services(draft, node, instance.services)
     add_processes(draft, node, instance.processes)
     dns.configure_instance(node, router.vpc)

@@ -23,7 +23,9 @@ from testbed.plan.checks import TableRouteCheck
 from testbed.plan.model import TABLE_MAIN, Route, Rule
 from testbed.topology.model import (
     NetworkInterface,
+    Rack,
     RouteTable,
+    RoutingDomain,
     Subnet,
     Target,
     Topology,
@@ -98,22 +100,19 @@ def _add_same_subnet(router: VpcRouter, table: RouteTable, users: Iterable[Subne
             router.node.rules.append(rule)
 
 
-def add_ingress(topology: Topology, router: VpcRouter) -> None:
+def add_ingress(topology: Topology, router: VpcRouter, gateway: tuple[Rack, RoutingDomain]) -> None:
     """Lead to network interfaces what the local gateway's static routes send to them (facts: L2).
 
     The local gateway has chosen this VPC by the longest prefix of its whole
     table; of that, what leads into this VPC is enough to choose again.
     """
-    assert router.outpost is not None
     table = [
-        entry
-        for entry in gateway_table.entries(topology, router.outpost)
-        if entry.vpc == router.vpc.name
+        entry for entry in gateway_table.entries(topology, *gateway) if entry.vpc == router.vpc.name
     ]
     if all(entry.interface is None for entry in table):
         return
     router.node.rules.append(Rule(PRIORITY_INGRESS, TABLE_INGRESS, iif="lgw"))
-    if router.outpost.local_gateway.mode == "coip":  # what was translated is for an instance
+    if gateway[1].mode == "coip":  # what was translated is for an instance
         router.node.routes.append(Route(str(router.vpc.cidr), type="throw", table=TABLE_INGRESS))
     for entry in table:
         if entry.kind == "subnet":

@@ -29,7 +29,7 @@ def add_delays(draft: Draft, topology: Topology, region: VpcRouter) -> None:
         port = overlay.far_port(outpost)
         if port in ports:
             zones.setdefault(outpost.zone, []).append(port)
-    if delay is None or len(zones) == 1:
+    if delay is None or len(zones) < 2:
         return
     jumps = []
     for name, zone in zones.items():

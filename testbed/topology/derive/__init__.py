@@ -28,8 +28,9 @@ from testbed.topology.derive.managed import (
     with_elastic_ips,
 )
 from testbed.topology.derive.order import ordered
-from testbed.topology.derive.rack import derive_outposts
+from testbed.topology.derive.outposts import derive_outposts
 from testbed.topology.derive.region import derive_region, internet_uplinks
+from testbed.topology.derive.server import derive_local_interfaces
 from testbed.topology.derive.site import derive_site
 from testbed.topology.derive.transit import derive_transit_gateways
 from testbed.topology.model import (
@@ -67,10 +68,9 @@ def derive(
     numbers = Numbers() if numbers is None else numbers
     form = ordered(form, numbers)
     site = derive_site(form, report, read_config, numbers)
-    asns = {device.name: device.asn for device in site.devices}
     zones = tuple(references.zones(form))
-    outposts = derive_outposts(form, asns, report, numbers)
     region = derive_region(form, zones, report, numbers)
+    outposts = derive_outposts(form, site, region.public_resolver, report, numbers)
     vpcs = _vpcs(form, region, numbers)
     region = replace(region, transit_gateways=derive_transit_gateways(form, vpcs, numbers))
     site = replace(
@@ -78,7 +78,7 @@ def derive(
         direct_connects=derive_direct_connects(form, region, vpcs, numbers),
         internet_uplinks=internet_uplinks(form, region.internet, numbers),
     )
-    instances, interfaces = derive_instances(form, vpcs, report, numbers)
+    instances, interfaces, local = derive_instances(form, vpcs, report, numbers)
     instances = derive_placement.place(form, instances, report, numbers)
     addresses = derive_addresses(form, region.elastic_ip_cidr, outposts, report, numbers)
     interfaces = derive_coips(form, vpcs, outposts, interfaces, addresses, report, numbers)
@@ -101,6 +101,7 @@ def derive(
         faults=derive_faults(form, report),
         addresses=addresses,
         numbers=numbers,
+        local_network_interfaces=derive_local_interfaces(form, local, instances, site, numbers),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 from testbed.topology.derive.addresses import free_addresses, hosts
-from testbed.topology.model import AllocatedAddress, Outpost
+from testbed.topology.model import AllocatedAddress, Outpost, Rack
 from testbed.topology.numbers import Numbers
 from testbed.topology.report import Report
 from testbed.topology.schema import InstanceForm, NetworkInterfaceForm, TopologyForm
@@ -28,7 +28,9 @@ def derive_addresses(
     pools = {
         (outpost.name, pool.name): pool.cidrs
         for outpost in outposts.values()
-        for pool in outpost.local_gateway.pools
+        if isinstance(outpost, Rack)
+        for domain in outpost.domains
+        for pool in domain.pools
     }
     known = {
         name: pool_of(entry.pool)

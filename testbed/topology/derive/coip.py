@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 
 from testbed.errors import Path
 from testbed.topology.derive.allocations import Allocated, resolved
-from testbed.topology.model import LocalGateway, NetworkInterface, Outpost, Subnet, Vpc
+from testbed.topology.model import NetworkInterface, Outpost, Rack, RoutingDomain, Subnet, Vpc
 from testbed.topology.numbers import Numbers
 from testbed.topology.report import Report
 from testbed.topology.schema import InstanceForm, NetworkInterfaceForm, TopologyForm
@@ -45,15 +45,16 @@ def derive_coips(
             wanted.setdefault((subnet.vpc, subnet.name), []).append(name)
     for at, names in wanted.items():
         subnet = subnets[at]
-        gateway = outposts[subnet.outpost].local_gateway if subnet.outpost else None
-        if gateway is None or not gateway.pools:
+        place = outposts[subnet.outpost] if subnet.outpost else None
+        domain = place.domain_of(subnet.vpc) if isinstance(place, Rack) else None
+        if domain is None or not domain.pools:
             continue  # the rules report it
-        choices = _choices(gateway, subnet)
+        choices = _choices(domain, subnet)
         found = numbers.claim_all("customer-owned-ip", names, *choices, taken=taken)
         addresses |= {name: IPv4Address(number) for name, number in found.items()}
         for name in names:
             if name not in found:
-                _exhausted(interfaces[name], subnet, gateway, report)
+                _exhausted(interfaces[name], subnet, domain, report)
     return {
         name: replace(interface, customer_owned_ip=addresses.get(name))
         for name, interface in interfaces.items()
@@ -73,19 +74,19 @@ def _named(
     return given if isinstance(given, IPv4Address) else None
 
 
-def _choices(gateway: LocalGateway, subnet: Subnet) -> Iterator[range]:
+def _choices(domain: RoutingDomain, subnet: Subnet) -> Iterator[range]:
     """The host addresses of the pools that a subnet's interfaces get theirs from."""
-    for pool in gateway.pools:
+    for pool in domain.pools:
         if subnet.customer_owned_ip_pool in (None, pool.name):
             for cidr in pool.cidrs:
                 yield range(int(cidr.network_address) + 1, int(cidr.broadcast_address))
 
 
 def _exhausted(
-    interface: NetworkInterface, subnet: Subnet, gateway: LocalGateway, report: Report
+    interface: NetworkInterface, subnet: Subnet, domain: RoutingDomain, report: Report
 ) -> None:
     group = "network_interfaces" if interface.device_index else "instances"
     path: Path = (group, interface.name)
-    which = subnet.customer_owned_ip_pool or ", ".join(pool.name for pool in gateway.pools)
+    which = subnet.customer_owned_ip_pool or ", ".join(pool.name for pool in domain.pools)
     message = f"the customer-owned IP pool {which} has no free address"
     report.add(path, message, "add a CIDR block to the pool", key=True)

@@ -74,6 +74,7 @@ def _virtual_interfaces(
                 bfd=entry.bfd,
                 mtu=mtu,
                 prefix_limit=getattr(entry, "prefix_pool_allocated_count_ipv4", 0),
+                auth_key=entry.auth_key,
             )
         )
     return made

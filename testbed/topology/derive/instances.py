@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
@@ -16,6 +16,8 @@ from testbed.topology.derive.addresses import (
     subnet_of,
 )
 from testbed.topology.derive.processes import derive_processes
+from testbed.topology.derive.server import local_index
+from testbed.topology.form_factors import SERVERS
 from testbed.topology.model import Instance, MetadataOptions, NetworkInterface, Vpc
 from testbed.topology.numbers import Numbers
 from testbed.topology.report import Report
@@ -27,9 +29,18 @@ LAST_DEVICE_INDEX = 15
 
 def derive_instances(
     form: TopologyForm, vpcs: Mapping[str, Vpc], report: Report, numbers: Numbers
-) -> tuple[dict[str, Instance], dict[str, NetworkInterface]]:
-    """Return the instances, and all network interfaces: the primary ones first."""
-    addresses = _Addresses(form, vpcs, report, numbers)
+) -> tuple[dict[str, Instance], dict[str, NetworkInterface], dict[str, int]]:
+    """Return the instances, all network interfaces, the primary ones first, and the local ones.
+
+    The latter by name, with their device indexes: nothing of the VPC is theirs.
+    """
+    indexes = _device_indexes(form, numbers)
+    local = {
+        name: indexes[name]
+        for name, entry in form.network_interfaces.items()
+        if local_index(form, entry) == indexes[name]
+    }
+    addresses = _Addresses(form, vpcs, local, report, numbers)
     instances: dict[str, Instance] = {}
     interfaces: dict[str, NetworkInterface] = {}
     for name, instance in form.instances.items():
@@ -46,7 +57,7 @@ def derive_instances(
             primary.address,
             services,
             instance.state,
-            type=instance.type,
+            type=_type(form, instance),
             processes=derive_processes(instance.processes),
             placement_group=instance.placement_group,
             metadata=MetadataOptions(
@@ -55,14 +66,25 @@ def derive_instances(
                 hop_limit=options.http_put_response_hop_limit,
             ),
         )
-    indexes = _device_indexes(form, numbers)
     for name, interface in form.network_interfaces.items():
+        if name in local:
+            continue
         owner = interface.instance if interface.instance in instances else None
         path: Path = ("network_interfaces", name)
         made = addresses.interface(path, name, interface, owner, indexes[name])
         if made is not None and name not in interfaces:
             interfaces[name] = made
-    return instances, interfaces
+    return instances, interfaces, local
+
+
+def _type(form: TopologyForm, instance: InstanceForm) -> str:
+    """The instance's type; one that says none is of the smallest kind that its server offers."""
+    vpc, subnet = subnet_of(form, instance)
+    outpost = form.vpcs[vpc].subnets[subnet].outpost
+    server = SERVERS.get(form.outposts[outpost].form_factor) if outpost else None
+    if server is None or "type" in instance.model_fields_set:
+        return instance.type
+    return server.default_type
 
 
 def _device_indexes(form: TopologyForm, numbers: Numbers) -> dict[str, int]:
@@ -85,7 +107,12 @@ class _Addresses:
     """The subnets' addresses: those that the file gives, and those that it leaves out."""
 
     def __init__(
-        self, form: TopologyForm, vpcs: Mapping[str, Vpc], report: Report, numbers: Numbers
+        self,
+        form: TopologyForm,
+        vpcs: Mapping[str, Vpc],
+        local: Collection[str],
+        report: Report,
+        numbers: Numbers,
     ) -> None:
         self.form = form
         self.report = report
@@ -97,6 +124,8 @@ class _Addresses:
         users: dict[tuple[str, str], dict[str, InstanceForm | NetworkInterfaceForm]] = {}
         for entries in (form.instances, form.network_interfaces):
             for name, entry in entries.items():
+                if entries is form.network_interfaces and name in local:
+                    continue
                 users.setdefault(subnet_of(form, entry), {}).setdefault(name, entry)
         for at, here in users.items():
             self._fill(at, here, given_addresses(form, at, here.values()), numbers)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 
 from testbed.topology.derive.addresses import free_addresses, hosts
-from testbed.topology.model import DhcpServer, Host, Segment, Vrrp
+from testbed.topology.model import (
+    LOCAL_GATEWAY_VRF,
+    SERVICE_LINK_VRF,
+    DhcpServer,
+    Host,
+    Segment,
+    Vrrp,
+)
 from testbed.topology.numbers import Numbers
 from testbed.topology.report import Report
 from testbed.topology.schema import HostForm, SegmentForm, TopologyForm
@@ -40,9 +47,16 @@ def derive_segments(form: TopologyForm, report: Report, numbers: Numbers) -> tup
                 dhcp=_dhcp(form, name, segment, routers, vrrp, numbers),
                 vrrp=vrrp,
                 ipv6_routers=_ipv6_routers(name, segment, numbers),
+                vrf=segment.vrf or _vrf(form, name),
             )
         )
     return tuple(segments)
+
+
+def _vrf(form: TopologyForm, name: str) -> str:
+    """The VRF of a segment that says none: the service link's, if it is that of a server."""
+    links = (outpost.service_link.segment for outpost in form.outposts.values())
+    return SERVICE_LINK_VRF if name in links else LOCAL_GATEWAY_VRF
 
 
 def _routers(
@@ -75,8 +89,14 @@ def _given(form: TopologyForm, name: str, segment: SegmentForm) -> set[IPv4Addre
     on_it = (host for host in form.site.hosts.values() if host.segment == name)
     given: list[IPv4Address | None] = [*segment.addresses.values()]
     given += [host.address for host in on_it]
+    links = (outpost.service_link for outpost in form.outposts.values())
+    given += [link.address for link in links if link.segment == name]
+    for interface in form.network_interfaces.values():
+        for entry in interface.lan:
+            if isinstance(entry.address, IPv4Interface) and entry.address.ip in segment.cidr:
+                given.append(entry.address.ip)
     if segment.dhcp is not None:
-        given += [segment.dhcp.address, segment.dhcp.router]
+        given.append(segment.dhcp.address)
     if segment.vrrp is not None:
         given.append(segment.vrrp.address or segment.cidr.network_address + 1)
     return {address for address in given if address is not None}
@@ -176,6 +196,14 @@ def lease(
         return None
     address = segment.cidr.network_address + found[owner]
     return IPv4Interface((address, segment.cidr.prefixlen))
+
+
+def static_address(
+    form: TopologyForm, segment: Segment, owner: str, numbers: Numbers
+) -> IPv4Address | None:
+    """Return an address of a segment that no DHCP server leases; None: there is none left."""
+    entry = form.site.segments[segment.name]
+    return _free(form, segment.name, entry, [owner], FIRST_HOST, numbers).get(owner)
 
 
 def derive_hosts(

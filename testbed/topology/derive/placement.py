@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from testbed.errors import Path
+from testbed.topology.derive.rack import racks_of_servers
 from testbed.topology.model import Instance, PlacementGroup
 from testbed.topology.numbers import Numbers
 from testbed.topology.report import Report
@@ -31,6 +32,7 @@ class _Capacity:
     """What is free on an Outpost, and where the instances of each placement group are."""
 
     servers: list[dict[str, int]]
+    racks: list[int]
     groups: dict[str, list[int]] = field(default_factory=dict)
 
     def place(self, kind: str, group: PlacementGroup | None, before: int | None) -> int | None:
@@ -39,20 +41,25 @@ class _Capacity:
         It is the one that the instance was on `before`, if it can be.
         """
         taken = self.groups.setdefault(group.name, []) if group else []
-        if group and group.strategy == "spread" and group.spread_level == "rack" and taken:
-            return None  # an Outpost of one rack has no second one
         order: Sequence[int] = range(len(self.servers))
         if group and group.strategy == "cluster":
             order = sorted(order, key=lambda index: index + 1 not in taken)
         if before is not None:
             order = sorted(order, key=lambda index: index + 1 != before)
         for index in order:
-            apart = group is None or group.strategy != "spread" or index + 1 not in taken
-            if apart and self.servers[index].get(kind, 0) > 0:
+            if self._apart(index, group, taken) and self.servers[index].get(kind, 0) > 0:
                 self.servers[index][kind] -= 1
                 taken.append(index + 1)
                 return index + 1
         return None
+
+    def _apart(self, index: int, group: PlacementGroup | None, taken: list[int]) -> bool:
+        """Whether a server is apart from those of a spread group's other instances."""
+        if group is None or group.strategy != "spread":
+            return True
+        if group.spread_level == "rack":
+            return self.racks[index] not in {self.racks[number - 1] for number in taken}
+        return index + 1 not in taken
 
 
 def place(
@@ -61,7 +68,7 @@ def place(
     """Return the instances, each with its server; one that has no room is reported."""
     groups = placement_groups(form)
     free = {
-        name: _Capacity([dict(server) for server in outpost.capacity.servers])
+        name: _Capacity([dict(s) for s in outpost.capacity.servers], racks_of_servers(outpost))
         for name, outpost in form.outposts.items()
         if outpost.capacity is not None
     }

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
-from itertools import count
-from typing import Literal
+from itertools import count, pairwise
 
 from testbed.topology import references
+from testbed.topology.derive.bgp import derive_bgp
 from testbed.topology.derive.lan import derive_hosts, derive_segments
-from testbed.topology.derive.rack import device_pair, point_to_point
+from testbed.topology.derive.rack import customer_devices, domains, point_to_point
 from testbed.topology.model import (
+    LOCAL_GATEWAY_VRF,
+    SERVICE_LINK_VRF,
     Device,
     Firewall,
     HostInterfaces,
@@ -28,13 +30,14 @@ from testbed.topology.schema import (
     HostInterfacesForm,
     LinkForm,
     RegionLinkForm,
+    RoutingDomainForm,
     TopologyForm,
     WanForm,
 )
 
 LINK_CIDR = IPv4Network("100.64.0.0/14")  # shared address space (RFC 6598)
 LINKS, REGION_LINKS, WAN_LINKS, EXTRA_LINKS = range(4)  # which quarter of it
-VRFS: tuple[Literal["sl", "lgw"], ...] = ("sl", "lgw")
+VRFS = (SERVICE_LINK_VRF, LOCAL_GATEWAY_VRF)
 LINKS_PER_FIREWALL, FIREWALL_LINK = 8, 4  # beside those of Direct Connect
 FIRST_DEVICE_ASN = 65000
 
@@ -74,11 +77,9 @@ def _groups(form: TopologyForm, names: list[str]) -> dict[str, str]:
         return name
 
     for outpost in form.outposts.values():
-        pair = device_pair(form, outpost)
-        if pair is None:
-            continue
-        first, second = sorted((find(pair[0]), find(pair[1])), key=names.index)
-        leader[second] = first
+        for one, other in pairwise(customer_devices(form, outpost) or []):
+            first, second = sorted((find(one), find(other)), key=names.index)
+            leader[second] = first
     return {name: find(name) for name in names}
 
 
@@ -128,6 +129,7 @@ def _devices(
                 config_file=device.config,
                 config_interfaces=device.config_interfaces,
                 vrfs=vrfs,
+                bgp=derive_bgp(device.bgp),
             )
         )
     return tuple(devices)
@@ -163,16 +165,10 @@ def link_pair(cidr: IPv4Network, quarter: int, number: int) -> tuple[IPv4Interfa
 def _links(form: TopologyForm, cidr: IPv4Network, numbers: Numbers) -> tuple[SiteLink, ...]:
     forms = form.site.links
     if forms is None:
-        pairs = [device_pair(form, outpost) for outpost in form.outposts.values()]
-        distinct = dict.fromkeys(pair for pair in pairs if pair and pair[0] != pair[1])
-        seen: set[frozenset[str]] = set()
-        forms = []
-        for pair in distinct:
-            if frozenset(pair) not in seen:
-                seen.add(frozenset(pair))
-                forms.append(LinkForm(devices=list(pair)))
+        forms = [LinkForm(devices=pair) for pair in _neighbours(form)]
     ends = {"/".join(sorted(link.devices)): link for link in forms}  # two have one link at most
     claimed = numbers.claim_all("site-link", ends, range(room(cidr, len(VRFS))))
+    of_domains = _vrfs_of_domains(form)
     links = []
     for name, link in ends.items():
         quality = Quality(link.delay, link.rate, link.mtu)
@@ -181,7 +177,36 @@ def _links(form: TopologyForm, cidr: IPv4Network, numbers: Numbers) -> tuple[Sit
         for offset, vrf in enumerate(VRFS):
             addresses = link_pair(cidr, LINKS, 2 * number + offset)
             links.append(SiteLink((first, second), vrf, addresses, quality))
+        for vrf in (v for v in of_domains.get(first, {}) if v in of_domains.get(second, {})):
+            # from the quarter's other end on
+            choices = range(room(cidr) - 1, -1, -1)
+            number = numbers.claim_all("site-link-vrf", [f"{name}/{vrf}"], choices).popitem()[1]
+            addresses = link_pair(cidr, LINKS, number)
+            links.append(SiteLink((first, second), vrf, addresses, quality))
     return tuple(links)
+
+
+def _neighbours(form: TopologyForm) -> list[list[str]]:
+    """The pairs of devices that are linked by default: of each Outpost, a ring of more than two."""
+    found: dict[frozenset[str], list[str]] = {}
+    for outpost in form.outposts.values():
+        devices = list(dict.fromkeys(customer_devices(form, outpost) or []))
+        ring = [*devices, devices[0]] if len(devices) > 2 else devices
+        for pair in pairwise(ring):
+            found.setdefault(frozenset(pair), list(pair))
+    return list(found.values())
+
+
+def _vrfs_of_domains(form: TopologyForm) -> dict[str, dict[str, None]]:
+    """For each device its VRFs of named routing domains, other than those that all have."""
+    found: dict[str, dict[str, None]] = {}
+    for outpost in form.outposts.values():
+        for name, domain in domains(outpost).items():
+            vrf = (isinstance(domain, RoutingDomainForm) and domain.vrf) or name
+            for device in customer_devices(form, outpost) or []:
+                if vrf and vrf not in VRFS:
+                    found.setdefault(device, {})[vrf] = None
+    return found
 
 
 def _uplinks(

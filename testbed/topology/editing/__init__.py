@@ -72,8 +72,7 @@ from testbed.topology.editing.local_gateways import (
     delete_local_gateway_route_table_vpc_association,
     modify_local_gateway,
     modify_local_gateway_route,
-    modify_virtual_interface,
-    reset_virtual_interface,
+    modify_routing_domain,
 )
 from testbed.topology.editing.network_acls import (
     create_network_acl,
@@ -141,6 +140,7 @@ from testbed.topology.editing.security_groups import (
     revoke_security_group_egress,
     revoke_security_group_ingress,
 )
+from testbed.topology.editing.servers import modify_local_network_interface, modify_subnet_lni
 from testbed.topology.editing.site import (
     add_file,
     add_site_device,
@@ -153,6 +153,7 @@ from testbed.topology.editing.site import (
     modify_region_link,
     modify_site,
     modify_site_device,
+    modify_site_device_bgp,
     modify_site_firewall,
     modify_site_host,
     modify_site_internet,
@@ -191,6 +192,12 @@ from testbed.topology.editing.transit_gateways import (
     modify_transit_gateway,
     modify_transit_gateway_vpc_attachment,
     replace_transit_gateway_route,
+)
+from testbed.topology.editing.virtual_interfaces import (
+    create_local_gateway_virtual_interface,
+    delete_local_gateway_virtual_interface,
+    modify_virtual_interface,
+    reset_virtual_interface,
 )
 from testbed.topology.editing.vpcs import (
     associate_dhcp_options,
@@ -247,6 +254,7 @@ __all__ = [
     "create_local_gateway_route_table",
     "create_local_gateway_route_table_virtual_interface_group_association",
     "create_local_gateway_route_table_vpc_association",
+    "create_local_gateway_virtual_interface",
     "create_managed_prefix_list",
     "create_nat_gateway",
     "create_network_acl",
@@ -279,6 +287,7 @@ __all__ = [
     "delete_local_gateway_route_table",
     "delete_local_gateway_route_table_virtual_interface_group_association",
     "delete_local_gateway_route_table_vpc_association",
+    "delete_local_gateway_virtual_interface",
     "delete_managed_prefix_list",
     "delete_nat_gateway",
     "delete_network_acl",
@@ -328,6 +337,7 @@ __all__ = [
     "modify_internet_host",
     "modify_local_gateway",
     "modify_local_gateway_route",
+    "modify_local_network_interface",
     "modify_managed_prefix_list",
     "modify_network_interface_attribute",
     "modify_private_virtual_interface",
@@ -335,15 +345,18 @@ __all__ = [
     "modify_public_virtual_interface",
     "modify_region",
     "modify_region_link",
+    "modify_routing_domain",
     "modify_service_link",
     "modify_site",
     "modify_site_device",
+    "modify_site_device_bgp",
     "modify_site_firewall",
     "modify_site_host",
     "modify_site_internet",
     "modify_site_link",
     "modify_site_segment",
     "modify_subnet_attribute",
+    "modify_subnet_lni",
     "modify_transit_gateway",
     "modify_transit_gateway_vpc_attachment",
     "modify_transit_virtual_interface",

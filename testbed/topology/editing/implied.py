@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from testbed.plan.json_diff import lookup
 from testbed.topology.editing.tree import Data, find
+from testbed.topology.form_factors import RACKS
 from testbed.topology.references import DEFAULT_DEVICES
 
 EVERYWHERE, EVERYWHERE6 = "0.0.0.0/0", "::/0"
@@ -83,20 +85,24 @@ def devices() -> Data:
     return {name: {} for name in DEFAULT_DEVICES}
 
 
-def device_pair(data: Data, outpost: str) -> tuple[str, str] | None:
-    """Return the devices of an Outpost's networking devices; None where the document must say."""
+def customer_devices(data: Data, outpost: str) -> list[str] | None:
+    """Return the devices of a rack's LAGs, in turn; None where the document must say."""
+    shape = RACKS.get(lookup(data, ("outposts", outpost, "form_factor"), "rack"))
+    if shape is None:
+        return []
     names = list(lookup(data, ("site", "devices"), devices()))
     given: list[Any] | None = lookup(data, ("outposts", outpost, "devices"))
-    if given is None and not 0 < len(names) <= 2:
+    if given is None and len(names) not in shape.customer_devices:
         return None
-    chosen = [str(name) for name in (given or names)]
-    return chosen[0], chosen[-1]
+    return [str(name) for name in (given or names)]
 
 
 def links(data: Data) -> list[Data]:
-    """Return the links between devices: one between the two of each Outpost."""
+    """Return the links between devices: one between the two of each Outpost, or a ring of more."""
     found: dict[frozenset[str], list[str]] = {}
     for outpost in lookup(data, ("outposts",), {}):
-        if pair := device_pair(data, outpost):
+        distinct = list(dict.fromkeys(customer_devices(data, outpost) or []))
+        ring = [*distinct, distinct[0]] if len(distinct) > 2 else distinct
+        for pair in pairwise(ring):
             found.setdefault(frozenset(pair), list(pair))
-    return [{"devices": pair} for pair in found.values() if pair[0] != pair[1]]
+    return [{"devices": pair} for pair in found.values()]

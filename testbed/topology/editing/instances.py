@@ -27,6 +27,7 @@ def run_instances(
     metadata_options: dict[str, Any] | None = None,
     resource: str | None = None,
     services: list[str] | None = None,
+    ami_snapshots: int | None = None,
 ) -> Data:
     """Run instances with these names in a subnet; addresses can be given for one only.
 
@@ -44,6 +45,7 @@ def run_instances(
         "metadata_options": metadata_options,
         "resource": resource,
         "services": services,
+        "ami_snapshots": ami_snapshots,
     }
     if len(instances) > 1 and (private_ip_address or secondary_private_ip_addresses):
         message = "A private IP address is for one instance"

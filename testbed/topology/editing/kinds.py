@@ -181,12 +181,28 @@ LOCAL_GATEWAY_ROUTE_TABLE = Kind(  # a rack has one, which goes by the Outpost's
         "The local gateway route table ID '{name}' does not exist",
     ),
 )
+ROUTING_DOMAIN = Kind(  # whose route table is OUTPOST/DOMAIN
+    "routing domain",
+    ("outposts", ANY, "local_gateway", "routing_domains"),
+    missing=(
+        "InvalidLocalGatewayRouteTableID.NotFound",
+        "The local gateway route table ID '{owner}/{name}' does not exist",
+    ),
+    owner=LOCAL_GATEWAY_ROUTE_TABLE,
+)
 COIP_POOL = Kind(
     "customer-owned IP pool",
     ("outposts", ANY, "local_gateway", "coip_pools"),
     missing=("InvalidPoolID.NotFound", "The pool ID '{name}' does not exist"),
     owner=LOCAL_GATEWAY_ROUTE_TABLE,
     uses=uses.of_coip_pool,
+)
+DOMAINS_POOL = Kind(
+    "customer-owned IP pool",
+    ("outposts", ANY, "local_gateway", "routing_domains", ANY, "coip_pools"),
+    missing=COIP_POOL.missing,
+    owner=ROUTING_DOMAIN,
+    uses=uses.of_domains_pool,
 )
 ADDRESS = Kind(
     "address",

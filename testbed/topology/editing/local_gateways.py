@@ -1,6 +1,7 @@
-"""Local gateways: route table, routes, associations, customer-owned IP pools, VIFs.
+"""Local gateways: route tables, routes, associations, customer-owned IP pools.
 
-A rack has one local gateway with one route table, which go by the Outpost's name.
+A rack has one local gateway with one route table, which go by the Outpost's name. With routing
+domains (second-generation racks) each has a route table, OUTPOST/DOMAIN.
 """
 
 from __future__ import annotations
@@ -11,16 +12,26 @@ from testbed.errors import Path
 from testbed.plan.json_diff import lookup
 from testbed.topology.editing import implied
 from testbed.topology.editing.arguments import one_of, only_known, same_block, without
-from testbed.topology.editing.change import EditError, operation
-from testbed.topology.editing.keyed import Part, operation_on
-from testbed.topology.editing.kinds import COIP_POOL, OUTPOST, VPC
+from testbed.topology.editing.change import EditError, make_operation, operation
+from testbed.topology.editing.keyed import (
+    KEYS,
+    Part,
+    any_of,
+    by_key,
+    keys_of,
+    operation_on,
+    parameter,
+)
+from testbed.topology.editing.kinds import COIP_POOL, DOMAINS_POOL, OUTPOST, ROUTING_DOMAIN, VPC
 from testbed.topology.editing.kinds import LOCAL_GATEWAY_ROUTE_TABLE as TABLE
-from testbed.topology.editing.named import add, change, refuse_used, remove, require
+from testbed.topology.editing.named import Kind, add, change, refuse_used, remove, require
 from testbed.topology.editing.tree import ANY, Data, find
+from testbed.topology.schema import RoutingDomainForm
 
 GATEWAY = "local_gateway"
 VIF_GROUP = "vif-group"
 DIRECT = "direct-vpc-routing"
+TABLES_OWN = ("mode", "vif_group", "vpcs", "routes", "coip_pools", "vifs")  # have operations
 
 
 class Target(TypedDict, total=False):
@@ -37,9 +48,12 @@ def create_local_gateway_route_table(
 ) -> Data:
     """Create the route table of a rack's local gateway after the previous one was deleted.
 
-    It is inactive until it has a VIF group, a VPC and a route to the VIF group.
+    It is inactive until it has a VIF group, a VPC and a route to the VIF group. OUTPOST/DOMAIN
+    is that of a new routing domain, with its VIF group and the default route.
     """
     name = local_gateway_route_table
+    if "/" in name:
+        return add(data, ROUTING_DOMAIN, _names(name), {"mode": mode})
     gateway = _gateway(data, name)
     path = _path(name)
     if _uses(data, name) or _routes(data, name) or gateway.get("mode", DIRECT) != DIRECT:
@@ -52,12 +66,15 @@ def create_local_gateway_route_table(
 def delete_local_gateway_route_table(data: Data, *, local_gateway_route_table: str) -> Data:
     """Delete a rack's local gateway route table, which must have no associations or pools.
 
-    What is left is inactive: it announces and forwards nothing.
+    What is left is inactive: it announces and forwards nothing. Of a routing domain nothing is
+    left, with the association to its VIF group.
     """
     name = local_gateway_route_table
-    require(data, TABLE, name)
+    _gateway(data, name)
     message = f"The local gateway route table '{name}' has dependencies and cannot be deleted."
     refuse_used(_uses(data, name), EditError("DependencyViolation", message, _path(name)))
+    if "/" in name:
+        return remove(data, ROUTING_DOMAIN, *_names(name))
     return _changed(data, name, {"mode": None, "routes": []})
 
 
@@ -158,7 +175,8 @@ def delete_local_gateway_route_table_vpc_association(
     routes = find(data, "vpcs", vpc, "route_tables", ANY, "routes", ANY, "target")
     message = f"The vpc '{vpc}' has routes to the local gateway of {name}"
     error = EditError("DependencyViolation", message, path)
-    refuse_used((use for use, to in routes if str(to) == f"{name}.local-gateway"), error)
+    target = f"{_names(name)[0]}.local-gateway"
+    refuse_used((use for use, to in routes if str(to) == target), error)
     return _with_vpcs(data, name, without(vpcs, [vpc]))
 
 
@@ -167,14 +185,15 @@ def create_coip_pool(
     data: Data, *, local_gateway_route_table: str, coip_pool: str, cidrs: list[str] | None = None
 ) -> Data:
     """Create a pool of customer-owned IP addresses, with CIDR blocks or none yet."""
-    names = (local_gateway_route_table, coip_pool)
-    return add(data, COIP_POOL, names, {"cidrs": cidrs})
+    kind, names = _pool(data, local_gateway_route_table, coip_pool)
+    return add(data, kind, names, {"cidrs": cidrs})
 
 
 @operation
 def delete_coip_pool(data: Data, *, local_gateway_route_table: str, coip_pool: str) -> Data:
     """Delete a pool whose addresses no subnet and no network interface uses."""
-    return remove(data, COIP_POOL, local_gateway_route_table, coip_pool)
+    kind, names = _pool(data, local_gateway_route_table, coip_pool)
+    return remove(data, kind, *names)
 
 
 @operation
@@ -182,12 +201,12 @@ def create_coip_cidr(
     data: Data, *, local_gateway_route_table: str, coip_pool: str, cidr: str
 ) -> Data:
     """Add a CIDR block, a /26 or larger, to a pool."""
-    names = (local_gateway_route_table, coip_pool)
-    cidrs = require(data, COIP_POOL, *names).get("cidrs", [])
+    kind, names = _pool(data, local_gateway_route_table, coip_pool)
+    cidrs = require(data, kind, *names).get("cidrs", [])
     if any(same_block(other, cidr) for other in cidrs):
-        path = (*COIP_POOL.path(*names), "cidrs")
+        path = (*kind.path(*names), "cidrs")
         raise EditError("InvalidParameterValue", f"{cidr} is in the pool {coip_pool}", path)
-    return change(data, COIP_POOL, names, {"cidrs": [*cidrs, cidr]})
+    return change(data, kind, names, {"cidrs": [*cidrs, cidr]})
 
 
 @operation
@@ -195,50 +214,30 @@ def delete_coip_cidr(
     data: Data, *, local_gateway_route_table: str, coip_pool: str, cidr: str
 ) -> Data:
     """Remove a CIDR block from a pool."""
-    names = (local_gateway_route_table, coip_pool)
-    cidrs = require(data, COIP_POOL, *names).get("cidrs", [])
-    path = (*COIP_POOL.path(*names), "cidrs")
+    kind, names = _pool(data, local_gateway_route_table, coip_pool)
+    cidrs = require(data, kind, *names).get("cidrs", [])
+    path = (*kind.path(*names), "cidrs")
     message = f"{{}} is not in the pool {coip_pool}"
     only_known(cidrs, [cidr], EditError("InvalidParameterValue", message, path))
-    return change(data, COIP_POOL, names, {"cidrs": without(cidrs, [cidr])})
+    return change(data, kind, names, {"cidrs": without(cidrs, [cidr])})
 
 
-@operation
-def modify_virtual_interface(
-    data: Data,
-    *,
-    outpost: str,
-    group: Literal["service_link", "local_gateway"],
-    device: int,
-    vlan: int | None = None,
-    local_address: str | None = None,
-    peer_address: str | None = None,
-    local_bgp_asn: int | None = None,
-    peer_bgp_asn: int | None = None,
-) -> Data:
-    """Set values of the virtual interface of a networking device; the rest is unchanged."""
-    given = {
-        "vlan": vlan,
-        "local_address": local_address,
-        "peer_address": peer_address,
-        "local_bgp_asn": local_bgp_asn,
-        "peer_bgp_asn": peer_bgp_asn,
-    }
-    entry, others = _vif(data, outpost, group, device)
-    entry |= {key: value for key, value in given.items() if value is not None}
-    vifs = sorted([*others, entry], key=lambda vif: int(vif["device"]))
-    return change(data, OUTPOST, (outpost,), {(group, "vifs"): vifs})
+def _modify_domain(data: Data, *, local_gateway_route_table: str, **given: Any) -> Data:
+    name = local_gateway_route_table
+    if "/" not in name:
+        require(data, TABLE, name)
+        remedy = f"name one of its routing domains: {name}/DOMAIN"
+        raise EditError("InvalidParameterValue", f"{name} is an Outpost", _path(name), remedy)
+    return change(data, ROUTING_DOMAIN, _names(name), by_key(DOMAIN_KEYS, given))
 
 
-@operation
-def reset_virtual_interface(
-    data: Data, *, outpost: str, group: Literal["service_link", "local_gateway"], device: int
-) -> Data:
-    """Reset a virtual interface to the values that are derived."""
-    _, others = _vif(data, outpost, group, device)
-    return change(data, OUTPOST, (outpost,), {(group, "vifs"): others})
-
-
+DOMAIN_KEYS = keys_of(RoutingDomainForm, TABLES_OWN)
+modify_routing_domain = make_operation(
+    "modify_routing_domain",
+    _modify_domain,
+    [parameter("local_gateway_route_table", str), *any_of(DOMAIN_KEYS)],
+    f"Change keys of a routing domain; {KEYS}.",
+)
 modify_local_gateway = operation_on(
     "modify_local_gateway",
     Part(
@@ -246,22 +245,45 @@ modify_local_gateway = operation_on(
         (GATEWAY,),
         OUTPOST,
         "outpost",
-        but=("mode", "vif_group", "vpcs", "routes", "coip_pools", "vifs"),
+        but=(*TABLES_OWN, "routing_domains"),
     ),
 )
 
 
+def _names(table: str) -> tuple[str, ...]:
+    """Return the names in a route table's: the Outpost's, and the routing domain's if any."""
+    return tuple(table.split("/", 1))
+
+
+def _inside(name: str) -> Path:
+    """Return where a route table is in its Outpost."""
+    _, *domain = _names(name)
+    return (GATEWAY, "routing_domains", *domain) if domain else (GATEWAY,)
+
+
 def _path(name: str) -> Path:
-    return (*TABLE.path(name), GATEWAY)
+    return (*TABLE.path(_names(name)[0]), *_inside(name))
 
 
 def _gateway(data: Data, name: str) -> Data:
-    gateway: Data = require(data, TABLE, name).get(GATEWAY) or {}
+    outpost, *domain = _names(name)
+    if domain:
+        found: Data = require(data, ROUTING_DOMAIN, outpost, *domain) or {}
+        return found
+    gateway: Data = require(data, TABLE, outpost).get(GATEWAY) or {}
     return gateway
 
 
 def _changed(data: Data, name: str, values: Data) -> Data:
-    return change(data, TABLE, (name,), {(GATEWAY, key): v for key, v in values.items()})
+    _gateway(data, name)
+    at = _inside(name)
+    return change(data, TABLE, _names(name)[:1], {(*at, key): v for key, v in values.items()})
+
+
+def _pool(data: Data, table: str, pool: str) -> tuple[Kind, tuple[str, ...]]:
+    """Return a pool's kind, of which each routing domain has a mapping, and its names."""
+    _gateway(data, table)
+    return DOMAINS_POOL if "/" in table else COIP_POOL, (*_names(table), pool)
 
 
 def _uses(data: Data, name: str) -> list[Path]:
@@ -287,11 +309,16 @@ def _with_routes(data: Data, name: str, routes: list[Data]) -> Data:
 
 def _vpcs(data: Data, name: str) -> list[str]:
     given = _gateway(data, name).get("vpcs")
-    return implied.local_gateway_vpcs(data, name) if given is None else [str(v) for v in given]
+    return _implied_vpcs(data, name) if given is None else [str(v) for v in given]
+
+
+def _implied_vpcs(data: Data, name: str) -> list[str]:
+    """Return the VPCs of a table that says nothing of them; a routing domain has none."""
+    return [] if "/" in name else implied.local_gateway_vpcs(data, name)
 
 
 def _with_vpcs(data: Data, name: str, vpcs: list[str]) -> Data:
-    same = sorted(vpcs) == sorted(implied.local_gateway_vpcs(data, name))
+    same = sorted(vpcs) == sorted(_implied_vpcs(data, name))
     return _changed(data, name, {"vpcs": None if same else vpcs})
 
 
@@ -315,10 +342,3 @@ def _found(data: Data, name: str, destination: str) -> tuple[list[Data], int]:
         message = f"no route with destination-cidr-block {destination} in route table {name}"
         raise EditError("InvalidRoute.NotFound", message, (*_path(name), "routes"))
     return routes, index
-
-
-def _vif(data: Data, outpost: str, group: str, device: int) -> tuple[Data, list[Any]]:
-    """Return what the document says of a VIF, and of the other one."""
-    vifs = (require(data, OUTPOST, outpost).get(group) or {}).get("vifs", [])
-    own: Data = next((dict(vif) for vif in vifs if vif["device"] == device), {"device": device})
-    return own, [vif for vif in vifs if vif["device"] != device]

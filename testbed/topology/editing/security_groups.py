@@ -164,7 +164,10 @@ def _wanted(path: Path, end: str, given: Permissions) -> list[Data]:
     for permission in permissions:
         about = protocol(permission.get("ip_protocol", "-1"))
         first, last = permission.get("from_port"), permission.get("to_port")
-        traffic = icmp(first, last) if about in ("icmp", "icmpv6") else ports(first, last)
+        if about in ("icmp", "icmpv6"):
+            traffic = icmp(first, last)
+        else:  # for -1 EC2 takes ports, and does not look at them
+            traffic = {} if about == "all" else ports(first, last)
         found += [{"protocol": about, **traffic, end: peer} for peer in _peers(permission)]
     if not found:
         message = "The request must contain the parameter ipPermissions, with a source"

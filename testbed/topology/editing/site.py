@@ -31,6 +31,9 @@ LINKS: Path = ("site", "links")
 add_site_device, modify_site_device, remove_site_device = operations_on(
     DEVICE, "site_device", "device"
 )
+modify_site_device_bgp = operation_on(
+    "modify_site_device_bgp", Part("a customer device's BGP settings", ("bgp",), DEVICE, "device")
+)
 add_site_segment, modify_site_segment, remove_site_segment = operations_on(
     SEGMENT, "site_segment", "segment"
 )

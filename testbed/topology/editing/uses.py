@@ -12,6 +12,8 @@ from testbed.topology.editing.tree import ANY, Data, find
 
 INTERFACES = ("instances", "network_interfaces")
 
+LOCAL = "local_network_interface"
+
 
 def vpc_of(data: Data, subnet: Any) -> str | None:
     """Return the VPC of a subnet's name, which may be vpc/subnet; None where there is none."""
@@ -38,6 +40,7 @@ def of_vpc(data: Data, vpc: str) -> Iterator[Path]:
         ("region", "transit_gateways", ANY, "attachments", ANY, "vpc"),
         ("outposts", ANY, "service_link", "vpc"),
         ("outposts", ANY, "local_gateway", "vpcs", ANY),
+        ("outposts", ANY, "local_gateway", "routing_domains", ANY, "vpcs", ANY),
         ("site", "direct_connect", ANY, "private_vif", "virtual_private_gateway"),
     ):
         yield from _naming(data, pattern, vpc)
@@ -126,8 +129,9 @@ def of_transit_gateway_route_table(data: Data, gateway: str, table: str) -> Iter
 def of_network_interface(data: Data, name: str) -> Iterator[Path]:
     """Find the routes to a network interface; an instance's name is that of its primary one."""
     yield from _routes(data, ANY, f"{name}.instance", f"{name}.network-interface")
-    pattern = ("outposts", ANY, "local_gateway", "routes", ANY, "target")
-    yield from _naming(data, pattern, f"{name}.instance", f"{name}.network-interface")
+    for domain in ((), ("routing_domains", ANY)):
+        pattern = ("outposts", ANY, "local_gateway", *domain, "routes", ANY, "target")
+        yield from _naming(data, pattern, f"{name}.instance", f"{name}.network-interface")
 
 
 def of_placement_group(data: Data, name: str) -> Iterator[Path]:
@@ -146,7 +150,7 @@ def of_outpost(data: Data, name: str) -> Iterator[Path]:
     yield from (path for path, _ in find(data, *pattern))
 
 
-def of_coip_pool(data: Data, outpost: str, pool: str) -> Iterator[Path]:
+def of_coip_pool(data: Data, outpost: str, pool: str, domain: str = "") -> Iterator[Path]:
     """Find the subnets that assign addresses of a pool, and the interfaces that have one."""
     on_outpost = set()
     for path, subnet in find(data, "vpcs", ANY, "subnets", ANY):
@@ -155,12 +159,18 @@ def of_coip_pool(data: Data, outpost: str, pool: str) -> Iterator[Path]:
             if str(subnet.get("map_customer_owned_ip_on_launch")) == pool:
                 yield (*path, "map_customer_owned_ip_on_launch")
     yield from _naming(data, ("addresses", ANY, "pool"), f"{outpost}/{pool}")
-    at = ("outposts", outpost, "local_gateway", "coip_pools", pool, "cidrs")
+    of_domain = ("routing_domains", domain) if domain else ()
+    at = ("outposts", outpost, "local_gateway", *of_domain, "coip_pools", pool, "cidrs")
     for group in INTERFACES:
         for path, address in find(data, group, ANY, "customer_owned_ip"):
             mine = str(lookup(data, (*path[:2], "subnet"))) in on_outpost
             if mine and any(_inside(address, cidr) for cidr in lookup(data, at, [])):
                 yield path
+
+
+def of_domains_pool(data: Data, outpost: str, domain: str, pool: str) -> Iterator[Path]:
+    """Find who uses a pool of a routing domain."""
+    return of_coip_pool(data, outpost, pool, domain)
 
 
 def of_address(data: Data, name: str) -> Iterator[Path]:
@@ -191,8 +201,10 @@ def of_device(data: Data, name: str) -> Iterator[Path]:
 
 
 def of_segment(data: Data, name: str) -> Iterator[Path]:
-    """Find the hosts on a LAN segment, and the ports of real devices."""
+    """Find the hosts on a LAN segment, and the ports of servers and of real devices."""
     yield from _naming(data, ("site", "hosts", ANY, "segment"), name)
+    for keys in (("service_link", "segment"), (LOCAL, "segment"), (LOCAL, "tagged", ANY)):
+        yield from _naming(data, ("outposts", ANY, *keys), name)
     pattern = ("site", "devices", ANY, "host_interfaces", "segments", name)
     yield from (path for path, _ in find(data, *pattern))
 

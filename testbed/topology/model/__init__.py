@@ -21,6 +21,7 @@ from testbed.topology.model.base import (
     Service,
     Time,
 )
+from testbed.topology.model.bgp import BgpSettings, DeviceBgp
 from testbed.topology.model.conformance import Conformance, FailoverBudgets
 from testbed.topology.model.direct_connect import (
     DeviceVrf,
@@ -39,15 +40,19 @@ from testbed.topology.model.instance import (
 )
 from testbed.topology.model.lan import DhcpServer, Vrrp
 from testbed.topology.model.outpost import (
+    BACKUP_PATH,
+    ONLY_DOMAIN,
     CoipPool,
-    FormFactor,
     GatewayRoute,
+    InfrastructurePrefix,
     Lag,
-    LocalGateway,
     LocalGatewayMode,
-    Outpost,
+    Rack,
+    RoutingDomain,
     ServiceLink,
     Vif,
+    VifGroupState,
+    VifPurpose,
 )
 from testbed.topology.model.placement import RACKS_ONLY, PlacementGroup, Resource, Storage
 from testbed.topology.model.process import InstanceProcess, ProcessMount, RestartPolicy
@@ -67,7 +72,18 @@ from testbed.topology.model.security import (
     SecurityRule,
     Traffic,
 )
+from testbed.topology.model.server import (
+    SERVER_PORT_GBPS,
+    DefaultRoute,
+    LanNetwork,
+    LocalNetworkInterface,
+    Server,
+    ServerLink,
+    SwitchPort,
+)
 from testbed.topology.model.site import (
+    LOCAL_GATEWAY_VRF,
+    SERVICE_LINK_VRF,
     Daemon,
     Device,
     Firewall,
@@ -102,20 +118,33 @@ from testbed.topology.model.vpc import (
 )
 from testbed.topology.numbers import Numbers
 
+Outpost = Rack | Server
+
+Gateway = tuple[Rack, RoutingDomain]
+"""A rack's local gateway, in one of its routing domains."""
+
 __all__ = [
+    "BACKUP_PATH",
     "EVERYWHERE",
     "EVERYWHERE6",
     "INTERNAL",
+    "LOCAL_GATEWAY_VRF",
     "MAX_OUTPOSTS",
     "MAX_ROUTE_TABLES",
     "MAX_VPCS",
+    "ONLY_DOMAIN",
     "RACKS_ONLY",
+    "SERVER_PORT_GBPS",
+    "SERVICE_LINK_VRF",
     "AllocatedAddress",
     "Anchor",
+    "BgpSettings",
     "CoipPool",
     "Conformance",
     "Daemon",
+    "DefaultRoute",
     "Device",
+    "DeviceBgp",
     "DeviceVrf",
     "DhcpOptions",
     "DhcpServer",
@@ -125,11 +154,12 @@ __all__ = [
     "FaultDeclaration",
     "Firewall",
     "FirewallFilter",
-    "FormFactor",
+    "Gateway",
     "GatewayRoute",
     "Host",
     "HostInterfaces",
     "HostedZone",
+    "InfrastructurePrefix",
     "Instance",
     "InstanceProcess",
     "InstanceState",
@@ -137,8 +167,9 @@ __all__ = [
     "InternetHost",
     "Ipv6Route",
     "Lag",
-    "LocalGateway",
+    "LanNetwork",
     "LocalGatewayMode",
+    "LocalNetworkInterface",
     "MetadataOptions",
     "NatGateway",
     "NetworkAcl",
@@ -149,6 +180,7 @@ __all__ = [
     "ProcessMount",
     "PublicService",
     "Quality",
+    "Rack",
     "Record",
     "RecordType",
     "Region",
@@ -156,15 +188,19 @@ __all__ = [
     "Resource",
     "RestartPolicy",
     "RouteTable",
+    "RoutingDomain",
     "SecurityGroup",
     "SecurityRule",
     "Segment",
+    "Server",
+    "ServerLink",
     "Service",
     "ServiceLink",
     "Site",
     "SiteLink",
     "Storage",
     "Subnet",
+    "SwitchPort",
     "Target",
     "TargetKind",
     "Time",
@@ -176,6 +212,8 @@ __all__ = [
     "TransitGatewayRouteTable",
     "Uplink",
     "Vif",
+    "VifGroupState",
+    "VifPurpose",
     "VirtualInterface",
     "VirtualInterfaceKind",
     "VirtualPrivateGateway",
@@ -208,6 +246,7 @@ class Topology:
     faults: tuple[FaultDeclaration, ...] = ()
     addresses: Mapping[str, AllocatedAddress] = field(default_factory=dict)
     numbers: Numbers = field(default_factory=Numbers, compare=False, repr=False)
+    local_network_interfaces: Mapping[str, LocalNetworkInterface] = field(default_factory=dict)
 
     def subnet(self, vpc: str, name: str) -> Subnet:
         """The subnet `name` of `vpc`."""
@@ -230,32 +269,69 @@ class Topology:
             return None
         return self.subnet(interface.vpc, interface.subnet).outpost
 
+    @property
+    def racks(self) -> Mapping[str, Rack]:
+        """The Outposts that are racks."""
+        return {n: outpost for n, outpost in self.outposts.items() if isinstance(outpost, Rack)}
+
+    @property
+    def servers(self) -> Mapping[str, Server]:
+        """The Outposts that are servers."""
+        return {n: outpost for n, outpost in self.outposts.items() if isinstance(outpost, Server)}
+
+    @property
+    def local_gateway_vrfs(self) -> tuple[str, ...]:
+        """The customer's VRFs for local gateways: `lgw`, and those of routing domains."""
+        domains = (domain for rack in self.racks.values() for domain in rack.domains)
+        of_segments = (segment.vrf for segment in self.site.segments)
+        found = (LOCAL_GATEWAY_VRF, *(domain.vrf for domain in domains), *of_segments)
+        return tuple(dict.fromkeys(found))
+
+    def vrfs_of(self, device: str) -> tuple[str, ...]:
+        """The VRFs of a customer device: `sl`, `lgw`, and those of what is connected to it."""
+        found = [SERVICE_LINK_VRF, LOCAL_GATEWAY_VRF]
+        for rack in self.racks.values():
+            if device in rack.customer_devices:
+                found += [domain.vrf for domain in rack.domains]
+        for segment in self.site.segments:
+            if any(name == device for name, _ in segment.routers):
+                found.append(segment.vrf)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def gateways(self) -> tuple[Gateway, ...]:
+        """All routing domains, with their racks."""
+        return tuple((rack, domain) for rack in self.racks.values() for domain in rack.domains)
+
+    def domain(self, outpost: str, vpc: str) -> RoutingDomain | None:
+        """The routing domain of a VPC at an Outpost; None: it has none there."""
+        place = self.outposts[outpost]
+        return place.domain_of(vpc) if isinstance(place, Rack) else None
+
     def anchors(self, outpost: Outpost) -> tuple[Anchor, ...]:
         """The anchors of an Outpost's service link: the Region's public ones, or its own."""
-        return outpost.service_link.private_anchors or self.region.anchors
+        return outpost.private_anchors or self.region.anchors
 
-    def announced_subnets(self, outpost: Outpost) -> tuple[Subnet, ...]:
-        """The subnets that `outpost`'s local gateway announces in direct VPC routing.
+    def announced_subnets(self, rack: Rack, domain: RoutingDomain) -> tuple[Subnet, ...]:
+        """The subnets that a rack's local gateway announces in a domain of direct VPC routing.
 
         Only subnets on this Outpost, of an associated VPC, whose route table
         has a route that targets this local gateway (facts: R1 tip, L2), and
-        none while the local gateway's route table is inactive.
+        none while the domain's route table is inactive.
         """
-        found: list[Subnet] = []
-        gateway = outpost.local_gateway
-        if gateway.mode != "direct-vpc-routing" or gateway.lacks:
+        if domain.mode != "direct-vpc-routing" or domain.lacks:
             return ()
-        for vpc in (self.vpcs[name] for name in outpost.local_gateway.vpcs):
-            for subnet in vpc.subnets:
-                targets = {route.target for route in vpc.table_of(subnet.name).routes}
-                own = Target("local-gateway", outpost.name)
-                if subnet.outpost == outpost.name and own in targets:
-                    found.append(subnet)
-        return tuple(found)
+        own = Target("local-gateway", rack.name)
+        return tuple(
+            subnet
+            for vpc in (self.vpcs[name] for name in domain.vpcs)
+            for subnet in vpc.subnets
+            if subnet.outpost == rack.name
+            and own in {route.target for route in vpc.table_of(subnet.name).routes}
+        )
 
-    def announced(self, outpost: Outpost) -> tuple[IPv4Network, ...]:
-        """What `outpost`'s local gateway announces: subnets, or the CoIP pools (facts: R1)."""
-        gateway = outpost.local_gateway
-        if gateway.mode == "coip":
-            return () if gateway.lacks else gateway.pool_cidrs
-        return tuple(subnet.cidr for subnet in self.announced_subnets(outpost))
+    def announced(self, rack: Rack, domain: RoutingDomain) -> tuple[IPv4Network, ...]:
+        """What a local gateway announces in a domain: subnets, or the CoIP pools (facts: R1)."""
+        if domain.mode == "coip":
+            return () if domain.lacks else domain.pool_cidrs
+        return tuple(subnet.cidr for subnet in self.announced_subnets(rack, domain))

@@ -21,7 +21,7 @@ class VirtualInterface:
     the transit gateway of a transit one, and empty for a public one.
     `amazon_asn` is the virtual private gateway's, the Direct Connect
     gateway's, or the Region's. `prefixes` are what Amazon announces, `prefix_limit`
-    is how many the customer may (0, public: AWS's fixed quota).
+    is how many the customer may (0, public: AWS's fixed quota). `auth_key` is the MD5 key.
     """
 
     kind: VirtualInterfaceKind
@@ -35,6 +35,7 @@ class VirtualInterface:
     bfd: bool
     mtu: int
     prefix_limit: int
+    auth_key: str | None = None
 
     @property
     def limit(self) -> int:

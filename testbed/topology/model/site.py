@@ -8,11 +8,16 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 from typing import Literal
 
 from testbed.topology.model.base import Quality, Service
+from testbed.topology.model.bgp import DeviceBgp
 from testbed.topology.model.direct_connect import DirectConnect
 from testbed.topology.model.lan import DhcpServer, Vrrp
 
 FirewallFilter = Literal["stateful", "stateless"]
 Daemon = Literal["bird", "frr"]
+
+# The VRFs that every customer device has, as AWS recommends (facts: R1).
+SERVICE_LINK_VRF = "sl"
+LOCAL_GATEWAY_VRF = "lgw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class Device:
     config: str | None = None
     host_interfaces: HostInterfaces | None = None
     config_file: str | None = None
+    bgp: DeviceBgp = field(default_factory=DeviceBgp)
     config_interfaces: Mapping[str, str] = field(default_factory=dict)
     vrfs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -58,7 +64,7 @@ class SiteLink:
     """
 
     devices: tuple[str, str]
-    vrf: Literal["sl", "lgw"]
+    vrf: str
     addresses: tuple[IPv4Interface, IPv4Interface]
     quality: Quality
 
@@ -103,7 +109,7 @@ class Wan:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A LAN: one broadcast domain in the devices' VRF lgw.
+    """A LAN: one broadcast domain in a VRF of the devices' for local gateways.
 
     `routers` are the devices' addresses on it, (device, address with prefix length);
     `host_interfaces` are the host's interfaces that are ports of it. With a `vlan` it is that
@@ -125,6 +131,7 @@ class Segment:
     dhcp: DhcpServer | None = None
     vrrp: Vrrp | None = None
     ipv6_routers: tuple[tuple[str, IPv6Interface], ...] = ()
+    vrf: str = LOCAL_GATEWAY_VRF
 
     @property
     def gateways(self) -> tuple[IPv4Address, ...]:

@@ -38,8 +38,8 @@ def _allocation(path: Path, entry: AddressForm, topology: Topology, report: Repo
     """An allocated address is one of the Region's, or of a pool that there is."""
     blocks = [topology.region.elastic_ip_cidr]
     if (pool := pool_of(entry.pool)) is not None:
-        outposts = topology.outposts.values()
-        pools = {(o.name, p.name): p.cidrs for o in outposts for p in o.local_gateway.pools}
+        domains = ((r.name, domain) for r in topology.racks.values() for domain in r.domains)
+        pools = {(name, p.name): p.cidrs for name, domain in domains for p in domain.pools}
         if pool not in pools:
             message = f"InvalidPoolID.NotFound: there is no customer-owned IP pool {entry.pool}"
             hint = choices(str(entry.pool), ["/".join(names) for names in pools], "pools")

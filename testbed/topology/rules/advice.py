@@ -25,13 +25,9 @@ def advice(topology: Topology) -> list[str]:
                 f"{names} are in different places, but all have AS {asn}: each refuses the routes"
                 " of the others as a loop; give each place its own AS number"
             )
-    racks = [
-        rack
-        for rack in topology.outposts.values()
-        if joined & {lag.customer_device for lag in rack.lags}
-    ]
-    for asn in sorted({rack.lags[0].local_gateway.local_bgp_asn for rack in racks}):
-        alike = [rack for rack in racks if rack.lags[0].local_gateway.local_bgp_asn == asn]
+    racks = [rack for rack in topology.racks.values() if joined & {*rack.customer_devices}]
+    for asn in sorted({domain.asn for rack in racks for domain in rack.domains}):
+        alike = [rack for rack in racks if asn in {domain.asn for domain in rack.domains}]
         names = ", ".join(rack.name for rack in alike)
         apart = {_place(site, lag.customer_device) for rack in alike for lag in rack.lags}
         if len(alike) > 1 and len(apart) > 1:

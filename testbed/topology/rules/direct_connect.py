@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 from testbed.errors import Path
-from testbed.topology.model import DirectConnect, Outpost, Topology, VirtualInterface
+from testbed.topology.model import DirectConnect, Rack, Topology, VirtualInterface
 from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm
 
@@ -26,7 +26,7 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
         for entry in connection.virtual_interfaces:
             _virtual_interface(topology, connection, entry, vlans, report)
     _routes(topology, report)
-    for name in topology.outposts:
+    for name in topology.racks:
         _service_link(form, topology, name, report)
 
 
@@ -83,7 +83,7 @@ def _addresses(path: Path, entry: VirtualInterface, report: Report) -> None:
 
 def _loops(path: Path, topology: Topology, entry: VirtualInterface, report: Report) -> None:
     """An AS path with the receiver's own ASN in it is a loop, and refused (RFC 4271)."""
-    for outpost in topology.outposts.values():
+    for outpost in topology.racks.values():
         link = outpost.service_link
         if entry.kind == "private" and link.vpc == entry.target and link.asn == entry.amazon_asn:
             message = (
@@ -113,7 +113,7 @@ def _routes(topology: Topology, report: Report) -> None:
 def _service_link(form: TopologyForm, topology: Topology, name: str, report: Report) -> None:
     path: Path = ("outposts", name, "service_link")
     given = form.outposts[name].service_link
-    outpost = topology.outposts[name]
+    outpost = topology.racks[name]
     if given.connectivity == "public":
         for key in ("vpc", "subnet"):
             if key in given.model_fields_set:
@@ -128,7 +128,7 @@ def _service_link(form: TopologyForm, topology: Topology, name: str, report: Rep
         _connectivity_vpc(path, topology, outpost, report)
 
 
-def _connectivity_vpc(path: Path, topology: Topology, outpost: Outpost, report: Report) -> None:
+def _connectivity_vpc(path: Path, topology: Topology, outpost: Rack, report: Report) -> None:
     """The VPC, subnet and route of private connectivity (facts: S2)."""
     link = outpost.service_link
     assert link.vpc is not None
@@ -160,13 +160,13 @@ def _connectivity_vpc(path: Path, topology: Topology, outpost: Outpost, report: 
     table = vpc.table_of(subnet.name)
     covered = any(
         isinstance(route.destination, IPv4Network)
-        and link.infrastructure_cidr.subnet_of(route.destination)
+        and all(cidr.subnet_of(route.destination) for cidr in link.infrastructure_cidrs)
         for route in table.routes
     )
     if not table.propagate and not covered:
         message = (
             f"the route table {table.name} of the subnet {subnet.name} has no route to the"
-            f" infrastructure subnet {link.infrastructure_cidr}"
+            f" infrastructure subnet {', '.join(map(str, link.infrastructure_cidrs))}"
         )
         hint = f"write propagate: true in vpcs.{vpc.name}.route_tables.{table.name}"
         report.add((*path, "subnet"), message, hint)

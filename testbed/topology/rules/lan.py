@@ -5,8 +5,16 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 
 from testbed.errors import Path
-from testbed.topology.model import DhcpServer, Host, Segment, Topology, Vrrp
-from testbed.topology.report import Report
+from testbed.topology.model import (
+    LOCAL_GATEWAY_VRF,
+    SERVICE_LINK_VRF,
+    DhcpServer,
+    Host,
+    Segment,
+    Topology,
+    Vrrp,
+)
+from testbed.topology.report import Report, choices
 from testbed.topology.rules.vpc import size
 from testbed.topology.schema import SegmentForm, TopologyForm
 
@@ -20,6 +28,7 @@ def check(form: TopologyForm, topology: Topology, report: Report) -> None:
     vlans: dict[int, str] = {}
     routers: dict[tuple[bool, int], str] = {}
     for segment in topology.site.segments:
+        _vrf(segment, topology, report)
         at: Path = ("site", "segments", segment.name)
         _addresses(segment, topology, report)
         given = form.site.segments[segment.name]
@@ -133,3 +142,20 @@ def _vrrp(path: Path, form: SegmentForm, segment: Segment, vrrp: Vrrp, report: R
         owner = seen.setdefault(priority, device)
         if owner != device:
             report.add(place, f"{priority} is the priority of {owner}, too", "choose another one")
+
+
+def _vrf(segment: Segment, topology: Topology, report: Report) -> None:
+    """A segment is in a VRF that its devices have, and says which if there are several."""
+    path: Path = ("site", "segments", segment.name)
+    devices = {name for name, _ in segment.routers}
+    ending = [
+        domain.vrf for rack, domain in topology.gateways if devices & {*rack.customer_devices}
+    ]
+    known = list(dict.fromkeys([LOCAL_GATEWAY_VRF, *ending, SERVICE_LINK_VRF]))
+    if segment.vrf not in known:
+        message = f"its devices have no VRF named '{segment.vrf}'"
+        report.add((*path, "vrf"), message, choices(segment.vrf, known, "VRFs"))
+    elif ending and LOCAL_GATEWAY_VRF not in ending and not report.has((*path, "vrf")):
+        message = "does not say which VRF it is in, and no local gateway is in VRF lgw"
+        names = " or ".join(f"vrf: {vrf}" for vrf in dict.fromkeys(ending))
+        report.add(path, message, f"write {names}, or vrf: lgw to keep it apart", key=True)

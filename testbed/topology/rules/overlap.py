@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from testbed.errors import Path
+from testbed.topology.derive.rack import domain_path
 from testbed.topology.derive.site import LINK_CIDR
-from testbed.topology.model import INTERNAL, Outpost, Subnet, Topology
+from testbed.topology.form_factors import RACKS
+from testbed.topology.model import INTERNAL, Rack, Subnet, Topology
 from testbed.topology.report import Report
+from testbed.topology.rules.rack import place_of
 from testbed.topology.schema import TopologyForm
 
 _APART = frozenset(
@@ -90,33 +93,37 @@ def _ranges(form: TopologyForm, topology: Topology) -> Iterator[Range]:
                 title = f"the Outpost subnet {subnet.name}"
                 path = (*at, "subnets", subnet.name, "cidr")
                 yield Range(subnet.cidr, "outpost subnet", title, path)
-    for outpost in topology.outposts.values():
-        yield from _outpost_ranges(outpost)
+    for rack in topology.racks.values():
+        yield from _rack_ranges(rack)
     for segment in topology.site.segments:
         path = ("site", "segments", segment.name, "cidr")
         yield Range(segment.cidr, "segment", f"the segment {segment.name}", path)
 
 
-def _outpost_ranges(outpost: Outpost) -> Iterator[Range]:
-    name = outpost.name
+def _rack_ranges(rack: Rack) -> Iterator[Range]:
+    name = rack.name
     at: Path = ("outposts", name)
     path = (*at, "service_link", "infrastructure_cidr")
-    title = f"the infrastructure subnet of {name}"
-    yield Range(outpost.service_link.infrastructure_cidr, "infrastructure", title, path)
-    for pool in outpost.local_gateway.pools:
-        for index, cidr in enumerate(pool.cidrs):
-            path = (*at, "local_gateway", "coip_pools", pool.name, "cidrs", index)
-            yield Range(cidr, "coip", f"the customer-owned IP pool {pool.name} of {name}", path)
-    for lag in outpost.lags:
-        for kind, vif in (
-            ("service_link", lag.service_link),
-            ("local_gateway", lag.local_gateway),
-        ):
-            words = kind.replace("_", " ")
-            title = f"the {words} VIF of {name} on device {lag.device}"
-            yield Range(vif.local_address.network, "vif", title, (*at, kind, "vifs"))
+    several = rack.service_link.infrastructure_cidrs
+    for number, cidr in enumerate(several, start=1):
+        title = f"the infrastructure subnet of {name}"
+        if len(several) > 1:
+            title = f"infrastructure subnet {number} of {name}"
+        yield Range(cidr, "infrastructure", title, path)
+    for domain in rack.domains:
+        for pool in domain.pools:
+            for index, cidr in enumerate(pool.cidrs):
+                path = (*domain_path(name, domain.name), "coip_pools", pool.name, "cidrs", index)
+                yield Range(cidr, "coip", f"the customer-owned IP pool {pool.name} of {name}", path)
+    for lag in rack.lags:
+        on = place_of(RACKS[rack.form_factor], lag)
+        for vif in lag.vifs:
+            title = f"the {vif.title.replace('-', ' ', 1)} VIF of {name} on {on}"
+            path = (*at, "service_link") if vif.domain is None else domain_path(name, vif.domain)
+            yield Range(vif.local_address.network, "vif", title, (*path, "vifs"))
 
 
 def _is_direct(topology: Topology, subnet: Subnet) -> bool:
     """Whether the site knows the subnet by its own addresses."""
-    return topology.outposts[subnet.outpost or ""].local_gateway.mode == "direct-vpc-routing"
+    domain = topology.domain(subnet.outpost or "", subnet.vpc)
+    return domain is not None and domain.mode == "direct-vpc-routing"

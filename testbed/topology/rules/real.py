@@ -61,7 +61,7 @@ def _given(ports: HostInterfaces) -> Iterator[tuple[tuple[str, ...], Sequence[st
 def _wanted(topology: Topology, device: Device) -> Wanted:
     site = topology.site
     wanted: Wanted = {}
-    for outpost in topology.outposts.values():
+    for outpost in topology.racks.values():
         count = sum(lag.members for lag in outpost.lags if lag.customer_device == device.name)
         if count:
             wanted["uplinks", outpost.name] = count
@@ -70,7 +70,8 @@ def _wanted(topology: Topology, device: Device) -> Wanted:
         if device.name in link.devices:
             other = next(name for name in link.devices if name != device.name)
             if other not in real:
-                wanted["links", other] = 2
+                # one for each VRF
+                wanted["links", other] = wanted.get(("links", other), 0) + 1
     for segment in site.segments:
         if device.name in {name for name, _ in segment.routers}:
             wanted["segments", segment.name] = 1

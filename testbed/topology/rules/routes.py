@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 
-from testbed.errors import Path
+from testbed.errors import Path, dotted
+from testbed.topology.derive.rack import domain_path
 from testbed.topology.model import Topology, Vpc
 from testbed.topology.report import Report
 from testbed.topology.rules import ipv6
@@ -129,13 +130,14 @@ def _target(
 
 def _gateway(path: Path, vpc: Vpc, outpost: str, topology: Topology, report: Report) -> None:
     """A route's local gateway must be associated with the VPC (L1, L2)."""
-    associations: Path = ("outposts", outpost, "local_gateway", "vpcs")
+    rack = topology.racks[outpost]
+    associations: Path = (*domain_path(outpost, rack.domains[0].name), "vpcs")
     # the default follows from the subnets, some of which may be left out
     source = associations if report.has(associations) else ("vpcs", vpc.name, "subnets")
-    if vpc.name in topology.outposts[outpost].local_gateway.vpcs or report.touched(source):
+    if rack.domain_of(vpc.name) is not None or report.touched(source):
         return
     message = f"the local gateway of {outpost} is not associated with the VPC {vpc.name}"
-    hint = f"add {vpc.name} to outposts.{outpost}.local_gateway.vpcs"
+    hint = f"add {vpc.name} to {dotted(associations)}"
     report.add(path, f"{message} (AWS: local gateway route tables)", hint)
 
 

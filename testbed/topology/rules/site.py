@@ -51,7 +51,7 @@ def _region(topology: Topology, report: Report) -> None:
 
 def _devices(topology: Topology, report: Report) -> None:
     site = topology.site
-    if topology.outposts and not site.devices:
+    if topology.racks and not site.devices:
         message = "an Outpost needs a customer device to connect to, and there are none"
         report.add(("site", "devices"), message, "leave the key out for cnd1 and cnd2", key=True)
     if site.wan and not site.wan.uplinks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
-from testbed.topology.model import Outpost, Topology, Uplink
+from testbed.topology.model import Rack, Topology, Uplink
 from testbed.topology.rules.advice import advice
 
 LONGEST_RTT_MS = 175  # facts: S1
@@ -84,7 +84,7 @@ def _bandwidth(topology: Topology) -> Iterator[Warned]:
 
 
 def _one_device(topology: Topology) -> Iterator[Warned]:
-    for outpost in topology.outposts.values():
+    for outpost in topology.racks.values():
         devices = sorted({lag.customer_device for lag in outpost.lags})
         if len(devices) == 1:
             yield Warned(
@@ -104,8 +104,8 @@ def _same_asn(topology: Topology) -> Iterator[Warned]:
 
 
 def _no_bfd(topology: Topology) -> Iterator[Warned]:
-    for outpost in topology.outposts.values():
-        without = [str(lag.device) for lag in outpost.lags if not lag.bfd]
+    for outpost in topology.racks.values():
+        without = dict.fromkeys(str(lag.device) for lag in outpost.lags if not lag.bfd)
         if without:
             yield Warned(
                 "no-bfd",
@@ -171,15 +171,20 @@ def _single_ways(topology: Topology) -> Iterator[Warned]:
 
 
 def _not_joined(topology: Topology) -> Iterator[Warned]:
-    """Two devices of one Outpost without a link: one that loses its uplink isolates its OND."""
-    joined = {frozenset(link.devices) for link in topology.site.links}
-    for outpost in topology.outposts.values():
-        pair = frozenset(lag.customer_device for lag in outpost.lags)
-        if len(pair) > 1 and pair not in joined:
+    """Devices of one Outpost without a link to another: one that loses its uplink isolates ONDs."""
+    joined = [frozenset(link.devices) for link in topology.site.links]
+    for outpost in topology.racks.values():
+        devices = {lag.customer_device for lag in outpost.lags}
+        alone = [
+            name
+            for name in sorted(devices)
+            if len(devices) > 1 and not any(name in pair and pair <= devices for pair in joined)
+        ]
+        if alone:
             yield Warned(
                 "no-link",
                 "site.links",
-                f"{' and '.join(sorted(pair))} of {outpost.name} have no link to each other: one"
+                f"no link leads from {' and '.join(alone)} to another device of {outpost.name}: one"
                 " that loses its other paths still attracts the Outpost's traffic",
                 "connect them, with BGP in both VRFs",
                 LOCAL_RACK,
@@ -201,7 +206,7 @@ def _segments(topology: Topology) -> Iterator[Warned]:
 
 
 def _one_link(topology: Topology) -> Iterator[Warned]:
-    for outpost in topology.outposts.values():
+    for outpost in topology.racks.values():
         if _lone(outpost):
             yield Warned(
                 "one-link",
@@ -213,7 +218,7 @@ def _one_link(topology: Topology) -> Iterator[Warned]:
             )
 
 
-def _lone(outpost: Outpost) -> bool:
+def _lone(outpost: Rack) -> bool:
     return all(lag.members == 1 for lag in outpost.lags)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from testbed.topology.schema.address import AddressForm
+from testbed.topology.schema.aws import ObjectRecordForm
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.conformance import ConformanceForm, FailoverForm
 from testbed.topology.schema.direct_connect import (
@@ -28,6 +29,8 @@ from testbed.topology.schema.outpost import (
     GatewayRouteForm,
     LocalGatewayForm,
     OutpostForm,
+    RouteTableAndVifGroupForm,
+    RoutingDomainForm,
     ServiceLinkForm,
     UplinksForm,
     VifForm,
@@ -43,6 +46,7 @@ from testbed.topology.schema.security import (
     SecurityGroupForm,
     TrafficForm,
 )
+from testbed.topology.schema.server import LanNetworkForm, LocalPortForm, SwitchPortForm
 from testbed.topology.schema.site import (
     DeviceForm,
     FirewallForm,
@@ -95,8 +99,10 @@ __all__ = [
     "InternetAccessForm",
     "InternetForm",
     "InternetHostForm",
+    "LanNetworkForm",
     "LinkForm",
     "LocalGatewayForm",
+    "LocalPortForm",
     "MetadataOptionsForm",
     "MountForm",
     "Name",
@@ -104,6 +110,7 @@ __all__ = [
     "NetworkAclEntryForm",
     "NetworkAclForm",
     "NetworkInterfaceForm",
+    "ObjectRecordForm",
     "OutpostForm",
     "PlacementGroupForm",
     "PrivateVirtualInterfaceForm",
@@ -113,12 +120,15 @@ __all__ = [
     "RegionForm",
     "RegionLinkForm",
     "RouteForm",
+    "RouteTableAndVifGroupForm",
     "RouteTableForm",
+    "RoutingDomainForm",
     "SecurityGroupForm",
     "SegmentForm",
     "ServiceLinkForm",
     "SiteForm",
     "SubnetForm",
+    "SwitchPortForm",
     "TopologyForm",
     "TrafficForm",
     "TransitGatewayAttachmentForm",
@@ -164,6 +174,11 @@ class TopologyForm(Form):
     )
     addresses: dict[Name, AddressForm] = Field(
         default={}, description="The addresses that are allocated, by name."
+    )
+    aws: dict[str, ObjectRecordForm] = Field(
+        default={},
+        description="What AWS's endpoint keeps of objects beside all this: tags and the like, by"
+        " AWS's identifiers (docs/api.md).",
     )
     conformance: ConformanceForm = Field(
         ConformanceForm(), description="Limits for what testbed check measures."

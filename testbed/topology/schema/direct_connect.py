@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from testbed.topology.addresses import Cidr, Interface
+from testbed.topology.routing_values import Md5Key
 from testbed.topology.schema.base import Form
 from testbed.topology.values import Delay, Name, OutpostAsn, Rate, Vlan
 
@@ -30,6 +31,9 @@ class VirtualInterfaceForm(Form):
     )
     customer_address: Interface | None = Field(
         None, description="The customer's address, with /30 or /31. Default: the other one."
+    )
+    auth_key: Annotated[Md5Key, Field(min_length=6)] | None = Field(
+        None, description="The MD5 key of the BGP session, 6 to 80 characters. Default: none."
     )
     bfd: bool = Field(
         default=False, description="Whether BFD guards the BGP session. Default: false."

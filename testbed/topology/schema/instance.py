@@ -10,6 +10,7 @@ from testbed.topology.addresses import Address, Ipv6Address, PublicAddress
 from testbed.topology.model import Resource, Service
 from testbed.topology.schema.base import Form
 from testbed.topology.schema.process import ProcessForm
+from testbed.topology.schema.server import LanNetworkForm
 from testbed.topology.values import InstanceType, Name, SubnetName
 
 SUBNET = "Its subnet: the name, or VPC/SUBNET if several VPCs use the name."
@@ -72,7 +73,11 @@ class _InterfaceForm(Form):
 class InstanceForm(_InterfaceForm):
     """An EC2 instance; subnet, addresses and check are those of its primary network interface."""
 
-    type: InstanceType = Field("c5.large", description="Its instance type. Default: c5.large.")
+    type: InstanceType = Field(
+        "c5.large",
+        description="Its instance type. Default: c5.large; on a server c6id.large, on one of 1U"
+        " c6gd.large.",
+    )
     resource: Resource = Field(
         "ec2",
         description="Its kind of AWS resource: ec2, ecs, app-mesh, greengrass; on racks only:"
@@ -90,6 +95,13 @@ class InstanceForm(_InterfaceForm):
     services: list[Service] = Field(
         default=[], description="Its services: http, echo. Default: nothing."
     )
+    ami_snapshots: int = Field(
+        1,
+        ge=1,
+        le=20,
+        description="How many EBS snapshots its AMI has; on a server it can be one only. Default:"
+        " 1.",
+    )
     processes: dict[Name, ProcessForm] = Field(
         default={}, description="The processes that run in it (containers), by name."
     )
@@ -106,4 +118,15 @@ class NetworkInterfaceForm(_InterfaceForm):
         ge=1,
         le=15,
         description="Its device index: 1 is eth1 in the instance. Default: the first free one.",
+    )
+    local: bool | None = Field(
+        None,
+        description="Whether it is a local network interface; it is if its device index is the"
+        " subnet's `enable_lni_at_device_index`, and this can only say the same. Default: as it"
+        " is.",
+    )
+    lan: list[LanNetworkForm] = Field(
+        default=[],
+        description="What the instance's system has on a local network interface. Default: a lease"
+        " of the DHCP server, untagged.",
     )

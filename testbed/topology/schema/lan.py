@@ -100,6 +100,11 @@ class SegmentForm(Form):
         None,
         description="Its IPv6 block, a /64, which its devices advertise. Default: no IPv6.",
     )
+    vrf: Name | None = Field(
+        None,
+        description="The devices' VRF that it is in: lgw, or that of a routing domain. Default:"
+        " lgw.",
+    )
 
 
 class HostForm(Form):

@@ -9,6 +9,7 @@ from pydantic import Field
 from testbed.topology.addresses import Cidr
 from testbed.topology.model import FirewallFilter
 from testbed.topology.schema.base import Form
+from testbed.topology.schema.bgp import BgpForm
 from testbed.topology.schema.direct_connect import DirectConnectForm
 from testbed.topology.schema.lan import HostForm, SegmentForm
 from testbed.topology.values import (
@@ -36,10 +37,10 @@ class HostInterfacesForm(Form):
     wan: HostInterface | None = Field(
         None, description="For its connection to the WAN, if site.wan has one."
     )
-    links: dict[Name, Annotated[list[HostInterface], Field(min_length=2, max_length=2)]] = Field(
+    links: dict[Name, Annotated[list[HostInterface], Field(min_length=2, max_length=12)]] = Field(
         default={},
-        description="Two for its link to each emulated device: for the VRF of the service link,"
-        " then for that of the local gateway.",
+        description="Those of its link to each emulated device: for the VRF of the service link,"
+        " then for that of the local gateway, then for those of routing domains.",
     )
     segments: dict[Name, HostInterface] = Field(
         default={}, description="For each LAN segment of which it is a router."
@@ -63,6 +64,9 @@ class DeviceForm(Form):
         max_length=255,
         description="A file with its own daemon configuration, instead of a generated one; its"
         " path is below the topology file's folder.",
+    )
+    bgp: BgpForm = Field(
+        BgpForm(), description="Its BGP settings. Default: all as the sessions' keys say."
     )
     config_interfaces: dict[InterfaceName, InterfaceName] = Field(
         default={},
@@ -161,7 +165,7 @@ class SiteForm(Form):
     links: list[LinkForm] | None = Field(
         None,
         description="The links between devices. Default: one between the two devices of each"
-        " Outpost.",
+        " Outpost, a ring of more.",
     )
     region_link: RegionLinkForm = Field(
         RegionLinkForm(), description="The path to the Region. Default: every device has one."

@@ -31,6 +31,13 @@ class SubnetForm(Form):
         description="The pool of the Outpost's local gateway from which each of its network"
         " interfaces gets a customer-owned IP address. Default: none.",
     )
+    enable_lni_at_device_index: int | None = Field(
+        None,
+        ge=1,
+        le=15,
+        description="The device index, 1 to 15, at which its network interfaces are local ones, on"
+        " the customer's LAN (subnets on servers only). Default: none are.",
+    )
     network_acl: Name | None = Field(
         None, description="Its network ACL. Default: `default`, which allows everything."
     )

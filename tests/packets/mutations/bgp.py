@@ -82,6 +82,15 @@ MUTATIONS = {
         (Fault("bgp-prefix-limit", "cnd1:op-a.1001"),),
         settle_s=3.0,
     ),
+    "bgp.prefix-limit by-frr": Mutation(
+        BFD,
+        "cnd2 op.1002",
+        (  # bgpd 8.4 counts before it adds: with limit 1 the third prefix is one too many
+            Fault("bgp-prefix-limit", "cnd2:op.1002"),
+            Fault("route-leaked", "op.ond2:bond0.1002", {"prefix": "10.9.0.0/16"}),
+        ),
+        settle_s=3.0,
+    ),
     "bgp.bfd": Mutation(BFD, "cnd1 op.1001", (Fault("bfd-missing", "cnd1:op.1001"),)),
     "bgp.bfd of-frr": Mutation(BFD, "cnd2 op.1002", (Fault("bfd-missing", "cnd2:op.1002"),)),
     "bgp.way-to-site": Mutation(

@@ -83,9 +83,11 @@ def test_completes_topologies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "two.yaml").write_text("testbed: 1\n")
     verbs = [("up",), ("plan",), ("graph",), ("validate",), ("diff",), ("check", "--topology")]
     for words in verbs:
-        assert complete(*words, incomplete="tw") == ["tw", "two", "two-racks", "two-racks-blocked"]
+        assert complete(*words, incomplete="tw") == [
+            *("tw", "two", "two-racks", "two-racks-blocked", "two-servers")
+        ]
     found = ShellComplete(cli, {}, "testbed", "_TESTBED_COMPLETE").get_completions(["up"], "tw")
-    assert [item.type for item in found] == ["file", "plain", "plain", "plain"]
+    assert [item.type for item in found] == ["file", *["plain"] * 4]
 
 
 def test_completes_what_checks_are_run_for() -> None:

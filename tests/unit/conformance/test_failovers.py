@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from testbed.conformance import subjects, test_failover
+from testbed.conformance import rack_subjects, subjects, test_failover
 from testbed.conformance.second_paths import (
     kept,
     ways_out,
@@ -63,8 +63,8 @@ def uplink_of(topology: Topology, device: str) -> Uplink:
     return next(u.uplink for u in subjects.uplinks(topology) if u.uplink.device == device)
 
 
-def lag_of(topology: Topology, name: str) -> subjects.LagSubject:
-    return next(lag for lag in subjects.lags(topology) if lag.name == name)
+def lag_of(topology: Topology, name: str) -> rack_subjects.LagSubject:
+    return next(lag for lag in rack_subjects.lags(topology) if lag.name == name)
 
 
 REGION_LINK = "region_link: {delay: 10ms, rate: 1G"
@@ -83,7 +83,7 @@ def test_two_racks_have_second_paths(name: str) -> None:
     topology = changed()
     assert left_out(topology, without_node(topology, name)) == set()
     assert left_out(topology, without_uplink(topology, uplink_of(topology, name))) == set()
-    for lag in subjects.lags(topology):
+    for lag in rack_subjects.lags(topology):
         assert left_out(topology, without_lag(topology, lag)) == set()
 
 
@@ -101,7 +101,7 @@ def test_it_is_one_where_a_link_leads_there() -> None:
     assert left_out(topology, without_node(topology, "cnd1")) == set()
     # cnd4 is the only way from cnd1 and cnd2 to cnd3
     without = without_node(topology, "cnd4")
-    assert ways_out(without, topology.outposts["op-a"]) == {"cnd1"}
+    assert ways_out(without, topology.racks["op-a"]) == {"cnd1"}
     assert left_out(topology, without) == set()
 
 
@@ -132,7 +132,7 @@ def test_a_firewall_in_the_other_data_centre_is_no_second_way() -> None:
 
 def test_private_connectivity_leaves_by_direct_connect_alone() -> None:
     topology = load_topology(TOPOLOGIES / "private-connectivity.yaml", {})
-    outpost = topology.outposts["op"]
+    outpost = topology.racks["op"]
     assert ways_out(topology, outpost) == {"cnd1", "cnd2"}
     assert ways_out(without_node(topology, "cnd1"), outpost) == {"cnd2"}
     one = tuple(c for c in topology.site.direct_connects if c.name != "dx2")

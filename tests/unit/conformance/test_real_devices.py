@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
+from testbed.conformance.rack_subjects import DomainSubject, LagSubject
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import LagSubject
 from testbed.conformance.test_coip import vifs
 from testbed.conformance.watching import emulated, members
 from testbed.lifecycle.installation import load_topology, lower_topology
@@ -16,7 +16,8 @@ from testbed.plan.model import Plan
 from testbed.topology.model import Lag
 
 TOPOLOGY = load_topology("topologies/real-switch.yaml", {}, None)
-OUTPOST = TOPOLOGY.outposts["op"]
+OUTPOST = TOPOLOGY.racks["op"]
+(DOMAIN,) = (DomainSubject(*gateway) for gateway in TOPOLOGY.gateways)
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,13 @@ def test_a_lag_is_looked_at_where_it_can_be(lag: Lag) -> None:
 
 
 def test_so_are_vifs() -> None:
-    places = vifs(SITE, OUTPOST)
+    places = vifs(SITE, DOMAIN)
     assert [node for node, _ in places] == ["op.ond1", "cnd2"]
     for node, interface in places:
         assert SITE.plan.node(node).interface(interface)
 
 
 def test_frames_are_sent_from_an_emulated_device() -> None:
-    lag = emulated(SITE, OUTPOST)
-    assert lag is not None
-    assert lag.device == "cnd2"
+    vif = emulated(SITE, DOMAIN)
+    assert vif is not None
+    assert vif.on.device == "cnd2"

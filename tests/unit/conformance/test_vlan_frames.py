@@ -12,8 +12,8 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from testbed.conformance import test_vlan as suite
 from testbed.conformance.expectation import Deviation
+from testbed.conformance.rack_subjects import VifSubject, vifs
 from testbed.conformance.site import Site
-from testbed.conformance.subjects import VifSubject, vifs
 from testbed.lifecycle.installation import load_topology
 from testbed.topology.model import Topology
 

@@ -8,6 +8,7 @@ import edits_of_gateways
 import edits_of_instances
 import edits_of_outposts
 import edits_of_security
+import edits_of_servers
 import edits_of_site
 import edits_of_vpcs
 
@@ -75,6 +76,10 @@ outposts:
   op-coip:
     devices: [cnd1, cnd2]
     local_gateway: {mode: coip, coip_pools: {campus: {cidrs: [172.20.0.0/26]}}}
+  op-two:
+    form_factor: rack-2nd-generation
+    devices: [cnd2, cnd3]
+    local_gateway: {routing_domains: {one: {}, coip: {mode: coip}}}
 site:
   devices: {cnd1: {}, cnd2: {}, cnd3: {}}
   segments: {office: {cidr: 192.168.10.0/24, devices: [cnd1]}}
@@ -118,6 +123,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
     *edits_of_security.ROUND_TRIPS,
     *edits_of_instances.ROUND_TRIPS,
     *edits_of_outposts.ROUND_TRIPS,
+    *edits_of_servers.ROUND_TRIPS,
     *edits_of_site.ROUND_TRIPS,
 ]
 
@@ -125,8 +131,18 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
 WRITTEN: list[Change] = [
     *(edit.declare_fault(kind="impair", target="cnd1", **{key: 1}) for key in PARAMETERS),
     edit.update_outpost(outpost="op", form_factor="server"),
+    edit.modify_local_gateway_route(
+        local_gateway_route_table="op-two/one",
+        destination_cidr_block="0.0.0.0/0",
+        network_interface="extra",
+    ),
+    edit.modify_virtual_interface(outpost="op", group="local_gateway", lag=1, vlan=2900),
+    edit.modify_virtual_interface(
+        outpost="op-two", group="local_gateway", routing_domain="one", device=1, vlan=2900
+    ),
     edit.modify_service_link(outpost="op", connectivity="private", vpc="idle", subnet="anchors"),
     edit.modify_region(zones=["us-west-2a"]),
+    edit.run_instances(instances=["more"], subnet="rack", ami_snapshots=2),
     together(
         edit.create_route(
             vpc="app", route_table="idle", destination_cidr_block="10.7.0.0/16", nat_gateway="nat"

@@ -10,6 +10,102 @@ from testbed.topology.editing import Change, together
 GROUPS: tuple[Literal["service_link", "local_gateway"], ...] = ("service_link", "local_gateway")
 
 
+def _routing_domains() -> list[tuple[Change, Change]]:
+    """Of a second-generation rack's local gateway."""
+    table = "op-two/one"
+    return [
+        (
+            edit.create_local_gateway_route_table(
+                local_gateway_route_table="op-two/two", mode="coip"
+            ),
+            together(
+                edit.delete_local_gateway_route_table_virtual_interface_group_association(
+                    local_gateway_route_table="op-two/two"
+                ),
+                edit.delete_local_gateway_route_table(local_gateway_route_table="op-two/two"),
+            ),
+        ),
+        (
+            edit.modify_routing_domain(
+                local_gateway_route_table=table, asn=64900, vlan=2100, vrf="plant"
+            ),
+            edit.modify_routing_domain(
+                local_gateway_route_table=table, asn=None, vlan=None, vrf=None
+            ),
+        ),
+        (
+            edit.create_local_gateway_route_table_vpc_association(
+                local_gateway_route_table=table, vpc="data"
+            ),
+            edit.delete_local_gateway_route_table_vpc_association(
+                local_gateway_route_table=table, vpc="data"
+            ),
+        ),
+        (
+            edit.delete_local_gateway_route_table_virtual_interface_group_association(
+                local_gateway_route_table=table
+            ),
+            edit.create_local_gateway_route_table_virtual_interface_group_association(
+                local_gateway_route_table=table
+            ),
+        ),
+        (
+            together(
+                edit.create_coip_pool(
+                    local_gateway_route_table="op-two/coip", coip_pool="p", cidrs=["172.21.0.0/26"]
+                ),
+                edit.create_coip_cidr(
+                    local_gateway_route_table="op-two/coip", coip_pool="p", cidr="172.21.1.0/26"
+                ),
+            ),
+            edit.delete_coip_pool(local_gateway_route_table="op-two/coip", coip_pool="p"),
+        ),
+        (
+            edit.delete_local_gateway_virtual_interface(
+                outpost="op-two", routing_domain="one", lag=3
+            ),
+            edit.create_local_gateway_virtual_interface(
+                outpost="op-two", routing_domain="one", lag=3
+            ),
+        ),
+        (
+            edit.modify_virtual_interface(
+                outpost="op-two",
+                group="local_gateway",
+                routing_domain="one",
+                lag=4,
+                vlan=2300,
+                local_address="10.0.9.0/31",
+                peer_address="10.0.9.1/31",
+                local_bgp_asn=64517,
+                peer_bgp_asn=65000,
+            ),
+            edit.reset_virtual_interface(
+                outpost="op-two", group="local_gateway", routing_domain="one", lag=4
+            ),
+        ),
+        *(
+            (
+                edit.modify_virtual_interface(outpost="op-two", group=group, lag=4, vlan=2300),
+                edit.reset_virtual_interface(outpost="op-two", group=group, lag=4),
+            )
+            for group in GROUPS[:1]
+        ),
+        (
+            edit.modify_site_segment(segment="office", vrf="lgw"),
+            edit.modify_site_segment(segment="office", vrf=None),
+        ),
+        (
+            edit.update_outpost(outpost="op-two", compute_racks=2),
+            edit.update_outpost(outpost="op-two", compute_racks=None),
+        ),
+        (
+            edit.modify_service_link(outpost="op", infrastructure_cidrs=["10.201.0.0/26"]),
+            edit.modify_service_link(outpost="op", infrastructure_cidrs=None),
+        ),
+    ]
+
+
 ROUND_TRIPS: list[tuple[Change, Change]] = [
     # Outposts and their local gateways
     (
@@ -131,6 +227,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
             local_gateway_route_table="op-coip", coip_pool="campus", cidr="172.20.1.0/26"
         ),
     ),
+    *_routing_domains(),
     *(
         (
             edit.modify_virtual_interface(

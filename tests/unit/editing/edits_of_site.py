@@ -6,8 +6,34 @@ from testbed.topology import editing as edit
 from testbed.topology.editing import Change, together
 
 CONFIG = "router id 10.0.0.1;\n"
+RULE = {
+    "prefixes": ["10.0.0.0/8 le 24"],
+    "communities": ["65000:1"],
+    "action": "deny",
+    "prepend": 1,
+    "local_preference": 50,
+    "med": 10,
+    "add_communities": ["no-export"],
+}
+BGP = {
+    "hold_time": 30,
+    "keepalive_time": 5,
+    "graceful_restart": "restart",
+    "max_prefixes": 100,
+    "allowas_in": 1,
+    "as_override": True,
+    "remove_private_as": True,
+    "default_originate": True,
+    "inbound": [RULE],
+    "outbound": [RULE],
+}
 
 
+AGREED = {  # with the other end
+    "bfd": {"interval": 100, "multiplier": 5},
+    "password": "key",
+    "ttl_security": True,
+}
 ROUND_TRIPS: list[tuple[Change, Change]] = [
     # the Region
     (
@@ -60,12 +86,24 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
     ),
     # the site
     (
-        edit.add_site_device(device="new", asn=65100, daemon="frr"),
+        edit.add_site_device(device="new", asn=65100, daemon="frr", bgp=BGP | AGREED),
         edit.remove_site_device(device="new"),
     ),
     (
         edit.modify_site_device(device="cnd3", asn=65101, daemon="frr"),
         edit.modify_site_device(device="cnd3", asn=None, daemon="bird"),
+    ),
+    (
+        edit.modify_site_device(device="cnd3", bgp={"hold_time": 30, "restart_time": 60}),
+        edit.modify_site_device(device="cnd3", bgp=None),
+    ),
+    (
+        edit.modify_site_device_bgp(
+            device="cnd3", **BGP, restart_time=60, sessions={"wan": BGP | AGREED}
+        ),
+        edit.modify_site_device_bgp(
+            device="cnd3", **dict.fromkeys(BGP), restart_time=None, sessions=None
+        ),
     ),
     (
         together(
@@ -202,6 +240,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
                 vlan=110,
                 amazon_address="169.254.7.1/30",
                 customer_address="169.254.7.2/30",
+                auth_key="6-to-80",
                 bfd=True,
                 vrf="sl",
                 prefix_pool_allocated_count_ipv4=50,
@@ -231,6 +270,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
             vlan=111,
             amazon_address="169.254.8.1/30",
             customer_address="169.254.8.2/30",
+            auth_key="6-to-80",
             bfd=True,
             vrf="sl",
         ),
@@ -253,6 +293,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
             bfd=True,
             vrf="lgw",
             prefix_pool_allocated_count_ipv4=50,
+            auth_key="6-to-80",
         ),
         edit.modify_private_virtual_interface(
             connection="dx",
@@ -263,6 +304,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
             bfd=False,
             vrf=None,
             prefix_pool_allocated_count_ipv4=None,
+            auth_key=None,
         ),
     ),
     (

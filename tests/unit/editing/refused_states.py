@@ -323,6 +323,21 @@ REFUSED: list[tuple[Change, str | None, str]] = [
         "outposts.op.local_gateway.vif_group",
     ),
     (
+        edit.delete_local_gateway_virtual_interface(outpost="op-two", routing_domain="one", lag=5),
+        "InvalidLocalGatewayVirtualInterfaceID.NotFound",
+        "outposts.op-two.local_gateway.routing_domains.one.vifs",
+    ),
+    (
+        edit.create_local_gateway_virtual_interface(outpost="op-two", routing_domain="one", lag=4),
+        "InvalidParameterValue",
+        "outposts.op-two.local_gateway.routing_domains.one.vifs",
+    ),
+    (
+        edit.create_local_gateway_virtual_interface(outpost="op", lag=1),
+        "UnsupportedOperation",
+        "outposts.op",
+    ),
+    (
         edit.delete_coip_cidr(**COIP, cidr="172.21.0.0/26"),
         "InvalidParameterValue",
         "outposts.op-coip.local_gateway.coip_pools.campus.cidrs",
@@ -344,7 +359,7 @@ REFUSED: list[tuple[Change, str | None, str]] = [
     ),
     (edit.restore_outpost_device(outpost="op", device=2), None, "outposts.op.drained"),
     (edit.remove_site_link(devices=["cnd1", "cnd3"]), None, "site.links"),
-    (edit.modify_site_link(devices=["cnd2", "cnd3"], mtu=1400), None, "site.links"),
+    (edit.modify_site_link(devices=["cnd1", "cnd3"], mtu=1400), None, "site.links"),
     (
         edit.modify_public_virtual_interface(connection="dx", bfd=True),
         None,

@@ -57,6 +57,8 @@ TARGETS = {
     "service-link-slow": ("op",),
     "region-api-down": ("op", "region"),
     "node-stopped": ("cnd1", "op.ond2", "web", "op.host1", "desk"),
+    "host-down": ("op.server1",),
+    "rack-down": ("op.rack1",),
     "route-missing": ("web", "desk"),
     "vlan-untagged": ("cnd1:op.1001", "op.ond2:bond0.2002"),
     "fibre-one-way": ("cnd1:op_1", "op.lag2", "fw1:region"),

@@ -126,12 +126,12 @@ def small(gateway: str) -> Topology:
 @pytest.mark.parametrize("without", ["vif_group: false", "vpcs: []", "routes: []"])
 def test_an_inactive_table_has_no_routes_and_announces_nothing(without: str) -> None:
     topology = small(f"mode: coip, {POOLS}, {without}")
-    outpost = topology.outposts["op"]
-    assert len(outpost.local_gateway.lacks) == 1
-    assert gateway_table.entries(topology, outpost) == ()
-    assert topology.announced(outpost) == ()
+    ((rack, domain),) = topology.gateways
+    assert len(domain.lacks) == 1
+    assert gateway_table.entries(topology, rack, domain) == ()
+    assert topology.announced(rack, domain) == ()
     plan = lower(topology)
-    assert check_of(plan).lacks == outpost.local_gateway.lacks
+    assert check_of(plan).lacks == domain.lacks
     assert {route.type for route in plan.node("op.lgw").routes} == {"blackhole"}
 
 

@@ -65,6 +65,9 @@ def test_both_ends_of_a_session_agree(name: str) -> None:
     others = {far.split()[0] for _, far in found if far not in own}
     expected = {"rack": {"10.0.0.6", "172.16.0.6", "100.64.0.1", "100.64.0.3", "100.65.0.2"}}
     expected["real-switch"] = {"198.18.0.1", "198.19.0.1", "100.65.0.0"}
+    # of the device that runs FRR, which has two LAGs
+    lags = {"198.18.0.3", "198.18.4.3", "198.19.0.3", "198.19.4.3"}
+    expected["single-rack"] = lags | {"100.64.0.1", "100.64.0.3", "100.65.0.2"}
     assert others == expected.get(name, set())
 
 

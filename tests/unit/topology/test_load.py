@@ -55,12 +55,8 @@ def test_blocked_differs_in_the_more_specific_routes_only() -> None:
 
 
 def test_rack_has_the_addresses_of_the_user_guide() -> None:
-    lags = load(TOPOLOGIES / "rack.yaml").outposts["op"].lags
-    ends = [
-        (str(vif.local_address), str(vif.peer_address))
-        for lag in lags
-        for vif in (lag.service_link, lag.local_gateway)
-    ]
+    lags = load(TOPOLOGIES / "rack.yaml").racks["op"].lags
+    ends = [(str(vif.local_address), str(vif.peer_address)) for lag in lags for vif in lag.vifs]
     assert ends == [
         ("10.0.0.1/30", "10.0.0.2/30"),
         ("172.16.0.1/30", "172.16.0.2/30"),
@@ -71,14 +67,15 @@ def test_rack_has_the_addresses_of_the_user_guide() -> None:
 
 def test_everything_is_derived_from_a_minimal_file() -> None:
     topology = loads(MINIMAL)
-    outpost = topology.outposts["op"]
+    outpost = topology.racks["op"]
+    (domain,) = outpost.domains
     assert outpost.zone == topology.vpcs["app"].subnets[0].zone == "us-west-2a"
     assert [lag.customer_device for lag in outpost.lags] == ["cnd1", "cnd2"]
     assert [lag.service_link.vlan for lag in outpost.lags] == [1001, 1002]
-    assert [lag.local_gateway.vlan for lag in outpost.lags] == [2001, 2002]
-    assert outpost.service_link.infrastructure_cidr == IPv4Network("10.200.0.0/26")
-    assert outpost.local_gateway.vpcs == ("app",)
-    assert outpost.local_gateway.routes == (GatewayRoute(IPv4Network("0.0.0.0/0")),)
+    assert [vif.vlan for lag in outpost.lags for vif in lag.local_gateways] == [2001, 2002]
+    assert outpost.service_link.infrastructure_cidrs == (IPv4Network("10.200.0.0/26"),)
+    assert domain.vpcs == ("app",)
+    assert domain.routes == (GatewayRoute(IPv4Network("0.0.0.0/0")),)
     assert {link.vrf for link in topology.site.links} == {"sl", "lgw"}
     assert [uplink.device for uplink in topology.site.region_uplinks] == ["cnd1", "cnd2"]
     assert topology.site.wan is None
@@ -88,7 +85,7 @@ def test_everything_is_derived_from_a_minimal_file() -> None:
 def test_the_other_end_of_a_point_to_point_subnet_is_derived() -> None:
     vifs = "[{device: 1, local_address: 10.9.0.2/30}, {device: 2, peer_address: 10.9.0.4/31}]"
     text = MINIMAL.replace("op: {}", f"op: {{service_link: {{vifs: {vifs}}}}}")
-    first, second = (lag.service_link for lag in loads(text).outposts["op"].lags)
+    first, second = (lag.service_link for lag in loads(text).racks["op"].lags)
     assert first.peer_address == IPv4Interface("10.9.0.1/30")
     assert second.local_address == IPv4Interface("10.9.0.5/31")
 
@@ -96,9 +93,9 @@ def test_the_other_end_of_a_point_to_point_subnet_is_derived() -> None:
 def test_one_device_for_both() -> None:
     text = MINIMAL + "site: {devices: {core: {asn: 65010}}}\n"
     topology = loads(text)
-    assert [lag.customer_device for lag in topology.outposts["op"].lags] == ["core", "core"]
+    assert [lag.customer_device for lag in topology.racks["op"].lags] == ["core", "core"]
     assert topology.site.links == ()
-    assert {lag.service_link.peer_bgp_asn for lag in topology.outposts["op"].lags} == {65010}
+    assert {lag.service_link.peer_bgp_asn for lag in topology.racks["op"].lags} == {65010}
 
 
 def test_devices_that_share_outposts_share_an_asn() -> None:
@@ -163,7 +160,7 @@ def test_rates(rate: str, mbps: float) -> None:
 def test_aliases_work() -> None:
     text = MINIMAL.replace("op: {}", "op: &rack {uplinks: {per_device: 2}}\n  op2: *rack")
     topology = loads(text)
-    assert [outpost.lags[0].members for outpost in topology.outposts.values()] == [2, 2]
+    assert [outpost.lags[0].members for outpost in topology.racks.values()] == [2, 2]
 
 
 def test_config_is_read_beside_the_topology(tmp_path: Path) -> None:
@@ -196,7 +193,7 @@ def test_a_files_own_asn_with_its_own_config_may_differ(tmp_path: Path) -> None:
         "op: {}", "op: {service_link: {vifs: [{device: 1, peer_bgp_asn: 65009}]}}"
     )
     file.write_text(text + "site: {devices: {a: {config: my.conf}, b: {}}}\n")
-    assert load(file).outposts["op"].lags[0].service_link.peer_bgp_asn == 65009
+    assert load(file).racks["op"].lags[0].service_link.peer_bgp_asn == 65009
 
 
 @pytest.mark.parametrize("kind", ["missing", "directory", "loop"])
