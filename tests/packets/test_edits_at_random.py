@@ -21,7 +21,7 @@ from kernel_state import State, differences, state
 
 from testbed.chaos.candidates import candidates
 from testbed.chaos.keeper import Sample, leaks, look
-from testbed.errors import DocumentError, NetworkError, UsageError
+from testbed.errors import NetworkError, UsageError
 from testbed.lifecycle.bringup import bring_up
 from testbed.lifecycle.installation import lower_topology, read_file
 from testbed.lifecycle.live import live
@@ -97,7 +97,7 @@ class Editing:
             with contextlib.suppress(NetworkError):
                 try:
                     self.testbed.edit(self._draw, timeout_s=READY_S)
-                except (EditError, DocumentError):
+                except UsageError:  # the rules refuse it, or a device's own configuration
                     self._drawn = ""
         self.made.append(self._drawn)
 
