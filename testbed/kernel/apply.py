@@ -245,7 +245,11 @@ class Kernel:
         with namespace.preserved():
             for step in steps:
                 namespace.enter(self.fd(step.node))
-                namespace.write_sysctls(step.node, step.sysctls)
+                known = self._nodes[step.node].interfaces
+                own = {key for interface in known.values() for key in interface.sysctls}
+                settings = namespace.for_interfaces(step.sysctls)
+                settings = [(key, value) for key, value in settings if key not in own]
+                namespace.write_sysctls(step.node, [*settings, *step.sysctls])
 
     def _set_rulesets(self, steps: list[s.SetRuleset]) -> None:
         with namespace.preserved():

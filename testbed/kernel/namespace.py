@@ -6,6 +6,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import resource
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -93,6 +94,11 @@ def out_of_the_way(fd: int) -> int:
     return high
 
 
+_INTERFACES = "/proc/sys/net/ipv4/conf"
+_NOT_MADE = {"all", "default", "lo"}  # by the plan; lo comes with the namespace, before its sysctls
+_DEFAULT = re.compile(r"(net/ipv[46]/(?:conf|neigh))/default/(\w+)")
+
+
 def write_sysctls(node: str, settings: Iterable[tuple[str, str]]) -> None:
     """Write files under /proc/sys of the thread's namespace.
 
@@ -114,6 +120,22 @@ def write_sysctls(node: str, settings: Iterable[tuple[str, str]]) -> None:
                 f"{node}: sysctl {key} = {value}: {error.strerror}",
                 hint="is /proc/sys writable here? In containers it is not: use --vm always",
             ) from error
+
+
+def for_interfaces(settings: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return what settings for new interfaces are for those that are there already.
+
+    A ``default`` counts when an interface is made. IPv6 comes last: once it is on, an
+    interface has made up its addresses.
+    """
+    names = [name for name in os.listdir(_INTERFACES) if name not in _NOT_MADE]  # noqa: PTH208
+    found = [
+        (f"{match[1]}/{name}/{match[2]}", value)
+        for key, value in settings
+        if (match := _DEFAULT.fullmatch(key))
+        for name in names
+    ]
+    return sorted(found, key=lambda entry: entry[0].endswith("/disable_ipv6"))
 
 
 def _write_sysctl(fd: int, key: str, value: str) -> None:

@@ -553,6 +553,18 @@ def test_a_route_that_cannot_be_names_node_route_and_remedy(world: World) -> Non
     assert "198.51.100.9" in caught.value.hint
 
 
+def test_defaults_are_for_interfaces_that_are_there_already_too(world: World) -> None:
+    """As for those that are made later: IPv6 that comes to a node makes up no addresses."""
+    off = {key: "1" for key in V6_SYSCTLS if key.endswith("/disable_ipv6")}
+    ends = cable("e0", "b", "192.0.2.0/31"), cable("e0", "a", "192.0.2.1/31")
+    world.become(node("a", ends[0], sysctls=off), node("b", ends[1], sysctls=off))
+    world.become(node("a", ends[0], sysctls=V6_SYSCTLS), node("b", ends[1], sysctls=off))
+    assert "fe80" not in world.run("a", "ip", "-6", "address", "show", "dev", "e0")
+    with inside(world.fd("a")):
+        assert Path("/proc/sys/net/ipv6/conf/e0/disable_ipv6").read_text() == "0\n"
+        assert Path("/proc/sys/net/ipv6/conf/e0/keep_addr_on_down").read_text() == "1\n"
+
+
 def test_a_sysctl_is_written_in_its_namespace_only(world: World) -> None:
     before = ip_forward()
     world.become(node("a", sysctls={"net/ipv4/ip_forward": "1"}), node("b"))
