@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.lifecycle.installation import load_topology, lower_topology
+from testbed.plan.bgp import Instance, Router
 from testbed.plan.model import Bond, Interface, Netem, Plan
 from testbed.testing import Testbed
 
@@ -65,18 +65,24 @@ def silent(plan: Plan, ends: Ends) -> Plan:
 
 
 def with_hold_time(plan: Plan, seconds: int, nodes: Iterable[str]) -> Plan:
-    """The plan with another BGP hold time, and a third of it as keepalive, in BIRD's nodes."""
+    """The plan with another BGP hold time, and a third of it as keepalive."""
 
-    def text(configuration: str) -> str:
-        configuration = re.sub(r"hold time \d+;", f"hold time {seconds};", configuration)
-        return re.sub(r"keepalive time \d+;", f"keepalive time {seconds // 3};", configuration)
+    def slower(instance: Instance) -> Instance:
+        sessions = tuple(
+            replace(session, hold_s=seconds, keepalive_s=seconds // 3)
+            for session in instance.sessions
+        )
+        return replace(instance, sessions=sessions)
+
+    def routed(router: Router) -> Router:
+        return replace(router, instances=tuple(map(slower, router.instances)))
 
     chosen = set(nodes)
     return replace(
         plan,
         nodes=tuple(
-            replace(node, files={name: text(value) for name, value in node.files.items()})
-            if node.name in chosen
+            replace(node, router=routed(node.router))
+            if node.name in chosen and node.router
             else node
             for node in plan.nodes
         ),

@@ -112,7 +112,7 @@ class Links:
         if "device" in changed and isinstance(interface.device, Bond):
             yield from self._change_bond(index, old, interface.device)
         if "device" in changed and isinstance(interface.device, Bridge):
-            settings = m.bridge_settings(interface.device)
+            settings = m.bridge_settings(interface.device, old.device if old else None)
             yield m.change_device(index, "bridge", settings)
         if "master" in changed:
             yield m.set_up(index, False)  # a bond takes its members only while they are down

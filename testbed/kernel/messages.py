@@ -174,8 +174,7 @@ def _link_data(interface: Interface) -> bytes:
     if isinstance(device, Vrf):
         return u32(1, device.table)
     if isinstance(device, Bridge):
-        # no spanning tree; a port is in no VLAN but those that it is given
-        return u32(5, 0) + u16(39, 0) + bridge_settings(device)
+        return u32(5, 0) + bridge_settings(device, Bridge())  # no spanning tree
     if isinstance(device, Vxlan):
         return (
             u32(1, device.vni)
@@ -198,9 +197,15 @@ def lacp_rate(bond: Bond) -> bytes:
     return u8(21, 1 if bond.lacp_rate == "fast" else 0)
 
 
-def bridge_settings(bridge: Bridge) -> bytes:
-    """The settings of a bridge, which can change while it is up."""
-    return u32(4, round(bridge.ageing_s * 100)) + u8(7, bridge.vlan_filtering)
+def bridge_settings(bridge: Bridge, before: object) -> bytes:
+    """The settings of a bridge, which can change while it is up.
+
+    Not every kernel can filter VLANs. Where it does, a port is in none by itself.
+    """
+    settings = u32(4, round(bridge.ageing_s * 100))
+    if isinstance(before, Bridge) and before.vlan_filtering == bridge.vlan_filtering:
+        return settings
+    return settings + u16(39, 0) + u8(7, bridge.vlan_filtering)
 
 
 def change_device(index: int, kind: str, data: bytes) -> Message:

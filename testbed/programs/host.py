@@ -55,6 +55,7 @@ class Host:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._ends: dict[int, int] = {}  # by program: what is closed to end it
+        self._collecting = threading.Lock()
         self._streams = Streams(sys.stdout), Streams(sys.stderr)
         sys.stdout, sys.stderr = self._streams
 
@@ -83,7 +84,8 @@ class Host:
         os.close(network)
         with contextlib.suppress(KeyError, OSError):
             os.close(self._ends.pop(task["number"]))
-        gc.collect()  # the program's sockets hold its network namespace
+        with self._collecting:  # a collection beside another does nothing
+            gc.collect()  # sockets that are left hold the network namespace
         with contextlib.suppress(OSError):
             self._control.send(json.dumps([task["number"], status]).encode())
 

@@ -7,6 +7,7 @@ with what is here, which raises SystemExit once the thread is to end.
 from __future__ import annotations
 
 import selectors
+import socket
 import threading
 
 _thread = threading.local()
@@ -18,7 +19,11 @@ def may_be_ended(descriptor: int) -> None:
 
 
 class Selector(selectors.DefaultSelector):
-    """A selector that wakes up, too, when its thread is to end."""
+    """A selector that wakes up, too, when its thread is to end.
+
+    It then closes the sockets that are registered: whoever comes after may need their ports at
+    once, and nothing else in the process would close them for certain.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,8 +35,15 @@ class Selector(selectors.DefaultSelector):
         """Wait for events; raises SystemExit when the thread is to end."""
         found = super().select(timeout)
         if self._end is not None and any(key.fd == self._end for key, _ in found):
+            self._close_sockets()
             raise SystemExit
         return found
+
+    def _close_sockets(self) -> None:
+        for key in list(self.get_map().values()):
+            self.unregister(key.fileobj)
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
 
 
 def sleep(seconds: float) -> None:

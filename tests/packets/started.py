@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from testbed.control.protocol import HEADER, Frame, control_socket, pack_message
+from testbed.control.protocol import HEADER, Frame, control_socket, message_of, pack_message
 
 RELAY = ("-m", "testbed.guest.relay")
 TIMEOUT_S = 120
@@ -80,7 +80,7 @@ class Connection:
     def result(self) -> dict[str, Any]:
         while True:
             kind, payload = self.frame()
-            if kind == Frame.MESSAGE and "result" in (message := json.loads(payload)):
+            if kind == Frame.MESSAGE and "result" in (message := message_of(payload)):
                 result: dict[str, Any] = message["result"]
                 return result
 

@@ -137,7 +137,7 @@ def test_signatures_and_ttl_on_the_wire(testbed: Testbed, daemon: str, session: 
 def limited(document: Document, number: int) -> Document:
     """The document in which `left` takes so many prefixes of `far`'s."""
     path = ("site", "devices", "left", "bgp", "sessions", "far/lgw", "max_prefixes")
-    return replace(document, data=put(document.data, path, number))
+    return replace(document, data=put(dict(document.data), path, number))
 
 
 def test_too_many_prefixes_take_a_session_down(testbed: Testbed, daemon: str) -> None:

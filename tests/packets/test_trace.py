@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from scapy.layers.inet import IP
 
-from testbed.control.protocol import Frame, control_socket, pack_message
+from testbed.control.protocol import Frame, control_socket, message_of, pack_message
 from testbed.testing import Testbed
 
 if TYPE_CHECKING:
@@ -247,7 +246,7 @@ def test_while_the_testbed_changes(testbed: Testbed) -> None:
         testbed.eventually(lambda: tables(testbed))
         testbed.apply("topologies/two-racks-blocked.yaml")
         blocked = testbed.trace("a", "b")
-        record = json.loads(_answer(client))
+        record = _answer(client)
     assert record["result"]["sent"]["error"] == ""
     assert blocked.dropped_at == "region.vpc-app"
     assert blocked.reason == "the Region lets nothing through from one Outpost to another"
@@ -255,13 +254,13 @@ def test_while_the_testbed_changes(testbed: Testbed) -> None:
     assert not tables(testbed)
 
 
-def _answer(client: socket.socket) -> bytes:
-    """The payload of the frame that the keeper answers with."""
+def _answer(client: socket.socket) -> dict[str, Any]:
+    """The message that the keeper answers with."""
     client.settimeout(30)
     with client.makefile("rb") as stream:
         head = stream.read(5)
         assert head[0] == Frame.MESSAGE
-        return stream.read(int.from_bytes(head[1:], "big"))
+        return message_of(stream.read(int.from_bytes(head[1:], "big")))
 
 
 @pytest.mark.topology("topologies/coip.yaml")
