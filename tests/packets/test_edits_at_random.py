@@ -20,7 +20,7 @@ from effort import THOROUGH, times
 from kernel_state import State, differences, state
 
 from testbed.chaos.candidates import candidates
-from testbed.chaos.keeper import Sample, leaks, look
+from testbed.chaos.keeper import Sample, look
 from testbed.errors import NetworkError, UsageError
 from testbed.lifecycle.bringup import bring_up
 from testbed.lifecycle.installation import lower_topology, read_file
@@ -49,7 +49,6 @@ COMPARED_EACH = times(20, 50)
 READY_S = 40.0  # of virtual time: some edits leave what never comes
 SETTLED_S = 200.0
 FAULTS = 0.15  # how often an edit is made with a fault in force
-SAMPLED_EACH = 5
 # A testbed keeps its name, and its clock.
 NOT_LIVE = {"modify_region"}
 pytestmark = [pytest.mark.packets, pytest.mark.timeout(times(300, 5400))]
@@ -157,8 +156,8 @@ def compare(editing: Editing, how: dict[str, Any]) -> None:
         return True
 
     testbed.eventually(same, 100.0, interval=20.0)
-    mine = look(testbed)
-    assert mine.descriptors <= sample.descriptors + 4, editing.made
+    # Processes are part of the state; the keeper holds each namespace by a descriptor.
+    assert look(testbed).descriptors <= sample.descriptors + 4, editing.made
 
 
 @pytest.fixture(params=SITES)
@@ -180,7 +179,6 @@ def test_edits_at_random_leave_what_a_fresh_start_gives(
     name = f"at-random-{os.getpid()}"
     with Testbed.up(file, settings, name=name, time=time_for(vm), **how) as testbed:
         editing = Editing(testbed, Random(f"{site} {seed}"))
-        samples = []
         for number in range(1, EDITS + 1):
             if editing.random.random() < FAULTS:
                 with editing.broken():
@@ -189,6 +187,3 @@ def test_edits_at_random_leave_what_a_fresh_start_gives(
                 editing.edit()
             if number % COMPARED_EACH == 0 or number == EDITS:
                 compare(editing, how)
-            if number % SAMPLED_EACH == 0:
-                samples.append(look(testbed))
-        assert not [line for line in leaks(samples) if "memory" not in line]
