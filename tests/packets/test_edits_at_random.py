@@ -21,7 +21,7 @@ from kernel_state import State, differences, state
 
 from testbed.chaos.candidates import candidates
 from testbed.chaos.keeper import Sample, look
-from testbed.errors import NetworkError, UsageError
+from testbed.errors import HostError, NetworkError, UsageError
 from testbed.lifecycle.bringup import bring_up
 from testbed.lifecycle.installation import lower_topology, read_file
 from testbed.lifecycle.live import live
@@ -98,6 +98,9 @@ class Editing:
                     self.testbed.edit(self._draw, timeout_s=READY_S)
                 except UsageError:  # the rules refuse it, or a device's own configuration
                     self._drawn = ""
+                except HostError as error:
+                    error.add_note("\n".join(["after", *self.made, self._drawn]))
+                    raise
         self.made.append(self._drawn)
 
     def _draw(self, document: Document) -> Document:

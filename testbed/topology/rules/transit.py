@@ -71,10 +71,17 @@ def _gateway(topology: Topology, gateway: TransitGateway, report: Report) -> Non
         message = f"a transit gateway has at most {MAX_ROUTE_TABLES} route tables"
         report.add((*path, "route_tables"), f"{message} (AWS: transit gateway quotas)", key=True)
     owners: dict[str, str] = {}
+    connections = {attachment.name for attachment in gateway.attachments if attachment.vpc is None}
     for attachment in gateway.attachments:
         if attachment.vpc is None:
             continue
         at = (*path, "attachments", attachment.name)
+        if attachment.name in connections:
+            message = (
+                f"the Direct Connect connection {attachment.name} is attached to {gateway.name},"
+                " too: its route tables would mean either by this name"
+            )
+            report.add(at, message, "give one of them another name", key=True)
         owner = owners.setdefault(attachment.vpc, attachment.name)
         if owner != attachment.name:
             message = (
