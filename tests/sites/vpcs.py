@@ -28,7 +28,7 @@ def add(draft: Draft) -> None:
         _private_zone(draft, names)
     if draft.maybe(0.2):
         _internet(draft, names[0])
-    if draft.maybe(0.25):
+    if draft.maybe(0.25) and _suits_direct_connect(draft, names[:1]):
         _virtual_private_gateway(draft, names[0])
 
 
@@ -68,6 +68,17 @@ def _vpc(draft: Draft, name: str, number: int) -> None:
         draft.data["instances"][f"i-{subnet_name}"] = instance
 
 
+def _suits_direct_connect(draft: Draft, vpcs: list[str]) -> bool:
+    """Whether all that comes in by Direct Connect is answered, though by a local gateway.
+
+    A local gateway would translate answers of customer-owned addresses, and one in a place that
+    has no way to the other leads them astray.
+    """
+    subnets = (s for name in vpcs for s in draft.data["vpcs"][name]["subnets"].values())
+    is_one_network = len(draft.groups) == 1 or "wan" in draft.site
+    return is_one_network and not any("map_customer_owned_ip_on_launch" in s for s in subnets)
+
+
 def _groups(draft: Draft) -> Data:
     """Security groups that let everybody ping, path MTU discovery and some ports through."""
     ports = draft.chance.choice(("80", "1-1023", "80-90"))
@@ -95,7 +106,7 @@ def _transit_gateway(draft: Draft, names: list[str]) -> None:
     attachments = {name: {"vpc": name} for name in names}
     draft.data["region"]["transit_gateways"] = {"hub": {"attachments": attachments}}
     destinations = ["10.0.0.0/8"]
-    if draft.maybe(0.5):
+    if draft.maybe(0.5) and _suits_direct_connect(draft, names):
         device = draft.chance.choice(draft.devices)
         vif = {"transit_gateway": "hub", "bfd": draft.maybe(0.5)}
         connections = draft.site.setdefault("direct_connect", {})

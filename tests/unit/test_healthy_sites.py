@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sites import healthy
 
+from testbed.conformance.test_routing import asked_of
 from testbed.lifecycle.installation import load_topology, lower_topology
 
 SEEDS = range(40)
@@ -17,6 +18,16 @@ def test_every_site_is_legal(tmp_path: Path) -> None:
         folder.mkdir()
         plan = lower_topology(load_topology(healthy.write(seed, folder), {}))
         assert plan.nodes, seed
+
+
+def test_the_rules_answer_whoever_they_let_in(tmp_path: Path) -> None:
+    for seed in SEEDS:
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        topology = load_topology(healthy.write(seed, folder), {})
+        asked = [asked_of(topology, instance) for instance in topology.instances]
+        lost = {str(request): why for requests in asked for request, why in requests.items() if why}
+        assert not lost, seed
 
 
 def test_a_seed_gives_one_site() -> None:
