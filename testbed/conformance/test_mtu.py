@@ -71,11 +71,11 @@ def test_path(site: Site, instance: InstanceSubject) -> None:
         if not permissions.allows(end, other, way, "icmp", 0):
             continue
         for source, to in ((end, way.to), (other, way.seen)):
-            back = way if source == end else ways.way(other, end, way.seen)
-            if back is not None and permissions.allows(
-                source, other if source == end else end, back, "icmp", 0
+            there = way if source == end else ways.way(other, end, way.seen)
+            if there is not None and permissions.allows(
+                source, other if source == end else end, there, "icmp", 0
             ):
-                sizes |= _sizes(source.name, to, way.mtu or 0)
+                sizes |= _sizes(source.name, to, there.mtu or 0)
     if address := internet(site, end):
         place = end.interface and site.topology.place_of(end.interface)
         sizes |= _sizes(end.name, address, SERVICE_LINK_MTU if place else INTERNET_MTU)

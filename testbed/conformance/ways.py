@@ -61,7 +61,7 @@ class WayEnd:
 class Way:
     """A way that has an answer: to the address `to`; the other end sees the address `seen`.
 
-    `mtu` is None where it is not known.
+    `mtu` is of the way there, None where it is not known: an answer by another way has its own.
     """
 
     kind: WayKind
@@ -133,7 +133,7 @@ class Ways:
         back, answer = self._send(destination, destination.address, seen)
         if self._end_at(back) != source:
             return None
-        mtu = MTU["service-link"] if came.crosses or answer.crosses else MTU.get(came.way)
+        mtu = MTU["service-link"] if came.crosses else MTU.get(came.way)
         return Way(came.way if answer.way == came.way else "other", to, seen, mtu)
 
     def leads_nowhere(self, source: WayEnd, to: IPv4Address) -> bool:
