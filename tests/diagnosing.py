@@ -126,7 +126,7 @@ def _vifs(topology: Topology, plan: Plan) -> Iterator[Case]:
             yield _case("bgp-wrong-asn", place, "bgp.asns", *ends, side="local")
             yield _case("bgp-md5", place, "bgp.signed", *ends)
             yield _case("bfd-missing", place, "bgp.bfd", *ends)
-            flaps = ("bgp.stable", "bgp.established", "bgp.port", "bgp.asns")
+            flaps = ("bgp.stable", "bgp.established", "bgp.port", "bgp.asns", "site.sessions")
             yield _case("bgp-reset", place, flaps, *ends)
         device, ond = places
         yield from _announced(topology, vif, device, ond)

@@ -38,6 +38,7 @@ VERBS = (
     "fault",
     "heal",
     "chaos",
+    "outage",
     "capture",
     "reach",
     "perf",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -18,6 +17,7 @@ from testbed.conformance.ways import Way, WayEnd, Ways
 from testbed.control.client import RemoteProcess
 from testbed.errors import HostError, TestbedError
 from testbed.predict import WayKind
+from testbed.probes.talk import Talk
 
 INTERVAL_S = 0.02
 LANES = 2  # source ports of a flow: hashes spread what is in no tunnel over ONDs and LAG members
@@ -162,7 +162,7 @@ def _end(server: RemoteProcess) -> None:
         server.wait(SLACK_S)
 
 
-class _Sender:
+class _Sender(Talk):
     """The process that sends a node's flows."""
 
     def __init__(self, site: Site, node: str, flows: list[Flow], interval_s: float) -> None:
@@ -177,45 +177,14 @@ class _Sender:
             for flow in flows
         ]
         task = json.dumps({"interval": interval_s, "grace": GRACE_S, "flows": rows})
-        argv = ["testbed-stream", "send", task]
-        self._process: RemoteProcess = site.testbed.client.popen(node, argv, clock=True)
-        self._changed = threading.Condition()
-        self._messages: list[dict[str, Any]] = []
+        super().__init__(site.testbed.client, node, ["testbed-stream", "send", task])
         self._clean = self._watched = 0.0
-        self._ended = False
-        self._reader = threading.Thread(target=self._read, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._reader.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.close_stdin()
-        self._reader.join(SLACK_S)
-        self._process.connection.close()
-
-    def _read(self) -> None:
-        """Take in what the sender says; runs in a thread of its own."""
-        text = b""
-        try:
-            for chunk in self._process.chunks():
-                *lines, text = (text + chunk).split(b"\n")
-                with self._changed:
-                    for message in map(json.loads, lines):
-                        if "clean" in message:
-                            self._clean = message["clean"]
-                            self._watched = message["watched"]
-                        else:
-                            self._messages.append(message)
-                    self._changed.notify_all()
-        finally:
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
-
-    def drive(self, *, clock: bool) -> None:
-        """Let virtual time go on for it, or not."""
-        self._process.drive(clock=clock)
+    def _take(self, message: dict[str, Any]) -> None:
+        if "clean" in message:
+            self._clean, self._watched = message["clean"], message["watched"]
+        else:
+            super()._take(message)
 
     def clean(self, within: float) -> bool:
         """Wait until nothing has been lost for CLEAN_S since `watch`."""
@@ -231,20 +200,6 @@ class _Sender:
         self.tell("watch")
         with self._changed:
             self._clean = self._watched = 0.0
-
-    def tell(self, word: str) -> dict[str, Any]:
-        """Say a word to the sender, and wait for its answer."""
-        drives = self._process.drives
-        with self._changed:
-            self._messages.clear()
-            self._process.write(f"{word}\n".encode())
-            self._process.drive(clock=True)  # it cannot answer while virtual time stands still
-            self._changed.wait_for(lambda: self._ended or self._messages, SLACK_S)
-            self._process.drive(clock=drives)
-            if not self._messages:
-                said = bytes(self._process.stderr).decode(errors="replace").strip()
-                raise HostError(f"the sender of {self._flows[0].source} has ended", hint=said)
-            return self._messages.pop()
 
     def report(self) -> Mapping[Flow, list[Outage]]:
         """The phases of each of its flows."""

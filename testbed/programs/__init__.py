@@ -23,5 +23,6 @@ PROGRAMS = {
     "testbed-stream": "testbed.programs.stream",
     "testbed-transfer": "testbed.programs.transfer",
     "testbed-unheard": "testbed.programs.unheard",
+    "testbed-users": "testbed.programs.users",
 }
 """The modules of the programs, by the names that plans and clients start them by."""

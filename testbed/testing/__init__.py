@@ -8,6 +8,7 @@ from testbed.testing.places import Link, Outpost
 from testbed.testing.polling import eventually
 from testbed.testing.states import Counters, Lag, LagMember, NftCounter, Tunnel
 from testbed.testing.testbed import Testbed
+from testbed.testing.users import Usage, User, Users
 
 __all__ = [
     "Counters",
@@ -20,5 +21,8 @@ __all__ = [
     "Outpost",
     "Testbed",
     "Tunnel",
+    "Usage",
+    "User",
+    "Users",
     "eventually",
 ]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from testbed.control.client import Client
-from testbed.errors import ConflictError, NetworkError, UsageError
+from testbed.errors import ConflictError, UsageError
 from testbed.lifecycle.addresses import address_of
 from testbed.lifecycle.bringup import DEFAULT_TIMEOUT_S, bring_up, take_down
-from testbed.lifecycle.choices import with_time
 from testbed.plan import codec
 from testbed.plan.model import Plan
 from testbed.plan.roles import Role
 from testbed.testing import places
+from testbed.testing.installing import State, not_ready, require_ready, state_of
 from testbed.testing.node import Node
 from testbed.testing.polling import POLL_S, eventually
 
@@ -28,18 +26,10 @@ if TYPE_CHECKING:
     from testbed.probes.reach import Reach
     from testbed.probes.trace import Probing, Protocol, Trace
     from testbed.testing.fault import Fault
-    from testbed.topology.model import Topology
-
-    Source = str | Path | Topology | Plan
+    from testbed.testing.installing import Source
+    from testbed.testing.users import User, Users
 
 T = TypeVar("T")
-
-
-class State(NamedTuple):
-    """What a testbed can be brought to: a plan, and what that was made from."""
-
-    plan: Plan
-    made_from: dict[str, Any]
 
 
 class Testbed:
@@ -91,7 +81,7 @@ class Testbed:
         outcome = bring_up(plan, made_from=made_from, hold=hold, **self._how)
         if outcome.pending and not outcome.faults:
             take_down(self.name)
-            raise _not_ready(outcome.pending, self._how["timeout_s"], outcome.hopeless)
+            raise not_ready(outcome.pending, self._how["timeout_s"], outcome.hopeless)
         self._plan, self._revision = plan, outcome.revision
         self._lease = outcome.lease
 
@@ -281,7 +271,7 @@ class Testbed:
         self._plan = None
         result = self.client.apply(state.plan, made_from=state.made_from, **how)
         self._plan = state.plan
-        _require_ready(result, how.get("timeout_s", DEFAULT_TIMEOUT_S))
+        require_ready(result, how.get("timeout_s", DEFAULT_TIMEOUT_S))
         return result
 
     def edit(
@@ -304,7 +294,7 @@ class Testbed:
             self._plan = before
             raise
         self._plan = edited.installation.plan
-        _require_ready(edited.result, timeout_s)
+        require_ready(edited.result, timeout_s)
         return edited.result
 
     def fault(self, kind: str, target: str, **values: Any) -> Fault:
@@ -315,6 +305,23 @@ class Testbed:
         from testbed.testing.fault import Fault  # noqa: PLC0415
 
         return Fault(self.client, kind, target, values)
+
+    def users(
+        self, *users: User | tuple[str, str], every_s: float = 1.0, timeout_s: float = 2.0
+    ) -> Users:
+        """Return users of services for a `with` block: constant requests, each counted.
+
+        Each is a `User`, or a node and the URL that it asks for, such as
+        ``("desk", "http://web/")``; a node's name becomes its address. They ask again `every_s`
+        seconds, but not before they have an answer or have waited for `timeout_s` seconds.
+        """
+        from testbed.testing.users import User, Users  # noqa: PLC0415
+
+        given = [User(*user) if isinstance(user, tuple) else user for user in users]
+        for user in given:
+            self.node(user.node)
+        found = [user.with_address(self.address) for user in given]
+        return Users(self.client, found, every_s=every_s, timeout_s=timeout_s)
 
     def faults(self) -> list[dict[str, Any]]:
         """Return all faults, as in `testbed status --json`."""
@@ -328,7 +335,7 @@ class Testbed:
         """
         result = self.client.heal(*names, wait=wait, timeout_s=timeout_s)
         if result["pending"]:
-            raise _not_ready(result["pending"], timeout_s, result["hopeless"])
+            raise not_ready(result["pending"], timeout_s, result["hopeless"])
         return list(result["healed"])
 
     def restore(self) -> None:
@@ -360,40 +367,3 @@ class Testbed:
         from testbed.testing.fault import problems  # noqa: PLC0415
 
         return problems(self.status())
-
-
-def state_of(
-    source: Source,
-    settings: Mapping[str, str] | None,
-    name: str | None,
-    *,
-    time: str | None = None,
-    seed: int | None = None,
-    numbers: Callable[[str], Mapping[str, Mapping[str, int]]] | None = None,
-) -> State:
-    """Return the state of a testbed of a topology or a plan.
-
-    `numbers` returns the numbers of its objects if it is already running.
-    """
-    from testbed.lifecycle.installation import lower_topology, read_file  # noqa: PLC0415 - slow
-
-    if isinstance(source, str | Path):
-        how: dict[str, Any] = {} if numbers is None else {"previous": numbers}
-        made = read_file(source, settings or {}, name, time=time, seed=seed, **how)
-        return State(made.plan, made.made_from())
-    plan = source if isinstance(source, Plan) else lower_topology(source)
-    plan = with_time(plan, time, seed)
-    return State(replace(plan, name=name) if name else plan, {})
-
-
-def _require_ready(result: Mapping[str, Any], timeout_s: float) -> None:
-    if result.get("pending") and not result.get("faults"):
-        raise _not_ready(result["pending"], timeout_s, result["hopeless"])
-
-
-def _not_ready(
-    pending: Sequence[Mapping[str, str]], timeout_s: float, hopeless: str | None
-) -> NetworkError:
-    rows = "\n".join(f"{row['title']}: {row['state']}" for row in pending)
-    how = f"and cannot become ready: {hopeless}" if hopeless else f"after {timeout_s:g} s"
-    return NetworkError(f"{len(pending)} not ready {how}", hint=rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sites import healthy
 
-from testbed.conformance.test_routing import asked_of
+from testbed.conformance.one_way import asked_of
 from testbed.lifecycle.installation import load_topology, lower_topology
 
 SEEDS = range(40)

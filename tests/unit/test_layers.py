@@ -164,6 +164,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "testing",
         "conformance",
     },
+    "outage": {
+        "errors",
+        "topology.model",
+        "programs",
+        "predict",
+        "render",
+        "testing",
+        "conformance",
+    },
 }
 # What those who look at a testbed may rely on of how it was built.
 OF_THE_LOWERING = {"lower", "lower.names", "lower.rack.inner"}
@@ -202,6 +211,7 @@ PROCESS_EXCEPTIONS = {
     "programs.dhcp_client": "runs the machine's DHCP client",
     "programs.container.images": "has umoci and skopeo fetch and unpack images",
     "programs.container.program": "becomes crun",
+    "programs.users": "runs what users run",
     "lifecycle.start": "starts the keeper or the relay of a micro VM",
     "lifecycle.device_configs": "has BIRD or FRR parse a device's own configuration",
     "topology.file.limited": "renders templates in a child that may not take much",
