@@ -339,6 +339,15 @@ class Client:
         replies: list[str] = self._ask(request)["replies"]
         return replies
 
+    def inquire(self, node: str, process: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Return what a program of the testbed's own answers to a request.
+
+        Raises UsageError where the process is none that answers, NetworkError if it does not.
+        """
+        asked = {"op": "inquire", "node": node, "process": process, "request": request}
+        reply: dict[str, Any] = self._ask(asked)["reply"]
+        return reply
+
     def send(
         self,
         node: str,

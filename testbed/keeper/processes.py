@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from testbed.errors import HostError
-from testbed.keeper import bird, frr, prepared, unbound, workloads
+from testbed.keeper import bird, frr, inquiries, prepared, unbound, workloads
 from testbed.keeper.hosting import PROGRAM as HOST
 from testbed.keeper.hosting import Hosted, Hosting
 from testbed.keeper.running import Running
@@ -201,6 +201,10 @@ class ProcessTable:
             if process.reload == "unbound":
                 with contextlib.suppress(unbound.UnboundError):
                     unbound.reload(f"{directory}/{unbound.SOCKET}", changed)
+                    return
+            if process.reload == "program":
+                with contextlib.suppress(inquiries.InquiryError):
+                    inquiries.reload(f"{directory}/{process.name}.ctl")
                     return
         self.stop([StopProcess(node, process.name)])
         self._start(node, process)

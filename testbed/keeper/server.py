@@ -20,7 +20,7 @@ from typing import Any
 from testbed import __version__
 from testbed.control.protocol import PROTOCOL_VERSION
 from testbed.errors import HostError, TestbedError, UsageError, no_such_node
-from testbed.keeper import looking, resources, status
+from testbed.keeper import inquiries, looking, resources, status
 from testbed.keeper.capture import Capturing
 from testbed.keeper.clock import Clock
 from testbed.keeper.connection import Caller, ClientGone, while_open
@@ -246,6 +246,16 @@ class Keeper(FaultOperations):
         """Put commands to a routing daemon."""
         return {"replies": looking.ask(self._need_node(request), request)}
 
+    async def inquire(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
+        """Ask a program of ours that has a control socket (docs/protocol.md)."""
+        node, process = self._need_node(request), str(request.get("process"))
+        if process not in {each.name for each in node.processes if each.reload == "program"}:
+            raise UsageError(f"no process {process[:80]!r} in {node.name} that answers inquiries")
+        async with while_open(connection):
+            with self.clock.driven():
+                path = f"{node.directory}/{process}.ctl"
+                return {"reply": await inquiries.ask(path, dict(request.get("request") or {}))}
+
     async def send(self, connection: Caller, request: dict[str, Any]) -> dict[str, Any]:
         """Send packets from a node."""
         node = self._need_node(request)
@@ -303,6 +313,7 @@ HANDLERS: dict[str, Handler] = {
     "logs": Keeper.logs,
     "observe": Keeper.observe,
     "ask": Keeper.ask,
+    "inquire": Keeper.inquire,
     "send": Keeper.send,
     "resources": Keeper.resources,
     "trace": Keeper.trace,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from testbed.lower import faults, rack, region, server, site, vpc
+from testbed.lower import faults, rack, region, server, site, vpc, workloads
 from testbed.lower.builder import Draft
 from testbed.lower.rack import local_gateway, management, service_link
 from testbed.lower.region import public_dns, transit_gateway
@@ -25,6 +25,7 @@ def lower(topology: Topology) -> Plan:
     internet.lower(draft, topology)
     public_dns.lower(draft, topology)
     transit_gateway.lower(draft, topology)
+    workloads.add_control_planes(draft, topology)
     for outpost in topology.racks.values():
         rack.lower(draft, topology, outpost)
         for domain in outpost.domains:

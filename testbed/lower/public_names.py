@@ -18,6 +18,8 @@ def public_names(topology: Topology, vpc: str | None) -> dict[str, IPv4Address]:
     """
     region = topology.region
     names = {f"{s.name}.{region.name}.{AWS}": s.address for s in region.public_services}
+    for plane in topology.workloads.control_planes.values():
+        names |= {f"{host}.{region.name}.{AWS}": plane.address for host in plane.hosts}
     for interface in topology.network_interfaces.values():
         for private, public in interface.elastic_ips:
             names[public_name(topology, public)] = private if interface.vpc == vpc else public

@@ -257,9 +257,10 @@ class Process:
     """A program that runs in the node for as long as the plan names it.
 
     `files` are the names of the node's files it reads: when one changes, the
-    process is reloaded as `reload` says: ``bird`` and ``unbound`` ask over its
-    control socket, ``restart`` stops and starts it. `after` names sockets in the
-    node's directory, made by its other processes, that it needs to find.
+    process is reloaded as `reload` says: ``bird``, ``unbound`` and ``program`` (one
+    of ours) ask over its control socket, ``restart`` stops and starts it. `after`
+    names sockets in the node's directory, made by its other processes, that it needs
+    to find.
 
     With a `container` it has that of its own; `argv` may then be empty, which is what its
     image starts. `restart` says what its end means: ``required`` that something is wrong,
@@ -270,7 +271,7 @@ class Process:
     name: str
     argv: tuple[str, ...]
     files: tuple[str, ...] = ()
-    reload: Literal["bird", "unbound", "restart"] = "restart"
+    reload: Literal["bird", "unbound", "program", "restart"] = "restart"
     after: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     container: Container | None = None

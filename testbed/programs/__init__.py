@@ -8,6 +8,7 @@ PROGRAMS = {
     "testbed-carrier": "testbed.programs.carrier",
     "testbed-dhcp-client": "testbed.programs.dhcp_client",
     "testbed-container": "testbed.programs.container.program",
+    "testbed-ecs": "testbed.programs.ecs.program",
     "testbed-fetch": "testbed.programs.fetch",
     "testbed-half-open": "testbed.programs.half_open",
     "testbed-host": "testbed.programs.host",

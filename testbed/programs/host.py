@@ -25,7 +25,7 @@ from testbed.programs import PROGRAMS, waiting
 
 LONGEST = 64 * 1024
 FAILED = 1
-HOSTED = ("testbed-services", "testbed-metadata", "testbed-management")
+HOSTED = ("testbed-services", "testbed-metadata", "testbed-management", "testbed-ecs")
 STACK = 512 * 1024
 
 

@@ -35,6 +35,8 @@ RESOLVERS = IPv4Network("100.101.0.0/16")
 OUTPOST_RESOLVERS = IPv4Network("100.102.0.0/15")
 GATEWAY_LINKS = IPv4Network("100.104.0.0/14")
 OVERLAY_LINKS = IPv4Network("100.108.0.0/14")
+ENDPOINT_LINKS = IPv4Network("100.101.64.0/18")  # which resolvers of 512 VPCs leave free
+ENDPOINT_NUMBERS = range(ENDPOINT_LINKS.num_addresses // 2)
 LINKS_OF_RACK = 8  # the numbers that each rack has for itself
 FURTHER_RACK_LINKS = range(LINKS_OF_RACK * (MAX_OUTPOSTS + 1), RACK_LINKS.num_addresses // 2)
 VPC_GATEWAYS = 32  # of each VPC in the Region: VPC_LINKS has room for 512 VPCs
@@ -168,3 +170,8 @@ def peering_link(
 def transit_link(attachment: TransitGatewayAttachment) -> tuple[IPv4Interface, IPv4Interface]:
     """(transit gateway, VPC router) of an attachment's link."""
     return point_to_point(TRANSIT_LINKS, attachment.number)
+
+
+def endpoint_link(number: int) -> tuple[IPv4Interface, IPv4Interface]:
+    """(control plane, interface endpoint) of the link between the two, in the Region."""
+    return point_to_point(ENDPOINT_LINKS, number)

@@ -14,6 +14,7 @@ from testbed.lower.rack import inner
 from testbed.lower.site.services import add_services
 from testbed.lower.vpc import gateways
 from testbed.lower.vpc.router import VpcRouter
+from testbed.lower.workloads import control_plane
 from testbed.plan.roles import REGION, Role
 from testbed.topology.model import NetworkInterface, Target, Topology
 
@@ -26,7 +27,11 @@ def add_node(draft: Draft, topology: Topology, interface: NetworkInterface) -> N
     endpoint = topology.vpcs[interface.vpc].endpoint(interface.requester.name)
     title = f"VPC endpoint {endpoint.name} for {endpoint.service} ({interface.address})"
     node = draft.host(names.endpoint(interface.name), Role.ENDPOINT, REGION, title)
-    add_services(draft, node, ("aws",))
+    plane = topology.workloads.control_plane_of(endpoint.service)
+    if plane is None:
+        add_services(draft, node, ("aws",))
+    else:
+        control_plane.lead(draft, topology, plane, node)
     return node
 
 

@@ -7,7 +7,7 @@ from testbed.lower.builder import Draft, NodeDraft, interface_name, mac_address
 from testbed.lower.site.services import add_services
 from testbed.lower.vpc import dns, endpoints, nat_gateway
 from testbed.lower.vpc.router import VpcRouter
-from testbed.lower.workloads import add_processes
+from testbed.lower.workloads.processes import add_processes
 from testbed.plan.model import Neighbor, Rule
 from testbed.plan.roles import Role
 from testbed.topology.model import NetworkInterface, Subnet, Topology

@@ -1,46 +1,16 @@
-"""What users run in instances: processes with a root of their own."""
+"""What users run: processes of instances, and the services of AWS's that run workloads.
+
+A service's control plane is a node of the Region with a program; `control_planes` adds these
+before the VPCs are, whose interface endpoints lead to them, `lower` what runs in instances.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from testbed.lower.builder import Draft, NodeDraft
-from testbed.plan.checks import ListenCheck
-from testbed.plan.container import Container, Limits, Mount
-from testbed.plan.model import Process
-from testbed.topology.model import InstanceProcess
+from testbed.lower.builder import Draft
+from testbed.lower.workloads import ecs
+from testbed.topology.model import Topology
 
 
-def add_processes(draft: Draft, node: NodeDraft, processes: Iterable[InstanceProcess]) -> None:
-    """Have the node run `processes`, and wait for those that have to listen."""
-    for process in processes:
-        node.processes.append(
-            Process(
-                process.name,
-                process.command,
-                env=dict(process.environment),
-                container=_container(process),
-                restart=process.restart,
-            )
-        )
-        for protocol, port in process.listens:
-            title = f"{node.name} {process.name} on {protocol} port {port}"
-            draft.checks.append(ListenCheck(node.name, protocol, port, title))
-
-
-def _container(process: InstanceProcess) -> Container:
-    return Container(
-        image=process.image,
-        user=process.user,
-        directory=process.working_directory,
-        mounts=tuple(Mount(m.target, m.source, m.read_only) for m in process.mounts),
-        network="none" if process.network == "none" else "node",
-        limits=Limits(
-            memory_mib=process.memory_mib,
-            processors=process.processors,
-            processes=process.max_processes,
-            open_files=process.max_open_files,
-        ),
-        read_only=process.read_only,
-        capabilities=process.capabilities,
-    )
+def add_control_planes(draft: Draft, topology: Topology) -> None:
+    """Add the control planes of the services that the document declares something of."""
+    ecs.add_control_plane(draft, topology)

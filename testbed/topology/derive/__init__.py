@@ -33,6 +33,7 @@ from testbed.topology.derive.region import derive_region, internet_uplinks
 from testbed.topology.derive.server import derive_local_interfaces
 from testbed.topology.derive.site import derive_site
 from testbed.topology.derive.transit import derive_transit_gateways
+from testbed.topology.derive.workloads import derive_workloads
 from testbed.topology.model import (
     MAX_ROUTE_TABLES,
     MAX_VPCS,
@@ -102,6 +103,7 @@ def derive(
         addresses=addresses,
         numbers=numbers,
         local_network_interfaces=derive_local_interfaces(form, local, instances, site, numbers),
+        workloads=derive_workloads(form, region),
     )
 
 

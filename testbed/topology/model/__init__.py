@@ -116,6 +116,7 @@ from testbed.topology.model.vpc import (
     Vpc,
     VpcRoute,
 )
+from testbed.topology.model.workloads import Cluster, ControlPlane, Ecs, Workloads
 from testbed.topology.numbers import Numbers
 
 Outpost = Rack | Server
@@ -139,8 +140,10 @@ __all__ = [
     "AllocatedAddress",
     "Anchor",
     "BgpSettings",
+    "Cluster",
     "CoipPool",
     "Conformance",
+    "ControlPlane",
     "Daemon",
     "DefaultRoute",
     "Device",
@@ -149,6 +152,7 @@ __all__ = [
     "DhcpOptions",
     "DhcpServer",
     "DirectConnect",
+    "Ecs",
     "Endpoint",
     "FailoverBudgets",
     "FaultDeclaration",
@@ -222,6 +226,7 @@ __all__ = [
     "VpcRoute",
     "Vrrp",
     "Wan",
+    "Workloads",
 ]
 
 
@@ -247,6 +252,7 @@ class Topology:
     addresses: Mapping[str, AllocatedAddress] = field(default_factory=dict)
     numbers: Numbers = field(default_factory=Numbers, compare=False, repr=False)
     local_network_interfaces: Mapping[str, LocalNetworkInterface] = field(default_factory=dict)
+    workloads: Workloads = field(default_factory=Workloads)
 
     def subnet(self, vpc: str, name: str) -> Subnet:
         """The subnet `name` of `vpc`."""

@@ -27,6 +27,7 @@ from testbed.topology.rules import (
     site,
     transit,
     vpc,
+    workloads,
 )
 from testbed.topology.rules.buildable import check_buildable
 from testbed.topology.schema import TopologyForm
@@ -53,6 +54,7 @@ PARTS = {
     "direct_connect": direct_connect.check,
     "addresses": addresses.check,
     "overlap": overlap.check,
+    "workloads": workloads.check,
 }
 
 

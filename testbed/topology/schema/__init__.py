@@ -73,17 +73,20 @@ from testbed.topology.schema.vpc import (
     VirtualPrivateGatewayForm,
     VpcForm,
 )
+from testbed.topology.schema.workloads import ClusterForm, EcsForm, WorkloadsForm
 from testbed.topology.values import DomainName, Name
 
 __all__ = [
     "AddressForm",
     "CapacityForm",
+    "ClusterForm",
     "CoipPoolForm",
     "ConformanceForm",
     "DeviceForm",
     "DhcpOptionsForm",
     "DhcpServerForm",
     "DirectConnectForm",
+    "EcsForm",
     "EgressRuleForm",
     "EndpointForm",
     "FailoverForm",
@@ -143,6 +146,7 @@ __all__ = [
     "VpcPeeringConnectionForm",
     "VrrpForm",
     "WanForm",
+    "WorkloadsForm",
     "json_schema",
 ]
 
@@ -174,6 +178,9 @@ class TopologyForm(Form):
     )
     addresses: dict[Name, AddressForm] = Field(
         default={}, description="The addresses that are allocated, by name."
+    )
+    workloads: WorkloadsForm | None = Field(
+        None, description="What services of AWS's run (docs/workloads.md). Default: none."
     )
     aws: dict[str, ObjectRecordForm] = Field(
         default={},

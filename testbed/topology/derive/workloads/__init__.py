@@ -1,0 +1,27 @@
+"""What services of AWS's run: from the forms to the model. One module for each service."""
+
+from __future__ import annotations
+
+from testbed.topology.derive.workloads.ecs import derive_ecs
+from testbed.topology.model import ControlPlane, Region, Workloads
+from testbed.topology.schema import TopologyForm
+
+# Of each service: where in public_cidr its control plane is, the names of its hosts, and the
+# services of interface endpoints that lead to it (AWS: endpoints and quotas, PrivateLink).
+CONTROL_PLANES: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
+    "ecs": (40, ("ecs", "ecs-a-1", "ecs-t-1"), ("ecs", "ecs-agent", "ecs-telemetry")),
+}
+
+
+def derive_workloads(form: TopologyForm, region: Region) -> Workloads:
+    """Return what is declared of all services, and the control planes of these."""
+    given = form.workloads
+    if given is None:
+        return Workloads()
+    planes = {}
+    for service, (offset, hosts, endpoints) in CONTROL_PLANES.items():
+        if getattr(given, service) is not None:
+            address = region.public_cidr.network_address + offset
+            planes[service] = ControlPlane(service, address, hosts, endpoints)
+    ecs = None if given.ecs is None else derive_ecs(given.ecs)
+    return Workloads(ecs=ecs, control_planes=planes)
