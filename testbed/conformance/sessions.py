@@ -18,32 +18,36 @@ UP = "Established"
 def steady(site: Site, node: str, subject: str, neighbor: str) -> str:
     """Whether a session stays up, in words; one with a quiet past is not waited for."""
 
-    def downs() -> list[float]:
-        """When it was up and went down."""
-        found, up = [], True
+    def history() -> tuple[list[float], float]:
+        """When it was up and went down, and since when it has been as it is after the last time."""
+        downs: list[float] = []
+        changed, up = 0.0, True
         for event in site.testbed.events():
             if (event["node"], event["kind"], event["subject"]) == (node, "bgp", subject):
                 went_down = event["state"].partition(":")[0] in DOWN
+                comes_up = event["state"] == UP and not up
                 if up and went_down:
-                    found.append(float(event["at"]))
+                    downs.append(float(event["at"]))
+                if (up and went_down) or (comes_up and downs):
+                    changed = float(event["at"])
                 up = event["state"] == UP or (up and not went_down)
-        return found
+        return downs, changed
 
     def look() -> tuple[int, float]:
-        """How often it has gone down, and how long ago the last time was."""
-        times = downs()
-        return len(times), site.testbed.elapsed() - times[-1] if times else RECENT_S
+        """How often it has gone down, and for how long nothing has happened since."""
+        downs, changed = history()
+        return len(downs), site.testbed.elapsed() - changed if downs else RECENT_S
 
     begun, quiet_s = look()
     if quiet_s < RECENT_S:
         since = site.testbed.elapsed() - RECENT_S
-        often = sum(at > since for at in downs()) > 1
-        _, quiet_s = site.settled(
+        often = sum(at > since for at in history()[0]) > 1
+        site.settled(
             look,
             lambda now: now[0] > begun or now[1] >= STEADY_S[often],
             PATIENCE_S,
         )
-    if again := len(downs()) - begun:
+    if again := len(history()[0]) - begun:
         reason = session_of(site, node, neighbor).reason
         told = f": {reason}" if reason else ""
         return f"went down {again} times during the check{told}"

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from testbed.predict.packet import Address, Journey, WayKind
     from testbed.predict.positions import Places, Step
     from testbed.predict.site import Island
-    from testbed.topology.model import DirectConnect, NetworkInterface, Target, VirtualInterface
+    from testbed.topology.model import (
+        DirectConnect,
+        Gateway,
+        NetworkInterface,
+        Target,
+        VirtualInterface,
+    )
 
 
 def outward(places: Places, source: NetworkInterface, target: Target, journey: Journey) -> Step:
@@ -55,8 +61,9 @@ def across(places: Places, position: OnCustomerNetwork, journey: Journey) -> Ste
     """Through the customer's network: to a host, or to what announces the longest prefix.
 
     A local gateway does not learn from the customer what it announces
-    itself (BGP's loop detection), so nothing comes back to the one it is
-    from; only between its own customer-owned IPs does it forward.
+    itself (BGP's loop detection), so what comes back to the one it is from
+    needs a shorter prefix, such as a default route; between its own
+    customer-owned IPs it forwards by itself.
     """
     destination, islands, origin = journey.packet.destination, position.islands, position.origin
     if (host := places.customer.host_at(destination)) is not None:
@@ -82,6 +89,33 @@ def across(places: Places, position: OnCustomerNetwork, journey: Journey) -> Ste
             outer = uplink.addresses[0].ip
             return OnInternet(), journey.translated(uplink.device, outer)
     raise Dropped(f"nobody announces {destination} to the customer's network")
+
+
+def _require_a_way_round(places: Places, gateway: Gateway, destination: Address) -> None:
+    """Raise Dropped unless a local gateway learns a way to its own prefixes from the customer.
+
+    Not that to the prefixes themselves, but a shorter one, such as a default route: a customer
+    device then sends what it gets back where it came from.
+    """
+    islands = places.customer.of_gateway(gateway)
+    site = places.topology.site
+    near = [d for d in site.devices if places.customer.of_device(d.name) in islands]
+    for device in near:
+        if device.config or device.host_interfaces:
+            raise NotPredicted(f"{device.name} may announce a default route")
+    announced = [
+        prefix
+        for connection in site.direct_connects
+        if places.customer.of_device(connection.device) in islands
+        for vif in connection.virtual_interfaces
+        if vif.vrf == "lgw"
+        for prefix in vif.prefixes
+    ]
+    if any(destination in prefix for prefix in announced):
+        raise NotPredicted(f"{gateway[0].name}'s local gateway may learn a way to {destination}")
+    names = {uplink.device for uplink in site.internet_uplinks}
+    if not names & {device.name for device in near}:
+        raise Dropped(f"{gateway[0].name}'s local gateway does not turn packets round")
 
 
 def _direct_connect(
@@ -133,7 +167,7 @@ def inward(places: Places, position: IntoLocalGateway, journey: Journey) -> Step
                 return Reaching(there), journey.to(there.address)
         raise Dropped(f"no instance has {destination}")
     if position.gateway == position.origin:
-        raise Dropped(f"{outpost.name}'s local gateway does not turn packets round")
+        _require_a_way_round(places, position.gateway, destination)
     for there in here:
         if destination in addresses(there):
             return Reaching(there), journey

@@ -24,6 +24,7 @@ GRACE_S = 30.0  # for a slow guest, beyond what the ping itself takes
 _COUNTS = re.compile(r"^(\d+) packets transmitted, (\d+) received", re.MULTILINE)
 _RTT = re.compile(r"^rtt min/avg/max/mdev = ([\d.]+)/([\d.]+)/([\d.]+)/[\d.]+ ms", re.MULTILINE)
 _FROM = re.compile(r"^From (\S+):? icmp_seq=\d+ (?!Redirect )(.+)$", re.MULTILINE)
+_STRANGER = re.compile(r"^\d+ bytes from (\S+): .* \(DIFFERENT ADDRESS!\)$", re.MULTILINE)
 _LOCAL = re.compile(r"^ping: (?:(?:local error|connect|sendmsg|bind|sendto): )?(.+)$", re.MULTILINE)
 
 
@@ -42,7 +43,8 @@ class PingResult:
 
     `error` is None when every packet was answered; else what a router
     answered (``Frag needed and DF set (mtu = 1300)``), what the own kernel
-    said (``Network is unreachable``), or how many are missing. `error_from`
+    said (``Network is unreachable``), that another address answered, or how
+    many are missing. `error_from`
     is the address that the ICMP error came from.
     """
 
@@ -73,6 +75,10 @@ def parse(stdout: str, stderr: str = "") -> PingResult:
     """Read the output of iputils' ping; without its summary nothing counts as received."""
     counts = _COUNTS.search(stdout)
     sent, received = (int(counts[1]), int(counts[2])) if counts else (0, 0)
+    strangers = _STRANGER.findall(stdout)
+    if strangers:  # no other program takes them for answers
+        told = f"the answer comes from {strangers[0]}"
+        return PingResult(sent, max(received - len(strangers), 0), None, told)
     times = _RTT.search(stdout)
     rtt = Rtt(*(float(value) for value in times.groups())) if times and received else None
     if sent and received >= sent:

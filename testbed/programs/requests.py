@@ -100,12 +100,12 @@ def icmp_error(sock: socket.socket) -> dict[str, Any] | None:
     return None
 
 
-def outcome(sock: socket.socket) -> dict[str, Any] | None:
-    """What came for a socket that is ready; None for nothing yet."""
+def outcome(sock: socket.socket, asked: str) -> dict[str, Any] | None:
+    """What came for a socket that is ready, and asks this address; None for nothing yet."""
     if said := icmp_error(sock):
         return said
     try:
-        return received(sock)
+        return received(sock, asked)
     except BlockingIOError:
         return None
     except ConnectionRefusedError:
@@ -114,13 +114,18 @@ def outcome(sock: socket.socket) -> dict[str, Any] | None:
         return {"error": word(error)}
 
 
-def received(sock: socket.socket) -> dict[str, Any]:
-    """The answer; OSError where the socket has got an error instead."""
+def received(sock: socket.socket, asked: str) -> dict[str, Any] | None:
+    """The answer; OSError where the socket has got an error instead.
+
+    None for one that comes from another address than was asked: sockets for pings get it, too.
+    """
     if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
         raise OSError(code, "")
     if sock.type == socket.SOCK_STREAM:
         return {"answer": "open", "peer": sock.getpeername()[0]}
     _, notes, _, peer = sock.recvmsg(65536, 64)
+    if peer[0].partition("%")[0] != asked.partition("%")[0] and asked != BROADCAST:
+        return None
     ttl = [
         struct.unpack("=i", data)[0] for _, kind, data in notes if kind in {IP_TTL, IPV6_HOPLIMIT}
     ]
@@ -161,7 +166,7 @@ def ask(requests: list[dict[str, Any]], seconds: float) -> list[dict[str, Any]]:
         for key, _ in selector.select(left):
             sock = key.fileobj
             assert isinstance(sock, socket.socket)
-            if (found := outcome(sock)) is None:
+            if (found := outcome(sock, requests[key.data]["to"])) is None:
                 continue
             result = results[key.data]
             result.update(found, ms=(time.monotonic() - result["at"]) * 1000)

@@ -47,8 +47,11 @@ def topologies(draw: st.DrawFn) -> Data:
         outposts[outpost] = {"devices": devices, "local_gateway": gateway}
     region: Data = {"name": "us-west-2", "zones": ["us-west-2a"]}
     connections: Data = {}
+    own_way: Data = {}
     if not overlap:
         _reach_out(draw, vpcs, instances, region, connections)
+        if draw(st.booleans()):  # its default route is what local gateways learn
+            own_way["internet"] = {"devices": [draw(st.sampled_from(("cnd1", "cnd3")))]}
     if peerings:
         region["vpc_peering_connections"] = {
             f"pcx-{a}-{b}": {"requester": a, "accepter": b} for a, b in peerings
@@ -64,6 +67,7 @@ def topologies(draw: st.DrawFn) -> Data:
             "region_link": {"delay": "1ms"},
             "wan": {"delay": "1ms"},
             "direct_connect": connections,
+            **own_way,
             "segments": {"office": {"cidr": OFFICE, "devices": ["cnd1", "cnd2"]}},
             "hosts": {
                 "desk": {

@@ -21,7 +21,7 @@ from testbed.probes.trace.order import Wiring, path
 from testbed.probes.trace.routing import Decision
 from testbed.probes.trace.service_link import BFD, leads, rack_end
 from testbed.probes.trace.sightings import Probe, read_sightings
-from testbed.probes.trace.verdict import Path, Told, conclude, told, unsent
+from testbed.probes.trace.verdict import Path, Told, as_asked, conclude, told, unsent
 from testbed.probes.trace.words import Words
 
 if TYPE_CHECKING:
@@ -243,6 +243,8 @@ def analyse(record: dict[str, Any], plan: Plan) -> Trace:
             answer = unsent(request, error, passages, evidence)
     elif _came_from_elsewhere(request, answer):
         request = replace(request, delivered=True, last_seen=None, reason=None)
+    else:
+        answer = as_asked(request, answer)
     protocol: Protocol = record["probe"]["protocol"]
     return Trace(
         source=probe.source,

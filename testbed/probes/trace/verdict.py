@@ -7,7 +7,8 @@ queue or a counter that went up. Where nothing says why, that is said.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from testbed.plan.model import Veth, Vxlan, WireGuard
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from testbed.probes.trace.order import Course
     from testbed.probes.trace.sightings import IcmpError, Sighting, Way
 
+BROADCAST = "255.255.255.255"
 SESSION_S = 180  # after which a handshake of WireGuard's counts for nothing (REJECT_AFTER_TIME)
 PORT_CODES = {2, 3}  # what a host says of a protocol or port, not a router of the way to it
 
@@ -85,6 +87,21 @@ class Path:
             "reason": self.reason,
             "hops": [hop.to_json() for hop in self.hops],
         }
+
+
+def as_asked(request: Path, answer: Path) -> Path:
+    """Return the answer, as not delivered where it comes from another address than was asked.
+
+    No program takes such an answer for one.
+    """
+    if not answer.delivered or not request.hops or answer.way != "answer":
+        return answer
+    first, last = request.hops[0], answer.hops[-1]
+    asked, source = first.addresses.destination, last.addresses.source
+    if source == asked or ip_address(asked).is_multicast or asked == BROADCAST:
+        return answer
+    reason = f"it comes from {source}, and {asked} was asked"
+    return replace(answer, delivered=False, dropped_at=last.node, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,15 @@ PING 10.0.1.9 (10.0.1.9) 56(84) bytes of data.
 3 packets transmitted, 0 received, 100% packet loss, time 410ms
 
 """
+STRANGER = """\
+PING 203.0.113.66 (203.0.113.66) 56(84) bytes of data.
+64 bytes from 10.1.10.10: icmp_seq=1 ttl=60 time=8.01 ms (DIFFERENT ADDRESS!)
+64 bytes from 10.1.10.10: icmp_seq=2 ttl=60 time=8.01 ms (DIFFERENT ADDRESS!)
+
+--- 203.0.113.66 ping statistics ---
+2 packets transmitted, 2 received, 0% packet loss, time 1001ms
+rtt min/avg/max/mdev = 8.006/8.006/8.007/0.000 ms
+"""
 UNREACHABLE = """\
 PING 10.9.9.9 (10.9.9.9) 56(84) bytes of data.
 From 10.0.0.2 icmp_seq=1 Destination Net Unreachable
@@ -250,3 +259,9 @@ def test_an_ipv6_address(
     assert result.exit_code == 0
     assert json.loads(result.stdout)["packet_bytes"] == 56 + 48
     assert arguments.read_text().splitlines()[0] == "ip -6 route flush cache"
+
+
+def test_an_answer_from_another_address_is_none() -> None:
+    found = parse(STRANGER)
+    assert (found.sent, found.received, found.ok) == (2, 0, False)
+    assert found.error == "the answer comes from 10.1.10.10"

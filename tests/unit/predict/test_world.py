@@ -256,3 +256,34 @@ def test_the_longest_prefix_leads_into_a_local_gateway() -> None:
     assert not reason(INWARD, "desk", "web")
     assert not reason(INWARD, "desk", "wall")
     assert reason(INWARD, "desk", "inner") == "source/destination check of wall"
+
+
+ROUND = """
+testbed: 1
+name: round
+region:
+  name: us-west-2
+  zones: [us-west-2a]
+  internet: {hosts: {www: {services: [http]}}}
+vpcs:
+  vpc1:
+    cidr: 10.1.0.0/16
+    subnets: {s1: {cidr: 10.1.10.0/24, outpost: op-a}}
+    route_tables: {main: {routes: [{destination: 0.0.0.0/0, target: op-a.local-gateway}]}}
+  vpc2:
+    cidr: 10.2.0.0/16
+    subnets: {s2: {cidr: 10.2.10.0/24, outpost: op-a}}
+    route_tables: {main: {routes: [{destination: 0.0.0.0/0, target: op-a.local-gateway}]}}
+outposts: {op-a: {devices: [cnd1, cnd2]}}
+site:
+  devices: {cnd1: {}, cnd2: {}}
+  internet: {devices: [cnd1]}
+instances: {one: {subnet: vpc1/s1}, two: {subnet: vpc2/s2}}
+"""
+
+
+def test_a_default_route_turns_packets_round_at_the_customer() -> None:
+    """A local gateway learns none of its own prefixes, but a default route covers them."""
+    assert not reason(ROUND, "one", "two")
+    alone = ROUND.replace("  internet: {devices: [cnd1]}\n", "")
+    assert "does not turn packets round" in reason(alone, "one", "two")
