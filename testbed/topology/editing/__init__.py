@@ -1,10 +1,10 @@
 """Operations on documents, with EC2's names and arguments (docs/editing.md).
 
-An operation, called with its arguments, returns a `Change`: called with a document, it
-returns another one. Objects go by their names in the document; `EditError` says what AWS
-refuses, and `resolve` what else would be wrong.
+An operation, called with its arguments, returns a `Change`: from a document to another one. Objects
+go by their names in the document; `EditError` says what AWS refuses, `resolve` what else is wrong.
 """
 
+from testbed.topology.editing import workloads
 from testbed.topology.editing.addresses import (
     allocate_address,
     associate_address,
@@ -213,6 +213,7 @@ from testbed.topology.editing.vpcs import (
     disassociate_vpc_cidr_block,
     modify_vpc_attribute,
 )
+from testbed.topology.editing.workloads import *  # noqa: F403 - what it names
 
 __all__ = [
     "OPERATIONS",
@@ -396,3 +397,4 @@ __all__ = [
     "update_outpost",
     "withdraw_fault",
 ]
+__all__ += workloads.__all__

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from testbed.topology.editing.change import EditError, operation
-from testbed.topology.editing.kinds import INSTANCE, NETWORK_INTERFACE, PLACEMENT_GROUP
+from testbed.topology.editing.kinds import (
+    ECS_CONTAINER_INSTANCE,
+    INSTANCE,
+    NETWORK_INTERFACE,
+    PLACEMENT_GROUP,
+)
 from testbed.topology.editing.named import add, change, remove, require
-from testbed.topology.editing.tree import ANY, Data, find
+from testbed.topology.editing.tree import ANY, Data, find, put
 
 STOPPED = "stopped"
 
@@ -76,6 +81,8 @@ def terminate_instances(data: Data, *, instances: list[str]) -> Data:
     """
     for instance in instances:
         data = remove(data, INSTANCE, instance)
+        for path, _ in find(data, *ECS_CONTAINER_INSTANCE.place, instance):
+            data = put(data, path, None)
         for path, owner in find(data, "network_interfaces", ANY, "instance"):
             if str(owner) == instance:
                 gone = {"instance": None, "device_index": None}

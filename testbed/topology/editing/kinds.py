@@ -246,3 +246,33 @@ INTERNET_HOST = Kind(
     missing=_no("internet host"),
     inside=("region", "internet"),
 )
+ECS_CLUSTER = Kind(
+    "ECS cluster",
+    ("workloads", "ecs", "clusters"),
+    missing=("ClusterNotFoundException", "Cluster not found."),
+    in_use=(
+        "ClusterContainsServicesException",
+        "The Cluster cannot be deleted while Services are active.",
+    ),
+    uses=uses.of_ecs_cluster,
+)
+ECS_SERVICE = Kind(
+    "ECS service",
+    ("workloads", "ecs", "clusters", ANY, "services"),
+    missing=("ServiceNotFoundException", "Service not found."),
+    taken=("InvalidParameterException", "Creation of service was not idempotent."),
+    owner=ECS_CLUSTER,
+)
+ECS_CONTAINER_INSTANCE = Kind(
+    "container instance",
+    ("workloads", "ecs", "clusters", ANY, "container_instances"),
+    missing=("InvalidParameterException", "Container instance not found."),
+    owner=ECS_CLUSTER,
+)
+ECS_TASK_DEFINITION = Kind(
+    "ECS task definition",
+    ("workloads", "ecs", "task_definitions"),
+    missing=("ClientException", "Unable to describe task definition."),
+    in_use=("ClientException", "The task definition is used by services."),
+    uses=uses.of_ecs_task_definition,
+)

@@ -241,3 +241,20 @@ def _inside(address: Any, cidr: Any) -> bool:
         return ip_address(address) in ip_network(cidr)
     except ValueError:
         return False
+
+
+def of_ecs_cluster(data: Data, name: str) -> Iterator[Path]:
+    """Find a cluster's services."""
+    yield from _keys(data, "workloads", "ecs", "clusters", name, "services")
+
+
+def of_ecs_task_definition(data: Data, name: str) -> Iterator[Path]:
+    """Find the services that run a task definition, by its name or as its family's revision."""
+    family, colon, _ = name.partition(":")
+    names = (name,) if colon else (name, f"{family}:1")
+    pattern = ("workloads", "ecs", "clusters", ANY, "services", ANY, "task_definition")
+    yield from _naming(data, pattern, *names)
+    at = ("workloads", "ecs", "task_definitions")
+    revisions = [key for key, _ in find(data, *at, ANY) if str(key[-1]).partition(":")[0] == family]
+    if colon and len(revisions) == 1:
+        yield from _naming(data, pattern, family)

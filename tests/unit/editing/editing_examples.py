@@ -11,6 +11,7 @@ import edits_of_security
 import edits_of_servers
 import edits_of_site
 import edits_of_vpcs
+import edits_of_workloads
 
 from testbed.topology import editing as edit
 from testbed.topology.document import Document
@@ -101,6 +102,10 @@ addresses: {held: {address: 203.0.113.20}, till: {pool: op-coip/campus}}
 network_interfaces:
   extra: {subnet: rack}
   second: {subnet: rack, instance: web, secondary_addresses: [10.1.3.21]}
+workloads:
+  ecs:
+    clusters: {edge: {container_instances: {web: {}}, services: {web: {task_definition: web}}}}
+    task_definitions: {web: {containers: {web: {image: busybox, memory: 64}}}}
 faults: [{kind: link-down, target: op.lag1, name: cut, at: 10s}]
 """
 
@@ -125,10 +130,12 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
     *edits_of_outposts.ROUND_TRIPS,
     *edits_of_servers.ROUND_TRIPS,
     *edits_of_site.ROUND_TRIPS,
+    *edits_of_workloads.ROUND_TRIPS,
 ]
 
 # What says something that goes with nothing else in this document; it need not be right.
 WRITTEN: list[Change] = [
+    *edits_of_workloads.WRITTEN,
     *(edit.declare_fault(kind="impair", target="cnd1", **{key: 1}) for key in PARAMETERS),
     edit.update_outpost(outpost="op", form_factor="server"),
     edit.modify_local_gateway_route(

@@ -124,6 +124,13 @@ DELETIONS: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "remove_site_host": (kinds.HOST, ("host",)),
     "remove_site_firewall": (kinds.FIREWALL, ("firewall",)),
     "delete_connection": (kinds.DIRECT_CONNECT, ("connection",)),
+    "delete_ecs_cluster": (kinds.ECS_CLUSTER, ("cluster",)),
+    "delete_ecs_service": (kinds.ECS_SERVICE, ("cluster", "service")),
+    "deregister_ecs_task_definition": (kinds.ECS_TASK_DEFINITION, ("task_definition",)),
+    "deregister_ecs_container_instance": (
+        kinds.ECS_CONTAINER_INSTANCE,
+        ("cluster", "instance"),
+    ),
     "remove_internet_host": (kinds.INTERNET_HOST, ("host",)),
 }
 

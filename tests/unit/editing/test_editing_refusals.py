@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import edits_of_workloads
 import pytest
 import refused_arguments
 import refused_names
@@ -17,7 +18,12 @@ from testbed.errors import UsageError, dotted
 from testbed.topology.document import Document
 from testbed.topology.editing import Change, EditError, together
 
-REFUSED = [*refused_names.REFUSED, *refused_states.REFUSED, *refused_arguments.REFUSED]
+REFUSED = [
+    *refused_names.REFUSED,
+    *refused_states.REFUSED,
+    *refused_arguments.REFUSED,
+    *edits_of_workloads.REFUSED,
+]
 
 
 @pytest.mark.parametrize(("change", "code", "place"), REFUSED, ids=lambda part: str(part)[:60])

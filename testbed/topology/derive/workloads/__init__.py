@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from testbed.topology.derive.workloads.ecs import derive_ecs
-from testbed.topology.model import ControlPlane, Region, Workloads
+from testbed.topology.model import ControlPlane, Ecs, Region, Workloads
 from testbed.topology.schema import TopologyForm
 
 # Of each service: where in public_cidr its control plane is, the names of its hosts, and the
@@ -18,10 +20,11 @@ def derive_workloads(form: TopologyForm, region: Region) -> Workloads:
     given = form.workloads
     if given is None:
         return Workloads()
+    ecs = None if given.ecs is None else derive_ecs(given.ecs)
+    found = Workloads(ecs=ecs if ecs != Ecs() else None)
     planes = {}
     for service, (offset, hosts, endpoints) in CONTROL_PLANES.items():
-        if getattr(given, service) is not None:
+        if getattr(found, service) is not None:
             address = region.public_cidr.network_address + offset
             planes[service] = ControlPlane(service, address, hosts, endpoints)
-    ecs = None if given.ecs is None else derive_ecs(given.ecs)
-    return Workloads(ecs=ecs, control_planes=planes)
+    return replace(found, control_planes=planes)
