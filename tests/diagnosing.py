@@ -23,6 +23,7 @@ from testbed.topology.model import Topology
 
 VID, MTU, DELAY_MS = 3999, 1400, 200.0
 FLAP = {"for_": 1.0, "every": 4.0}
+SHOWS_S, HELD_S = 6.0, 100.0  # for a timer that the fault has begun, and for the hold timer
 SERVICE_LINK = ("service-link.handshake", "service-link.management")
 SWITCHED_OFF = "site.powered"
 LINK = {
@@ -55,6 +56,11 @@ class Case:
     def times(self) -> dict[str, float]:
         """How long and how often it is there."""
         return FLAP if self.kind == "bgp-reset" else {}
+
+    @property
+    def shows_s(self) -> float:
+        """After how long it can be seen; a session that is cut silently is up until it is held."""
+        return HELD_S if self.kind == "bgp-blocked" else SHOWS_S
 
     def miss(self, diagnosis: Result | None) -> str:
         """What is wrong with a diagnosis; "" if it names kind and object."""

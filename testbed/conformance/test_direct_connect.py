@@ -11,7 +11,14 @@ from scapy.packet import Raw
 
 from testbed.conformance.bgp_ends import limit_reached
 from testbed.conformance.expectation import expect
-from testbed.conformance.probing import captures, exists, expect_answer, expect_up, inject
+from testbed.conformance.probing import (
+    captures,
+    exists,
+    expect_answer,
+    expect_up,
+    inject,
+    neighbour,
+)
 from testbed.conformance.rack_subjects import OutpostSubject, TunnelSubject
 from testbed.conformance.service_link_ways import anchor_place
 from testbed.conformance.session_routes import Announced, announced
@@ -201,8 +208,9 @@ def _needed(site: Site, vif: VirtualInterfaceSubject) -> list[tuple[IPv4Network,
 def test_endpoint_filters(site: Site, tunnel: TunnelSubject) -> None:
     """With private connectivity, the endpoint subnet's filters allow the service link.
 
-    Expected: UDP 443 to 443, and TCP from an ephemeral port to 443, from a server of the rack,
-    arrive in the VPC and at the anchor's network interface; the anchor's answers leave the VPC.
+    Expected: what a server of the rack sends, UDP 443 to 443 and TCP from an ephemeral port to 443,
+    gets from the virtual private gateway to the anchor's network interface; the anchor's answers
+    leave the VPC. The way to the VPC is the service link's (service-link.handshake).
     Source: C4, C5, C6 (T1); S2: security group with UDP 443 in and out
     Remedy: allow them in the network ACL of the anchors' subnet, in both directions: ACLs are
     stateless.
@@ -227,23 +235,23 @@ def test_endpoint_filters(site: Site, tunnel: TunnelSubject) -> None:
         ),
     }
     for what, (out, answer) in probes.items():
-        for sender, packet, near, place, where in (
-            ((tunnel.host, "eth0"), out, gateway, anchor, f"into {vpc}"),
-            (anchor, answer, anchor, gateway, f"answers out of {vpc}"),
+        for packet, near, place, where in (
+            (out, gateway, anchor, f"into {vpc}"),
+            (answer, anchor, gateway, f"answers out of {vpc}"),
         ):
-            seen = _seen(site, sender, packet, near, place, mark)
+            seen = _seen(site, packet, near, place, mark)
             name = f"{vpc}: {what}, {where}"
             expect(seen == "passes", name, expected="passes", seen=seen)
 
 
-def _seen(site: Site, sender: Place, packet: object, near: Place, far: Place, mark: bytes) -> str:
-    """Whether a packet passes from one place to another, in words."""
+def _seen(site: Site, packet: object, near: Place, far: Place, mark: bytes) -> str:
+    """Whether a packet that is sent out of one place gets to another, in words."""
 
     def number(place: Place) -> int:
         return sum(mark in bytes(found) for found in heard[place].packets)
 
     with captures(site, [near, far], "ip") as heard:
-        problem = inject(site, sender, packet)
+        problem = inject(site, near, packet, mac=neighbour(site, near))
         site.settled(lambda: number(far), lambda n: n or problem, ARRIVES_S)
     if number(far):
         return "passes"

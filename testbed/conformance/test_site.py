@@ -25,6 +25,7 @@ from testbed.conformance.site_subjects import (
     plan_of,
 )
 from testbed.conformance.watching import send_frames
+from testbed.lower import names
 from testbed.plan.checks import BgpCheck
 from testbed.plan.model import TABLE_MAIN, Veth
 from testbed.plan.roles import SITE
@@ -58,12 +59,14 @@ def test_cables(site: Site, machine: MachineSubject) -> None:
     """The cables inside a rack and inside the Region have carrier.
 
     Expected: every interface of the machine is up, except those to the customer, which lag.carrier,
-    site.link, isp.link and direct-connect.link check.
+    site.link, isp.link and direct-connect.link check, and those behind a Direct Connect port, which
+    lose their carrier with it.
     Source: A3, A4 (T1)
     Remedy: the inside of a rack and the Region are AWS's: open a support case.
     """
     plan = plan_of(site.topology)
     inner = {node.name for node in plan.nodes if node.group != SITE}
+    inner -= {names.direct_connect(connection) for connection in site.topology.site.direct_connects}
     places = []
     for interface in plan.node(machine.name).interfaces if machine.name in inner else ():
         device = interface.device

@@ -32,7 +32,6 @@ USUAL = (  # of each part of a site one, by both daemons
 SITES = range(sites(200))
 FAULTS = 6  # on each site
 RATE = 0.98
-SHOWS_S = 6.0  # for a timer that the fault has begun
 QUIET_S = 40.0  # from healing on: LACP and BFD come back by timers of their own
 READY_S = 250.0
 
@@ -42,7 +41,7 @@ pytestmark = [pytest.mark.packets, pytest.mark.timeout(3600)]
 def missed(testbed: Testbed, topology: Topology, case: Case) -> str:
     """What is wrong with the diagnosis of a fault; "" if it names kind and object."""
     with testbed.fault(case.kind, case.target, **case.values, **case.times):
-        testbed.advance(SHOWS_S)
+        testbed.advance(case.shows_s)
         report = runner.run(testbed, topology, disruptive=False, fail_fast=True)
     testbed.heal(timeout_s=READY_S)
     testbed.advance(QUIET_S)
