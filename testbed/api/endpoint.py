@@ -99,14 +99,14 @@ class Endpoint:
         if operation.needs_states:
             world = replace(world, states=self.states())
         result = operation.look(Ask(call.name, call.parameters, world))
-        if call.parameters.get("DryRun"):
+        if call.service == "ec2" and call.parameters.get("DryRun"):
             message = "Request would have succeeded, but DryRun flag is set."
             raise ApiError("DryRunOperation", message, 412)
         return result
 
     def _changed(self, call: Call, operation: Operation) -> Result:
         parameters = dict(call.parameters)
-        dry = bool(parameters.pop("DryRun", False))
+        dry = call.service == "ec2" and bool(parameters.pop("DryRun", False))
         job = Job(operation, parameters, parameters.get("ClientToken"), dry)
         self._writer.submit(job)
         result = job.answer.result(ANSWER_S)
@@ -143,7 +143,8 @@ class Endpoint:
         with contextlib.suppress(TestbedError):
             for message in self._client.watch():
                 if message.get("event") == "ready":
-                    self._writer.pending = frozenset(row["title"] for row in message["pending"])
+                    unready = frozenset(row["title"] for row in message["pending"])
+                    self._writer.pending = self._writer.unready = unready
                 revision = message.get("revision", 0)
                 missed = message.get("event") == "missed"
                 if missed or message.get("event") == "revision":

@@ -96,6 +96,7 @@ class Work:
     deletes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     touches: tuple[str, ...] = ()  # identifiers of objects whose packets follow later
     starts: tuple[tuple[str, str], ...] = ()  # nodes, and scripts that run there at the start
+    then: Callable[[Document], Document] | None = None  # a second change, once this one is made
 
 
 def returning(result: Result) -> Answer:

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from testbed.api.disconnected import refuse_unreachable
 from testbed.api.errors import ApiError
 from testbed.api.operations import Ask, Operation, Params, Result, Work, edit
 from testbed.api.records import deleted, record, records
@@ -91,6 +92,7 @@ class Writer:
         self._unsettled: Counter[str] = Counter()
         self._lock = threading.Lock()
         self.pending: frozenset[str] = frozenset()  # titles of what is not ready, as last heard
+        self.unready: frozenset[str] = frozenset()  # the same, of the whole testbed
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
@@ -176,7 +178,7 @@ class Writer:
         for job in jobs:
             job.ask = Ask(job.operation.name, job.parameters, world, taken)
             try:
-                changed = _changed(job, document)
+                changed = _changed(job, document, self.unready)
                 if each or job.dry:
                     made = prepare(self._client, now, lambda _, new=changed: new)  # type: ignore[misc]
             except (ApiError, EditError, DocumentError) as error:
@@ -216,6 +218,8 @@ class Writer:
                 job.answer.set_result(job.work.answer(world))
             except ApiError as error:
                 job.refuse(error)
+            if job.work.then is not None:
+                self.submit(_following(job, job.work.then))
             for node, script in job.work.starts:
                 threading.Thread(target=self._start, args=(node, script), daemon=True).start()
         batch.accepted.set()
@@ -240,8 +244,17 @@ class Writer:
             job.refuse(error)
 
 
-def _changed(job: Job, document: Document) -> Document:
-    """Return the document that a call leads to, or the same where it was made before."""
+def _following(job: Job, then: Callable[[Document], Document]) -> Job:
+    """Return the job of the second change that a call leads to; nobody waits for its answer."""
+    work = Work(change=then, answer=lambda _: {})
+    return Job(replace(job.operation, change=lambda _: work), {})
+
+
+def _changed(job: Job, document: Document, unready: frozenset[str] = frozenset()) -> Document:
+    """Return the document that a call leads to, or the same where it was made before.
+
+    Raises ApiError where it is about an Outpost whose management channel is `unready`.
+    """
     ask = job.ask
     assert ask
     assert job.operation.change
@@ -250,6 +263,8 @@ def _changed(job: Job, document: Document) -> Document:
         ask.again = [id_ for id_, row in records(document.data).items() if row.get("token") == mark]
     repeated = bool(ask.again)
     job.work = work = job.operation.change(ask)
+    if work.change is not None and not repeated:
+        refuse_unreachable(ask.world, ask.parameters, unready)
     if repeated:
         job.work = replace(work, creates=())
         return document

@@ -55,6 +55,7 @@ _SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}(?:\.[a-z0-9-]{1,32}){0,2}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?|\*")
 _RATE = re.compile(RATE)
 _NUMBER = re.compile(r"[0-9.]+")
+_PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]{0,15}\.[a-z0-9][a-z0-9-]{0,15}")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
@@ -275,6 +276,12 @@ def _ports(value: Any) -> tuple[int, int]:
     return first, last
 
 
+def _public_key(value: Any) -> str:
+    if isinstance(value, str) and _PUBLIC_KEY.fullmatch(value):
+        return value
+    raise wrong(f"must be a WireGuard public key, 32 bytes in base64, is {show(value)}")
+
+
 def _instance_type(value: Any) -> str:
     if isinstance(value, str) and _INSTANCE_TYPE.fullmatch(value):
         return value
@@ -358,6 +365,7 @@ Ports = Annotated[
         }
     ),
 ]
+PublicKey = Annotated[str, *typed(_public_key, pattern=r"^[A-Za-z0-9+/]{43}=$")]
 InstanceType = Annotated[str, *typed(_instance_type, pattern=rf"^{_INSTANCE_TYPE.pattern}$")]
 FormFactorName = Annotated[str, *typed(_form_factor, enum=[*RACKS, *SERVERS])]
 Slots = Annotated[int, *typed(_slots, "integer", minimum=0, maximum=1000)]

@@ -17,7 +17,8 @@ from testbed.api.ec2.network_interfaces import (
 from testbed.api.errors import ApiError
 from testbed.api.filters import select
 from testbed.api.objects import id_of
-from testbed.api.operations import Ask, Result, Work, changes, edit, looks, missing
+from testbed.api.operations import DONE, Ask, Result, Work, changes, edit, looks, missing
+from testbed.api.records import values
 from testbed.api.world import World
 from testbed.topology import editing
 from testbed.topology.ids import ACCOUNT
@@ -26,6 +27,7 @@ from testbed.topology.model import Instance
 KIND: Final = "instance"
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64}
 CODES |= {"stopped": 80}
+REBOOTING = "rebooting"  # in the record of an instance, for as long as it is stopped for that
 KEPT_S = 3600.0  # how long a terminated instance is described
 ALIASES = {
     "instance-state-name": "State.Name",
@@ -49,8 +51,11 @@ def state_of(name: str) -> dict[str, Any]:
 
 def state(world: World, instance: Instance) -> str:
     """Return the name of an instance's state."""
-    if instance.state == "stopped":
+    rebooting = world.value(world.id(KIND, instance.name), REBOOTING)
+    if instance.state == "stopped" and not rebooting:
         return "stopped"
+    if rebooting:
+        return "running"
     return world.state(world.id(KIND, instance.name), ready="running")
 
 
@@ -235,6 +240,25 @@ def start_instances(ask: Ask) -> Work:
 def stop_instances(ask: Ask) -> Work:
     """Stop instances."""
     return _change_of_state(ask, "StoppingInstances", "stopping", editing.stop_instances)
+
+
+@changes("RebootInstances")
+def reboot_instances(ask: Ask) -> Work:
+    """Reboot instances: all that runs in them ends, and they come back with their addresses."""
+    ids, names = ask["InstanceIds"], ask.all_names(KIND, "InstanceIds")
+    for id_, name in zip(ids, names, strict=True):
+        now = state(ask.world, ask.world.topology.instances[name])
+        if now not in ("running", "pending"):
+            message = f"The instance '{id_}' is {now}, not in a state from which it can be rebooted"
+            raise ApiError("IncorrectState", message)
+    back = [values(id_, **{REBOOTING: None}) for id_ in ids]
+    return Work(
+        change=edit(editing.stop_instances(instances=names)),
+        steps=tuple(values(id_, **{REBOOTING: True}) for id_ in ids),
+        then=edit(editing.start_instances(instances=names), *back),
+        touches=tuple(ids),
+        answer=DONE,
+    )
 
 
 @changes("TerminateInstances")

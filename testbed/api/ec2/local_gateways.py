@@ -126,10 +126,16 @@ def _vif(world: World, table: Table, lag: Lag, vif: Vif) -> Row:
         "PeerAddress": str(vif.peer_address),
         "LocalBgpAsn": vif.local_bgp_asn if vif.local_bgp_asn < SHORT else 0,
         "OwnerId": ACCOUNT,
-        "ConfigurationState": "available",
+        "ConfigurationState": world.state(id_),
         "Tags": world.tags(id_),
         **asn("PeerBgpAsn", vif.peer_bgp_asn),
     }
+
+
+def _vif_on(world: World, table: str, number: int) -> Row:
+    """Return the VIF that a route table's VIF group has on a LAG."""
+    of = racks.table_of(world.topology, table)
+    return next(_vif(world, of, lag, vif) for lag, vif in of.vifs() if lag.number == number)
 
 
 def _to_vpc(world: World, table: Table, vpc: str, state: str | None = None) -> Row:
@@ -317,32 +323,60 @@ def delete_local_gateway_route_table_virtual_interface_group_association(ask: As
 
 
 def _ordered(operation: str) -> ApiError:
-    message = f"{operation}: the VIFs of a first-generation rack are AWS's, from its order."
+    message = f"{operation}: here each local gateway route table comes with its VIF group."
     return ApiError("UnsupportedOperation", message)
 
 
 @changes("CreateLocalGatewayVirtualInterface")
 def create_local_gateway_virtual_interface(ask: Ask) -> Work:
-    """Refuse to make a VIF: a first-generation rack has those of its order (facts: L1)."""
-    raise _ordered(ask.operation)
+    """Create a VIF of a second-generation rack; a first-generation one has its order's (L1)."""
+    [name] = ask.names(GROUP, "LocalGatewayVirtualInterfaceGroupId")
+    outpost, number = ask.names("outpost-lag", "OutpostLagId")
+    owner, _, domain = name.partition("/")
+    if owner != outpost:
+        message = "The VIF group and the LAG are of different Outposts"
+        raise ApiError("InvalidParameterValue", message)
+    peer = ask.get("PeerBgpAsnExtended") or ask.get("PeerBgpAsn")
+    change = editing.create_local_gateway_virtual_interface(
+        outpost=outpost,
+        lag=int(number),
+        routing_domain=domain or None,
+        vlan=ask["Vlan"],
+        local_address=ask["LocalAddress"],
+        peer_address=ask["PeerAddress"],
+        peer_bgp_asn=peer,
+    )
+
+    def answer(world: World) -> Result:
+        return {"LocalGatewayVirtualInterface": _vif_on(world, name, int(number))}
+
+    made = Created(id_of(VIF, name, number), ask.tags(VIF))
+    return Work(change=edit(change), creates=(made,), answer=answer)
 
 
 @changes("DeleteLocalGatewayVirtualInterface")
 def delete_local_gateway_virtual_interface(ask: Ask) -> Work:
-    """Refuse to delete a VIF that AWS has made."""
-    ask.names(VIF, "LocalGatewayVirtualInterfaceId")
-    raise _ordered(ask.operation)
+    """Delete a VIF of a second-generation rack, with its BGP session."""
+    name, number = ask.names(VIF, "LocalGatewayVirtualInterfaceId")
+    row = {**_vif_on(ask.world, name, int(number)), "ConfigurationState": "deleting"}
+    outpost, _, domain = name.partition("/")
+    change = editing.delete_local_gateway_virtual_interface(
+        outpost=outpost, lag=int(number), routing_domain=domain or None
+    )
+    gone = record(row["LocalGatewayVirtualInterfaceId"], tags=None, created=None, token=None)
+    answer = {"LocalGatewayVirtualInterface": row}
+    return Work(change=edit(change), steps=(gone,), answer=lambda _: answer)
 
 
 @changes("CreateLocalGatewayVirtualInterfaceGroup")
 def create_local_gateway_virtual_interface_group(ask: Ask) -> Work:
-    """Refuse to make a VIF group: a first-generation rack has one (facts: L1)."""
+    """Refuse to make a VIF group: here one comes with its route table (facts: L1)."""
     ask.names(GATEWAY, "LocalGatewayId")
     raise _ordered(ask.operation)
 
 
 @changes("DeleteLocalGatewayVirtualInterfaceGroup")
 def delete_local_gateway_virtual_interface_group(ask: Ask) -> Work:
-    """Refuse to delete a VIF group that AWS has made."""
+    """Refuse to delete a VIF group, which goes with its route table."""
     ask.names(GROUP, "LocalGatewayVirtualInterfaceGroupId")
     raise _ordered(ask.operation)

@@ -61,6 +61,9 @@ def describe(world: World, subnet: Subnet) -> dict[str, Any]:
         "Tags": world.tags(id_),
     }
     row |= {key: world.value(id_, key, default) for key, default in ATTRIBUTES.items()}
+    written = world.data["vpcs"][subnet.vpc]["subnets"][subnet.name] or {}
+    if (index := written.get("enable_lni_at_device_index")) is not None:
+        row["EnableLniAtDeviceIndex"] = index
     if subnet.outpost is not None:
         row["OutpostArn"] = world.outpost_arn(subnet.outpost)
     if subnet.customer_owned_ip_pool and subnet.outpost:
@@ -182,8 +185,13 @@ def modify_subnet_attribute(ask: Ask) -> Work:
                 customer_owned_ipv4_pool=pool,
             )
         )
-    if given or "EnableLniAtDeviceIndex" in ask.parameters:
-        other = next(iter(given), "EnableLniAtDeviceIndex")
+    if "EnableLniAtDeviceIndex" in ask.parameters or given.get("DisableLniAtDeviceIndex"):
+        given.pop("DisableLniAtDeviceIndex", None)
+        index = ask.get("EnableLniAtDeviceIndex")
+        change = edit(
+            editing.modify_subnet_lni(vpc=vpc, subnet=name, enable_lni_at_device_index=index)
+        )
+    for other in given:
         raise ApiError("UnsupportedOperation", f"{other} is not emulated here.")
     steps = (values(ask["SubnetId"], **kept),) if kept else ()
     return Work(change=change, steps=steps, answer=lambda _: {})

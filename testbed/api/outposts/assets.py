@@ -21,7 +21,7 @@ def servers(world: World, outpost: Outpost) -> list[dict[str, int]]:
     return list((entry.get("capacity") or {}).get("servers") or [])
 
 
-def _asset_id(outpost: Outpost, number: int) -> str:
+def asset_id(outpost: Outpost, number: int) -> str:
     """Return the identifier of a server, which has the form of a serial number."""
     return f"{outpost.number:04d}{number:06d}"
 
@@ -35,7 +35,7 @@ def list_assets(ask: Ask) -> Result:
         types = [{"InstanceType": kind, "Count": count} for kind, count in slots.items()]
         rows.append(
             {
-                "AssetId": _asset_id(outpost, number),
+                "AssetId": asset_id(outpost, number),
                 "RackId": f"{outpost.name}-1",
                 "AssetType": "COMPUTE",
                 "ComputeAttributes": {
@@ -64,7 +64,7 @@ def list_asset_instances(ask: Ask) -> Result:
                 {
                     "InstanceId": ask.world.id("instance", instance.name),
                     "InstanceType": instance.type,
-                    "AssetId": _asset_id(outpost, instance.server),
+                    "AssetId": asset_id(outpost, instance.server),
                     "AccountId": ACCOUNT,
                     "AwsServiceName": "EC2",
                 }
@@ -128,11 +128,3 @@ def get_order(ask: Ask) -> Result:
             keys = ("OrderId", "OutpostId", "OrderType", "Status", "OrderSubmissionDate")
             return {"Order": {key: row[key] for key in keys}}
     raise ApiError("NotFoundException", f"Order {ask['OrderId']} not found", 404)
-
-
-@looks("ListCapacityTasks", SERVICE)
-def list_capacity_tasks(ask: Ask) -> Result:
-    """List capacity tasks: capacity is changed in the topology, and at once."""
-    if "OutpostIdentifierFilter" in ask.parameters:
-        find(ask, "OutpostIdentifierFilter")
-    return {"CapacityTasks": []}

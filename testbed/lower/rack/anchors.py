@@ -16,7 +16,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from testbed.lower import bgp, names
 from testbed.lower.builder import Draft, NodeDraft
 from testbed.lower.rack import inner
-from testbed.lower.rack.service_link import WIREGUARD_MTU, anchor_key, outpost_key, public_key
+from testbed.lower.rack.service_link import WIREGUARD_MTU, anchor_key, known_key
 from testbed.plan.model import WireGuard, WireGuardPeer
 from testbed.plan.roles import REGION, Role
 from testbed.topology.model import Anchor, Outpost, Topology
@@ -102,7 +102,7 @@ def _tunnels(name: str, key: str, index: int, outposts: Sequence[Outpost]) -> Wi
     peers = tuple(
         WireGuardPeer(
             name=outpost.name,
-            public_key=public_key(outpost_key(outpost, index)),
+            public_key=known_key(outpost, index),
             endpoint=None,
             allowed_ips=(
                 f"{inner.tunnel_outpost(outpost, index).ip}/32",

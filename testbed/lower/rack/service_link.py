@@ -22,7 +22,7 @@ from testbed.lower.rack import TO_SERVICE_LINK, inner
 from testbed.plan.checks import RouteCheck, TunnelCheck
 from testbed.plan.model import Route, WireGuard, WireGuardPeer
 from testbed.plan.roles import Role
-from testbed.topology.model import INTERNAL, Anchor, Outpost, Rack, Topology
+from testbed.topology.model import INTERNAL, Anchor, Outpost, Rack, Server, Topology
 
 KEEPALIVE_S = 5
 WIREGUARD_MTU = ETHERNET_MTU - 60  # outer IPv4 and UDP headers, WireGuard's own 32 bytes
@@ -54,6 +54,12 @@ def public_key(private: str) -> str:
 def outpost_key(outpost: Outpost, index: int, *, wrong: bool = False) -> str:
     """The private key of the Outpost's end of tunnel `index`; a `wrong` one nobody knows."""
     return private_key(outpost.name, f"tunnel{index + 1}", *(("wrong",) if wrong else ()))
+
+
+def known_key(outpost: Outpost, index: int) -> str:
+    """The public key by which AWS knows the Outpost's end of tunnel `index`."""
+    given = outpost.public_keys[index] if isinstance(outpost, Server) else None
+    return given or public_key(outpost_key(outpost, index))
 
 
 def anchor_key(topology: Topology, owner: Outpost | None, anchor: Anchor) -> str:

@@ -49,6 +49,10 @@ def derive_server(
         link=_link(form, name, outpost, site, resolver, numbers),
         local_port=port,
         wrong_key=outpost.service_link.key == "wrong",
+        public_keys=(
+            outpost.service_link.tunnel1_public_key,
+            outpost.service_link.tunnel2_public_key,
+        ),
     )
 
 

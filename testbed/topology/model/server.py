@@ -47,7 +47,8 @@ class Server:
 
     It has no local gateway, no BGP and no private connectivity (facts: N1). `local_port` is the
     switch port of its local network interfaces, if it is connected. `wrong_key` says that the key
-    which it gives AWS at its installation is not the one that AWS knows.
+    which it gives AWS at its installation is not the one that AWS knows; `public_keys` are those
+    that AWS knows of its two tunnels, None its own.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Server:
     link: ServerLink
     local_port: SwitchPort | None = None
     wrong_key: bool = False
+    public_keys: tuple[str | None, str | None] = (None, None)
 
     @property
     def private_anchors(self) -> tuple[Anchor, ...]:

@@ -11,7 +11,10 @@ from testbed.topology.report import Report
 from testbed.topology.rules.lan import usable
 from testbed.topology.schema import InstanceForm, OutpostForm, ServiceLinkForm, TopologyForm
 
-LINK_OF_SERVERS = ("segment", "dhcp", "address", "gateway", "name_servers", "switch_port", "key")
+LINK_OF_SERVERS = (
+    *("segment", "dhcp", "address", "gateway", "name_servers", "switch_port", "key"),
+    *("tunnel1_public_key", "tunnel2_public_key"),
+)
 LINK_OF_RACKS = ("asn", "infrastructure_cidr", "infrastructure_cidrs", "vifs")
 PRIVATE = ("connectivity", "vpc", "subnet")
 OFFERED = "a server offers EC2, ECS, App Mesh, IoT Greengrass and subnets"

@@ -17,6 +17,7 @@ from testbed.topology.values import (
     GatewayTarget,
     Name,
     OutpostAsn,
+    PublicKey,
     Vlan,
 )
 
@@ -142,6 +143,14 @@ class ServiceLinkForm(Form):
         "right",
         description="Whether the key with which a server is installed is the one that AWS knows"
         " (servers only). Default: right.",
+    )
+    tunnel1_public_key: PublicKey | None = Field(
+        None,
+        description="The public key that AWS knows of a server's first tunnel, as the API's"
+        " StartConnection sets it (servers only). Default: the one of the server's own key.",
+    )
+    tunnel2_public_key: PublicKey | None = Field(
+        None, description="The same of its second tunnel (servers only)."
     )
 
 
