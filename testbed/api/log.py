@@ -12,6 +12,7 @@ from testbed.control.protocol import testbed_directory
 
 FILE, OLDER = "api.jsonl", "api.jsonl.1"
 LARGEST = 16 * 2**20  # bytes; then it is the older one
+HIDDEN = "…"  # in the place of what is secret
 SECRETS = ("Password", "Secret", "PrivateKey", "KeyMaterial", "UserData", "PreSharedKey")
 
 
@@ -56,7 +57,7 @@ def _hidden(value: Any) -> Any:
     """Return an entry without what is secret in it."""
     if isinstance(value, dict):
         return {
-            key: "…" if any(word in str(key) for word in SECRETS) else _hidden(inner)
+            key: HIDDEN if any(word in str(key) for word in SECRETS) else _hidden(inner)
             for key, inner in value.items()
         }
     return [_hidden(each) for each in value] if isinstance(value, list) else value

@@ -150,7 +150,9 @@ class ServiceLinkForm(Form):
         " StartConnection sets it (servers only). Default: the one of the server's own key.",
     )
     tunnel2_public_key: PublicKey | None = Field(
-        None, description="The same of its second tunnel (servers only)."
+        None,
+        description="The same of its second tunnel (servers only). Default: the one of the server's"
+        " own key.",
     )
 
 
