@@ -262,6 +262,7 @@ class ProcessTable:
         """
         argv = list(argv)
         base = {"PATH": SEARCH_PATH, "HOME": os.environ.get("HOME", "/root"), "LANG": "C.UTF-8"}
+        base |= {key: os.environ[key] for key in ("TESTBED_GUEST",) if key in os.environ}
         env = base | {"TESTBED_NODE": node} | dict(env or {})
         here = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -39,5 +39,6 @@ def lower(topology: Topology) -> Plan:
         vpc.lower(draft, topology, entry)
     for outposts_server in topology.servers.values():
         local_interfaces.lower(draft, topology, outposts_server)
+    workloads.lower(draft, topology)
     plan = replace(draft.build(), time=topology.time, seed=topology.seed)
     return faults.lower(real.take_out(plan, topology), topology, draft.numbers)

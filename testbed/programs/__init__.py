@@ -9,6 +9,7 @@ PROGRAMS = {
     "testbed-dhcp-client": "testbed.programs.dhcp_client",
     "testbed-container": "testbed.programs.container.program",
     "testbed-ecs": "testbed.programs.ecs.program",
+    "testbed-ecs-agent": "testbed.programs.ecs_agent.program",
     "testbed-fetch": "testbed.programs.fetch",
     "testbed-half-open": "testbed.programs.half_open",
     "testbed-host": "testbed.programs.host",

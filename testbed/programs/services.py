@@ -26,14 +26,26 @@ MAX_PENDING = 1 << 20  # bytes that a client may leave unread before it is cut o
 
 
 class TcpClient:
-    """A TCP client of one of the services."""
+    """A TCP client of one of the services.
 
-    def __init__(self, sock: socket.socket, peer: str) -> None:
+    `handle` takes what it sends. Without a request, what is put into `outbox` goes with `flush`,
+    and `end` closes. `on_close` hears of the end.
+    """
+
+    def __init__(self, sock: socket.socket, peer: str, handle: Callable[[TcpClient], None]) -> None:
         self.sock = sock
+        self.handle = handle
+        self.flush: Callable[[], None] = lambda: None
+        self.on_close: Callable[[], None] = lambda: None
         self.peer = peer
         self.inbox = b""
         self.outbox = b""
         self.closing = False
+
+    def end(self) -> None:
+        """Close, without sending what is left."""
+        self.closing, self.outbox = True, b""
+        self.flush()
 
 
 def has_ipv6() -> bool:
@@ -92,23 +104,30 @@ class Server:
     def _accept(self, listener: socket.socket, handle: Callable[[TcpClient], None]) -> None:
         sock, address = listener.accept()
         sock.setblocking(False)
-        connection = TcpClient(sock, f"{address[0]}:{address[1]}")
+        connection = TcpClient(sock, f"{address[0]}:{address[1]}", handle)
+        open_ = True
 
         def ready(events: int) -> None:
+            nonlocal open_
+            if not open_:
+                return
             try:
                 if events & selectors.EVENT_READ:
-                    self._read(connection, handle)
+                    self._read(connection)
                 self._write(connection)
             except BlockingIOError:
                 pass
             except OSError:
                 connection.closing, connection.outbox = True, b""
             if connection.closing and not connection.outbox:
+                open_ = False
                 self.selector.unregister(sock)
                 sock.close()
+                connection.on_close()
             else:
                 self._watch(connection, ready)
 
+        connection.flush = lambda: ready(0)
         self.selector.register(sock, selectors.EVENT_READ, ready)
 
     def _watch(self, connection: TcpClient, ready: Callable[[int], None]) -> None:
@@ -117,13 +136,14 @@ class Server:
             events |= selectors.EVENT_WRITE
         self.selector.modify(connection.sock, events, ready)
 
-    def _read(self, connection: TcpClient, handle: Callable[[TcpClient], None]) -> None:
+    @staticmethod
+    def _read(connection: TcpClient) -> None:
         data = connection.sock.recv(65536)
         if not data:
             connection.closing = True
             return
         connection.inbox += data
-        handle(connection)
+        connection.handle(connection)
         if len(connection.outbox) > MAX_PENDING or len(connection.inbox) > MAX_REQUEST:
             connection.closing = True
             connection.outbox = b""

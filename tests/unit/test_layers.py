@@ -211,6 +211,7 @@ PROCESS_EXCEPTIONS = {
     "programs.dhcp_client": "runs the machine's DHCP client",
     "programs.container.images": "has umoci and skopeo fetch and unpack images",
     "programs.container.program": "becomes crun",
+    "programs.ecs_agent.runtime": "is the parent of a container instance's containers",
     "programs.users": "runs what users run",
     "lifecycle.start": "starts the keeper or the relay of a micro VM",
     "lifecycle.device_configs": "has BIRD or FRR parse a device's own configuration",

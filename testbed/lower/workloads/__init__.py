@@ -14,3 +14,8 @@ from testbed.topology.model import Topology
 def add_control_planes(draft: Draft, topology: Topology) -> None:
     """Add the control planes of the services that the document declares something of."""
     ecs.add_control_plane(draft, topology)
+
+
+def lower(draft: Draft, topology: Topology) -> None:
+    """Add what services of AWS's run in instances."""
+    ecs.add_agents(draft, topology)

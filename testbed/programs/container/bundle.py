@@ -55,6 +55,8 @@ def configuration(
     namespaces = [{"type": name} for name in ("pid", "ipc", "uts", "mount")]
     if container["network"] == "none":
         namespaces.append({"type": "network"})
+    elif container["network"].startswith("/"):
+        namespaces.append({"type": "network", "path": container["network"]})
     linux: Spec = {"namespaces": namespaces, "maskedPaths": list(MASKED)}
     if grouped:
         namespaces.append({"type": "cgroup"})

@@ -14,16 +14,18 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 STORE = Path("/run/images")
 BUSYBOX = "busybox"
 DONE = "config.json"  # written last, by umoci, too
 REFERENCE = "image"
 REGISTRY = "docker://"
+Pull = Literal["missing", "always", "refresh"]
 
 
 @dataclass(frozen=True)
@@ -38,18 +40,39 @@ class ImageError(Exception):
     """An image that cannot be had, with the reason."""
 
 
-def bundle(image: str) -> Bundle:
-    """Return the unpacked image; an empty one is the machine's own files. Raises ImageError."""
+def bundle(image: str, store: str = "", pull: Pull = "missing") -> Bundle:
+    """Return the unpacked image; an empty one is the machine's own files. Raises ImageError.
+
+    An image of a registry is kept in the directory `store`, by default with all others.
+    `pull` says when it is fetched: where it is ``missing`` there, ``always``, or to ``refresh``
+    it, in which case one that is there does where it can't be fetched.
+    """
     if not image:
         return Bundle(Path("/"), {})
     if image.startswith("/"):
         return _directory(Path(image))
-    place = STORE / hashlib.sha256(image.encode()).hexdigest()[:16]
+    remote = image.startswith(REGISTRY)
+    directory = Path(store) if store and remote else STORE
+    place = directory / hashlib.sha256(image.encode()).hexdigest()[:16]
     with _locked(place):
-        if not (place / DONE).exists():
-            shutil.rmtree(place, ignore_errors=True)
-            (_busybox if image == BUSYBOX else _unpacked)(place, image)
+        there = (place / DONE).exists()
+        if not there or (remote and pull != "missing"):
+            try:
+                _fetch(place, image)
+            except ImageError:
+                if not there or pull != "refresh":
+                    raise
     return _directory(place)
+
+
+def _fetch(place: Path, image: str) -> None:
+    """Unpack an image anew; who uses the former one goes on with it."""
+    fresh = place.with_suffix(".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    (_busybox if image == BUSYBOX else _unpacked)(fresh, image)
+    if place.exists():
+        place.rename(place.with_suffix(f".{time.time_ns()}"))
+    fresh.rename(place)
 
 
 def _directory(place: Path) -> Bundle:
@@ -68,7 +91,7 @@ def _directory(place: Path) -> Bundle:
 @contextlib.contextmanager
 def _locked(place: Path) -> Iterator[None]:
     """Be the only one that unpacks an image."""
-    STORE.mkdir(parents=True, exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     with place.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -46,7 +46,7 @@ def prepare(task: dict[str, Any]) -> list[str]:
     crun = shutil.which("crun")
     if crun is None:
         raise ImageError("crun is not installed here")
-    image = bundle(task["container"]["image"])
+    image = bundle(task["container"]["image"], **task.get("images", {}))
     place = Path(task["directory"])
     for name in ("upper", "work", "root"):
         (place / name).mkdir(parents=True, exist_ok=True)

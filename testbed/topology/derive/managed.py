@@ -22,6 +22,8 @@ from testbed.topology.report import Report
 from testbed.topology.schema import TopologyForm, VpcForm
 
 RESERVED_AT_START = 4
+# Of services whose hosts are not called like them (AWS: ECS interface endpoints).
+PRIVATE_NAMES = {"ecs-agent": "ecs-a", "ecs-telemetry": "ecs-t"}
 Wanted = IPv4Address | str  # auto, or the name of an allocated one
 
 
@@ -42,7 +44,8 @@ def endpoints(region: str, name: str, form: VpcForm) -> tuple[Endpoint, ...]:
             service = f"{entry.service}.{region}"
             names = (f"vpce-{name}-{endpoint}.{service}.vpce.amazonaws.com",)
             if entry.private_dns:
-                names += (f"{service}.amazonaws.com",)
+                host = PRIVATE_NAMES.get(entry.service, entry.service)
+                names += (f"{host}.{region}.amazonaws.com",)
         interfaces = tuple(f"{name}.{endpoint}.{subnet}" for subnet in entry.subnets)
         made.append(
             Endpoint(

@@ -11,7 +11,7 @@ from testbed.topology.schema import TopologyForm
 # Of each service: where in public_cidr its control plane is, the names of its hosts, and the
 # services of interface endpoints that lead to it (AWS: endpoints and quotas, PrivateLink).
 CONTROL_PLANES: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
-    "ecs": (40, ("ecs", "ecs-a-1", "ecs-t-1"), ("ecs", "ecs-agent", "ecs-telemetry")),
+    "ecs": (40, ("ecs", "ecs-a", "ecs-t"), ("ecs", "ecs-agent", "ecs-telemetry")),
 }
 
 
