@@ -80,6 +80,6 @@ def _note(task: Task, given: Row) -> None:
     if status == "RUNNING":
         task.last_status, task.started = "RUNNING", task.started or time.time()
     elif status == "STOPPED" and not task.stop_code:
-        failed = not task.started
+        failed = not task.started and "reason" in given
         task.stop_code = "TaskFailedToStart" if failed else "EssentialContainerExited"
         task.stopped_reason = str(given.get("reason") or "Essential container in task exited")

@@ -256,3 +256,19 @@ def test_vpc_endpoints() -> None:
     ]
     services = [title for title in titles(plan, "listen") if " aws on " in title]
     assert len(services) == 6
+
+
+def test_ecs() -> None:
+    """The control plane has a public address, and interface endpoints that lead to it."""
+    plan = shipped("ecs")
+    assert roles(plan) == ONE_RACK | {"instance": 2, "vpc-endpoint": 2, "aws-service": 1}
+    assert checks(plan) == ONE_RACK_CHECKS | {"route": 9, "listen": 3, "table_route": 3}
+    assert addresses(plan, "region.ecs")["lo"] == "198.51.100.40/32"
+    assert addresses(plan, "region.ecs")["vpce-app.eca8f1"] == "100.101.64.0/31"
+    endpoint = "region.vpce-app.ecs.cloud"
+    assert addresses(plan, endpoint) == {"eth0": "10.77.1.254/24", "service": "100.101.64.1/31"}
+    assert routes_of(plan, endpoint)["198.51.100.40/32"] == "100.101.64.0 service"
+    zone = "ecs-a.us-west-2.amazonaws.com"
+    assert records(plan, "region.dns-app", zone) == [f"{zone}. A 10.77.1.253"]
+    processes = {p.name: p.reload for n in plan.nodes for p in n.processes if "ecs" in p.name}
+    assert processes == {"ecs": "program", "ecs-agent": "restart"}
