@@ -264,7 +264,7 @@ def test_ecs() -> None:
     assert roles(plan) == ONE_RACK | {"instance": 2, "vpc-endpoint": 2, "aws-service": 1}
     assert checks(plan) == ONE_RACK_CHECKS | {"route": 9, "listen": 3, "table_route": 3}
     assert addresses(plan, "region.ecs")["lo"] == "198.51.100.40/32"
-    assert addresses(plan, "region.ecs")["vpce-app.eca8f1"] == "100.101.64.0/31"
+    assert addresses(plan, "region.ecs")["vpce-app.eceae9"] == "100.101.64.0/31"
     endpoint = "region.vpce-app.ecs.cloud"
     assert addresses(plan, endpoint) == {"eth0": "10.77.1.254/24", "service": "100.101.64.1/31"}
     assert routes_of(plan, endpoint)["198.51.100.40/32"] == "100.101.64.0 service"
