@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
+
+from testbed.lifecycle.api_process import start
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIATESTBED000000000", "AWS_SECRET_ACCESS_KEY": "any-secret-at-all"}
 
 
 @contextlib.contextmanager
-def served(name: str) -> Iterator[str]:
+def served(name: str, *options: str) -> Iterator[str]:
     """Serve the API of a testbed; yields its URL."""
-    argv = [sys.executable, "-m", "testbed", "api", "-n", name, "--listen", "127.0.0.1:0"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            line = process.stdout.readline()
-            assert " at http://" in line
-            yield line.split()[-1]
-        finally:
-            process.terminate()
-            process.wait(30)
+    process, url = start(name, "--listen", "127.0.0.1:0", *options)
+    try:
+        yield url
+    finally:
+        process.terminate()
+        process.communicate()
 
 
-def client(url: str, service: str = "ec2") -> Any:
-    """A client of boto3's for a service."""
+def client(url: str, service: str = "ec2", **how: Any) -> Any:
+    """A client of boto3's for a service, which tries each call once."""
     return boto3.client(
         service,
+        config=Config(retries={"total_max_attempts": 1}),
+        **how,
         region_name="us-west-2",
         endpoint_url=url,
         aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],

@@ -21,7 +21,7 @@ from testbed.cli.common import (
     wait_options,
 )
 from testbed.cli.failures import INTERRUPTED, print_error
-from testbed.errors import EXIT_NETWORK
+from testbed.errors import EXIT_NETWORK, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Random seed, for virtual time only [as the topology says].",
 )
+@click.option("--api", is_flag=True, help="Serve AWS's API along: testbed api.")
 @name_option("Name the testbed, instead of the name in the file.")
 @json_option
 @click.pass_context
@@ -82,6 +83,7 @@ def command(
     take: tuple[str, ...],
     time: str | None,
     seed: int | None,
+    api: bool,
     name: str | None,
     as_json: bool,
 ) -> None:
@@ -117,8 +119,7 @@ def command(
         echo_json(outcome.to_json() | {"taken_away": read.lost})
     else:
         _report(outcome, wait=wait, timeout=timeout, timings=timings)
-    if outcome.pending and not outcome.faults:
-        context.exit(EXIT_NETWORK)
+    _end(context, outcome, api=api, quiet=as_json)
 
 
 @contextmanager
@@ -191,6 +192,26 @@ def _read(
     for text in read.taken_away:
         shown.note(text)
     return read
+
+
+def _end(context: click.Context, outcome: Outcome, *, api: bool, quiet: bool) -> None:
+    """Serve the API where it is asked for, and exit as what has come up is."""
+    if api:
+        _serve_api(outcome.name, quiet=quiet)
+    if outcome.pending and not outcome.faults:
+        context.exit(EXIT_NETWORK)
+
+
+def _serve_api(name: str, *, quiet: bool) -> None:
+    """Serve AWS's API, unless it is served."""
+    from testbed.lifecycle import api_process  # noqa: PLC0415
+
+    try:
+        url = api_process.registered(name)["url"]
+    except UsageError:
+        url = api_process.start(name)[1]
+    if not quiet:
+        click.echo(f'{name}: AWS\'s API at {url}; eval "$(testbed api env -n {name})"')
 
 
 def _report(outcome: Outcome, *, wait: bool, timeout: float, timings: bool) -> None:

@@ -11,6 +11,7 @@ PROGRAMS = {
     "testbed-ecs": "testbed.programs.ecs.program",
     "testbed-ecs-agent": "testbed.programs.ecs_agent.program",
     "testbed-fetch": "testbed.programs.fetch",
+    "testbed-front": "testbed.programs.front",
     "testbed-half-open": "testbed.programs.half_open",
     "testbed-host": "testbed.programs.host",
     "testbed-launcher": "testbed.programs.launcher",

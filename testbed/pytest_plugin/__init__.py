@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     TestbedFactory = Callable[..., Testbed]
 
-__all__ = ["TestbedWarning", "testbed", "testbed_factory"]
+__all__ = ["TestbedWarning", "api_url", "testbed", "testbed_factory"]
 
 MARKERS = (
     "topology(topology, **settings): the topology of `testbed`, a file or a name; its variables",
@@ -115,6 +115,19 @@ def testbed(request: pytest.FixtureRequest, testbed_factory: TestbedFactory) -> 
     if recorder is not None:
         recorder.stop()
     made.restore()
+
+
+@pytest.fixture
+def api_url(testbed: Testbed) -> Iterator[str]:
+    """Give the URL at which AWS's API of the test's testbed is served (docs/api.md)."""
+    from testbed.lifecycle.api_process import start  # noqa: PLC0415
+
+    process, url = start(testbed.client.name, "--listen", "127.0.0.1:0")
+    try:
+        yield url
+    finally:
+        process.terminate()
+        process.communicate()
 
 
 def wanted(item: pytest.Item) -> Key | None:

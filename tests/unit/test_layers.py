@@ -214,6 +214,7 @@ PROCESS_EXCEPTIONS = {
     "programs.ecs_agent.runtime": "is the parent of a container instance's containers",
     "programs.users": "runs what users run",
     "lifecycle.start": "starts the keeper or the relay of a micro VM",
+    "lifecycle.api_process": "serves AWS's API beside a testbed",
     "lifecycle.device_configs": "has BIRD or FRR parse a device's own configuration",
     "topology.file.limited": "renders templates in a child that may not take much",
     "render.dot": "pipes a drawing through graphviz's `dot`",

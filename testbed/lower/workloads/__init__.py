@@ -7,12 +7,14 @@ before the VPCs are, whose interface endpoints lead to them, `lower` what runs i
 from __future__ import annotations
 
 from testbed.lower.builder import Draft
-from testbed.lower.workloads import ecs
+from testbed.lower.workloads import control_plane, ecs
 from testbed.topology.model import Topology
 
 
 def add_control_planes(draft: Draft, topology: Topology) -> None:
     """Add the control planes of the services that the document declares something of."""
+    if (api := topology.workloads.control_planes.get("api")) is not None:
+        control_plane.add_node(draft, topology, api)
     ecs.add_control_plane(draft, topology)
 
 

@@ -26,17 +26,24 @@ def add(
     draft: Draft, topology: Topology, plane: ControlPlane, program: str, declared: dict[str, Any]
 ) -> NodeDraft:
     """Add the node of a control plane, which runs `program` with NODE and its directory."""
+    node = add_node(draft, topology, plane)
+    file = f"{plane.service}.json"
+    node.files[file] = json.dumps(declared, indent=1) + "\n"
+    argv = (program, node.name, f"{NODE_DIRECTORY}/{node.name}")
+    node.processes.append(Process(plane.service, argv, files=(file,), reload="program"))
+    title = f"{node.title} on tcp port {PORT}"
+    draft.checks.append(ListenCheck(node.name, "tcp", PORT, title))
+    return node
+
+
+def add_node(draft: Draft, topology: Topology, plane: ControlPlane) -> NodeDraft:
+    """Add the node of a control plane, which runs nothing yet."""
     title = f"{topology.region.name} {plane.service} ({plane.address})"
     node = draft.host(names.public_service(plane.service), Role.AWS_SERVICE, REGION, title)
     gateway = topology.region.public_cidr.network_address + 1
     edge = draft.nodes[names.EDGE]
     port = interface_name("", plane.service)
     region.attach_public(draft, edge, node, port, plane.address, gateway)
-    file = f"{plane.service}.json"
-    node.files[file] = json.dumps(declared, indent=1) + "\n"
-    argv = (program, node.name, f"{NODE_DIRECTORY}/{node.name}")
-    node.processes.append(Process(plane.service, argv, files=(file,), reload="program"))
-    draft.checks.append(ListenCheck(node.name, "tcp", PORT, f"{title} on tcp port {PORT}"))
     return node
 
 

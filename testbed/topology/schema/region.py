@@ -61,6 +61,11 @@ class RegionForm(Form):
     zone_delay: Delay = Field(
         0.5, description="One-way delay between two Availability Zones. Default: 0.5ms."
     )
+    api: bool = Field(
+        default=False,
+        description="Whether ec2.REGION.amazonaws.com and AWS's other endpoints are there, which"
+        " testbed api serves inside the testbed, too (docs/api.md). Default: false.",
+    )
     internet: InternetForm | None = Field(
         None,
         description="The internet. Default: none, or an empty one if a VPC has an internet"
