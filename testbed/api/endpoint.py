@@ -35,7 +35,8 @@ class Endpoint:
     """
 
     def __init__(self, client: Client, *, strict: bool = False, log: Log = lambda _: None) -> None:
-        import testbed.api.ec2  # noqa: PLC0415 - declares the operations
+        import testbed.api.cloudwatch  # noqa: PLC0415 - declares the operations
+        import testbed.api.ec2  # noqa: PLC0415
         import testbed.api.outposts  # noqa: F401, PLC0415
 
         self._client = client

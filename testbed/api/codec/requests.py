@@ -13,7 +13,7 @@ from botocore.exceptions import DataNotFoundError
 from botocore.model import OperationModel, OperationNotFoundError, ServiceModel
 from botocore.validate import ParamValidator
 
-from testbed.api.codec import forms, jsons, xmls
+from testbed.api.codec import cbors, forms, jsons, xmls
 from testbed.api.codec.models import FORMS, protocols, routes, service_model, services_signed_as
 from testbed.api.codec.scalars import read_scalar
 from testbed.api.errors import ApiError
@@ -116,6 +116,8 @@ def _service(signed: str, version: str | None) -> tuple[str, ServiceModel]:
 
 def _protocol(request: Request, model: ServiceModel) -> str:
     allowed = protocols(model)
+    if request.headers.get("smithy-protocol") == cbors.NAME and cbors.PROTOCOL in allowed:
+        return cbors.PROTOCOL
     if "x-amz-target" in request.headers and "json" in allowed:
         return "json"
     for protocol in allowed:
@@ -128,6 +130,8 @@ def _operation(request: Request, call: Call, form: Mapping[str, str]) -> tuple[s
     """Return the operation's name, and the parameters that are parts of its path."""
     if call.protocol == "json":
         return request.headers.get("x-amz-target", "").rpartition(".")[2], {}
+    if call.protocol == cbors.PROTOCOL:
+        return request.path.rpartition("/operation/")[2], {}
     if call.protocol in FORMS:
         return form.get("Action", ""), {}
     query = parse_qs(request.query, keep_blank_values=True)
@@ -151,6 +155,8 @@ def _parameters(
     if call.protocol == "json":
         found: dict[str, Any] = jsons.read(shape, jsons.load(request.body))
         return found
+    if call.protocol == cbors.PROTOCOL:
+        return dict(cbors.read(shape, cbors.load(request.body)))
     return _body(request, call, shape) | _around_body(request, shape, labels)
 
 

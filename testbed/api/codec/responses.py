@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from testbed.api.codec import jsons, xmls
+from testbed.api.codec import cbors, jsons, xmls
 from testbed.api.codec.jsons import name_of
 from testbed.api.codec.models import FORMS
 from testbed.api.codec.requests import Call
@@ -39,6 +39,9 @@ def encode(call: Call, result: dict[str, Any]) -> Response:
         version = call.model.metadata.get("jsonVersion", "1.1")
         body = json.dumps(jsons.write(shape, result) if shape else {}).encode()
         return Response(200, headers | {"Content-Type": f"application/x-amz-json-{version}"}, body)
+    if call.protocol == cbors.PROTOCOL:
+        body = cbors.dump(cbors.write(shape, result) if shape else {})
+        return Response(200, headers | cbors.HEADER | {"Content-Type": cbors.TYPE}, body)
     return _rest_answer(call, shape, result, headers)
 
 
@@ -119,6 +122,11 @@ def encode_error(call: Call, error: ApiError) -> Response:
     if call.protocol in (*FORMS, "rest-xml"):
         body = _xml_error(call, error, status)
         return Response(status, headers | {"Content-Type": XML}, body)
+    if call.protocol == cbors.PROTOCOL:
+        body = cbors.dump({"__type": code, "message": error.message})
+        headers |= {**cbors.HEADER, "Content-Type": cbors.TYPE}
+        headers["x-amzn-query-error"] = f"{code};{'Sender' if status < 500 else 'Receiver'}"
+        return Response(status, headers, body)
     text = {"__type": code, "message": error.message, "Message": error.message}
     headers |= {"Content-Type": JSON, "x-amzn-ErrorType": code}
     return Response(status, headers, json.dumps(text).encode())

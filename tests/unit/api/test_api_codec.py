@@ -18,7 +18,7 @@ from testbed.api.codec.requests import Call, Request, decode
 from testbed.api.codec.responses import encode, encode_error
 from testbed.api.errors import ApiError
 
-SERVICES = ("ec2", "outposts", "sts", "iam", "ssm", "logs", "route53", "kms")
+SERVICES = ("ec2", "outposts", "sts", "iam", "ssm", "logs", "route53", "kms", "cloudwatch")
 DEEPEST, OPERATIONS = 4, 120
 EMPTY: tuple[Any, ...] = ({}, [])
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
