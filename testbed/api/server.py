@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import ssl
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
 from starlette.routing import Route
 
+from testbed.api.bounded import bounded
 from testbed.api.codec.requests import Call, Request
 from testbed.api.codec.responses import encode_error
 from testbed.api.endpoint import Endpoint
@@ -69,6 +71,16 @@ def _check(length: int) -> None:
         raise ApiError("RequestEntityTooLarge", message, 413)
 
 
+def _room() -> int:
+    """Return how many connections there may be: files may be open for as many, and others."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, 4 * CONNECTIONS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return min(CONNECTIONS, soft // 2)
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens; HostError where the address is taken, or not this host's."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -102,7 +114,7 @@ def serve(
         log_level="critical",
         access_log=False,
         lifespan="off",
-        limit_concurrency=CONNECTIONS,
+        http=bounded(_room()),
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
         h11_max_incomplete_event_size=64 * 1024,

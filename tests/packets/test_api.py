@@ -5,8 +5,10 @@ desk -- cnd1, cnd2 ==== op.ond1, op.ond2 -- web, created by the API
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import resource
 import socket
 import subprocess
 import sys
@@ -19,6 +21,8 @@ import pytest
 from api_clients import KEYS, client, environment, served, terraform
 from botocore.exceptions import ClientError
 
+from testbed.api.server import CONNECTIONS
+from testbed.lifecycle.api_process import registered
 from testbed.lifecycle.live import live
 from testbed.testing import Testbed
 
@@ -198,11 +202,71 @@ def test_hostile_requests_are_refused_and_nothing_is_lost(testbed: Testbed, url:
         lines = "".join(f"{key}: {value}\r\n" for key, value in large.items())
         sock.sendall(f"POST / HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
         assert b" 413 " in sock.recv(4096)
-    many = [socket.create_connection((parts.hostname, parts.port), timeout=60) for _ in range(300)]
     assert client(url).describe_vpcs()["Vpcs"] == []
-    for sock in many:
-        sock.close()
     assert live(testbed.client) == before
+
+
+def exchange(url: str, text: bytes) -> bytes:
+    """What comes back for these bytes, until the endpoint closes or waits."""
+    parts = urlsplit(url)
+    answer = b""
+    with socket.create_connection((parts.hostname, parts.port), timeout=3) as sock:
+        sock.sendall(text)
+        with contextlib.suppress(TimeoutError, ConnectionResetError):
+            while data := sock.recv(65536):
+                answer += data
+    return answer
+
+
+def test_a_request_inside_another_one_is_not_carried_out(testbed: Testbed, url: str) -> None:
+    before = live(testbed.client)
+    signed = f"AWS4-HMAC-SHA256 Credential={KEYS['AWS_ACCESS_KEY_ID']}/20260101/us-west-2"
+    form = "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.9.0.0/16"
+    head = (
+        f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {signed}/ec2/aws4_request\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n"
+    )
+    inner = f"{head}Content-Length: {len(form)}\r\n\r\n{form}"
+    chunked = f"{head}Transfer-Encoding: chunked\r\n"
+    smuggled = (
+        f"{head}Content-Length: 3\r\nContent-Length: 0\r\n\r\n{inner}",
+        f"{head}Content-Length: 0 \r\nContent-Length: {len(inner)}\r\n\r\n{inner}",
+        f"{head}Transfer-Encoding : chunked\r\nContent-Length: 0\r\n\r\n{inner}",
+        f"{head}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{inner}",
+        f"{head}Content-Length: +0\r\n\r\n{inner}",
+        f"{chunked}Transfer-Encoding: identity\r\n\r\n0\r\n\r\n{inner}",
+        f"{head}X: a\r\n b\x00\r\n\r\n{inner}",
+    )
+    for text in smuggled:
+        answer = exchange(url, text.encode())
+        assert answer.count(b"HTTP/1.1 ") <= 1, (text, answer)
+        assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5")) or not answer, (text, answer)
+    assert live(testbed.client) == before
+
+
+def test_many_connections_that_say_nothing_keep_nobody_out(testbed: Testbed, url: str) -> None:
+    parts = urlsplit(url)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 12_000), hard))
+    many: list[socket.socket] = []
+    try:
+        for _ in range(min(10_000, hard - 1000)):
+            sock = socket.socket()
+            sock.settimeout(30)
+            sock.connect((parts.hostname, parts.port))
+            many.append(sock)
+        assert client(url).describe_vpcs()["Vpcs"] == []
+        assert len(list(Path(f"/proc/{server_of(testbed)}/fd").iterdir())) < 2 * CONNECTIONS
+    finally:
+        for sock in many:
+            sock.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert client(url).describe_vpcs()["Vpcs"] == []
+
+
+def server_of(testbed: Testbed) -> int:
+    """The process that serves the API."""
+    return int(registered(testbed.client.name)["pid"])
 
 
 def aws(url: str, *words: str) -> Any:
