@@ -14,6 +14,7 @@ from api_clients import client
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from testbed.lifecycle.live import live
+from testbed.lower.rack.service_link import outpost_key
 from testbed.testing import Testbed
 
 pytestmark = [
@@ -38,28 +39,34 @@ def tunnel(testbed: Testbed, server: str) -> dict[str, Any]:
 
 def test_a_tunnel_comes_up_with_the_key_of_its_connection(testbed: Testbed, api_url: str) -> None:
     outposts = client(api_url, "outposts")
-    number = live(testbed.client).topology().outposts["srv1"].number
+    server = live(testbed.client).topology().outposts["srv1"]
     key = X25519PrivateKey.generate()
     public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
     made = outposts.start_connection(
-        AssetId=f"{number:04d}000001", ClientPublicKey=public, NetworkInterfaceDeviceIndex=0
+        AssetId=f"{server.number:04d}000001", ClientPublicKey=public, NetworkInterfaceDeviceIndex=0
     )
     shown = outposts.get_connection(ConnectionId=made["ConnectionId"])["ConnectionDetails"]
     node = tunnel(testbed, "srv1")["node"]
     # The server still has its old key: the anchor does not answer that any more.
     testbed.advance(200)
     testbed.eventually(lambda: not tunnel(testbed, "srv1")["ok"], 200)
-    private = base64.b64encode(key.private_bytes_raw()).decode()
-    done = testbed.client.run(node, [sys.executable, "-c", SET_KEY, "wg1", private], timeout=60)
-    assert done.returncode == 0, done.stderr.decode()
+    install(testbed, node, base64.b64encode(key.private_bytes_raw()).decode())
     testbed.eventually(lambda: tunnel(testbed, "srv1")["ok"], 60)
     [state] = [
-        row
-        for row in testbed.client.observe([node])["nodes"][node]["tunnels"]
-        if row["interface"] == "wg1"
+        row for row in testbed.client.observe([node])[node]["tunnels"] if row["interface"] == "wg1"
     ]
     assert state["public_key"] == shown["ServerPublicKey"]
     assert state["endpoint"] == shown["ServerEndpoint"]
+    install(
+        testbed, node, outpost_key(server, 0)
+    )  # the plan's own, which this has changed behind it
+
+
+def install(testbed: Testbed, node: str, private: str) -> None:
+    """Give a server's first tunnel a private key, as its installation does."""
+    argv = [sys.executable, "-c", SET_KEY, "wg1", private]
+    done = testbed.client.run(node, argv, timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_cloudwatch_has_what_the_servers_have_sent(testbed: Testbed, api_url: str) -> None:
