@@ -11,6 +11,7 @@ def coverage() -> dict[str, dict[str, list[str]]]:
     """Return, by service, the operations that are `own`, moto's (`moto`), and nobody's (`none`)."""
     import testbed.api.cloudwatch  # noqa: PLC0415 - declares the operations
     import testbed.api.ec2  # noqa: PLC0415
+    import testbed.api.ecs  # noqa: PLC0415
     import testbed.api.outposts  # noqa: F401, PLC0415
 
     own = {service for service, _ in OPERATIONS}

@@ -37,6 +37,7 @@ class Endpoint:
     def __init__(self, client: Client, *, strict: bool = False, log: Log = lambda _: None) -> None:
         import testbed.api.cloudwatch  # noqa: PLC0415 - declares the operations
         import testbed.api.ec2  # noqa: PLC0415
+        import testbed.api.ecs  # noqa: PLC0415
         import testbed.api.outposts  # noqa: F401, PLC0415
 
         self._client = client
@@ -97,12 +98,27 @@ class Endpoint:
         if operation.look is None:
             return self._changed(call, operation)
         world = self.world()
+        if operation.program is not None:
+            operation.check(call.parameters)
+            if call.service in world.topology.workloads.control_planes:
+                return self._inquired(call, *operation.program)
         if operation.needs_states:
             world = replace(world, states=self.states())
         result = operation.look(Ask(call.name, call.parameters, world))
         if call.service == "ec2" and call.parameters.get("DryRun"):
             message = "Request would have succeeded, but DryRun flag is set."
             raise ApiError("DryRunOperation", message, 412)
+        return result
+
+    def _inquired(self, call: Call, node: str, process: str) -> Result:
+        """Return what a program of the testbed's answers to a call."""
+        request = {"op": "operation", "operation": call.name, "parameters": call.parameters}
+        reply = self._client.inquire(node, process, request)
+        if "refused" in reply:
+            raise ApiError(reply["refused"]["__type"], reply["refused"]["message"])
+        if "error" in reply:
+            raise ApiError("ServerException", reply["error"], 500)
+        result: Result = reply["result"]
         return result
 
     def _changed(self, call: Call, operation: Operation) -> Result:

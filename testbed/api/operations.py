@@ -259,7 +259,8 @@ Changing = Callable[[Ask], Work]
 class Operation:
     """An operation of a service: a function that looks, or one that changes something.
 
-    `needs_states` says that it needs what `testbed status` says.
+    `needs_states` says that it needs what `testbed status` says. With a `program`, a process of
+    a node, that is asked where it is there, once `check` has found nothing to refuse.
     """
 
     service: str
@@ -267,6 +268,8 @@ class Operation:
     look: Looking | None = None
     change: Changing | None = None
     needs_states: bool = False
+    program: tuple[str, str] | None = None
+    check: Callable[[Params], None] = lambda _: None
 
 
 OPERATIONS: dict[tuple[str, str], Operation] = {}
@@ -280,6 +283,21 @@ def looks(name: str, service: str = "ec2", *, states: bool = False) -> Callable[
         return function
 
     return declare
+
+
+def asks(
+    name: str,
+    service: str,
+    program: tuple[str, str],
+    without: Looking,
+    check: Callable[[Params], None] = lambda _: None,
+) -> None:
+    """Declare the operation `name` as one that a program of the testbed's answers.
+
+    `without` answers where the program does not run.
+    """
+    operation = Operation(service, name, look=without, program=program, check=check)
+    OPERATIONS[service, name] = operation
 
 
 def changes(name: str, service: str = "ec2") -> Callable[[Changing], Changing]:

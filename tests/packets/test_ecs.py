@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from api_clients import client, environment, served
+from botocore.exceptions import ClientError
 
 from testbed.testing import Node, Testbed
-from testbed.testing.users import User
 from testbed.topology import editing as edit
 
 TOPOLOGY = Path(__file__).parents[2] / "topologies" / "ecs.yaml"
@@ -124,29 +127,33 @@ def test_a_task_that_dies_is_replaced(running: Testbed) -> None:
     steady(running)
 
 
-def test_a_deployment_rolls_without_a_failed_request_at_an_instance_that_serves(
-    running: Testbed,
-) -> None:
+def test_a_deployment_rolls_without_a_time_when_nobody_serves(running: Testbed) -> None:
     """With half of them healthy one instance serves while the other one changes."""
+    page = "mkdir /srv; hostname > /srv/index.html; exec httpd -f -p 9090 -h /srv"
     new = edit.register_ecs_task_definition(
         task_definition="web:2",
         containers={
             "httpd": {
                 "image": "busybox",
-                "command": ["httpd", "-f", "-p", "9090", "-h", "/etc"],
+                "command": ["sh", "-c", page],
                 "memory": 64,
                 "stop_timeout": 2,
                 "port_mappings": [{"container_port": 9090, "host_port": 80}],
             }
         },
     )
-    either = f"wget -q -T 1 -O - {ONE} || wget -q -T 1 -O - {TWO} || wget -q -T 1 -O - {ONE}passwd"
-    either += f" || wget -q -T 1 -O - {TWO}passwd"
-    with running.users(User("desk", command=("sh", "-c", either)), timeout_s=8) as users:
+    with running.users(("desk", ONE), ("desk", TWO), every_s=0.2) as users:
         running.edit(new)
         running.eventually(lambda: definitions(running) == {"web:2"}, timeout=300)
-        [usage] = users.usage().values()
-    assert usage.ok, str(usage)
+        running.advance(2)
+        first, second = users.usage().values()
+    for usage in (first, second):
+        assert 0 < usage.failed < usage.sent, str(usage)
+        assert usage.gap_s is not None, str(usage)
+    earlier, later = sorted((each.last, each.first) for each in (first, second))
+    assert earlier[0] is not None
+    assert later[1] is not None
+    assert earlier[0] < later[1], f"{first}; {second}"
     assert service(running)["deployments"][0]["rolloutState"] == "COMPLETED"
 
 
@@ -243,3 +250,82 @@ def stopped(testbed: Testbed, task: Row) -> Row:
     """A task, once it has stopped."""
     testbed.eventually(lambda: state(testbed, task)["lastStatus"] == "STOPPED", timeout=120)
     return state(testbed, task)
+
+
+CONTAINER: Row = {
+    "name": "httpd",
+    "image": "busybox:latest",
+    "command": ["httpd", "-f", "-p", "9090", "-h", "/etc"],
+    "memory": 64,
+    "stopTimeout": 2,
+    "portMappings": [{"containerPort": 9090, "hostPort": 8080}],
+}
+USER_DATA = """#!/bin/sh
+echo ECS_CLUSTER=shop >> /etc/ecs/ecs.config
+echo ECS_IMAGE_PULL_BEHAVIOR=prefer-cached >> /etc/ecs/ecs.config
+"""
+
+
+def test_the_guide_by_the_api(running: Testbed) -> None:
+    """Cluster, container instance by its user data, task definition, service; the office calls."""
+    with served(running.client.name) as url:
+        ecs, ec2 = client(url, "ecs"), client(url)
+        assert ecs.create_cluster(clusterName="shop")["cluster"]["status"] == "ACTIVE"
+        subnets = ec2.describe_subnets(Filters=[{"Name": "cidr-block", "Values": ["10.77.7.0/24"]}])
+        subnet = subnets["Subnets"][0]["SubnetId"]
+        many = {"ImageId": "ami-1", "MinCount": 1, "MaxCount": 1, "UserData": USER_DATA}
+        [instance] = ec2.run_instances(SubnetId=subnet, **many)["Instances"]
+        definition = ecs.register_task_definition(family="page", containerDefinitions=[CONTAINER])
+        arn = definition["taskDefinition"]["taskDefinitionArn"]
+        assert arn.endswith(":task-definition/page:1")
+        shop: Row = {"cluster": "shop"}
+        ecs.create_service(**shop, serviceName="page", taskDefinition="page", desiredCount=1)
+
+        def running_count() -> int:
+            [row] = ecs.describe_services(**shop, services=["page"])["services"]
+            return int(row["runningCount"])
+
+        running.eventually(lambda: running_count() == 1, timeout=120)
+        [own] = ecs.list_container_instances(**shop)["containerInstanceArns"]
+        described = ecs.describe_container_instances(**shop, containerInstances=[own])
+        [row] = described["containerInstances"]
+        assert row["ec2InstanceId"] == instance["InstanceId"]
+        assert row["agentConnected"]
+        address = instance["PrivateIpAddress"]
+        assert running["desk"].http(f"http://{address}:8080/passwd").status == 200
+        argv = [sys.executable, "-m", "awscli", "ecs", "list-tasks", "--cluster", "shop"]
+        argv += ["--query", "taskArns[0]", "--output", "text"]
+        said = subprocess.run(
+            argv, env=environment(url), capture_output=True, text=True, check=True
+        )
+        [task] = ecs.describe_tasks(**shop, tasks=[said.stdout.strip()])["tasks"]
+        assert (task["lastStatus"], task["group"]) == ("RUNNING", "service:page")
+        refused(ecs, url, arn)
+        ecs.update_service(**shop, service="page", desiredCount=0)
+        running.eventually(lambda: running_count() == 0, timeout=60)
+        ecs.delete_service(**shop, service="page")
+        assert ecs.list_services(**shop)["serviceArns"] == []
+
+
+def refused(ecs: Any, url: str, definition: str) -> None:
+    """What AWS refuses is refused here, with its codes."""
+    of_shop: Row = {"cluster": "shop", "taskDefinition": "page"}
+    for code, function, given in (
+        ("InvalidParameterException", ecs.run_task, {**of_shop, "launchType": "FARGATE"}),
+        ("ClusterNotFoundException", ecs.list_tasks, {"cluster": "none"}),
+        ("ClusterContainsContainerInstancesException", ecs.delete_cluster, {"cluster": "edge"}),
+        (
+            "InvalidParameterException",
+            ecs.delete_service,
+            {"cluster": "shop", "service": "page"},
+        ),
+        ("ClientException", ecs.deregister_task_definition, {"taskDefinition": definition}),
+        (
+            "UnsupportedFeatureException",
+            ecs.register_task_definition,
+            {"family": "x", "networkMode": "awsvpc", "containerDefinitions": [CONTAINER]},
+        ),
+    ):
+        with pytest.raises(ClientError) as caught:
+            function(**given)
+        assert caught.value.response["Error"]["Code"] == code, str(caught.value)

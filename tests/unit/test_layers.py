@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "topology.ids",
         "topology.numbers",
         "faults",
+        "programs",  # which languages they understand
     },
     "predict": {"topology.model"},  # knows nothing of how the testbed is built
     "lower": {
@@ -144,6 +145,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "api": {
         "errors",
+        "programs",
         "topology.model",
         "topology.ids",
         "topology.numbers",

@@ -8,6 +8,7 @@ import gzip
 from dataclasses import dataclass
 from typing import Any, Final
 
+from testbed.api.ec2.ecs_agent import container_instances
 from testbed.api.ec2.network_interfaces import group_names
 from testbed.api.errors import ApiError
 from testbed.api.objects import id_of
@@ -58,6 +59,7 @@ def launch(ask: Ask) -> Launched:
             parts += part
             creates += made
     script = user_data(ask.get("UserData"))
+    parts += container_instances(script, names) if script else []
     starts = tuple((name, script) for name in names) if script else ()
     reservation = id_of("reservation", names[0])
     return Launched(names, reservation, edit(*parts), tuple(creates), starts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-TOKEN = re.compile(r"\s*(?:(\[[^\]]*\])|([()!])|([^\s()\[\],]+))")
+TOKEN = re.compile(r"\s*(?:(\[[^\]]*\])(?=[\s)]|$)|(!=|[()!])|([^\s()]+))")
 OPERATORS = ("==", "equals", "!=", "not_equals", "exists", "not_exists", "in", "not_in", "=~")
 Test = Callable[[Mapping[str, str]], bool]
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from testbed.errors import Path
+from testbed.programs.ecs import expressions
 from testbed.topology.model import Ecs, Topology
-from testbed.topology.model.workloads.ecs import Cluster, ContainerDefinition, TaskDefinition
+from testbed.topology.model.workloads.ecs import (
+    Cluster,
+    ContainerDefinition,
+    PlacementConstraint,
+    TaskDefinition,
+)
 from testbed.topology.report import Report, choices
 from testbed.topology.schema.workloads.ecs import EcsForm
 from testbed.topology.values import show
@@ -39,6 +47,7 @@ def _task_definition(definition: TaskDefinition, path: Path, report: Report) -> 
         if constraint.type != "memberOf":
             message = "a task definition's placement constraints are of type memberOf (AWS: ECS)"
             report.add((*path, "placement_constraints"), message, "type: memberOf")
+    _constraints(definition.placement_constraints, path, report)
     used: dict[tuple[str, int], str] = {}
     for container in definition.containers:
         at: Path = (*path, "containers", container.name)
@@ -102,7 +111,18 @@ def _services(cluster: Cluster, ecs: Ecs, report: Report) -> None:
             message = f"there is no task definition named {show(service.task_definition)}"
             remedy = choices(family, ecs.task_definitions, "task definitions")
             report.add((*path, "task_definition"), message, remedy)
-        for index, constraint in enumerate(service.placement_constraints):
-            if (constraint.type == "memberOf") != bool(constraint.expression):
-                message = "memberOf has an expression, distinctInstance has none"
-                report.add((*path, "placement_constraints", index), message, "add or remove it")
+        _constraints(service.placement_constraints, path, report)
+
+
+def _constraints(constraints: Iterable[PlacementConstraint], path: Path, report: Report) -> None:
+    for index, constraint in enumerate(constraints):
+        at: Path = (*path, "placement_constraints", index)
+        if (constraint.type == "memberOf") != bool(constraint.expression):
+            message = "memberOf has an expression, distinctInstance has none"
+            report.add(at, message, "add or remove it")
+        elif constraint.expression:
+            try:
+                expressions.parse(constraint.expression)
+            except expressions.ExpressionError as error:
+                remedy = "such as attribute:rack == a, or attribute:rack in [a, b]"
+                report.add((*at, "expression"), f"is no expression: {error}", remedy)
