@@ -106,7 +106,10 @@ def test_network_interfaces_have_addresses_and_instances(aws: Network) -> None:
             "CreateNetworkInterface", "NetworkInterface", "NetworkInterfaceId", SubnetId=aws.rack
         )
     }
-    entries = lambda: next(iter(aws.document.data["network_interfaces"].values()))  # noqa: E731
+
+    def entries() -> dict[str, Any]:
+        return dict(next(iter(aws.document.data["network_interfaces"].values())))
+
     attached = aws(
         "AttachNetworkInterface", InstanceId=instance["InstanceId"], DeviceIndex=1, **own
     )
@@ -125,8 +128,12 @@ def test_network_interfaces_have_addresses_and_instances(aws: Network) -> None:
 
 def test_network_acls_filter_subnets(aws: Network) -> None:
     acl = aws.made("CreateNetworkAcl", "NetworkAcl", "NetworkAclId", VpcId=aws.vpc_id)
-    rule = {"NetworkAclId": acl, "RuleNumber": 10, "Egress": False}
-    how = {"Protocol": "6", "CidrBlock": "0.0.0.0/0", "PortRange": {"From": 80, "To": 80}}
+    rule: dict[str, Any] = {"NetworkAclId": acl, "RuleNumber": 10, "Egress": False}
+    how: dict[str, Any] = {
+        "Protocol": "6",
+        "CidrBlock": "0.0.0.0/0",
+        "PortRange": {"From": 80, "To": 80},
+    }
     aws("CreateNetworkAclEntry", RuleAction="allow", **how, **rule)
     name = "acl-1"
     [entry] = aws.of_vpc["network_acls"][name]["ingress"]
@@ -165,7 +172,10 @@ def test_transit_gateways_route_between_attachments(aws: Network) -> None:
     gateway = {
         "TransitGatewayId": aws.made("CreateTransitGateway", "TransitGateway", "TransitGatewayId")
     }
-    kept = lambda: next(iter(aws.document.data["region"]["transit_gateways"].values()))  # noqa: E731
+
+    def kept() -> dict[str, Any]:
+        return dict(next(iter(aws.document.data["region"]["transit_gateways"].values())))
+
     attachment = aws.made(
         "CreateTransitGatewayVpcAttachment",
         "TransitGatewayVpcAttachment",
@@ -200,13 +210,19 @@ def test_routes_are_replaced_and_deleted(aws: Network) -> None:
     table = {"LocalGatewayRouteTableId": made["LocalGatewayRouteTableId"]}
     key = "LocalGatewayRouteTableVpcAssociation"
     to_vpc = aws.made(f"Create{key}", key, f"{key}Id", VpcId=aws.vpc_id, **table)
-    associated = lambda: resolve(aws.document).racks["op"].domains[0].vpcs  # noqa: E731
+
+    def associated() -> tuple[str, ...]:
+        return resolve(aws.document).racks["op"].domains[0].vpcs
+
     assert associated() == ("vpc-1",)
     routes = aws.made("CreateRouteTable", "RouteTable", "RouteTableId", VpcId=aws.vpc_id)
     association = aws("AssociateRouteTable", RouteTableId=routes, SubnetId=aws.rack)
     own = {"RouteTableId": routes, "DestinationCidrBlock": "192.168.0.0/16"}
     aws("CreateRoute", **local, **own)
-    kept = lambda: aws.of_vpc["route_tables"]["rtb-1"]  # noqa: E731
+
+    def kept() -> dict[str, Any]:
+        return dict(aws.of_vpc["route_tables"]["rtb-1"])
+
     assert kept()["routes"] == [{"destination": "192.168.0.0/16", "target": "op.local-gateway"}]
     interface = aws.made(
         "CreateNetworkInterface", "NetworkInterface", "NetworkInterfaceId", SubnetId=aws.rack
@@ -234,7 +250,10 @@ def test_prefix_lists_groups_tags_and_options(aws: Network) -> None:
         AddressFamily="IPv4",
         Entries=[{"Cidr": "192.168.10.0/24"}],
     )["PrefixList"]
-    lists = lambda: aws.document.data["region"].get("prefix_lists")  # noqa: E731
+
+    def lists() -> Any:
+        return aws.document.data["region"].get("prefix_lists")
+
     assert lists() == {"office": ["192.168.10.0/24"]}
     own = {"PrefixListId": made["PrefixListId"]}
     more = [{"Cidr": "192.168.20.0/24"}]
