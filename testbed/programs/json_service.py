@@ -48,6 +48,9 @@ def handle(connection: TcpClient, operate: Operate) -> None:
         status, said = error.status, error.to_json()
     except ValueError as error:
         status, said = 400, {"__type": "SerializationException", "message": str(error)}
+    except (LookupError, TypeError, AttributeError) as error:  # of parameters of another form
+        message = f"The parameters are not those of {operation}: {error!r}"
+        status, said = 400, {"__type": "InvalidParameterException", "message": message}
     connection.outbox, connection.closing = response(status, said), True
     print(f"{time.time():.3f} {connection.peer} {operation} {status}", flush=True)  # noqa: T201
 

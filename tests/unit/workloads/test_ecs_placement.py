@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import random
+import socket
 from typing import Any
 
 import pytest
 
-from testbed.programs import websocket
+from testbed.programs import json_service, websocket
 from testbed.programs.ecs import expressions, placement
 from testbed.programs.ecs.cluster import State
 from testbed.programs.ecs.scheduling import Scheduler
 from testbed.programs.ecs.state import Instance
+from testbed.programs.services import TcpClient
 
 Row = dict[str, Any]
 ARN = "arn:aws:ecs:us-west-2:123456789012"
@@ -194,6 +197,37 @@ def test_messages_in_frames(size: int, *, masked: bool) -> None:
     cut = random.Random(size).randrange(len(sent))
     found, rest = websocket.messages(sent[:cut])
     assert found + websocket.messages(rest + sent[cut:])[0] == [text, text]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [
+        ("{}", 200, ""),
+        ("[]", 400, "InvalidParameterException"),
+        ("no JSON", 400, "SerializationException"),
+        ('{"instance": 3}', 400, "InvalidParameterException"),
+        ('{"cluster": "none"}', 400, "ClusterNotFoundException"),
+    ],
+)
+def test_whatever_a_client_sends_is_answered(body: str, status: int, kind: str) -> None:
+    """A request ends no control plane."""
+
+    def operate(operation: str, given: Row) -> Row:
+        assert operation == "ListTasks"
+        if given.get("cluster") == "none":
+            raise json_service.RefusedError("ClusterNotFoundException", "Cluster not found.")
+        return {"tasks": given["instance"]["name"]} if given else {"tasks": []}
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = TcpClient(ours, "10.0.0.1:1", lambda _: None)
+        head = f"POST / HTTP/1.1\r\nX-Amz-Target: V1.ListTasks\r\nContent-Length: {len(body)}"
+        connection.inbox = f"{head}\r\n\r\n{body}".encode()
+        json_service.handle(connection, operate)
+    assert connection.closing
+    first, _, said = connection.outbox.decode().partition("\r\n\r\n")
+    assert first.startswith(f"HTTP/1.1 {status} ")
+    assert json.loads(said).get("__type", "") == kind
 
 
 def test_a_closed_websocket() -> None:
