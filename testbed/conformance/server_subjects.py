@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 from testbed.lower import names
 from testbed.plan.model import Place
-from testbed.topology.model import LocalNetworkInterface, Segment, Server, Topology
+from testbed.topology.model import (
+    Host,
+    Layer2Service,
+    LocalNetworkInterface,
+    Segment,
+    Server,
+    Topology,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,37 @@ class LniSubject:
         return frozenset({self.interface.server})
 
 
+@dataclass(frozen=True, slots=True)
+class AnnouncedSubject:
+    """A service address on a LAN; `asks` is where it is asked for, `speakers` may announce it.
+
+    They are (instance, MAC address), those that run. `host` is one of the LAN's machines, `parts`
+    are the nodes and their local network interfaces.
+    """
+
+    service: Layer2Service
+    segment: Segment
+    asks: Place
+    host: Host | None
+    speakers: tuple[tuple[str, str], ...]
+    servers: frozenset[str]
+    parts: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"{self.service.name} ({self.service.address})"
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The service, its nodes, its segment's switch."""
+        own = {str(self), self.service.name, names.segment(self.segment)}
+        return frozenset(own | self.parts)
+
+    @property
+    def touches(self) -> frozenset[str]:
+        """The servers of its nodes."""
+        return self.servers
+
+
 def servers(topology: Topology) -> list[ServerSubject]:
     """All Outposts servers."""
     segments = {segment.name: segment for segment in topology.site.segments}
@@ -92,3 +130,34 @@ def local_interfaces(topology: Topology) -> list[LniSubject]:
         for interface in topology.local_network_interfaces.values()
         if topology.instances[interface.instance].state == "running"
     ]
+
+
+def announced(topology: Topology) -> list[AnnouncedSubject]:
+    """All service addresses with a node that runs, asked for from a host or router of the LAN."""
+    segments = {segment.name: segment for segment in topology.site.segments}
+    found = []
+    for service in topology.layer2_services.values():
+        running = [s for s in service.speakers if topology.instances[s.instance].state == "running"]
+        if service.segment is None or not running:
+            continue
+        segment = segments[service.segment]
+        host = next((h for h in topology.site.hosts if h.segment == segment.name), None)
+        router = (segment.routers[0][0], names.lan_port(segment.name))
+        interfaces = topology.local_network_interfaces
+        found.append(
+            AnnouncedSubject(
+                service,
+                segment,
+                (host.name, "eth0") if host else router,
+                host,
+                tuple((s.instance, names.lni_mac(interfaces[s.interface])) for s in running),
+                frozenset(interfaces[s.interface].server for s in running),
+                frozenset(text for s in running for text in _parts(interfaces[s.interface])),
+            )
+        )
+    return found
+
+
+def _parts(interface: LocalNetworkInterface) -> tuple[str, str, str]:
+    device = names.lni_device(interface)
+    return interface.instance, interface.name, f"{interface.instance} {device}"

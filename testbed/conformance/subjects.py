@@ -199,6 +199,7 @@ SUBJECTS: dict[str, tuple[Callable[[Topology], Sequence[Subject]], str]] = {
     "segment": (site_subjects.segments, "LAN segment"),
     "server": (server_subjects.servers, "Outposts server"),
     "lni": (server_subjects.local_interfaces, "local network interface"),
+    "announced": (server_subjects.announced, "layer-2 service"),
     "vpc": (vpcs, "VPC"),
     "instance": (instances, "instance"),
 }

@@ -8,10 +8,11 @@ from scapy.layers.l2 import ARP, Ether
 
 from testbed.conformance.expectation import expect
 from testbed.conformance.probing import ping, sent
-from testbed.conformance.server_subjects import LniSubject
+from testbed.conformance.server_subjects import AnnouncedSubject, LniSubject
 from testbed.conformance.site import SETTLE_S, Site
 from testbed.lower import names
 from testbed.plan.model import Place
+from testbed.programs.layer2.election import speaker
 from testbed.topology.model import LanNetwork
 
 LEASE_S = 10.0
@@ -19,6 +20,10 @@ STRANGER = "02:00:5e:00:53:01"  # nobody's (RFC 7042 has 00:00:5e:00:53:00 and o
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
 DISCARD = 9
 ARRIVES_S = 2.0
+ELECTED_S = 75.0  # joined again within a minute, and what gratuitous ARP takes
+ANSWERS_S = 0.5  # for all who answer
+LINUX_ARP_S = 30.0
+HOLE_S = 5.0  # a machine that asks anew is past it
 
 
 def _networks(lni: LniSubject) -> list[tuple[Place, LanNetwork]]:
@@ -129,3 +134,90 @@ def _expect_one(
     let_through = any(bytes(refused)[:40] == frame[:40] for frame in frames)
     seen = f"{what} has left, too" if let_through else "dropped"
     expect(not let_through, lni, expected=f"{what} is dropped", seen=seen)
+
+
+@pytest.mark.after("lni.address")
+def test_service_address(site: Site, announced: AnnouncedSubject) -> None:
+    """One node of a layer-2 service answers ARP for its address, the others are silent.
+
+    Expected: of the nodes that run, the one with the lowest SHA-256 of node and address answers,
+    with its local network interface's MAC address.
+    Source: N1, N2 (ARP passes; no MAC spoofing); MetalLB's layer-2 mode
+    Remedy: let the nodes' heartbeats reach each other, UDP 7946: by their local network
+    interfaces, since Outposts don't reach each other through the Region; shut off whoever else
+    has the address.
+    """
+    macs = dict(announced.speakers)
+    chosen = speaker(str(announced.service.address), macs)
+    owners = {mac: node for node, mac in macs.items()}
+    answers = site.settled(
+        lambda: _who_answers(site, announced), lambda found: found == {macs[str(chosen)]}, ELECTED_S
+    )
+    seen = " and ".join(sorted(owners.get(mac, mac) for mac in answers)) or "nobody"
+    verb = "answer" if len(answers) > 1 else "answers"
+    expect(
+        answers == {macs[str(chosen)]},
+        announced,
+        expected=f"{chosen} answers",
+        seen=f"{seen} {verb}",
+    )
+
+
+def _who_answers(site: Site, announced: AnnouncedSubject) -> set[str]:
+    """The MAC addresses that answer a question for the service's address."""
+    node, port = announced.asks
+    own = site.testbed[node].mac(port)
+    address = str(announced.service.address)
+    call = Ether(src=own, dst=EVERYBODY) / ARP(hwsrc=own, psrc=_own(site, announced), pdst=address)
+    filter_ = f"arp[6:2] = 2 and arp src host {address} and ether dst {own}"
+    with site.testbed[node].capture(port, filter_) as wire:
+        trouble = sent(site, announced.asks, "frames", [call])
+        expect(not trouble, announced, expected="a question is sent", seen=trouble or "sent")
+        site.testbed.advance(ANSWERS_S)
+        return {packet[ARP].hwsrc for packet in wire.packets}
+
+
+def _own(site: Site, announced: AnnouncedSubject) -> str:
+    return next(iter(_addresses(site, announced.asks)), "0.0.0.0").partition("/")[0]  # noqa: S104
+
+
+@pytest.mark.after("lni.service-address")
+def test_service_remembered(site: Site, announced: AnnouncedSubject) -> None:
+    """A service's address is reached when the switch has forgotten where its speaker is.
+
+    Hosts remember the MAC address of ARP longer than switches do where it is sent to; a
+    switch that does not flood what it does not know then drops every frame.
+    Expected: a ping of a host on the LAN is answered, at latest after some seconds, when the
+    switch's entry for the speaker has been removed.
+    Source: MetalLB issue 2910; N2 (nothing is sent but by the guest)
+    Remedy: let hosts' ARP entries age sooner than the switch's MAC table, let the switch flood
+    unknown unicast, or have the speaker send something more often than the switch forgets.
+    """
+    host, address = announced.host, announced.service.address
+    if host is None:
+        pytest.skip("no host is on the LAN")
+    first = site.settled(
+        lambda: ping(site, announced.asks, address), lambda result: result.ok, SETTLE_S
+    )
+    expect(first.ok, announced, expected="an answer", seen=first.error or "an answer")
+    switch = names.segment(announced.segment)
+    for port, mac in _remembered(site, switch, {mac for _, mac in announced.speakers}):
+        site.testbed[switch].run(["bridge", "fdb", "del", mac, "dev", port, "master"], check=False)
+    found = site.settled(
+        lambda: ping(site, announced.asks, address), lambda result: result.ok, HOLE_S
+    )
+    segment, trusts = announced.segment, host.arp_timeout_s or LINUX_ARP_S
+    seen = "an answer"
+    if not found.ok:
+        seen = (
+            f"a black hole: {switch} forgets MAC addresses after {segment.mac_ageing_s:g} s and"
+            f" does not flood, {host.name} trusts ARP for {trusts:g} s"
+        )
+    expect(found.ok, announced, expected="an answer", seen=seen)
+
+
+def _remembered(site: Site, switch: str, macs: set[str]) -> list[tuple[str, str]]:
+    """The ports and MAC addresses that a switch has learned, of these."""
+    lines = site.testbed[switch].run(["bridge", "fdb", "show", "dynamic"]).text.splitlines()
+    words = [line.split() for line in lines]
+    return [(row[2], row[0]) for row in words if len(row) > 2 and row[0] in macs]

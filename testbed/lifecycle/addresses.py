@@ -18,8 +18,11 @@ def address_of(
 
     IPv4 before IPv6 without a `version`; never a link-local one. Where it has leases of the
     customer's network, those go first for a `source` that is the customer's, or is on the same
-    segment. KeyError when there is no such node, ValueError when it has no address.
+    segment. KeyError when there is no such node, nor such an address of no one node; ValueError
+    when it has no address.
     """
+    if name in plan.names and version in {None, 4}:
+        return plan.names[name]
     node = plan.node(name)
     if version in {None, 4} and (leased := _leased(plan, node, source)):
         return leased

@@ -8,7 +8,7 @@ from testbed.lower import faults, rack, region, server, site, vpc, workloads
 from testbed.lower.builder import Draft
 from testbed.lower.rack import local_gateway, management, service_link
 from testbed.lower.region import public_dns, transit_gateway
-from testbed.lower.server import local_interfaces
+from testbed.lower.server import layer2, local_interfaces
 from testbed.lower.site import direct_connect, internet, real
 from testbed.plan.model import Plan
 from testbed.topology.model import Topology
@@ -40,5 +40,6 @@ def lower(topology: Topology) -> Plan:
     for outposts_server in topology.servers.values():
         local_interfaces.lower(draft, topology, outposts_server)
     workloads.lower(draft, topology)
+    layer2.lower(draft, topology)
     plan = replace(draft.build(), time=topology.time, seed=topology.seed)
     return faults.lower(real.take_out(plan, topology), topology, draft.numbers)

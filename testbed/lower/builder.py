@@ -234,6 +234,7 @@ class Draft:
         self.numbers = Numbers() if numbers is None else numbers
         self.nodes: dict[str, NodeDraft] = {}
         self.checks: list[Check] = []
+        self.names: dict[str, str] = {}
 
     def router(self, name: str, role: Role, group: str, title: str) -> NodeDraft:
         """Add a node that forwards packets."""
@@ -282,7 +283,7 @@ class Draft:
     def build(self) -> Plan:
         """The finished plan."""
         nodes = tuple(node.build() for node in self.nodes.values())
-        return Plan(self.name, nodes, tuple(self.checks))
+        return Plan(self.name, nodes, tuple(self.checks), names=self.names)
 
 
 def point_to_point(base: IPv4Network, index: int) -> tuple[IPv4Interface, IPv4Interface]:

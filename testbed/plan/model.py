@@ -357,7 +357,8 @@ class Plan:
 
     Where `time` is virtual, idle time is skipped and chance begins with `seed`.
     `faults` are those that the topology declares; `nodes` are without them
-    (`testbed.faults.catalog.compose`).
+    (`testbed.faults.catalog.compose`). `names` are addresses that belong to no one node, by what
+    users call them.
     """
 
     name: str
@@ -366,6 +367,7 @@ class Plan:
     time: Literal["real", "virtual"] = "real"
     seed: int = 1
     faults: tuple[Fault, ...] = ()
+    names: dict[str, str] = field(default_factory=dict)
 
     def node(self, name: str) -> Node:
         """The node `name`; KeyError when there is none."""

@@ -14,6 +14,7 @@ PROGRAMS = {
     "testbed-front": "testbed.programs.front",
     "testbed-half-open": "testbed.programs.half_open",
     "testbed-host": "testbed.programs.host",
+    "testbed-layer2": "testbed.programs.layer2.program",
     "testbed-launcher": "testbed.programs.launcher",
     "testbed-link-meter": "testbed.programs.link_meter",
     "testbed-management": "testbed.programs.management.program",

@@ -156,14 +156,15 @@ class Node:
         return iproute(link)
 
     def http(self, url: str, *, timeout_s: float = 5.0) -> HttpReply:
-        """GET an http URL. Its host may be a node's name instead of an address."""
+        """GET an http URL. Its host may be the name of a node, or of a service address."""
         from urllib.parse import urlsplit  # noqa: PLC0415
 
         from testbed.probes.http import get  # noqa: PLC0415
 
         parts = urlsplit(url)
         host = parts.hostname or ""
-        if any(node.name == host for node in self.testbed.plan.nodes):
+        plan = self.testbed.plan
+        if host in plan.names or any(node.name == host for node in plan.nodes):
             place = parts.netloc.replace(host, self.testbed.address(host, self.name), 1)
             url = parts._replace(netloc=place).geturl()
         return get(self.testbed.client, self.name, url, timeout_s=timeout_s)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from testbed.errors import Path
 from testbed.topology.report import Report, choices, plural
-from testbed.topology.schema import OutpostForm
+from testbed.topology.schema import OutpostForm, TopologyForm
 from testbed.topology.values import show
 
 
@@ -44,3 +44,13 @@ def segments_of(outpost: OutpostForm) -> list[tuple[Path, str]]:
         tagged = enumerate(port.tagged)
         found += [(("local_network_interface", "tagged", i), name) for i, name in tagged]
     return found
+
+
+def layer2_nodes(report: Report, form: TopologyForm) -> None:
+    """Check the instances that are nodes of layer-2 services."""
+    for name, service in form.layer2_services.items():
+        path: Path = ("layer2_services", name)
+        for index, node in enumerate(service.nodes):
+            if node in service.nodes[:index]:
+                report.add((*path, "nodes", index), f"{node} is named twice", "keep one of them")
+            known_name(report, (*path, "nodes", index), node, form.instances, ("instances",), path)

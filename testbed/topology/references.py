@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from testbed.errors import Path
 from testbed.topology.model import Target
-from testbed.topology.naming import known_name, segments_of
+from testbed.topology.naming import known_name, layer2_nodes, segments_of
 from testbed.topology.report import Report, choices
 from testbed.topology.schema import (
     DirectConnectForm,
@@ -96,6 +96,7 @@ def check(form: TopologyForm, report: Report) -> bool:
         references.subnet(at, interface)
         if interface.instance is not None:
             references.instance(at, interface.instance)
+    layer2_nodes(report, form)
     return len(report.spoiled) != before
 
 

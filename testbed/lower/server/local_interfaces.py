@@ -79,9 +79,18 @@ def _attach(
             name = f"{own}.{network.vlan}"
             mtu = segments[network.segment].mtu if network.segment else None
             instance.add(name, Vlan(own, network.vlan), mtu=mtu)
-        _configure(draft, instance, name, interface, network, 16 * interface.device_index + number)
+        _configure(draft, instance, name, interface, network, _place(interface, number))
         if network.default_route == "preferred":
             _step_back(instance)
+
+
+def table(interface: LocalNetworkInterface, network: int) -> int:
+    """The routing table of what is from an address of a network, by its index."""
+    return FIRST_TABLE + _place(interface, network)
+
+
+def _place(interface: LocalNetworkInterface, network: int) -> int:
+    return 16 * interface.device_index + network
 
 
 def _configure(

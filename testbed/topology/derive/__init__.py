@@ -21,6 +21,7 @@ from testbed.topology.derive.direct_connect import derive_direct_connects
 from testbed.topology.derive.dns import derive_dhcp, derive_zones
 from testbed.topology.derive.faults import derive_faults
 from testbed.topology.derive.instances import derive_instances
+from testbed.topology.derive.layer2 import derive_layer2_services
 from testbed.topology.derive.managed import (
     endpoints,
     managed_interfaces,
@@ -87,6 +88,7 @@ def derive(
     interfaces = with_elastic_ips(
         form, region.elastic_ip_cidr, interfaces, addresses, report, numbers
     )
+    lnis = derive_local_interfaces(form, local, instances, site, numbers)
     return Topology(
         name=form.name,
         region=region,
@@ -102,7 +104,8 @@ def derive(
         faults=derive_faults(form, report),
         addresses=addresses,
         numbers=numbers,
-        local_network_interfaces=derive_local_interfaces(form, local, instances, site, numbers),
+        local_network_interfaces=lnis,
+        layer2_services=derive_layer2_services(form, site, interfaces, lnis),
         workloads=derive_workloads(form, region),
     )
 

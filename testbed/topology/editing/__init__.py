@@ -4,7 +4,7 @@ An operation, called with its arguments, returns a `Change`: from a document to 
 go by their names in the document; `EditError` says what AWS refuses, `resolve` what else is wrong.
 """
 
-from testbed.topology.editing import workloads
+from testbed.topology.editing import servers, workloads
 from testbed.topology.editing.addresses import (
     allocate_address,
     associate_address,
@@ -140,7 +140,7 @@ from testbed.topology.editing.security_groups import (
     revoke_security_group_egress,
     revoke_security_group_ingress,
 )
-from testbed.topology.editing.servers import modify_local_network_interface, modify_subnet_lni
+from testbed.topology.editing.servers import *  # noqa: F403 - what it names
 from testbed.topology.editing.site import (
     add_file,
     add_site_device,
@@ -338,7 +338,6 @@ __all__ = [
     "modify_internet_host",
     "modify_local_gateway",
     "modify_local_gateway_route",
-    "modify_local_network_interface",
     "modify_managed_prefix_list",
     "modify_network_interface_attribute",
     "modify_private_virtual_interface",
@@ -357,7 +356,6 @@ __all__ = [
     "modify_site_link",
     "modify_site_segment",
     "modify_subnet_attribute",
-    "modify_subnet_lni",
     "modify_transit_gateway",
     "modify_transit_gateway_vpc_attachment",
     "modify_transit_virtual_interface",
@@ -397,4 +395,5 @@ __all__ = [
     "update_outpost",
     "withdraw_fault",
 ]
+__all__ += servers.__all__
 __all__ += workloads.__all__

@@ -131,7 +131,7 @@ INSTANCE = Kind(
     "instance",
     ("instances",),
     missing=("InvalidInstanceID.NotFound", "The instance ID '{name}' does not exist"),
-    uses=uses.of_network_interface,
+    uses=uses.of_instance,
 )
 NETWORK_INTERFACE = Kind(
     "network interface",
@@ -158,6 +158,11 @@ PLACEMENT_GROUP = Kind(
         "The placement group '{name}' is in use and may not be deleted.",
     ),
     uses=uses.of_placement_group,
+)
+LAYER2_SERVICE = Kind(
+    "layer-2 service",
+    ("layer2_services",),
+    missing=_no("layer-2 service"),
 )
 HOSTED_ZONE = Kind(
     "hosted zone",

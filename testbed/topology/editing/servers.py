@@ -1,13 +1,20 @@
-"""Local network interfaces on Outposts servers, and what instances have on them."""
+"""Local network interfaces on Outposts servers, what instances have and announce on them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from testbed.topology.editing.change import operation
-from testbed.topology.editing.kinds import NETWORK_INTERFACE, SUBNET
-from testbed.topology.editing.named import change
+from testbed.topology.editing.kinds import LAYER2_SERVICE, NETWORK_INTERFACE, SUBNET
+from testbed.topology.editing.named import add, change, remove
 from testbed.topology.editing.tree import Data
+
+__all__ = [
+    "create_layer2_service",
+    "delete_layer2_service",
+    "modify_local_network_interface",
+    "modify_subnet_lni",
+]
 
 
 @operation
@@ -33,3 +40,23 @@ def modify_local_network_interface(
     """Change what the instance's system has on a local network interface, as the file has it."""
     values = {"lan": lan, "local": local}
     return change(data, NETWORK_INTERFACE, (network_interface,), values)
+
+
+@operation
+def create_layer2_service(
+    data: Data,
+    *,
+    service: str,
+    address: str,
+    nodes: list[str],
+    heartbeats: Literal["lan", "vpc"] | None = None,
+) -> Data:
+    """Give a service an address on the LAN, which one of its nodes announces (not in EC2)."""
+    values = {"address": address, "nodes": nodes, "heartbeats": heartbeats}
+    return add(data, LAYER2_SERVICE, (service,), values)
+
+
+@operation
+def delete_layer2_service(data: Data, *, service: str) -> Data:
+    """Take a service's address on the LAN away (not in EC2)."""
+    return remove(data, LAYER2_SERVICE, service)

@@ -134,6 +134,12 @@ def of_network_interface(data: Data, name: str) -> Iterator[Path]:
         yield from _naming(data, pattern, f"{name}.instance", f"{name}.network-interface")
 
 
+def of_instance(data: Data, name: str) -> Iterator[Path]:
+    """Find what leads to an instance, and the layer-2 services that it is a node of."""
+    yield from of_network_interface(data, name)
+    yield from _naming(data, ("layer2_services", ANY, "nodes", ANY), name)
+
+
 def of_placement_group(data: Data, name: str) -> Iterator[Path]:
     """Find the instances in a placement group."""
     yield from _naming(data, ("instances", ANY, "placement_group"), name)

@@ -76,9 +76,11 @@ from testbed.topology.model.server import (
     SERVER_PORT_GBPS,
     DefaultRoute,
     LanNetwork,
+    Layer2Service,
     LocalNetworkInterface,
     Server,
     ServerLink,
+    Speaker,
     SwitchPort,
 )
 from testbed.topology.model.site import (
@@ -172,6 +174,7 @@ __all__ = [
     "Ipv6Route",
     "Lag",
     "LanNetwork",
+    "Layer2Service",
     "LocalGatewayMode",
     "LocalNetworkInterface",
     "MetadataOptions",
@@ -202,6 +205,7 @@ __all__ = [
     "ServiceLink",
     "Site",
     "SiteLink",
+    "Speaker",
     "Storage",
     "Subnet",
     "SwitchPort",
@@ -253,6 +257,7 @@ class Topology:
     numbers: Numbers = field(default_factory=Numbers, compare=False, repr=False)
     local_network_interfaces: Mapping[str, LocalNetworkInterface] = field(default_factory=dict)
     workloads: Workloads = field(default_factory=Workloads)
+    layer2_services: Mapping[str, Layer2Service] = field(default_factory=dict)
 
     def subnet(self, vpc: str, name: str) -> Subnet:
         """The subnet `name` of `vpc`."""

@@ -105,3 +105,29 @@ class LocalNetworkInterface:
     networks: tuple[LanNetwork, ...]
     baseline_mbps: float
     burst_mbps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A node of a layer-2 service: an instance, its local network interface and VLAN there.
+
+    `address` is where the other nodes' heartbeats reach it (None: it has none): in the LAN the
+    first one of its local network interface. `network` is the LAN's index among those of the
+    interface.
+    """
+
+    instance: str
+    interface: str
+    network: int
+    address: IPv4Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layer2Service:
+    """A service address in a LAN segment, which one of its speakers announces by ARP."""
+
+    name: str
+    address: IPv4Address
+    segment: str | None
+    speakers: tuple[Speaker, ...]
+    heartbeats: Literal["lan", "vpc"] = "lan"

@@ -46,7 +46,12 @@ from testbed.topology.schema.security import (
     SecurityGroupForm,
     TrafficForm,
 )
-from testbed.topology.schema.server import LanNetworkForm, LocalPortForm, SwitchPortForm
+from testbed.topology.schema.server import (
+    LanNetworkForm,
+    Layer2ServiceForm,
+    LocalPortForm,
+    SwitchPortForm,
+)
 from testbed.topology.schema.site import (
     DeviceForm,
     FirewallForm,
@@ -103,6 +108,7 @@ __all__ = [
     "InternetForm",
     "InternetHostForm",
     "LanNetworkForm",
+    "Layer2ServiceForm",
     "LinkForm",
     "LocalGatewayForm",
     "LocalPortForm",
@@ -175,6 +181,11 @@ class TopologyForm(Form):
         default={},
         description="The elastic network interfaces other than the instances' primary ones, by"
         " name.",
+    )
+    layer2_services: dict[Name, Layer2ServiceForm] = Field(
+        default={},
+        description="The service addresses that instances on Outposts servers announce by ARP"
+        " (docs/servers.md), by name.",
     )
     addresses: dict[Name, AddressForm] = Field(
         default={}, description="The addresses that are allocated, by name."

@@ -76,3 +76,21 @@ class LanNetworkForm(Form):
     routes: list[Cidr] = Field(
         default=[], description="Networks that it reaches by the gateway. Default: none."
     )
+
+
+class Layer2ServiceForm(Form):
+    """A service address in the customer's LAN, announced by ARP as MetalLB's layer-2 mode does."""
+
+    address: Address = Field(
+        description="The address, of the LAN segment that the nodes' local network interfaces are"
+        " in. No DHCP server leases it."
+    )
+    nodes: list[Name] = Field(
+        min_length=1,
+        description="The instances that offer the service, one of which announces the address.",
+    )
+    heartbeats: Literal["lan", "vpc"] = Field(
+        "lan",
+        description="By which of their addresses the nodes watch each other: lan, those of their"
+        " local network interfaces; vpc, those in the VPC. Default: lan.",
+    )

@@ -46,8 +46,12 @@ SERVER = together(
             {"vlan": 78, "address": "192.168.78.9/24", "gateway": "192.168.78.2"},
         ],
     ),
+    edit.create_layer2_service(
+        service="till", address="192.168.78.20", nodes=["pos"], heartbeats="vpc"
+    ),
 )
 NOTHING = together(
+    edit.delete_layer2_service(service="till"),
     edit.modify_local_network_interface(network_interface="pos-lan"),
     edit.detach_network_interface(network_interface="pos-lan"),
     edit.delete_network_interface(network_interface="pos-lan"),

@@ -114,6 +114,7 @@ DELETIONS: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "terminate_instances": (kinds.INSTANCE, ("instances",)),
     "remove_process": (kinds.PROCESS, ("instance", "process")),
     "delete_network_interface": (kinds.NETWORK_INTERFACE, ("network_interface",)),
+    "delete_layer2_service": (kinds.LAYER2_SERVICE, ("service",)),
     "delete_placement_group": (kinds.PLACEMENT_GROUP, ("group_name",)),
     "delete_hosted_zone": (kinds.HOSTED_ZONE, ("hosted_zone",)),
     "release_address": (kinds.ADDRESS, ("allocation",)),

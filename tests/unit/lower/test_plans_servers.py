@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from views import shipped
 
 from testbed.lower import lower
-from testbed.plan.model import Bridge, BridgePort, Netem, Node, Plan, Vlan, WireGuard
+from testbed.plan.model import Bridge, BridgePort, Netem, Node, Plan, Rule, Vlan, WireGuard
 from testbed.topology import loads
 
 
@@ -109,3 +110,16 @@ def test_a_preferred_lan_steps_before_the_vpc() -> None:
     (default,) = [r for r in node.routes if r.destination == "0.0.0.0/0" and r.dev == "eth0"]
     assert default.metric == 512
     assert 'default via "$gateway" dev "$interface" metric 0' in node.files["dhcp-eth1.sh"]
+
+
+def test_nodes_of_a_service_address_leave_arp_to_its_program() -> None:
+    plan = shipped("service-address")
+    assert plan.names == {"shop": "192.168.70.200"}
+    told = {name: json.loads(plan.node(name).files["layer2.json"]) for name in ("n1", "n2")}
+    assert told["n1"]["others"] == {"n2": told["n2"]["address"]}
+    for name, declared in told.items():
+        node = plan.node(name)
+        assert declared["services"]["shop"]["interface"] == "eth1"
+        assert node.interface("lo").addresses == ("192.168.70.200/32",)
+        assert node.interface("eth1").sysctls["net/ipv4/conf/eth1/arp_ignore"] == "1"
+        assert Rule(290, 2016, source="192.168.70.200/32") in node.rules
