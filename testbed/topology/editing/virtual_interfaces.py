@@ -78,6 +78,9 @@ def create_local_gateway_virtual_interface(
 ) -> Data:
     """Create a virtual interface of a second-generation rack's local gateway on a LAG."""
     path = _own(data, outpost, routing_domain)
+    if not isinstance(lag, int):
+        message = f"{lag} is not the number of a LAG"
+        raise EditError("InvalidParameterValue", message, (*OUTPOST.path(outpost), *path))
     vifs = _vifs(data, outpost, path)
     if any(vif.get("lag", vif.get("device")) == lag for vif in vifs):
         message = f"LAG {lag} of {outpost} already has a virtual interface of that group"
