@@ -22,13 +22,27 @@ def _router(edit: Editing, outpost: str) -> str:
     return next(n.name for n in edit.nodes() if n.role == Role.SERVICE_LINK and n.group == outpost)
 
 
-def _ports(edit: Editing, outpost: str, tunnel: int) -> list[str]:
-    """The router's interfaces towards the servers that open the tunnels: all, or one's."""
+def _tunnels(edit: Editing, outpost: str, tunnel: int) -> list[WireGuard]:
+    """The Outpost's tunnels: all, or one."""
     router = edit.original(_router(edit, outpost))
-    sockets = [i.device.socket_node for i in router.interfaces if isinstance(i.device, WireGuard)]
-    if tunnel > len(sockets):
-        raise UsageError(f"{outpost} has {len(sockets)} tunnels, not {tunnel}")
-    servers = sockets[tunnel - 1 : tunnel] if tunnel else sockets
+    found = [i.device for i in router.interfaces if isinstance(i.device, WireGuard)]
+    if tunnel > len(found):
+        raise UsageError(f"{outpost} has {len(found)} tunnels, not {tunnel}")
+    return found[tunnel - 1 : tunnel] if tunnel else found
+
+
+def _is_server(edit: Editing, outpost: str) -> bool:
+    """Whether it is an Outposts server, which opens its tunnels by itself, out of one port."""
+    router = _router(edit, outpost)
+    return all(tunnel.socket_node == router for tunnel in _tunnels(edit, outpost, 0))
+
+
+def _ports(edit: Editing, outpost: str, tunnel: int) -> list[str]:
+    """The interfaces that the tunnels go by: a rack's towards its servers, a server's port."""
+    router = edit.original(_router(edit, outpost))
+    if _is_server(edit, outpost):
+        return [i.name for i in router.interfaces if isinstance(i.device, Veth)]
+    servers = [device.socket_node for device in _tunnels(edit, outpost, tunnel)]
     return [
         interface.name
         for interface in router.interfaces
@@ -60,9 +74,26 @@ def service_link_cut(edit: Editing, target: Target, fault: Fault) -> None:
     """Drop everything between the Outpost's servers and the Region, or one tunnel's packets."""
     tunnel = int(number(fault, "tunnel"))
     ports = _ports(edit, target.outpost, tunnel)
-    what = (f"udp sport {PORT} ", f"udp dport {PORT} ") if tunnel else ("", "")
-    body = chain("forward", *_both_ways(ports, what))
+    if _is_server(edit, target.outpost):
+        own = [t.listen_port for t in _tunnels(edit, target.outpost, tunnel)]
+        body = _at_a_server(ports, own, "drop", management=not tunnel)
+    else:
+        what = (f"udp sport {PORT} ", f"udp dport {PORT} ") if tunnel else ("", "")
+        body = chain("forward", *_both_ways(ports, what))
     edit.add_table(_router(edit, target.outpost), fault, body)
+
+
+def _at_a_server(ports: list[str], own: list[int], verdict: str, *, management: bool) -> str:
+    """Chains that refuse a server its tunnels, by their own ports, and the management channel."""
+    (port,) = ports
+    out, back = [], []
+    for number_ in own:
+        out.append(f'oifname "{port}" udp sport {number_} udp dport {PORT} {verdict}')
+        back.append(f'iifname "{port}" udp sport {PORT} udp dport {number_} {verdict}')
+    if management:
+        out.append(f'oifname "{port}" tcp dport {PORT} {verdict}')
+        back.append(f'iifname "{port}" tcp sport {PORT} {verdict}')
+    return chain("output", *out) + chain("input", *back)
 
 
 @kind(
@@ -75,7 +106,7 @@ def service_link_cut(edit: Editing, target: Target, fault: Fault) -> None:
     measured=True,
 )
 def service_link_slow(edit: Editing, target: Target, fault: Fault) -> None:
-    """Add netem between the rack's service link router and its servers, at both ends."""
+    """Add netem between a rack's service link router and its servers, or at a server's port."""
     for node, name in slow_ends(edit, target, fault):
         add_netem(edit, node, name, fault)
 
@@ -83,8 +114,11 @@ def service_link_slow(edit: Editing, target: Target, fault: Fault) -> None:
 def slow_ends(edit: Editing, target: Target, fault: Fault) -> list[tuple[str, str]]:
     """The interfaces that a slow service link is made of."""
     router = _router(edit, target.outpost)
+    tunnel = int(number(fault, "tunnel"))
+    if tunnel and _is_server(edit, target.outpost):
+        raise UsageError(f"both tunnels of {target.outpost} go by one port: leave out --tunnel")
     ends = []
-    for port in _ports(edit, target.outpost, int(number(fault, "tunnel"))):
+    for port in _ports(edit, target.outpost, tunnel):
         device = edit.original(router).interface(port).device
         assert isinstance(device, Veth)
         ends += [(router, port), (device.peer_node, device.peer)]
@@ -118,7 +152,12 @@ def region_api_down(edit: Editing, target: Target, fault: Fault) -> None:
             body += chain("output", f"tcp sport {PORT} {refuse}")
             edit.add_table(name, fault, body)
         return
-    names = ", ".join(f'"{port}"' for port in _ports(edit, target.outpost, 0))
+    ports = _ports(edit, target.outpost, 0)
+    if _is_server(edit, target.outpost):
+        body = _at_a_server(ports, [], refuse, management=True)
+        edit.add_table(_router(edit, target.outpost), fault, body)
+        return
+    names = ", ".join(f'"{port}"' for port in ports)
     rules = [f"iifname {{ {names} }} tcp dport {PORT} {refuse}"]
     rules.append(f"oifname {{ {names} }} tcp sport {PORT} {refuse}")
     edit.add_table(_router(edit, target.outpost), fault, chain("forward", *rules))

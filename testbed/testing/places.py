@@ -104,8 +104,8 @@ class Outpost:
     def __init__(self, testbed: Testbed, name: str) -> None:
         self._testbed = testbed
         self.name = name
-        groups = {node.group for node in testbed.plan.nodes if node.role == Role.NETWORKING_DEVICE}
-        groups |= {node.group for node in testbed.plan.nodes if node.role == Role.SERVER}
+        roles = {Role.NETWORKING_DEVICE, Role.SERVER, Role.SERVICE_LINK}
+        groups = {node.group for node in testbed.plan.nodes if node.role in roles}
         if name not in groups:
             hint = f"Outposts: {', '.join(sorted(groups))}" if groups else None
             raise UsageError(f"no Outpost {name!r} in {testbed.name}", hint=hint)

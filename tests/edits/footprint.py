@@ -80,6 +80,7 @@ class _Footprint:
         rules: dict[str, Callable[..., Nodes]] = {
             "hosted_zones": self.hosted_zone,
             "instances": self.interfaces,
+            "layer2_services": self.speakers,
             "network_interfaces": self.interfaces,
             "outposts": self.outpost,
             "coip_pools": self.coip_pool,
@@ -107,6 +108,15 @@ class _Footprint:
             return {f"region.tgw-{names[0]}"}
         found = rules[kinds[-1]](*names)
         return found & self.names if kinds[-1] != "hosts" else found
+
+    def speakers(self, name: str) -> Nodes:
+        """Return who announces a service address, or those that an instance announces, too."""
+        found: Nodes = set()
+        for service in self.topology.layer2_services.values():
+            nodes = {speaker.instance for speaker in service.speakers}
+            known = nodes | {speaker.interface for speaker in service.speakers}
+            found |= nodes if name in known | {service.name} else set()
+        return found
 
     # What belongs to a VPC
 
@@ -159,6 +169,8 @@ class _Footprint:
         for interface in self.topology.network_interfaces.values():
             if interface.vpc == name:
                 found |= self.interface(interface)
+        if local := self.topology.local_network_interfaces.get(name):
+            found.add(local.instance)
         return found
 
     def subnet(self, vpc: str, _name: str) -> Nodes:
@@ -203,7 +215,7 @@ class _Footprint:
     # Instances and what else has network interfaces
 
     def interfaces(self, name: str) -> Nodes:
-        found: Nodes = {name}
+        found: Nodes = {name} | self.speakers(name)
         for interface in self.topology.network_interfaces.values():
             if name in {interface.name, interface.instance}:
                 found |= self.interface(interface)

@@ -7,6 +7,8 @@ from typing import Any
 from testbed.topology import editing as edit
 from testbed.topology.editing import Change, together
 
+KEY = "NFXtCRNBvRDdPGxTJLLZ4xJTYTWcqC41KBX/x9jmjUo="
+OTHER_KEY = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
 PORT: dict[str, Any] = {
     "speed": "1G",
     "auto_negotiation": True,
@@ -29,6 +31,8 @@ SERVER = together(
             "gateway": "192.168.77.2",
             "name_servers": ["198.51.100.2"],
             "key": "wrong",
+            "tunnel1_public_key": KEY,
+            "tunnel2_public_key": OTHER_KEY,
             "switch_port": PORT,
         },
         local_network_interface={"segment": "shop", "tagged": ["plant"], "switch_port": PORT},

@@ -44,6 +44,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
             elastic_ip_cidr="203.0.113.0/25",
             zone_delay="1ms",
             metrics_period=30,
+            api=True,
         ),
         edit.modify_region(
             asn=7224,
@@ -52,6 +53,7 @@ ROUND_TRIPS: list[tuple[Change, Change]] = [
             elastic_ip_cidr=None,
             zone_delay=None,
             metrics_period=None,
+            api=None,
         ),
     ),
     (
