@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from testbed.api.codec.models import service_model
 from testbed.api.codec.pages import page
 from testbed.api.codec.requests import Call, Request, decode
 from testbed.api.codec.responses import Response, encode, encode_error
@@ -88,6 +89,14 @@ class Endpoint:
         ms = (time.perf_counter() - started) * 1000
         self._log(_entry(call, error, response.status, ms))
         return response
+
+    def call(self, service: str, operation: str, parameters: dict[str, Any]) -> Result:
+        """Carry out a call without a request, and return its result. Raises ApiError."""
+        model = service_model(service)
+        found = model.operation_model(operation)
+        return self._result(
+            Call(service=service, model=model, operation=found, parameters=parameters)
+        )
 
     def _result(self, call: Call) -> Result:
         operation = OPERATIONS.get((call.service, call.name))

@@ -45,7 +45,7 @@ def _outposts(topology: Topology, name: str) -> Sequence[str]:
 
 
 def users(topology: Topology) -> list[User]:
-    """Return users of every service of an instance: one for each kind of way to it.
+    """Return users of every service of an instance, ECS's too: one for each kind of way to it.
 
     The local network's hosts come first, then instances elsewhere. Whom routes, security groups
     or network ACLs keep away is no user.
@@ -67,5 +67,14 @@ def users(topology: Topology) -> list[User]:
 
 
 def _ports(topology: Topology, end: WayEnd) -> list[int]:
+    """The ports of an instance's own services, and of those of ECS that may be placed on it."""
     services = topology.instances[end.name].services
-    return [PORTS[service] for service in services if service in PORTS]
+    ports = [PORTS[service] for service in services if service in PORTS]
+    ecs = topology.workloads.ecs
+    for cluster in ecs.clusters.values() if ecs else ():
+        if ecs and end.name in {entry.instance for entry in cluster.container_instances}:
+            for service in cluster.services:
+                definition = ecs.task_definitions[service.task_definition]
+                mappings = [m for c in definition.containers for m in c.port_mappings]
+                ports += [m.host_port for m in mappings if m.protocol == "tcp" and m.host_port]
+    return list(dict.fromkeys(ports))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from testbed.outage.management import Attempts
 from testbed.testing import Usage, User
 
 
@@ -49,8 +50,8 @@ class Delivery:
     """An Outpost's metrics of the time of the cut, at the Region.
 
     `points` were measured, `late` of them arrived only after it, at most `delay_s` seconds later,
-    and `missing` not at all. `connected_s` is how long after the cut's end ConnectedStatus was 1
-    again; None: it is still 0, or there is no data.
+    and `missing` not at all. Where ConnectedStatus was 0 meanwhile, `connected_s` is how long
+    after the cut's end it was 1 again; None: it is still 0, or never was.
     """
 
     points: int
@@ -65,7 +66,8 @@ class Run:
     """An outage: what was cut for how long, and what it did.
 
     Times are in seconds of the testbed's own clock. `left_out` are users whose requests failed
-    before the cut already. `ready_s` is when everything was ready again after its end, `back_s`
+    before the cut already. `management` has, by place and operation of AWS's API, whether it was
+    accepted during the cut. `ready_s` is when everything was ready again after its end, `back_s`
     when every user was served again; None: not in time.
     """
 
@@ -75,6 +77,7 @@ class Run:
     users: dict[User, Seen] = field(default_factory=dict)
     left_out: dict[User, Usage] = field(default_factory=dict)
     metrics: dict[str, Delivery] = field(default_factory=dict)
+    management: Attempts = field(default_factory=dict)
     not_ready: Sequence[str] = ()
     ready_s: float | None = None
     back_s: float | None = None
@@ -104,6 +107,7 @@ class Run:
             "lasted_s": round(self.lasted_s, 3),
             "users": [_user(user) | asdict(seen) for user, seen in self.users.items()],
             "left_out": [_user(user) | asdict(usage) for user, usage in self.left_out.items()],
+            "management": self.management,
             "metrics": {name: asdict(found) for name, found in self.metrics.items()},
             "not_ready": list(self.not_ready),
             "ready_s": self.ready_s,

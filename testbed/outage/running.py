@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from testbed.errors import NetworkError, UsageError
+from testbed.outage import management
 from testbed.outage.model import Cut, Delivery, Run, Seen
 from testbed.programs.management.metrics import NAMESPACE
 from testbed.testing import Testbed, Usage, User, Users
@@ -43,7 +44,10 @@ def run(
     begun = time.monotonic()
     result = Run(testbed.name, tuple(cuts))
     tell(f"{len(users)} users send requests")
-    with testbed.users(*users, every_s=every_s, timeout_s=timeout_s) as traffic:
+    with (
+        management.endpoint(testbed.client) as api,
+        testbed.users(*users, every_s=every_s, timeout_s=timeout_s) as traffic,
+    ):
         testbed.advance(BEFORE_S)
         before = traffic.usage()
         if not any(usage.ok for usage in before.values()):
@@ -52,6 +56,7 @@ def run(
         result.left_out = {user: usage for user, usage in before.items() if not usage.ok}
         traffic.mark()
         window = _hold(testbed, cuts, lasts_s, result, tell)
+        result.management = management.attempts(api) if api else {}
         traffic.mark()
         _heal(testbed, result, tell)
         _wait_for_users(testbed, traffic, result, window[1])
@@ -139,8 +144,9 @@ def _delivery(series: Sequence[Sequence[Mapping[str, Any]]], start: float, end: 
     delay, connected = 0.0, None
     for rows in series:
         if rows[0]["metric"] == "ConnectedStatus":
+            lost = any(p["time"] > start and not p["value"] for p in rows)
             again = [p["time"] for p in rows if p["time"] >= end and p["value"]]
-            connected = round(min(again) - end, 1) if again else None
+            connected = round(min(again) - end, 1) if lost and again else None
             continue
         times = [p["time"] for p in rows]
         period = min((b - a for a, b in itertools.pairwise(times)), default=PERIOD_S)

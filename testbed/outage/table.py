@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from testbed.outage.management import ACCEPTED
 from testbed.render.style import rows_table
 
 if TYPE_CHECKING:
@@ -50,11 +51,21 @@ def metrics_text(found: Delivery) -> str:
     return text
 
 
+def managed_text(tried: Mapping[str, str]) -> str:
+    """Return which calls of AWS's API were refused meanwhile, in words."""
+    refused = [f"{name} ({code})" for name, code in tried.items() if code != ACCEPTED]
+    accepted = [name for name, code in tried.items() if code == ACCEPTED]
+    parts = [f"refused meanwhile: {', '.join(refused)}"] if refused else []
+    parts += [f"accepted: {', '.join(accepted)}"] if accepted else []
+    return "; ".join(parts)
+
+
 def summary(run: Run) -> list[str]:
     """Return the report's last lines: how many were affected, and what came back when."""
     served = len(run.users) - len(run.affected)
     lines = [f"{user} was not served before the cut: {u}" for user, u in run.left_out.items()]
     lines += [f"{name}: {metrics_text(found)}" for name, found in run.metrics.items()]
+    lines += [f"{place}: {managed_text(tried)}" for place, tried in run.management.items()]
     lines += [f"not ready again: {row}" for row in run.not_ready]
     if run.ready_s is not None:
         lines.append(f"everything was ready {run.ready_s:.1f} s after the cut's end")

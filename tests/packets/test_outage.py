@@ -47,6 +47,11 @@ def test_an_outage_spares_the_local_network_and_is_reported(testbed: Testbed) ->
     assert mine.points == other.points
     assert mine.missing == other.missing == 0
     assert mine.connected_s is not None
+    assert other.connected_s is None
+    refused = {"RunInstances": "OutpostNotReachable", "StopInstances": "OutpostNotReachable"}
+    accepted = dict.fromkeys(("RunInstances", "StopInstances", "CreateTags"), "accepted")
+    assert result.management["op-a"] == refused | {"CreateTags": "accepted"}
+    assert result.management["op-b"] == result.management["the Region"] == accepted
     assert result.recovered
     assert result.exit_code == 0
     assert told[-1].startswith("healed")

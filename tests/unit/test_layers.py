@@ -169,6 +169,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "outage": {
         "errors",
         "topology.model",
+        "control",
+        "api",
         "programs",
         "predict",
         "render",

@@ -47,6 +47,14 @@ def test_users_are_of_each_place_and_way() -> None:
     assert not [words for words in found if words.startswith("a: ") and "10.77.7.88" in words]
 
 
+def test_ecs_services_have_users_on_each_container_instance() -> None:
+    found = {str(user) for user in choosing.users(load_topology("topologies/ecs.yaml", {}))}
+    assert {words.partition(": ")[2] for words in found} >= {
+        "http://10.70.1.10",
+        "http://10.70.1.11",
+    }
+
+
 def test_a_phase_counts_and_finds_the_longest_gap() -> None:
     phase = Phase(100.0)
     for second, reason in enumerate((None, "no answer", "no answer", None, "refused", None), 100):
@@ -100,6 +108,11 @@ def test_the_report_names_users_and_reasons() -> None:
     assert "4.2 s" in text
     assert "1 of 2 users lost nothing, 1 lost requests; users came back" in text
     assert run.exit_code == 0
+    run.management = {"op-a": {"RunInstances": "OutpostNotReachable", "CreateTags": "accepted"}}
+    lines = table.summary(run)
+    assert (
+        "op-a: refused meanwhile: RunInstances (OutpostNotReachable); accepted: CreateTags" in lines
+    )
     page = html.render(run)
     assert '<td class="bad">4</td>' in page
     assert json.loads(json.dumps(run.to_json()))["users"][0]["during"]["failed"] == 4
