@@ -48,11 +48,11 @@ def test_users_are_of_each_place_and_way() -> None:
 
 
 def test_ecs_services_have_users_on_each_container_instance() -> None:
-    found = {str(user) for user in choosing.users(load_topology("topologies/ecs.yaml", {}))}
-    assert {words.partition(": ")[2] for words in found} >= {
-        "http://10.70.1.10",
-        "http://10.70.1.11",
-    }
+    topology = load_topology("topologies/ecs.yaml", {})
+    urls = {user.url for user in choosing.users(topology)}
+    wanted = {f"http://{topology.instances[name].address}" for name in ("one", "two")}
+    assert not any(instance.services for instance in topology.instances.values())
+    assert urls == wanted
 
 
 def test_a_phase_counts_and_finds_the_longest_gap() -> None:
