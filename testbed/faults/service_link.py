@@ -87,9 +87,9 @@ def _at_a_server(ports: list[str], own: list[int], verdict: str, *, management: 
     """Chains that refuse a server its tunnels, by their own ports, and the management channel."""
     (port,) = ports
     out, back = [], []
-    for number_ in own:
-        out.append(f'oifname "{port}" udp sport {number_} udp dport {PORT} {verdict}')
-        back.append(f'iifname "{port}" udp sport {PORT} udp dport {number_} {verdict}')
+    for local in own:
+        out.append(f'oifname "{port}" udp sport {local} udp dport {PORT} {verdict}')
+        back.append(f'iifname "{port}" udp sport {PORT} udp dport {local} {verdict}')
     if management:
         out.append(f'oifname "{port}" tcp dport {PORT} {verdict}')
         back.append(f'iifname "{port}" tcp sport {PORT} {verdict}')
