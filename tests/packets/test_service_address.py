@@ -30,13 +30,15 @@ def announces(testbed: Testbed, node: str) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def settled(testbed: Testbed) -> None:
-    """All are joined, and the speaker announces."""
+def settled(testbed: Testbed) -> Iterator[None]:
+    """All are joined, and the speaker announces; afterwards nobody remembers another one."""
     testbed.eventually(
         lambda: (announces(testbed, SPEAKER), announces(testbed, OTHER)) == (["shop"], []), 75
     )
     testbed["hmi"].run(["ip", "neigh", "flush", "dev", "eth0"])
     testbed.advance(6)  # past the gratuitous ARP of the beginning
+    yield
+    testbed["hmi"].run(["ip", "neigh", "flush", "dev", "eth0"])
 
 
 @dataclass
