@@ -119,9 +119,11 @@ def test_tasks_serve_the_office_and_register_over_the_service_link(running: Test
 
 
 def test_a_task_that_dies_is_replaced(running: Testbed) -> None:
+    there = {task["taskArn"] for task in tasks(running)}
     kill(running, "one")
-    running.eventually(lambda: len(tasks(running, desiredStatus="STOPPED")) == 1, timeout=60)
-    [dead] = tasks(running, desiredStatus="STOPPED")
+    running.eventually(lambda: there - {task["taskArn"] for task in tasks(running)}, timeout=60)
+    [arn] = there - {task["taskArn"] for task in tasks(running)}
+    dead = stopped(running, {"taskArn": arn})
     assert dead["stopCode"] == "EssentialContainerExited"
     assert dead["stoppedReason"] == "Essential container in task exited"
     assert dead["containers"][0]["exitCode"] == 137
