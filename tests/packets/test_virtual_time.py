@@ -169,7 +169,8 @@ def test_the_same_seed_gives_the_same_trace() -> None:
             break
         first, second = second, trace(5, f"vt-again-{attempt}")
     assert second == first
-    assert trace(6, "vt-third") != first
+    # Two seeds may lead to the same by chance: what they change is a few random delays.
+    assert any(trace(seed, f"vt-seed-{seed}") != first for seed in (6, 7, 8, 9))
 
 
 def test_a_program_that_spins_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
